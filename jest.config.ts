@@ -1,0 +1,19 @@
+/** @jest-config-loader esbuild-register */
+import type { Config } from 'jest'
+
+const config: Config = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  transform: {
+    '\\.(ts|js)$': [
+      '@swc/jest',
+      { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
+  },
+  // These two are ESM only: plain Node 20.19 can require them, Jest cannot.
+  transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi)/)'],
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['src/**/*.ts'],
+}
+
+export default config

@@ -1,0 +1,86 @@
+import type { NextFunction, Request, Response } from 'express'
+import { PagerDutyOAuthError } from './errors'
+
+/** Takes over the answer to a denial or failure; `next(error)` hands it on to Express. */
+export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => void
+
+/** Where a page can send its reader. */
+export interface Links {
+  /** Begins a login. */
+  login?: string | undefined
+}
+
+/** Whether a person's browser is going somewhere, as opposed to a script fetching something. */
+export function isNavigation(req: Request): boolean {
+  const mode = req.headers['sec-fetch-mode']
+  if (mode !== undefined) {
+    return mode === 'navigate' && [undefined, 'document'].includes(req.headers['sec-fetch-dest'] as string | undefined)
+  }
+  const isScript = String(req.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest'
+  return !isScript && (req.headers.accept ?? '').includes('text/html')
+}
+
+/**
+ * Answers a denial or a failure: a small page for a navigation, else `application/problem+json` (RFC 9457) with the
+ * error's own headers. Errors that are not this package's go on to Express.
+ */
+export function answer(
+  error: unknown,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+  { onError, ...links }: Links & { onError?: OnError | undefined },
+): void {
+  if (!(error instanceof PagerDutyOAuthError)) return next(error)
+  if (onError !== undefined) return onError(error, req, res, next)
+  if (res.headersSent) return next(error)
+  res.statusCode = error.status
+  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
+  res.setHeader('Cache-Control', 'no-store')
+  if (!isNavigation(req)) {
+    res.setHeader('Content-Type', 'application/problem+json')
+    res.end(JSON.stringify(error))
+    return
+  }
+  res.setHeader('Content-Type', 'text/html; charset=utf-8')
+  res.setHeader('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+  res.setHeader('X-Content-Type-Options', 'nosniff')
+  res.end(page(error, links))
+}
+
+/** Sends a browser somewhere. Without a body, so that nothing leaves before a session is saved. */
+export function redirect(res: Response, location: string, status = 302): void {
+  res.statusCode = status
+  res.setHeader('Location', location)
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('Content-Length', '0')
+  res.end()
+}
+
+function page(error: PagerDutyOAuthError, { login }: Links): string {
+  const { title, code } = error.toJSON() as { title: string; code: string }
+  const again = login === undefined ? '' : `<p><a href="${escape(login)}">Log in with PagerDuty</a></p>`
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escape(title)}</title>
+<style>
+  :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+  main { max-width: 32rem; margin: 18vh auto 0; padding: 0 1.5rem }
+  h1 { font-size: 1.4rem; line-height: 1.3 }
+  a { color: inherit }
+  code { opacity: .65 }
+</style>
+<main>
+  <h1>${escape(title)}</h1>
+  ${again}
+  <p><a href="/">Home</a></p>
+  <p><code>${escape(code)}</code></p>
+</main>
+`
+}
+
+function escape(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

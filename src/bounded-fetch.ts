@@ -1,0 +1,99 @@
+/** Why an exchange gave no usable answer. */
+export type ExchangeFault = 'timeout' | 'network' | 'too_large' | 'redirect' | 'encoding'
+
+/** An exchange without a usable answer. Holds no part of request or response. */
+export class ExchangeError extends Error {
+  override name = 'ExchangeError'
+  readonly fault: ExchangeFault
+  /** Node's error code, such as `ECONNREFUSED`, where there is one. */
+  readonly systemCode: string | undefined
+
+  constructor(fault: ExchangeFault, systemCode?: string) {
+    super(systemCode === undefined ? fault : `${fault} (${systemCode})`)
+    this.fault = fault
+    this.systemCode = systemCode
+  }
+}
+
+/** A whole answer, read to its end. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+}
+
+/** Limits of one exchange. */
+export interface Bounds {
+  /** Milliseconds from the call to the last byte. */
+  timeout: number
+  /** Bytes of body after inflation. */
+  maxBytes: number
+}
+
+/**
+ * One HTTP exchange that always settles: within the deadline, with a body within the cap, from the very URL that was
+ * asked (redirects are refused, since fetch would post the body, secrets included, to the new place).
+ *
+ * @throws {ExchangeError}
+ */
+export async function boundedFetch(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  init: RequestInit,
+  bounds: Bounds,
+): Promise<Answer> {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  // A replaced fetch may not heed the signal, so the deadline is raced as well.
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new ExchangeError('timeout'))
+      controller.abort()
+    }, bounds.timeout)
+  })
+  try {
+    return await Promise.race([exchange(fetch, url, { ...init, signal: controller.signal }, bounds), deadline])
+  } catch (error) {
+    throw error instanceof ExchangeError ? error : new ExchangeError('network', systemCodeOf(error))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function exchange(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  init: RequestInit,
+  { maxBytes }: Bounds,
+): Promise<Answer> {
+  const response = await fetch(url, { ...init, redirect: 'manual' })
+  if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
+    await response.body?.cancel()
+    throw new ExchangeError('redirect')
+  }
+  const chunks: Uint8Array[] = []
+  let size = 0
+  const reader = response.body?.getReader()
+  while (reader !== undefined) {
+    const { done, value } = await reader.read()
+    if (done) break
+    size += value.byteLength
+    if (size > maxBytes) {
+      await reader.cancel()
+      throw new ExchangeError('too_large')
+    }
+    chunks.push(value)
+  }
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+    return { status: response.status, headers: response.headers, text }
+  } catch {
+    throw new ExchangeError('encoding')
+  }
+}
+
+function systemCodeOf(error: unknown): string | undefined {
+  const cause = error instanceof Error ? (error.cause ?? error) : error
+  const code = cause instanceof Object && 'code' in cause ? cause.code : undefined
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,40}$/.test(code) ? code : undefined
+}

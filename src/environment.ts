@@ -1,0 +1,36 @@
+import type { PagerDutyOptions } from './pagerduty-options'
+
+/** The environment variable of each option that has one. */
+export const variables = {
+  clientID: 'PAGERDUTY_CLIENT_ID',
+  clientSecret: 'PAGERDUTY_CLIENT_SECRET',
+  callbackURL: 'PAGERDUTY_CALLBACK_URL',
+  scope: 'PAGERDUTY_SCOPE',
+  appType: 'PAGERDUTY_APP_TYPE',
+  identityURL: 'PAGERDUTY_IDENTITY_URL',
+  apiURL: 'PAGERDUTY_API_URL',
+  issuer: 'PAGERDUTY_ISSUER',
+  secret: 'SESSION_SECRET',
+  redis: 'REDIS_URL',
+} as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
+
+/** Lists in variables are separated by commas. */
+const lists = new Set(['issuer', 'secret'])
+
+/** The options, with what they leave out taken from the environment. An empty variable counts as not set. */
+export function withEnvironment(
+  options: PagerDutyOptions,
+  environment: Readonly<Record<string, string | undefined>>,
+): PagerDutyOptions {
+  const found: Record<string, unknown> = {}
+  for (const [option, variable] of Object.entries(variables)) {
+    const value = environment[variable]
+    if (value === undefined || value === '' || options[option as keyof PagerDutyOptions] !== undefined) continue
+    found[option] = lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
+  }
+  return { ...found, ...definedOf(options) }
+}
+
+function definedOf(options: PagerDutyOptions): PagerDutyOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}

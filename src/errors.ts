@@ -1,0 +1,175 @@
+/** What every error of this package carries besides its message. */
+export interface ErrorDetails {
+  /** Stable name of the fault: an RFC error code where one exists, else `ERR_PAGERDUTY_…`. */
+  code: string
+  /** HTTP status that answers it. */
+  status: number
+  /** Headers that belong to the answer, such as `WWW-Authenticate` or `Retry-After`. */
+  headers?: Readonly<Record<string, string>>
+  /** What a developer or operator can do about it. Never sent to a browser. */
+  hint?: string | undefined
+  /** Whether the same thing may succeed a little later without anybody's help. */
+  isTransient?: boolean
+  /** The error underneath, where it is known to hold no secret. */
+  cause?: unknown
+}
+
+/**
+ * Base of all errors of this package. Express sends `status` and `headers` as they are, so an unhandled one is
+ * still a correct answer.
+ *
+ * No instance ever holds a token, a secret or a response body.
+ */
+export class PagerDutyOAuthError extends Error {
+  override name = 'PagerDutyOAuthError'
+  /** Stable name of the fault: an RFC error code where one exists, else `ERR_PAGERDUTY_…`. */
+  readonly code: string
+  /** HTTP status that answers it. */
+  readonly status: number
+  /** Headers that belong to the answer. */
+  readonly headers: Readonly<Record<string, string>>
+  /** What a developer or operator can do about it. Never sent to a browser. */
+  readonly hint: string | undefined
+  /** Whether the same thing may succeed a little later without anybody's help. */
+  readonly isTransient: boolean
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = details.code
+    this.status = details.status
+    this.headers = details.headers ?? {}
+    this.hint = details.hint
+    this.isTransient = details.isTransient ?? false
+  }
+
+  /**
+   * The body of an `application/problem+json` answer (RFC 9457). Faults of the server's own (5xx) say no more than
+   * their code: what is wrong inside is the operator's business.
+   */
+  toJSON(): Record<string, unknown> {
+    const { status, code } = this
+    return status >= 500
+      ? { title: 'The request could not be completed', status, code }
+      : { title: this.message, status, code }
+  }
+}
+
+/** An option is missing or contradictory, or the parts are mounted wrongly. Thrown at start-up where possible. */
+export class ConfigurationError extends PagerDutyOAuthError {
+  override name = 'ConfigurationError'
+  /** The option at fault, as it is spelled in the options object. */
+  readonly option: string
+
+  constructor(option: string, message: string, hint?: string) {
+    super(`"${option}" ${message}`, { code: 'ERR_PAGERDUTY_CONFIGURATION', status: 500, hint })
+    this.option = option
+  }
+}
+
+/** PagerDuty's answer to the authorization request, as the browser brought it back, is no login. */
+export class AuthorizationResponseError extends PagerDutyOAuthError {
+  override name = 'AuthorizationResponseError'
+}
+
+/** The token endpoint refused, did not answer, or answered with something that is not a token. */
+export class TokenEndpointError extends PagerDutyOAuthError {
+  override name = 'TokenEndpointError'
+  /** The RFC 6749 section 5.2 error code that PagerDuty sent, if it sent one. */
+  readonly error: string | undefined
+  /** PagerDuty's HTTP status; undefined when no answer came. */
+  readonly httpStatus: number | undefined
+  /** Seconds that PagerDuty asked to wait (`Retry-After` or `ratelimit-reset`), at most 900. */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    message: string,
+    details: Omit<ErrorDetails, 'headers'> & {
+      error?: string | undefined
+      httpStatus?: number | undefined
+      retryAfter?: number | undefined
+    },
+  ) {
+    const retry = details.retryAfter ?? (details.isTransient ? 5 : undefined)
+    super(message, { ...details, headers: retry === undefined ? {} : { 'Retry-After': String(retry) } })
+    this.error = details.error
+    this.httpStatus = details.httpStatus
+    this.retryAfter = details.retryAfter
+  }
+}
+
+/** The id_token is missing, or does not prove who logged in. */
+export class IDTokenError extends PagerDutyOAuthError {
+  override name = 'IDTokenError'
+}
+
+/** Nobody is logged in. The challenge is bare, as RFC 6750 section 3.1 asks when no credentials came. */
+export class UnauthorizedError extends PagerDutyOAuthError {
+  override name = 'UnauthorizedError'
+
+  constructor() {
+    super('Log in with PagerDuty first', {
+      code: 'ERR_PAGERDUTY_UNAUTHORIZED',
+      status: 401,
+      headers: { 'WWW-Authenticate': 'Bearer' },
+    })
+  }
+}
+
+/** There was a login, but PagerDuty has ended it: only logging in again helps. */
+export class LoginRequiredError extends PagerDutyOAuthError {
+  override name = 'LoginRequiredError'
+
+  constructor() {
+    super('This PagerDuty login has ended; log in again', {
+      code: 'ERR_PAGERDUTY_LOGIN_REQUIRED',
+      status: 401,
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    })
+  }
+}
+
+/** The granted scopes do not cover what the route needs (RFC 6750 section 3.1, `insufficient_scope`). */
+export class InsufficientScopeError extends PagerDutyOAuthError {
+  override name = 'InsufficientScopeError'
+  /** Scopes the route needs. */
+  readonly required: readonly string[]
+  /** Those of them that were not granted. */
+  readonly missing: readonly string[]
+
+  constructor(required: readonly string[], missing: readonly string[]) {
+    super(`This needs a PagerDuty permission that was not granted: ${missing.join(' ')}`, {
+      code: 'insufficient_scope',
+      status: 403,
+      headers: { 'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${required.join(' ')}"` },
+      hint: 'PagerDuty quietly leaves out scopes that are not configured on the app; check their spelling and case there.',
+    })
+    this.required = required
+    this.missing = missing
+  }
+
+  override toJSON(): Record<string, unknown> {
+    return { ...super.toJSON(), required: this.required, missing: this.missing }
+  }
+}
+
+/** The request itself is refused, whoever sent it: a wrong method, a foreign origin. */
+export class RequestRefusedError extends PagerDutyOAuthError {
+  override name = 'RequestRefusedError'
+}
+
+/** Where grants are kept did not answer. Nothing is decided and nobody is logged out by it. */
+export class TokenStoreError extends PagerDutyOAuthError {
+  override name = 'TokenStoreError'
+
+  constructor(message: string, cause?: unknown) {
+    super(message, {
+      code: 'ERR_PAGERDUTY_TOKEN_STORE',
+      status: 503,
+      headers: { 'Retry-After': '2' },
+      hint: 'Check that the token store (Redis) is reachable, writable and quick to answer.',
+      isTransient: true,
+      // Redis errors carry the whole command; its message is all that is worth keeping.
+      cause: cause instanceof Error ? new Error(cause.message) : undefined,
+    })
+  }
+}

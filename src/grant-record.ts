@@ -1,0 +1,86 @@
+import type { PagerDutyUser } from './id-token'
+import { parseGrantedScope } from './scope'
+import { TokenSet } from './token-set'
+
+/** What is kept of one login: whose it is, what was granted, and the tokens as they are now. */
+export interface GrantRecord {
+  /** Counts the token pairs of this grant. */
+  readonly version: number
+  readonly user: PagerDutyUser
+  readonly tokens: TokenSet
+  /** The scopes that the login asked for. */
+  readonly requestedScopes: readonly string[]
+  /** When its session ends whatever is done, in milliseconds since the epoch. */
+  readonly absoluteEnd: number
+  /** It outlives its session, for background jobs. */
+  readonly isKept: boolean
+  /** What `verify` returned for `req.user`, as JSON knows it. */
+  readonly appUser: unknown
+}
+
+const format = 1
+
+/** The record as text, for sealing. Short member names: it is read with every request. */
+export function encodeGrant(record: GrantRecord): string {
+  const { user, tokens } = record
+  const granted = tokens.scope.join(' ')
+  const requested = record.requestedScopes.join(' ')
+  return JSON.stringify({
+    f: format,
+    v: record.version,
+    u: [user.id, user.accountID, user.subdomain, user.region, user.apiURL, user.delegationID],
+    a: tokens.accessToken,
+    r: tokens.refreshToken,
+    e: tokens.expiresAt,
+    o: tokens.obtainedAt,
+    s: granted,
+    q: requested === granted ? undefined : requested,
+    x: record.absoluteEnd,
+    k: record.isKept ? 1 : undefined,
+    p: record.appUser,
+  })
+}
+
+/** The record again, or undefined for anything that is not wholly one. */
+export function decodeGrant(text: string): GrantRecord | undefined {
+  let wire: Record<string, unknown>
+  try {
+    wire = JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return undefined
+  }
+  const { f, v, u, a, r, e, o, s, q = s, x, k, p } = wire ?? {}
+  if (f !== format || !isNumber(v) || !isNumber(e) || !isNumber(o) || !isNumber(x)) return undefined
+  if (!isText(a) || !isText(s) || !isText(q) || !isOptionalText(r) || !Array.isArray(u)) return undefined
+  const [id, accountID, subdomain, region, apiURL, delegationID] = u.map((item: unknown) => item ?? undefined)
+  if (!isText(id) || !isText(accountID) || !isText(apiURL)) return undefined
+  if (!isOptionalText(subdomain) || !isOptionalText(delegationID)) return undefined
+  if (region !== undefined && region !== 'us' && region !== 'eu') return undefined
+  return {
+    version: v,
+    user: { id, accountID, subdomain, region, apiURL, delegationID },
+    tokens: new TokenSet({
+      accessToken: a,
+      refreshToken: r,
+      expiresAt: e,
+      obtainedAt: o,
+      scope: parseGrantedScope(s),
+    }),
+    requestedScopes: parseGrantedScope(q),
+    absoluteEnd: x,
+    isKept: k === 1,
+    appUser: p,
+  }
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || isText(value)
+}

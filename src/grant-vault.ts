@@ -1,0 +1,77 @@
+import { type GrantRecord, decodeGrant, encodeGrant } from './grant-record'
+import type { KeyRing, Sealer } from './seal'
+import type { TokenStore } from './token-store'
+
+/** A grant as it was read: the record, and the very value in the store, which stands for its version. */
+export interface Grant {
+  readonly id: string
+  readonly record: GrantRecord
+  readonly sealed: string
+}
+
+/** The logical key of a grant. */
+export function grantKey(id: string): string {
+  return `grant:${id}`
+}
+
+/** Grants in the token store, sealed and bound to their keys. */
+export class GrantVault {
+  readonly #store: TokenStore
+  readonly #sealer: Sealer
+
+  constructor(store: TokenStore, keys: KeyRing) {
+    this.#store = store
+    this.#sealer = keys.sealer('grant')
+  }
+
+  /** The grant as it is now, or undefined when there is none. */
+  async read(id: string): Promise<Grant | undefined> {
+    const sealed = await this.#store.get(grantKey(id))
+    return sealed === undefined ? undefined : this.open(id, sealed)
+  }
+
+  /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */
+  open(id: string, sealed: string): Grant | undefined {
+    const text = this.#sealer.open(sealed, grantKey(id))
+    const record = text === undefined ? undefined : decodeGrant(text)
+    return record && { id, record, sealed }
+  }
+
+  /** Stores the first version of a grant, for `ttl` milliseconds. Returns undefined when there is one already. */
+  async create(id: string, record: GrantRecord, ttl: number): Promise<Grant | undefined> {
+    const sealed = this.#seal(id, record)
+    const isStored = await this.#store.create(grantKey(id), sealed, ttl)
+    return isStored || (await this.#holds(id, sealed)) ? { id, record, sealed } : undefined
+  }
+
+  /**
+   * Stores the next version, only if the one that was read is still there: what was logged out is not revived, and what
+   * another process wrote is not overwritten. Without `ttl` its life goes on as it was.
+   *
+   * @returns undefined when it was not stored
+   */
+  async update(grant: Grant, record: GrantRecord, ttl?: number): Promise<Grant | undefined> {
+    const sealed = this.#seal(grant.id, record)
+    const isStored = await this.#store.replace(grantKey(grant.id), grant.sealed, sealed, ttl)
+    return isStored || (await this.#holds(grant.id, sealed)) ? { ...grant, record, sealed } : undefined
+  }
+
+  /** Lets an unchanged grant live `ttl` milliseconds from now. */
+  extend(grant: Grant, ttl: number): Promise<boolean> {
+    return this.#store.replace(grantKey(grant.id), grant.sealed, grant.sealed, ttl)
+  }
+
+  /** Removes a grant; given the grant as it was read, only if it has not changed. */
+  async delete(id: string, unchanged?: Grant): Promise<boolean> {
+    return this.#store.delete(grantKey(id), unchanged?.sealed)
+  }
+
+  /** A command whose reply was lost is sent again and then told "no", by its own success. */
+  async #holds(id: string, sealed: string): Promise<boolean> {
+    return (await this.#store.get(grantKey(id))) === sealed
+  }
+
+  #seal(id: string, record: GrantRecord): string {
+    return this.#sealer.seal(encodeGrant(record), grantKey(id))
+  }
+}

@@ -1,0 +1,39 @@
+import type { PagerDutyUser } from './id-token'
+import { UserGrant, getGrant } from './user-grant'
+import type { UserGrants } from './user-grants'
+
+/** Whose grants are meant. */
+export interface GrantOwner {
+  accountID: string
+  userID: string
+}
+
+/** Grants without a request: for background jobs and administration. */
+export interface GrantsByID {
+  /** The grant with this id; undefined when it has ended. */
+  get(id: string): Promise<UserGrant | undefined>
+  /** Lets a grant outlive its session. False when there is none. A logout still ends it. */
+  keep(id: string): Promise<boolean>
+  /** All grants of a user. */
+  list(owner: GrantOwner): Promise<UserGrant[]>
+  /** Ends a grant, or all grants of a user, everywhere and at once. */
+  revoke(which: string | GrantOwner): Promise<void>
+}
+
+/** @internal */
+export function grantsByID(grants: UserGrants): GrantsByID {
+  const idsOf = ({ accountID, userID }: GrantOwner) =>
+    grants.index.list({ accountID, id: userID } satisfies Pick<PagerDutyUser, 'accountID' | 'id'>)
+  return {
+    get: (id) => getGrant(grants, id),
+    keep: (id) => grants.keep(id),
+    async list(owner) {
+      const found = await Promise.all((await idsOf(owner)).map((id) => getGrant(grants, id)))
+      return found.filter((grant) => grant !== undefined)
+    },
+    async revoke(which) {
+      const ids = typeof which === 'string' ? [which] : await idsOf(which)
+      await Promise.all(ids.map((id) => grants.forget(id)))
+    },
+  }
+}

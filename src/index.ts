@@ -1,0 +1,52 @@
+// The one object
+export { pagerduty } from './pagerduty'
+export type { PagerDuty } from './pagerduty'
+export type { Logger, PagerDutyOptions, SessionCookie, SessionOptions } from './pagerduty-options'
+export type { Routes } from './login-routes'
+export type { GrantOwner, GrantsByID } from './grants-by-id'
+export type { PagerDutyEvents } from './events'
+
+// Parts: login
+export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './strategy'
+export type { LoginInfo, StrategyOptions } from './strategy'
+export type { AuthenticateOptions } from './oauth2-strategy'
+export type { Login, Profile, TokenParams, Verify, VerifyDone } from './verify'
+
+// Parts: tokens of a session
+export { RequestGrant, sessionTokens } from './session-tokens'
+export type { SessionTokensOptions } from './session-tokens'
+export { UserGrant } from './user-grant'
+export type { GetAccessTokenOptions } from './user-grant'
+export type { BearerFetch } from './bearer-fetch'
+export type { PagerDutyUser } from './id-token'
+export type { TokenSet } from './token-set'
+export type { GrantOptions, SessionLifetimes } from './user-grants'
+export type { ClientOptions } from './client'
+export type { Region } from './endpoints'
+export type { AppType } from './scope'
+
+// Parts: guards
+export { requireAnyScope, requireLogin, requireScopes } from './require-scopes'
+export type { GuardOptions } from './require-scopes'
+export type { OnError } from './answers'
+
+// Where things are kept
+export { MemoryTokenStore } from './memory-token-store'
+export { RedisTokenStore } from './redis-token-store'
+export type { RedisClient, RedisTokenStoreOptions } from './redis-token-store'
+export type { TokenStore } from './token-store'
+
+// Errors
+export {
+  AuthorizationResponseError,
+  ConfigurationError,
+  IDTokenError,
+  InsufficientScopeError,
+  LoginRequiredError,
+  PagerDutyOAuthError,
+  RequestRefusedError,
+  TokenEndpointError,
+  TokenStoreError,
+  UnauthorizedError,
+} from './errors'
+export type { ErrorDetails } from './errors'

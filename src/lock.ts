@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto'
+import type { TokenStore } from './token-store'
+
+/**
+ * A lock that ends by itself unless it is renewed, which it is while it is held. It only keeps work from being done
+ * twice; what must not be overwritten is guarded by the store's own comparison.
+ */
+export class Lease {
+  readonly #store: TokenStore
+  readonly #key: string
+  readonly #owner: string
+  readonly #duration: number
+  #endsAt: number
+  readonly #renewer: NodeJS.Timeout
+
+  private constructor(store: TokenStore, key: string, owner: string, duration: number, endsAt: number) {
+    this.#store = store
+    this.#key = key
+    this.#owner = owner
+    this.#duration = duration
+    this.#endsAt = endsAt
+    this.#renewer = setInterval(() => void this.renew(), duration / 3).unref()
+  }
+
+  /**
+   * Takes the lock if it is free.
+   *
+   * @param duration milliseconds until it ends when nobody renews it
+   * @returns undefined when somebody else holds it
+   */
+  static async acquire(store: TokenStore, key: string, duration: number): Promise<Lease | undefined> {
+    const owner = randomBytes(16).toString('base64url')
+    const startedAt = performance.now()
+    // A client that lost the reply sends the command again, and is told that the key is taken: by itself.
+    const isMine = (await store.create(key, owner, duration)) || (await store.get(key)) === owner
+    return isMine ? new Lease(store, key, owner, duration, startedAt + duration) : undefined
+  }
+
+  /** Milliseconds for which nobody else can hold the lock, by the monotonic clock. */
+  get remaining(): number {
+    return Math.max(this.#endsAt - performance.now(), 0)
+  }
+
+  /** Whether at least half of the lease is left: enough to start something that must not be done twice. */
+  get isSound(): boolean {
+    return this.remaining >= this.#duration / 2
+  }
+
+  /** Begins the lease anew. A failure leaves it to end where it would have ended. */
+  async renew(): Promise<void> {
+    const startedAt = performance.now()
+    try {
+      const isMine = await this.#store.replace(this.#key, this.#owner, this.#owner, this.#duration)
+      this.#endsAt = isMine ? startedAt + this.#duration : 0
+    } catch {
+      // Unknown: the end stays where it was.
+    }
+  }
+
+  /** Gives the lock back, if it is still this one's. */
+  async release(): Promise<void> {
+    clearInterval(this.#renewer)
+    this.#endsAt = 0
+    try {
+      await this.#store.delete(this.#key, this.#owner)
+    } catch {
+      // It ends by itself.
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { OnError } from './answers'
+import type { ClientOptions } from './client'
+import type { Routes } from './login-routes'
+import type { RedisClient } from './redis-token-store'
+import type { StrategyOptions } from './strategy'
+import type { SessionLifetimes } from './user-grants'
+import type { Verify } from './verify'
+
+/** The drop-in's session. */
+export interface SessionOptions extends SessionLifetimes {
+  /** Name of the session cookie. @default the instance's name, with `__Host-` before it where the app is https */
+  name?: string | undefined
+  /** Overrides attributes of the session cookie. */
+  cookie?: SessionCookie | undefined
+}
+
+/** Attributes of the session cookie (RFC 6265); what is left out follows from `callbackURL`. */
+export interface SessionCookie {
+  domain?: string | undefined
+  path?: string | undefined
+  secure?: boolean | undefined
+  sameSite?: 'lax' | 'strict' | 'none' | undefined
+  /** Milliseconds. @default the session's absolute lifetime */
+  maxAge?: number | undefined
+}
+
+/** Where warnings go: anything with the shape of `console`. */
+export interface Logger {
+  warn(message: string): void
+}
+
+/** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
+export interface PagerDutyOptions
+  extends
+    Partial<Omit<ClientOptions, 'scope'>>,
+    Omit<StrategyOptions, keyof ClientOptions | 'session' | 'grants' | 'state' | 'pkce'> {
+  /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
+  clientID?: string
+  /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */
+  clientSecret?: string
+  /** Where PagerDuty sends the browser back to, as registered there. `PAGERDUTY_CALLBACK_URL` */
+  callbackURL?: string
+  /** Scopes to ask for. `PAGERDUTY_SCOPE` */
+  scope?: string | readonly string[]
+  /** `scoped` or `classic`. `PAGERDUTY_APP_TYPE` @default 'scoped' */
+  appType?: ClientOptions['appType']
+  /** Origin of PagerDuty's identity service. `PAGERDUTY_IDENTITY_URL` */
+  identityURL?: string
+  /** REST API for every user. `PAGERDUTY_API_URL` */
+  apiURL?: string
+  /** Accepted issuers of id_tokens. `PAGERDUTY_ISSUER` */
+  issuer?: string | readonly string[]
+  /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
+  secret?: string | readonly string[]
+  /** A client of ioredis, or a URL: sessions and grants live in Redis. `REDIS_URL` */
+  redis?: RedisClient | string
+  /** Decides who a login is to the app; see {@link Verify}. */
+  verify?: Verify
+  /** How long logins last, and their cookie. */
+  session?: SessionOptions
+  /** Paths of the drop-in's routes. */
+  routes?: Routes
+  /** Takes over the answers to denials and failures. */
+  onError?: OnError
+  /** Where warnings go. @default Node's process warnings */
+  logger?: Logger
+}

@@ -1,0 +1,133 @@
+import cluster from 'node:cluster'
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
+import { answer } from './answers'
+import { requireScope } from './client'
+import { dropInSession } from './drop-in-session'
+import { withEnvironment } from './environment'
+import { ConfigurationError } from './errors'
+import type { PagerDutyEvents } from './events'
+import { type GrantsByID, grantsByID } from './grants-by-id'
+import { loginPathOf, loginRoutes } from './login-routes'
+import { MemoryTokenStore } from './memory-token-store'
+import type { PagerDutyOptions } from './pagerduty-options'
+import { type RedisConnection, connectRedis } from './redis-connection'
+import { RedisTokenStore } from './redis-token-store'
+import { type GuardOptions, requireAnyScope, requireLogin, requireScopes } from './require-scopes'
+import { sessionTokens } from './session-tokens'
+import { PagerDutyStrategy } from './strategy'
+import { type GrantOptions, UserGrants } from './user-grants'
+
+/** One instance: the drop-in, and the parts it is made of. */
+export interface PagerDuty {
+  /** Everything at once: session, login, callback and logout routes, `req.pagerduty` and `req.user`. */
+  auth(): RequestHandler
+  /** Puts `req.pagerduty` on each request, for apps with a session middleware of their own. */
+  sessionTokens(): RequestHandler
+  /** The strategy, for `passport.use()`. */
+  readonly strategy: PagerDutyStrategy
+  /** Guard: somebody is logged in. */
+  requireLogin(options?: GuardOptions): RequestHandler
+  /** Guard: all of these scopes are granted. The last argument may be options. */
+  requireScopes(...scopes: readonly (string | GuardOptions)[]): RequestHandler
+  /** Guard: at least one of these scopes is granted. The last argument may be options. */
+  requireAnyScope(...scopes: readonly (string | GuardOptions)[]): RequestHandler
+  /** Grants without a request: background jobs, administration. */
+  readonly grants: GrantsByID
+  /** Error handler that answers this package's errors, thrown anywhere, as the guards do. Mount it last. */
+  errors(): ErrorRequestHandler
+  /** Listens to what happens; see {@link PagerDutyEvents}. */
+  on<Name extends keyof PagerDutyEvents>(name: Name, listener: (...args: PagerDutyEvents[Name]) => void): this
+  /** Starts nothing more, finishes and stores what runs, and closes the Redis connection made here. */
+  close(): Promise<void>
+}
+
+/**
+ * PagerDuty for one Express app.
+ *
+ * @param options what is left out comes from the environment
+ * @throws {ConfigurationError} naming the option that is missing or contradictory
+ */
+export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
+  const resolved = withEnvironment(options, process.env)
+  const warn = (message: string) => {
+    if (resolved.logger) resolved.logger.warn(message)
+    else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
+  }
+  const redis = resolved.redis === undefined ? undefined : connectRedis(resolved.redis)
+  const name = resolved.name ?? 'pagerduty'
+  const store = resolved.tokenStore ?? storeOf(redis, name, warn)
+  const isInMemory = store instanceof MemoryTokenStore
+  const grants = new UserGrants({
+    ...resolved,
+    tokenStore: isInMemory && resolved.tokenStore === undefined ? undefined : store,
+  } as GrantOptions)
+  redis?.client.on?.('error', (error: Error) => grants.events.emit('warning', { error }))
+  const strategy = new PagerDutyStrategy({ ...resolved, grants } as never, resolved.verify)
+  const { client } = grants
+  const guard: GuardOptions = { name, loginPath: loginPathOf(client, resolved.routes), onError: resolved.onError }
+  const scopesOf = (args: readonly (string | GuardOptions)[]) => {
+    const last = args.at(-1)
+    const own = typeof last === 'object' ? last : {}
+    const scopes = args.filter((argument): argument is string => argument !== last || typeof last === 'string')
+    return [...requireScope(scopes, client.appType), { ...guard, ...own }]
+  }
+
+  return {
+    strategy,
+    grants: grantsByID(grants),
+    auth() {
+      const session = dropInSession(grants, resolved, redis)
+      const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own } as never)
+      const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
+      return inOrder([session.middleware, tokens, setUser(name), routes], guard)
+    },
+    sessionTokens: () => sessionTokens({ ...resolved, grants, strategy } as never),
+    requireLogin: (own) => requireLogin({ ...guard, ...own }),
+    requireScopes: (...args) => requireScopes(...scopesOf(args)),
+    requireAnyScope: (...args) => requireAnyScope(...scopesOf(args)),
+    errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) =>
+      answer(error, req, res, next, { onError: resolved.onError }),
+    on(event, listener) {
+      grants.events.on(event, listener as never)
+      return this
+    },
+    async close() {
+      await grants.close()
+      if (isInMemory && resolved.tokenStore === undefined) store.close()
+      await redis?.close()
+    },
+  }
+}
+
+function storeOf(redis: RedisConnection | undefined, name: string, warn: (message: string) => void) {
+  if (redis !== undefined) return new RedisTokenStore(redis.client, { prefix: `${name}:` })
+  if (cluster.isWorker) {
+    throw new ConfigurationError('redis', 'is required in a cluster: its workers share no memory', 'Supply REDIS_URL.')
+  }
+  if (process.env['NODE_ENV'] === 'production') {
+    warn('"redis" is not set: logins are kept in memory, are lost at a restart and seen by this process only')
+  }
+  return new MemoryTokenStore()
+}
+
+/** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */
+function setUser(name: string): RequestHandler {
+  return function pagerdutyUser(req, _res, next) {
+    const { user, appUser } = (req as unknown as Record<string, Request['pagerduty']>)[name] ?? {}
+    if (user !== undefined) Object.assign(req, { user: appUser ?? user })
+    next()
+  }
+}
+
+/** Several handlers as one. What they fail with is answered as the guards answer. */
+function inOrder(handlers: readonly RequestHandler[], { loginPath, onError }: GuardOptions): RequestHandler {
+  return function pagerdutyAuth(req, res, next) {
+    const step = (position: number) => (error?: unknown) => {
+      if (error) return answer(error, req, res, next, { login: loginPath, onError })
+      const handler = handlers[position]
+      if (handler === undefined) return next()
+      void handler(req, res, step(position + 1))
+    }
+    step(0)()
+  }
+}

@@ -1,0 +1,4 @@
+declare module 'passport-oauth2' {
+  const Strategy: unknown
+  export default Strategy
+}

@@ -1,0 +1,197 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Client } from './client'
+import { ConfigurationError } from './errors'
+import { grantKey } from './grant-vault'
+import type { KeyRing, Sealer } from './seal'
+import type { TokenStore } from './token-store'
+
+/** A login that was begun in this browser and has not come back yet. */
+export interface PendingLogin {
+  /** The `state` parameter (RFC 6749 section 10.12). */
+  readonly state: string
+  /** RFC 7636 section 4.1; undefined only where PKCE was switched off. */
+  readonly codeVerifier: string | undefined
+  /** The id that the grant will have. */
+  readonly grantID: string
+  readonly startedAt: number
+  /** Where in the app to go on: path and query. */
+  readonly returnTo: string | undefined
+  /** The scopes asked for, where they differ from the client's. */
+  readonly scope: readonly string[] | undefined
+  /** It has been begun anew already, because it came back too late. */
+  readonly isRestarted: boolean
+  /** The app's own state object (passport-oauth2's `state` option). */
+  readonly appState: unknown
+}
+
+/** A pending login whose callback arrived, and whether its time is over. */
+export interface FoundLogin {
+  readonly login: PendingLogin
+  readonly isExpired: boolean
+}
+
+const lifetime = 10 * 60_000
+/** The cookie and the claim outlive the seal, so that a late callback is recognised and cannot be played twice. */
+const grace = 5 * 60_000
+const mostPending = 5
+const mostBytes = 800
+const mostBytesTogether = 4096
+const duplicateWait = 10_000
+
+/**
+ * Pending logins, each in a sealed cookie of its own: tabs do not disturb each other, and a visitor who never comes back
+ * costs the store nothing. Bound to browser, strategy, client and redirect URI; redeemed once.
+ */
+export class PendingLogins {
+  readonly #sealer: Sealer
+  readonly #store: TokenStore
+  readonly #prefix: string
+  readonly #attributes: string
+  readonly #binding: string
+  readonly #owners = new WeakMap<PendingLogin, string>()
+
+  constructor(client: Client, store: TokenStore, keys: KeyRing) {
+    this.#store = store
+    this.#sealer = keys.sealer('pending login')
+    this.#prefix = `${client.isSecure ? '__Host-' : ''}${client.name}-login-`
+    this.#attributes = `Path=/; HttpOnly; SameSite=Lax${client.isSecure ? '; Secure' : ''}`
+    this.#binding = `${client.name} ${client.clientID} ${client.callbackURL}`
+  }
+
+  /** Values that nobody can guess, for a login that begins. */
+  static newValues(): Pick<PendingLogin, 'state' | 'grantID' | 'startedAt'> {
+    return {
+      state: randomBytes(24).toString('base64url'),
+      grantID: randomBytes(18).toString('base64url'),
+      startedAt: Date.now(),
+    }
+  }
+
+  /** Remembers a login in the browser. The oldest ones go when there are more than five, or they grow too large. */
+  begin(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
+    const name = this.#prefix + login.startedAt.toString(36) + '-' + fingerprint(login.state)
+    const cookie = `${name}=${this.#sealer.seal(encode(login), this.#place(login.state))}`
+    if (cookie.length > mostBytes) {
+      throw new ConfigurationError('state', 'is too large, together with returnTo and scope, to be kept in a cookie')
+    }
+    const kept = this.#cookies(req).sort((a, b) => b.startedAt - a.startedAt)
+    let size = cookie.length
+    kept.forEach((other, position) => {
+      size += other.name.length + 1 + other.value.length
+      if (position + 1 >= mostPending || size > mostBytesTogether) this.#clear(res, other.name)
+    })
+    res.appendHeader('Set-Cookie', `${cookie}; ${this.#attributes}; Max-Age=${(lifetime + grace) / 1000}`)
+  }
+
+  /** The pending login that a callback's `state` belongs to, if it was begun in this browser by this strategy. */
+  find(req: IncomingMessage, state: string): FoundLogin | undefined {
+    const cookie = this.#cookies(req).find((other) => other.fingerprint === fingerprint(state))
+    const text = cookie && this.#sealer.open(cookie.value, this.#place(state))
+    if (text === undefined) return undefined
+    const login = decode(text, state)
+    const age = Date.now() - login.startedAt
+    return age < lifetime + grace ? { login, isExpired: age >= lifetime } : undefined
+  }
+
+  /** Whether the browser holds any pending login of this strategy: tells a lost cookie from a forged callback. */
+  hasAny(req: IncomingMessage): boolean {
+    return this.#cookies(req).length > 0
+  }
+
+  /** Takes a pending login for redemption. Exactly one caller, in all processes, gets true. */
+  async claim(login: PendingLogin): Promise<boolean> {
+    const owner = randomBytes(12).toString('base64url')
+    const ttl = login.startedAt + lifetime + grace - Date.now()
+    // The reply of a create may get lost and the command be sent again: then the claim is held by this very owner.
+    const isMine =
+      (await this.#store.create(claimKey(login), owner, ttl)) || (await this.#store.get(claimKey(login))) === owner
+    if (isMine) this.#owners.set(login, owner)
+    return isMine
+  }
+
+  /** Tells callbacks that wait for this one that it came to nothing. */
+  async fail(login: PendingLogin): Promise<void> {
+    const owner = this.#owners.get(login)
+    if (owner !== undefined) await this.#store.replace(claimKey(login), owner, failed)
+  }
+
+  /** Waits for the callback that took the login: whether it made the grant. */
+  async succeeded(login: PendingLogin): Promise<boolean> {
+    const giveUpAt = performance.now() + duplicateWait
+    for (;;) {
+      if ((await this.#store.get(grantKey(login.grantID))) !== undefined) return true
+      if ((await this.#store.get(claimKey(login))) === failed || performance.now() > giveUpAt) return false
+      await pause(100)
+    }
+  }
+
+  /** Forgets a pending login in the browser. */
+  end(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
+    const cookie = this.#cookies(req).find((other) => other.fingerprint === fingerprint(login.state))
+    if (cookie !== undefined) this.#clear(res, cookie.name)
+  }
+
+  #clear(res: ServerResponse, name: string): void {
+    res.appendHeader('Set-Cookie', `${name}=; ${this.#attributes}; Max-Age=0`)
+  }
+
+  #place(state: string): string {
+    return `${this.#binding} ${state}`
+  }
+
+  #cookies(req: IncomingMessage) {
+    const found = []
+    for (const pair of (req.headers.cookie ?? '').split(';')) {
+      const [name = '', value = ''] = pair.trim().split('=', 2)
+      if (!name.startsWith(this.#prefix) || value.length > mostBytes) continue
+      const match = /^([0-9a-z]{8,9})-([\w-]{8})$/.exec(name.slice(this.#prefix.length))
+      if (match?.[1] === undefined) continue
+      found.push({ name, value, startedAt: parseInt(match[1], 36), fingerprint: match[2] })
+    }
+    return found
+  }
+}
+
+const failed = 'failed'
+
+/** The nonce of a login (OpenID Connect Core 3.1.2.1): derived, so that the cookie need not carry it. */
+export function nonceOf(login: Pick<PendingLogin, 'grantID'>): string {
+  return createHash('sha256').update(`nonce ${login.grantID}`).digest('base64url').slice(0, 22)
+}
+
+function claimKey(login: PendingLogin): string {
+  return `login:${login.grantID}`
+}
+
+function fingerprint(state: string): string {
+  return createHash('sha256').update(state).digest('base64url').slice(0, 8)
+}
+
+function encode(login: PendingLogin): string {
+  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState } = login
+  return JSON.stringify([grantID, startedAt, codeVerifier, returnTo, scope?.join(' '), isRestarted ? 1 : 0, appState])
+}
+
+function decode(text: string, state: string): PendingLogin {
+  const [grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState] = JSON.parse(text) as [
+    string,
+    number,
+    string | null,
+    string | null,
+    string | null,
+    number,
+    unknown,
+  ]
+  return {
+    state,
+    grantID,
+    startedAt,
+    codeVerifier: codeVerifier ?? undefined,
+    returnTo: returnTo ?? undefined,
+    scope: scope?.split(' '),
+    isRestarted: isRestarted === 1,
+    appState: appState ?? undefined,
+  }
+}

@@ -1,0 +1,35 @@
+import { ConfigurationError } from './errors'
+import { type RedisClient, requireRedis } from './redis-token-store'
+
+/** A Redis client, and how to part from it. */
+export interface RedisConnection {
+  readonly client: RedisClient & { on?(event: 'error', listener: (error: Error) => void): unknown }
+  /** Closes a connection that was made here; one that the user passed in stays open. */
+  close(): Promise<void>
+}
+
+/**
+ * A connection for the option `redis`. ioredis is loaded only for a URL.
+ *
+ * @throws {ConfigurationError}
+ */
+export function connectRedis(redis: unknown): RedisConnection {
+  if (typeof redis !== 'string') {
+    requireRedis(redis)
+    return { client: redis, close: async () => {} }
+  }
+  if (!/^rediss?:\/\/\S+$/.test(redis)) {
+    throw new ConfigurationError('redis', 'must be a URL that begins with redis:// or rediss://')
+  }
+  // eslint-disable-next-line typescript/no-require-imports
+  const { Redis } = require('ioredis') as typeof import('ioredis')
+  const client = new Redis(redis, {
+    connectTimeout: 2_000,
+    commandTimeout: 1_000,
+    maxRetriesPerRequest: 1,
+    retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
+    // A server that was demoted by a failover is left for the one that takes writes.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+  })
+  return { client: client as unknown as RedisConnection['client'], close: async () => void (await client.quit().catch(() => client.disconnect())) }
+}

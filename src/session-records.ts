@@ -1,0 +1,89 @@
+import { grantKey } from './grant-vault'
+import { type RedisClient, redisKey, withinDeadline } from './redis-token-store'
+import type { TokenStore } from './token-store'
+
+/** A session and the grant it carries, as they stand in the store. */
+export interface SessionRecord {
+  session: string | undefined
+  /** The sealed grant; undefined also when the session carries none. */
+  grant: string | undefined
+}
+
+/** Where the drop-in keeps its sessions. The session id tells the grant that belongs to it. */
+export interface SessionRecords {
+  /** Both values at once. */
+  read(id: string, grantID: string | undefined): Promise<SessionRecord>
+  /**
+   * Writes a session.
+   *
+   * @param ttl milliseconds
+   * @param mustExist do not bring back one that has been deleted meanwhile
+   */
+  write(id: string, session: string, ttl: number, mustExist: boolean): Promise<void>
+  /** Lets a session, and the grant if given, live `ttl` milliseconds from now. */
+  extend(id: string, grantID: string | undefined, ttl: number): Promise<void>
+  delete(id: string): Promise<void>
+}
+
+function sessionKey(id: string): string {
+  return `sess:${id}`
+}
+
+/** Sessions in any token store. */
+export function storedSessions(store: TokenStore): SessionRecords {
+  const extendOne = async (key: string, ttl: number) => {
+    const value = await store.get(key)
+    if (value !== undefined) await store.replace(key, value, value, ttl)
+  }
+  return {
+    async read(id, grantID) {
+      const session = store.get(sessionKey(id))
+      const grant = grantID === undefined ? undefined : store.get(grantKey(grantID))
+      return { session: await session, grant: await grant }
+    },
+    async write(id, session, ttl, mustExist) {
+      const key = sessionKey(id)
+      const current = await store.get(key)
+      if (current !== undefined) await store.replace(key, current, session, ttl)
+      else if (!mustExist) await store.create(key, session, ttl)
+    },
+    async extend(id, grantID, ttl) {
+      await extendOne(sessionKey(id), ttl)
+      if (grantID !== undefined) await extendOne(grantKey(grantID), ttl)
+    },
+    async delete(id) {
+      await store.delete(sessionKey(id))
+    },
+  }
+}
+
+const extendScript = `
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end
+return 1`
+
+/** Sessions in Redis, one command each. Session and grant share a hash tag, so that a Cluster can serve both at once. */
+export function redisSessions(redis: RedisClient, prefix: string, timeout: number): SessionRecords {
+  const key = (id: string) => {
+    const [tag = '', ...rest] = id.split('.')
+    return [redisKey(prefix, sessionKey(tag)), ...rest].join('.')
+  }
+  const grant = (grantID: string) => redisKey(prefix, grantKey(grantID))
+  const within = <T>(command: Promise<T>) => withinDeadline(command, timeout)
+  return {
+    async read(id, grantID) {
+      if (grantID === undefined) return { session: (await within(redis.get(key(id)))) ?? undefined, grant: undefined }
+      const [session, sealed] = await within(redis.mget([key(id), grant(grantID)]))
+      return { session: session ?? undefined, grant: sealed ?? undefined }
+    },
+    async write(id, session, ttl, mustExist) {
+      await within(redis.set(key(id), session, 'PX', Math.ceil(ttl), ...(mustExist ? ['XX'] : [])))
+    },
+    async extend(id, grantID, ttl) {
+      const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]
+      await within(redis.eval(extendScript, keys.length, ...keys, Math.ceil(ttl)))
+    },
+    async delete(id) {
+      await within(redis.del(key(id)))
+    },
+  }
+}

@@ -1,0 +1,63 @@
+/** A person of an account, as the REST API shows them. */
+export interface AccountUser {
+  id: string
+  name: string
+  email: string
+  role: string
+}
+
+/** A PagerDuty account with the people who can log in to it. */
+export interface Account {
+  id: string
+  name: string
+  subdomain: string
+  region: 'us' | 'eu'
+  users: readonly AccountUser[]
+}
+
+/** A user together with the account they belong to. */
+export interface Member {
+  user: AccountUser
+  account: Account
+}
+
+/** The accounts a stand-in has unless it is given others: `acme` in the US region, `globex` in the EU region. */
+export const defaultAccounts: readonly Account[] = [
+  {
+    id: 'PACME00',
+    name: 'Acme',
+    subdomain: 'acme',
+    region: 'us',
+    users: [
+      { id: 'PACME01', name: 'Ada Okafor', email: 'ada@acme.example', role: 'owner' },
+      { id: 'PACME02', name: 'Ben Ruiz', email: 'ben@acme.example', role: 'user' },
+    ],
+  },
+  {
+    id: 'PGLBX00',
+    name: 'Globex',
+    subdomain: 'globex',
+    region: 'eu',
+    users: [
+      { id: 'PGLBX01', name: 'Greta Lindqvist', email: 'greta@globex.example', role: 'admin' },
+      { id: 'PGLBX02', name: 'Hugo Marchetti', email: 'hugo@globex.example', role: 'limited_user' },
+    ],
+  },
+]
+
+export function findMember(accounts: readonly Account[], userID: string | undefined): Member | undefined {
+  for (const account of accounts) {
+    const user = account.users.find(({ id }) => id === userID)
+    if (user) return { user, account }
+  }
+  return undefined
+}
+
+export function accountScope({ region, subdomain }: Account): string {
+  return `as_account-${region}.${subdomain}`
+}
+
+/** The REST host that PagerDuty writes into a token's audience, whatever port the stand-in listens on. */
+export function regionalAPI({ region }: Account): string {
+  return region === 'eu' ? 'https://api.eu.pagerduty.com' : 'https://api.pagerduty.com'
+}

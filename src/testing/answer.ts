@@ -1,0 +1,56 @@
+import type { Response } from 'express'
+import { answerInstead, takesEffect } from './faults'
+import type { Fault, FaultAnswer } from './faults'
+import { Refusal } from './wire'
+import type { Reply } from './wire'
+
+/** Does the work, waits, and sends what came of it, unless a fault comes between. */
+export async function answer(
+  res: Response,
+  work: () => Reply | Promise<Reply>,
+  { fault, latency }: { fault: Fault | undefined; latency: number },
+): Promise<void> {
+  const instead = answerInstead(fault)
+  const reply = takesEffect(fault) ? await attempt(work) : undefined
+  if (latency > 0) await pause(latency)
+
+  if (fault === 'stall' || fault === 'stall-after') return
+  if (fault === 'reset' || fault === 'reset-after') res.socket?.resetAndDestroy()
+  else if (instead) send(res, asReply(instead))
+  else if (reply && fault === 'half') sendHalf(res, reply)
+  else if (reply) send(res, reply)
+}
+
+async function attempt(work: () => Reply | Promise<Reply>): Promise<Reply> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Refusal) return error.reply
+    throw error
+  }
+}
+
+function asReply({ status, headers, body = '', retryAfter }: FaultAnswer): Reply {
+  return {
+    status,
+    headers: { ...headers, ...(retryAfter !== undefined && { 'Retry-After': `${retryAfter}` }) },
+    body,
+  }
+}
+
+export function send(res: Response, { status, headers, body }: Reply): void {
+  res.status(status).set({ 'Cache-Control': 'no-store', ...headers })
+  if (typeof body === 'string') res.send(body)
+  else res.json(body)
+}
+
+function sendHalf(res: Response, { status, body }: Reply): void {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  res.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) })
+  res.write(text.slice(0, text.length / 2), () => res.destroy())
+}
+
+// Not holding the process: while the stand-in listens its server does, and after close() nobody waits for the answer.
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+}

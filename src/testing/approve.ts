@@ -1,0 +1,39 @@
+/** What the person at the authorize page does. */
+export interface Decision {
+  /** Id of the user who logs in. @default 'PACME01' */
+  user?: string
+  /** @default 'allow' */
+  decision?: 'allow' | 'deny'
+}
+
+/**
+ * Goes through the authorize page as a browser would, for tests without one, and returns the URL that the browser is
+ * sent back to. Rejects where a person would be stuck on an error page.
+ *
+ * @example
+ * const login = await request(app).get('/auth/pagerduty')
+ * const callback = new URL(await approve(login.headers.location, { user: 'PACME01' }))
+ * await request(app).get(callback.pathname + callback.search).set('Cookie', cookies)
+ */
+export async function approve(authorizeURL: string | URL, decision: Decision = {}): Promise<string> {
+  const { user = 'PACME01', decision: choice = 'allow' } = decision
+  const shown = await fetch(authorizeURL, { redirect: 'manual' })
+  // A faulty request, and a stand-in with autoApprove, send the browser back without asking.
+  if (shown.status === 302) return redirectTarget(shown)
+  if (!shown.ok) throw new Error(await problemOf(shown))
+  await shown.arrayBuffer()
+  const body = new URLSearchParams({ user, decision: choice })
+  return redirectTarget(await fetch(authorizeURL, { method: 'POST', body, redirect: 'manual' }))
+}
+
+async function redirectTarget(answer: Response): Promise<string> {
+  const location = answer.headers.get('location')
+  if (location === null) throw new Error(await problemOf(answer))
+  await answer.arrayBuffer()
+  return location
+}
+
+async function problemOf(answer: Response): Promise<string> {
+  const [, problem] = /id="problem">([^<]*)/.exec(await answer.text()) ?? []
+  return `The authorize page answered ${answer.status}: ${problem ?? 'no explanation'}`
+}

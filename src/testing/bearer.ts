@@ -1,0 +1,34 @@
+import type { Request } from 'express'
+import type { Token } from './grants'
+import type { Parts } from './parts'
+import { Refusal } from './wire'
+
+/** The access token of a request, refused the way PagerDuty refuses a revoked one: a 401 that is no JSON. */
+export function bearerToken({ grants }: Parts, req: Request): Token {
+  const [, value] = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '') ?? []
+  const token = value === undefined ? undefined : grants.liveAccessToken(value)
+  if (token) return token
+  throw new Refusal({
+    status: 401,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8' },
+    body: 'Unauthorized',
+  })
+}
+
+/** Refuses a token whose scope does not cover the call; Classic tokens know only reading and writing. */
+export function requireScope({ delegation }: Token, req: Request, scope: string): void {
+  const { appType, scope: granted } = delegation
+  const reading = req.method === 'GET' || req.method === 'HEAD'
+  const sufficient = appType === 'scoped' ? [scope] : reading ? ['read', 'write'] : ['write']
+  if (sufficient.some((name) => granted.includes(name))) return
+  throw new Refusal({
+    status: 403,
+    body: {
+      error: {
+        message: 'Token missing required scopes',
+        required_scopes: sufficient[0],
+        token_scopes: granted.join(' '),
+      },
+    },
+  })
+}

@@ -1,0 +1,59 @@
+/** An app registered with the stand-in. */
+export interface StandInClient {
+  clientID: string
+  /** Absent for a public client, which only Classic has. */
+  clientSecret?: string
+  /** @default 'scoped' */
+  appType?: 'scoped' | 'classic'
+  /** What the app is configured with at PagerDuty; for Classic `read` or `write`. Whatever else is asked for is dropped without an error. */
+  scope: readonly string[]
+  /** Compared exactly. Absent: any loopback http URL is accepted. */
+  redirectURIs?: readonly string[]
+}
+
+export type RegisteredClient = StandInClient & { appType: 'scoped' | 'classic' }
+
+/** The client a stand-in has unless it is given others: Scoped and confidential. */
+export const defaultClient: StandInClient = {
+  clientID: 'stand-in-client',
+  clientSecret: 'stand-in-secret',
+  appType: 'scoped',
+  scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read'],
+}
+
+/** Refuses an app that PagerDuty would not let be registered. */
+export function register(client: StandInClient): RegisteredClient {
+  const { clientID, clientSecret, appType = 'scoped' } = client
+  if (appType === 'scoped' && !clientSecret) {
+    throw new TypeError(
+      `"clients": the Scoped app ${clientID} has no "clientSecret"; only Classic apps can be public`,
+    )
+  }
+  const unknown = appType === 'classic' && client.scope.find((scope) => scope !== 'read' && scope !== 'write')
+  if (unknown) {
+    throw new TypeError(
+      `"clients": the Classic app ${clientID} has the scope "${unknown}"; Classic knows "read" and "write"`,
+    )
+  }
+  return { ...client, appType }
+}
+
+/** The part of the requested scope that the app is configured with, in the order asked for. */
+export function narrowScope(client: RegisteredClient, requested: string): string[] {
+  const asked = [...new Set(requested.split(/\s+/))]
+  if (client.appType === 'scoped') return asked.filter((scope) => client.scope.includes(scope))
+  // Classic `write` contains `read`, and a grant never shows both.
+  if (asked.includes('write') && client.scope.includes('write')) return ['write']
+  return asked.includes('read') && client.scope.length > 0 ? ['read'] : []
+}
+
+export function acceptsRedirect(client: RegisteredClient, redirectURI: string): boolean {
+  if (client.redirectURIs) return client.redirectURIs.includes(redirectURI)
+  if (!URL.canParse(redirectURI)) return false
+  const { protocol, hostname, hash } = new URL(redirectURI)
+  return protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) && hash === ''
+}
+
+export function needsPKCE(client: RegisteredClient): boolean {
+  return client.appType === 'scoped' || client.clientSecret === undefined
+}

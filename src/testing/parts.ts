@@ -1,0 +1,15 @@
+import type { Account } from './accounts'
+import type { RegisteredClient } from './clients'
+import type { Grants } from './grants'
+import type { IDTokenSigner } from './id-token-signer'
+import type { Settings } from './settings'
+
+/** What the endpoints of one stand-in share. */
+export interface Parts {
+  origin: string
+  settings: Settings
+  accounts: readonly Account[]
+  clients: Map<string, RegisteredClient>
+  grants: Grants
+  signer: IDTokenSigner
+}

@@ -1,0 +1,75 @@
+import express from 'express'
+import type { ErrorRequestHandler, Express, Request, RequestHandler } from 'express'
+import { answer, send } from './answer'
+import { decideAuthorize, showAuthorize } from './authorize-endpoint'
+import { countTokenCall } from './calls'
+import type { Calls } from './calls'
+import type { FaultQueue, Target } from './faults'
+import { jwks, openIDConfiguration, userinfo } from './identity-documents'
+import type { Parts } from './parts'
+import { apiError, restAPI } from './rest-api'
+import { revoke, token } from './token-endpoint'
+import { bodyOf, oauthError } from './wire'
+import type { Reply } from './wire'
+
+/** What the stand-in observes and disturbs while it answers. */
+export interface Observation {
+  calls: () => Calls
+  faults: FaultQueue
+}
+
+/** Every path of the stand-in. PagerDuty's discovery document names other addresses than its documentation: both are here. */
+export function routes(parts: Parts, { calls, faults }: Observation): Express {
+  const { settings, grants } = parts
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.use(express.text({ type: () => true, limit: '256kb' }))
+
+  const serve = (
+    target: Exclude<Target, 'token'>,
+    run: (parts: Parts, req: Request) => Reply | Promise<Reply>,
+  ): RequestHandler =>
+    function serveRoute(req, res, next) {
+      if (!(target === 'authorize' && req.method === 'POST')) calls()[target] += 1
+      const latency = target === 'api' ? settings.apiLatency : 0
+      answer(res, () => run(parts, req), { fault: faults.next(target), latency }).catch(next)
+    }
+
+  const serveToken: RequestHandler = function serveToken(req, res, next) {
+    const grantType = new URLSearchParams(bodyOf(req)).get('grant_type') ?? undefined
+    countTokenCall(calls(), grantType)
+    const fault = faults.next('token') ?? settings.tokenFault?.(grantType)
+    answer(res, () => token(parts, req), { fault, latency: settings.tokenLatency }).catch(next)
+  }
+
+  app.get(['/oauth/authorize', '/global/oauth/authorize'], serve('authorize', showAuthorize))
+  app.post(['/oauth/authorize', '/global/oauth/authorize'], serve('authorize', decideAuthorize))
+  app.post(['/oauth/token', '/global/oauth/token'], serveToken)
+  app.post(['/oauth/revoke', '/global/oauth/revoke'], serve('revoke', revoke))
+  app.get('/global/oauth/userinfo', serve('userinfo', userinfo))
+  app.get('/global/oauth/anonymous/jwks', serve('jwks', jwks))
+  app.get('/global/oauth/anonymous/.well-known/openid-configuration', (_req, res) =>
+    send(res, openIDConfiguration(parts)),
+  )
+  for (const { method, path, run } of restAPI(parts)) {
+    app[method](
+      path,
+      serve('api', (_parts, req) => run(req)),
+    )
+  }
+  app.get('/__stand-in/calls', (_req, res) =>
+    send(res, { status: 200, body: { ...calls(), reuses: grants.reuses } }),
+  )
+  app.use((_req, res) => send(res, apiError(404, 'Not Found', 2100)))
+  app.use(answerFailure)
+  return app
+}
+
+// Express counts the parameters to tell an error handler.
+const answerFailure: ErrorRequestHandler = (error: { status?: number; message: string }, _req, res, next) => {
+  const { status, message } = error
+  if (res.headersSent) next(error)
+  else
+    send(res, oauthError(status === undefined ? 'server_error' : 'invalid_request', message, status ?? 500))
+}

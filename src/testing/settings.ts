@@ -1,0 +1,61 @@
+import type { Fault } from './faults'
+
+/** The claims of an id_token before it is signed. */
+export type Claims = Record<string, unknown>
+
+/** What can be turned while the stand-in runs: assign to `standIn.settings`. Lifetimes are in seconds, latencies in milliseconds. */
+export interface Settings {
+  /** The stand-in's clock, in milliseconds since the epoch. @default Date.now */
+  now: () => number
+  /** Id of the user for whom the authorize endpoint consents at once, without a page. @default undefined */
+  autoApprove?: string | undefined
+  /** Seconds that an authorization code can be redeemed. @default 30 */
+  codeLifetime: number
+  /** Seconds that an access token is good. @default 86400 for Scoped, 2592000 for Classic */
+  accessTokenLifetime?: number | undefined
+  /** Seconds that a refresh token is good. @default 2592000 for Scoped, 18144000 for Classic */
+  refreshTokenLifetime?: number | undefined
+  /** Seconds from login after which no refresh succeeds. @default 31536000 for Scoped, 94608000 for Classic */
+  rollingWindow?: number | undefined
+  /** What the return of a used refresh token does: refuse it, or also end everything that came of that login. @default 'revoke-family' */
+  reuse: 'reject' | 'revoke-family'
+  /** Seconds during which a used refresh token still answers, with the same new pair. @default 0 */
+  grace: number
+  /** Whether a refresh ends the access token before it. @default false */
+  revokeOldAccessToken: boolean
+  /** Whether a `nonce` of the authorization request comes back in the id_token. @default false */
+  echoNonce: boolean
+  /** Changes the id_token's claims before they are signed. @default undefined */
+  idTokenClaims?: ((claims: Claims) => Claims) | undefined
+  /** Milliseconds before the token endpoint answers; what the call changes is changed on arrival. @default 0 */
+  tokenLatency: number
+  /** Milliseconds before the REST API answers. @default 0 */
+  apiLatency: number
+  /** Decides for each token call whether and how it fails, after the faults queued by `failNext`. @default undefined */
+  tokenFault?: ((grantType: string | undefined) => Fault | undefined) | undefined
+  /** REST calls a minute for each client and user (or account, for an app token). PagerDuty has 960. @default undefined, no limit */
+  rateLimit?: { limit: number } | undefined
+}
+
+export function resolveSettings(given: Partial<Settings>): Settings {
+  const defaults: Settings = {
+    now: Date.now,
+    autoApprove: undefined,
+    codeLifetime: 30,
+    accessTokenLifetime: undefined,
+    refreshTokenLifetime: undefined,
+    rollingWindow: undefined,
+    reuse: 'revoke-family',
+    grace: 0,
+    revokeOldAccessToken: false,
+    echoNonce: false,
+    idTokenClaims: undefined,
+    tokenLatency: 0,
+    apiLatency: 0,
+    tokenFault: undefined,
+    rateLimit: undefined,
+  }
+  // Only known names are taken, and undefined means absent, so options of the stand-in itself do not leak in.
+  const known = Object.entries(given).filter(([name, value]) => name in defaults && value !== undefined)
+  return Object.assign(defaults, Object.fromEntries(known))
+}

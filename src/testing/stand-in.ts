@@ -1,0 +1,178 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { defaultAccounts } from './accounts'
+import type { Account } from './accounts'
+import { noCalls } from './calls'
+import type { Calls } from './calls'
+import { defaultClient, register } from './clients'
+import type { RegisteredClient, StandInClient } from './clients'
+import { FaultQueue } from './faults'
+import type { Fault, Target } from './faults'
+import { Grants } from './grants'
+import { IDTokenSigner } from './id-token-signer'
+import type { Parts } from './parts'
+import { routes } from './routes'
+import { resolveSettings } from './settings'
+import type { Settings } from './settings'
+
+/** How to start a stand-in; everything is optional, and all settings can also be changed later. */
+export interface StandInOptions extends Partial<Settings> {
+  /** @default 0, any free port */
+  port?: number
+  /** The registered apps; the first is the one meant where no `clientID` is given. @default [defaultClient] */
+  clients?: readonly StandInClient[]
+  /** Accounts and their users. @default defaultAccounts */
+  accounts?: readonly Account[]
+}
+
+/** The options of this package that point a client at the stand-in. */
+export interface StandInConnection {
+  clientID: string
+  clientSecret?: string
+  appType: 'scoped' | 'classic'
+  identityURL: string
+  apiURL: string
+}
+
+/** A running PagerDuty stand-in. */
+export interface StandIn {
+  /** Its only origin, `http://127.0.0.1:<port>`: identity server and REST API. */
+  readonly url: string
+  /** Lifetimes, latencies and habits; assign to change them. */
+  readonly settings: Settings
+  /** Calls since the start or the last `resetCalls()`; other processes read them at `/__stand-in/calls`. */
+  readonly calls: Readonly<Calls>
+  /** How often a refresh token came back that was already used, since the start or the last `resetCalls()`. */
+  readonly reuses: number
+  resetCalls(): void
+  /** Options for the library: `pagerduty({ ...standIn.options(), scope: ['incidents.read'] })`. */
+  options(clientID?: string): StandInConnection
+  /** The same as environment variables, for a child process. */
+  env(clientID?: string): Record<string, string>
+  /** Changes what the app is configured with; tokens already issued keep their scope. */
+  configure(clientID: string, change: { scope: readonly string[] }): void
+  /** Makes the next calls of that kind fail, `times` of them (1 if not given), after those already waiting. */
+  failNext(target: Target, fault: Fault, times?: number): void
+  /** Forgets the failures that have not happened yet. */
+  clearFaults(): void
+  /** Publishes and uses a new signing key; the one before stays published. */
+  rotateKeys(): Promise<void>
+  /** Ends every access token, as time would; refresh tokens stay good. */
+  expireAccessTokens(): void
+  /** Ends every code and token, as the button "Revoke All Tokens" does. */
+  revokeAll(): void
+  /** The newest access token of a user that would still be accepted. */
+  newestAccessToken(userID: string): string | undefined
+  /** The newest refresh token of a user that would still be accepted. */
+  newestRefreshToken(userID: string): string | undefined
+  /** Closes the server and every connection at once; may be called again. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a local imitation of PagerDuty's identity server and of a bit of its REST API, on 127.0.0.1. It is strict
+ * where PagerDuty is or may be: codes and refresh tokens work once, PKCE is required, scopes narrow without an error.
+ *
+ * @example
+ * const standIn = await startPagerDuty()
+ * const pd = pagerduty({ ...standIn.options(), scope: ['incidents.read'], callbackURL })
+ * // …
+ * await standIn.close()
+ */
+export async function startPagerDuty(options: StandInOptions = {}): Promise<StandIn> {
+  const { port = 0, clients: registrations = [defaultClient], accounts = defaultAccounts } = options
+  const [first] = registrations
+  if (!first) throw new TypeError('"clients" is empty: register at least one app, or leave the option out')
+
+  const settings = resolveSettings(options)
+  const clients = new Map(registrations.map((client) => [client.clientID, register(client)]))
+  const grants = new Grants(settings)
+  const faults = new FaultQueue()
+  const signer = new IDTokenSigner()
+  let calls = noCalls()
+
+  const server = await listen(port)
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const parts: Parts = { origin: url, settings, accounts, clients, grants, signer }
+  server.on('request', routes(parts, { calls: () => calls, faults }))
+  let closed: Promise<void> | undefined
+
+  const connection = (clientID = first.clientID): StandInConnection => {
+    const { clientSecret, appType } = registered(clients, clientID)
+    return {
+      clientID,
+      ...(clientSecret !== undefined && { clientSecret }),
+      appType,
+      identityURL: url,
+      apiURL: url,
+    }
+  }
+
+  return {
+    url,
+    settings,
+    get calls() {
+      return calls
+    },
+    get reuses() {
+      return grants.reuses
+    },
+    resetCalls() {
+      calls = noCalls()
+      grants.reuses = 0
+    },
+    options: connection,
+    env: (clientID) => environment(connection(clientID)),
+    configure(clientID, { scope }) {
+      clients.set(clientID, register({ ...registered(clients, clientID), scope }))
+    },
+    failNext: (target, fault, times = 1) => faults.add(target, fault, times),
+    clearFaults: () => faults.clear(),
+    rotateKeys: () => signer.rotate(),
+    expireAccessTokens: () => grants.expireAccessTokens(),
+    revokeAll: () => grants.revokeAll(),
+    newestAccessToken: (userID) => grants.newestAccessToken(userID),
+    newestRefreshToken: (userID) => grants.newestRefreshToken(userID),
+    close: () => (closed ??= shut(server)),
+  }
+}
+
+async function listen(port: number): Promise<Server> {
+  // Longer than any client keeps an idle connection, so that no request meets a connection that is just being closed.
+  const server = createServer({ keepAliveTimeout: 120_000 })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return server
+}
+
+async function shut(server: Server): Promise<void> {
+  const ended = once(server, 'close')
+  server.close()
+  server.closeAllConnections()
+  await ended
+}
+
+function registered(clients: Map<string, RegisteredClient>, clientID: string): RegisteredClient {
+  const client = clients.get(clientID)
+  if (!client)
+    throw new TypeError(`"${clientID}" is no client of this stand-in: register it in the option "clients"`)
+  return client
+}
+
+function environment({
+  clientID,
+  clientSecret,
+  appType,
+  identityURL,
+  apiURL,
+}: StandInConnection): Record<string, string> {
+  return {
+    PAGERDUTY_CLIENT_ID: clientID,
+    ...(clientSecret !== undefined && { PAGERDUTY_CLIENT_SECRET: clientSecret }),
+    PAGERDUTY_APP_TYPE: appType,
+    PAGERDUTY_IDENTITY_URL: identityURL,
+    PAGERDUTY_API_URL: apiURL,
+  }
+}

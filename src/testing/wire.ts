@@ -1,0 +1,61 @@
+import type { Request } from 'express'
+
+/** An answer as a value, so that a fault can take its place. A string body goes out as it is, anything else as JSON. */
+export interface Reply {
+  status: number
+  headers?: Record<string, string>
+  body: unknown
+}
+
+/** Thrown where a request is turned down; carries the complete answer. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+  readonly reply: Reply
+
+  constructor(reply: Reply) {
+    super(`answered ${reply.status}`)
+    this.reply = reply
+  }
+}
+
+/** RFC 6749 section 5.2. */
+export function oauthError(error: string, description: string, status = 400): Reply {
+  return { status, body: { error, error_description: description } }
+}
+
+export type Parameters = ReadonlyMap<string, string>
+
+/** Parameters that occur once each; RFC 6749 section 3.1 allows no repetition. */
+export function singleParameters(search: string): { parameters: Parameters; repeated: string | undefined } {
+  const parameters = new Map<string, string>()
+  let repeated: string | undefined
+  for (const [name, value] of new URLSearchParams(search)) {
+    if (parameters.has(name)) repeated ??= name
+    else parameters.set(name, value)
+  }
+  return { parameters, repeated }
+}
+
+export function queryOf(req: Request): string {
+  const start = req.originalUrl.indexOf('?')
+  return start < 0 ? '' : req.originalUrl.slice(start + 1)
+}
+
+/** The raw body; a request without one has no string there, whichever Express it is. */
+export function bodyOf(req: Request): string {
+  return typeof req.body === 'string' ? req.body : ''
+}
+
+/** The form of a token or revocation request, refused unless it came the one way PagerDuty reads it. */
+export function readForm(req: Request): Parameters {
+  if (queryOf(req) !== '') refuse('Parameters belong in the body, not in the URL')
+  if (!req.is('application/x-www-form-urlencoded'))
+    refuse('The body has to be application/x-www-form-urlencoded')
+  const { parameters, repeated } = singleParameters(bodyOf(req))
+  if (repeated !== undefined) refuse(`The parameter ${repeated} occurs more than once`)
+  return parameters
+}
+
+function refuse(description: string): never {
+  throw new Refusal(oauthError('invalid_request', description))
+}

@@ -1,0 +1,29 @@
+const mostRemembered = 50_000
+
+/** Lets something happen for a key at most once per interval in this process. Forgets the oldest keys first. */
+export class Throttle {
+  readonly #last = new Map<string, number>()
+  readonly #interval: number
+
+  /** @param interval milliseconds */
+  constructor(interval: number) {
+    this.#interval = interval
+  }
+
+  /** Whether it is due; if so, it counts as done. */
+  take(key: string): boolean {
+    const last = this.#last.get(key)
+    const now = performance.now()
+    if (last !== undefined && now - last < this.#interval) return false
+    this.#last.delete(key)
+    this.#last.set(key, now)
+    const [oldest] = this.#last.keys()
+    if (this.#last.size > mostRemembered && oldest !== undefined) this.#last.delete(oldest)
+    return true
+  }
+
+  /** It did not happen after all. */
+  undo(key: string): void {
+    this.#last.delete(key)
+  }
+}

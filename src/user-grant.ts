@@ -1,0 +1,131 @@
+import { type BearerFetch, bearerFetch } from './bearer-fetch'
+import { UnauthorizedError } from './errors'
+import type { PagerDutyUser } from './id-token'
+import { missingScopes } from './scope'
+import { type Grant, type UserGrants, isOver } from './user-grants'
+
+/** What `getAccessToken` heeds. */
+export interface GetAccessTokenOptions {
+  /** Seconds for which the token must still be good. @default 0 */
+  minValidity?: number
+  /** The token held was refused: give another one. */
+  forceRefresh?: boolean
+}
+
+/** What a person granted to this app, with tokens that are kept fresh. */
+export class UserGrant {
+  /** Calls PagerDuty's REST API as this user, at the user's regional host; see {@link BearerFetch}. */
+  readonly fetch: BearerFetch
+  readonly #grants: UserGrants
+  #grant: Grant | undefined
+
+  /** @internal */
+  constructor(grants: UserGrants, grant: Grant | undefined) {
+    this.#grants = grants
+    this.#grant = grant
+    this.fetch = bearerFetch(grants.client.fetch, {
+      apiURL: grant?.record.user.apiURL ?? '',
+      token: async (refused) => this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
+    })
+  }
+
+  /** Whether a value is one of these, made by this package and not by its look. */
+  static is(value: unknown): value is UserGrant {
+    return typeof value === 'object' && value !== null && #grants in value
+  }
+
+  /** Who logged in; undefined when nobody is. */
+  get user(): PagerDutyUser | undefined {
+    return this.#grant?.record.user
+  }
+
+  /** What `verify` returned at the login, for `req.user`. */
+  get appUser(): unknown {
+    return this.#grant?.record.appUser
+  }
+
+  /** The id under which the grant is kept; `pd.grants.get(id)` finds it without a request. */
+  get grantID(): string | undefined {
+    return this.#grant?.id
+  }
+
+  /** The scopes that PagerDuty really granted. */
+  get grantedScopes(): readonly string[] {
+    return this.#grant?.record.tokens.scope ?? []
+  }
+
+  /** The scopes that the login asked for. */
+  get requestedScopes(): readonly string[] {
+    return this.#grant?.record.requestedScopes ?? []
+  }
+
+  /** When the access token ends, in milliseconds since the epoch. */
+  get expiresAt(): number | undefined {
+    return this.#grant?.record.tokens.expiresAt
+  }
+
+  /** When the access token was received, in milliseconds since the epoch. */
+  get obtainedAt(): number | undefined {
+    return this.#grant?.record.tokens.obtainedAt
+  }
+
+  /** Whether all of these scopes are granted. */
+  has(...scopes: string[]): boolean {
+    return this.#grant !== undefined && this.missing(...scopes).length === 0
+  }
+
+  /** Those of these scopes that are not granted. */
+  missing(...scopes: string[]): readonly string[] {
+    return missingScopes(this.grantedScopes, scopes, this.#grants.client.appType)
+  }
+
+  /**
+   * The access token, refreshed first where it has ended or ends within `minValidity`.
+   *
+   * @throws {UnauthorizedError} nobody is logged in
+   * @throws {LoginRequiredError} PagerDuty has ended the grant
+   * @throws {TokenEndpointError} transient: PagerDuty did not refresh it this time
+   */
+  async getAccessToken(options: GetAccessTokenOptions = {}): Promise<string> {
+    const held = this.#grant
+    if (held !== undefined && options.forceRefresh) return this.#tokens(this.#instead(held.record.tokens.accessToken))
+    return this.#tokens(this.#usable((options.minValidity ?? 0) * 1000))
+  }
+
+  /**
+   * Makes sure that PagerDuty still stands behind the grant: at once while the token lives, else by a refresh.
+   *
+   * @internal
+   */
+  confirm(): void | Promise<void> {
+    const usable = this.#usable(0)
+    if (usable instanceof Promise) return usable.then((grant) => void (this.#grant = grant))
+    this.#grant = usable
+  }
+
+  /** @internal */
+  protected drop(): void {
+    this.#grant = undefined
+  }
+
+  async #tokens(grant: Grant | Promise<Grant>): Promise<string> {
+    this.#grant = await grant
+    return this.#grant.record.tokens.accessToken
+  }
+
+  #usable(minValidity: number): Grant | Promise<Grant> {
+    if (this.#grant === undefined) throw new UnauthorizedError()
+    return this.#grants.usable(this.#grant, minValidity)
+  }
+
+  #instead(refused: string): Promise<Grant> {
+    if (this.#grant === undefined) throw new UnauthorizedError()
+    return this.#grants.instead(this.#grant, refused)
+  }
+}
+
+/** A grant by its id, without a request: for background jobs and administration. */
+export async function getGrant(grants: UserGrants, id: string): Promise<UserGrant | undefined> {
+  const grant = await grants.read(id)
+  return grant === undefined || (isOver(grant) && !grant.record.isKept) ? undefined : new UserGrant(grants, grant)
+}

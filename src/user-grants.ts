@@ -1,0 +1,216 @@
+import { Client, type ClientOptions } from './client'
+import { ConfigurationError, TokenEndpointError, TokenStoreError } from './errors'
+import { Events } from './events'
+import { endOf, renewalOf } from './freshness'
+import { GrantIndex } from './grant-index'
+import type { GrantRecord } from './grant-record'
+import { type Grant, GrantVault } from './grant-vault'
+import { IDTokenVerifier, type PagerDutyUser } from './id-token'
+import { MemoryTokenStore } from './memory-token-store'
+import { Refresher } from './refresh'
+import { KeyRing } from './seal'
+import { revokeToken } from './token-endpoint'
+import type { TokenSet } from './token-set'
+import type { TokenStore } from './token-store'
+
+/** How long a login lasts, in milliseconds. */
+export interface SessionLifetimes {
+  /** From its last use. @default 8 hours */
+  idle?: number | undefined
+  /** From the login, however much it is used. @default 30 days */
+  absolute?: number | undefined
+}
+
+/** What the parts share: the client, where grants are kept, and the secret that seals them. */
+export interface GrantOptions extends ClientOptions {
+  /** Where grants are kept. Parts that are to see each other's grants need the same one. @default in memory */
+  tokenStore?: TokenStore | undefined
+  /** 32 random characters or more; the first of a list seals, all of them open. @default random, refused in production */
+  secret?: string | readonly string[] | undefined
+  /** How long logins last. */
+  session?: SessionLifetimes | undefined
+  /** Revoke the tokens at PagerDuty when a grant is ended. @default true */
+  revokeOnLogout?: boolean | undefined
+}
+
+/** What a new grant is made of. */
+export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>
+
+const callersWait = 10_000
+const revocationTimeout = 10_000
+const unpresentedFor = 60_000
+const keptFor = 400 * 24 * 60 * 60_000
+const hour = 60 * 60_000
+
+/** The grants of users: made at login, read with each request, refreshed, ended. */
+export class UserGrants {
+  readonly client: Client
+  readonly store: TokenStore
+  readonly keys: KeyRing
+  readonly events: Events
+  readonly idTokens: IDTokenVerifier
+  readonly index: GrantIndex
+  readonly lifetimes: Readonly<Required<{ [key in keyof SessionLifetimes]: number }>>
+  readonly #vault: GrantVault
+  readonly #refresher: Refresher
+  readonly #revokes: boolean
+  readonly #background = new Set<Promise<void>>()
+
+  /** @throws {ConfigurationError} */
+  constructor(options: GrantOptions, events = new Events()) {
+    this.client = new Client(options)
+    this.store = options.tokenStore ?? new MemoryTokenStore()
+    this.keys = resolveSecret(options)
+    this.events = events
+    this.idTokens = new IDTokenVerifier(this.client)
+    this.index = new GrantIndex(this.store, this.keys)
+    this.lifetimes = {
+      idle: requireDuration('session.idle', options.session?.idle ?? 8 * hour),
+      absolute: requireDuration('session.absolute', options.session?.absolute ?? 30 * 24 * hour),
+    }
+    this.#vault = new GrantVault(this.store, this.keys)
+    this.#revokes = options.revokeOnLogout ?? true
+    this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
+      refreshed: ({ id, record: { user, version, tokens } }) =>
+        this.events.emit('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt }),
+      refreshFailed: (grantID, error) => this.events.emit('refreshFailed', { grantID, error }),
+      orphaned: (tokens) => this.revoke(tokens),
+    })
+  }
+
+  /** Stores the grant of a login under the id made when it began. It lives a minute until a session presents it. */
+  async create(id: string, grant: NewGrant): Promise<Grant> {
+    const record = { ...grant, version: 1, isKept: false, absoluteEnd: Date.now() + this.lifetimes.absolute }
+    const created = await this.#vault.create(id, record, unpresentedFor)
+    if (created === undefined) throw new TokenStoreError('The grant of this login is there already')
+    await this.index.add(grant.user, id, record.absoluteEnd)
+    return created
+  }
+
+  /** The grant as it is now, or undefined when there is none. */
+  read(id: string): Promise<Grant | undefined> {
+    return this.#vault.read(id)
+  }
+
+  /** The same from a stored value that was read elsewhere. */
+  open(id: string, sealed: string): Grant | undefined {
+    return this.#vault.open(id, sealed)
+  }
+
+  /**
+   * The grant with an access token that is good for `minValidity` more milliseconds: at once where it is, even while it
+   * is being renewed ahead of its end, else after a refresh that is waited for ten seconds.
+   */
+  usable(grant: Grant, minValidity = 0): Grant | Promise<Grant> {
+    const { tokens, version } = grant.record
+    const now = Date.now()
+    if (now + minValidity >= endOf(tokens)) return this.renew(grant)
+    const isDue = tokens.refreshToken !== undefined && now >= renewalOf(tokens, grant.id, version)
+    if (isDue && this.#refresher.isIdle(grant.id)) this.#inBackground(this.#refresher.renew(grant))
+    return grant
+  }
+
+  /** A newer version of the grant: the stored one if it is newer, else a refreshed one. */
+  renew(grant: Grant): Promise<Grant> {
+    return withinWait(this.#refresher.renew(grant))
+  }
+
+  /** A grant whose access token is another than the one that was refused: as stored, else renewed. */
+  async instead(grant: Grant, refused: string): Promise<Grant> {
+    const stored = await this.#vault.read(grant.id)
+    if (stored !== undefined && stored.record.tokens.accessToken !== refused) return stored
+    return this.renew(stored ?? grant)
+  }
+
+  /** Lets a grant live as long as its session: `idle` milliseconds from now, never beyond its absolute end. */
+  async extend(grant: Grant, idle: number): Promise<void> {
+    if (grant.record.isKept || (await this.#vault.extend(grant, lifeLeft(grant, idle)))) return
+    // A refresh came between.
+    const current = await this.#vault.read(grant.id)
+    if (current !== undefined) await this.extend(current, idle)
+  }
+
+  /** Lets a grant outlive its session. Returns false when there is none. */
+  async keep(id: string): Promise<boolean> {
+    const grant = await this.#vault.read(id)
+    if (grant === undefined || grant.record.isKept) return grant !== undefined
+    const kept = await this.#vault.update(grant, { ...grant.record, isKept: true }, keptFor)
+    if (kept === undefined) return this.keep(id)
+    await this.index.add(grant.record.user, id, Date.now() + keptFor)
+    return true
+  }
+
+  /** Ends a grant everywhere, at once. PagerDuty is told in the background: logging out does not depend on it. */
+  async forget(id: string, options: { revoke?: boolean } = {}): Promise<void> {
+    const grant = await this.#vault.read(id)
+    const isGone = await this.#vault.delete(id, grant)
+    if (grant === undefined) return
+    // A refresh came between: its pair is the one to revoke.
+    if (!isGone) return this.forget(id, options)
+    this.events.emit('logout', { user: grant.record.user, grantID: id })
+    if (options.revoke ?? true) this.revoke(grant.record.tokens)
+  }
+
+  /** Asks PagerDuty in the background to revoke tokens that nobody needs any more. */
+  revoke(tokens: TokenSet): void {
+    if (!this.#revokes) return
+    this.#inBackground(
+      revokeToken(this.client, tokens.refreshToken ?? tokens.accessToken, revocationTimeout).catch((error: Error) => {
+        this.events.emit('warning', { error })
+      }),
+    )
+  }
+
+  /** Starts nothing more and waits until what runs is finished and stored. */
+  async close(): Promise<void> {
+    await this.#refresher.close()
+    await Promise.allSettled(this.#background)
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    const done = work.then(
+      () => {},
+      () => {}, // Told by an event where it matters.
+    )
+    this.#background.add(done)
+    void done.finally(() => this.#background.delete(done))
+  }
+}
+
+/** Whether the session's end of a grant has come; a kept grant may live on without the session. */
+export function isOver(grant: Grant): boolean {
+  return Date.now() >= grant.record.absoluteEnd
+}
+
+/** Milliseconds that a grant may live from now on when it is used now. */
+export function lifeLeft(grant: Grant, idle: number): number {
+  return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
+}
+
+export type { Grant, GrantRecord, PagerDutyUser }
+
+async function withinWait(renewal: Promise<Grant>): Promise<Grant> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
+      reject(new TokenEndpointError(message, { code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT', status: 503, isTransient: true }))
+    }, callersWait)
+  })
+  return Promise.race([renewal, deadline]).finally(() => clearTimeout(timer))
+}
+
+function requireDuration(option: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 1000 && value <= keptFor) return value
+  throw new ConfigurationError(option, 'must be a number of milliseconds, at least 1000 and at most 400 days')
+}
+
+function resolveSecret({ secret, tokenStore }: GrantOptions): KeyRing {
+  if (secret !== undefined) return new KeyRing(secret)
+  if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()
+  throw new ConfigurationError(
+    'secret',
+    'is required in production and with a token store: other processes could not open what this one seals',
+    'Supply SESSION_SECRET, 32 random characters or more, the same for every process.',
+  )
+}

@@ -1,0 +1,113 @@
+import type { Request } from 'express'
+import { ConfigurationError } from './errors'
+import type { PagerDutyUser } from './id-token'
+import type { TokenSet } from './token-set'
+
+/** A finished login, as `verify(login, req)` gets it. */
+export interface Login {
+  /** Who logged in, as PagerDuty signed it. */
+  readonly user: PagerDutyUser
+  /** The tokens. Keeping them is this package's business; they are here for what must happen at once. */
+  readonly tokens: TokenSet
+  readonly grantedScopes: readonly string[]
+  readonly requestedScopes: readonly string[]
+}
+
+/** What the callback forms get as `profile`: the signed identity, and what the hook `userProfile` added. */
+export interface Profile extends PagerDutyUser {
+  readonly provider: string
+  readonly [member: string]: unknown
+}
+
+/** What the callback forms get as `params`, in the words of the wire. */
+export interface TokenParams {
+  readonly token_type: 'bearer'
+  /** Seconds. */
+  readonly expires_in: number
+  /** The granted scope. */
+  readonly scope: string
+}
+
+/** Passport's `done`: an error, the user or false, and more for the caller of `authenticate`. */
+export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
+
+/**
+ * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. Told apart by how many
+ * parameters are declared: up to two for the plain form; four or five for passport-oauth2's forms with a callback, one
+ * more with `passReqToCallback`.
+ */
+export type Verify =
+  | ((login: Login, req: Request) => unknown)
+  | ((accessToken: string, refreshToken: string | undefined, profile: Profile, done: VerifyDone) => void)
+  | ((
+      accessToken: string,
+      refreshToken: string | undefined,
+      params: TokenParams,
+      profile: Profile,
+      done: VerifyDone,
+    ) => void)
+  | ((
+      req: Request,
+      accessToken: string,
+      refreshToken: string | undefined,
+      profile: Profile,
+      done: VerifyDone,
+    ) => void)
+  | ((
+      req: Request,
+      accessToken: string,
+      refreshToken: string | undefined,
+      params: TokenParams,
+      profile: Profile,
+      done: VerifyDone,
+    ) => void)
+
+/** What verify decided. */
+export interface Verdict {
+  readonly user: unknown
+  readonly info: object | undefined
+}
+
+/** Any verify form as one function. */
+export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<Profile>) => Promise<Verdict>
+
+/** @throws {ConfigurationError} when no form has that many parameters */
+export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
+  if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
+  if (verify.length <= 2) {
+    const plain = verify as (login: Login, req: Request) => unknown
+    return async (login, req) => ({ user: await plain(login, req), info: undefined })
+  }
+  const takesParams = verify.length === (passReqToCallback ? 6 : 5)
+  if (!takesParams && verify.length !== (passReqToCallback ? 5 : 4)) {
+    const forms = passReqToCallback ? 'five or six parameters with passReqToCallback' : 'four or five parameters'
+    throw new ConfigurationError('verify', `must have up to two parameters, or ${forms}, but has ${verify.length}`)
+  }
+  return async (login, req, loadProfile) => {
+    const { tokens } = login
+    const profile = await loadProfile()
+    const before = passReqToCallback ? [req] : []
+    const params = takesParams ? [paramsOf(tokens)] : []
+    return callBack(verify, [...before, tokens.accessToken, tokens.refreshToken, ...params, profile])
+  }
+}
+
+function paramsOf(tokens: TokenSet): TokenParams {
+  return {
+    token_type: tokens.tokenType,
+    expires_in: Math.round((tokens.expiresAt - tokens.obtainedAt) / 1000),
+    scope: tokens.scope.join(' '),
+  }
+}
+
+function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {
+  return new Promise((resolve, reject) => {
+    const done: VerifyDone = (error, user, info) => {
+      if (error) reject(error as Error)
+      else resolve({ user, info })
+    }
+    const returned: unknown = (verify as (...all: unknown[]) => unknown)(...args, done)
+    // An async function that throws never calls back.
+    if (returned instanceof Promise) returned.catch(reject)
+  })
+}

@@ -1,0 +1,50 @@
+import { appToken, classicClient, standIns, statusOf, tokensOf } from './support'
+
+const { start } = standIns()
+
+describe('an app token', () => {
+  it('echoes the account first, has no refresh token and a null id_token', async () => {
+    const { status, body } = await appToken(await start(), 'incidents.read as_account-us.acme services.read')
+    expect(status).toBe(200)
+    expect(body).toEqual({
+      access_token: expect.stringMatching(/^pdus\+_0/),
+      token_type: 'bearer',
+      expires_in: 86400,
+      scope: 'as_account-us.acme incidents.read services.read',
+      id_token: null,
+    })
+  })
+
+  it('loses scopes that the app is not configured with', async () => {
+    const { body } = await appToken(await start(), 'as_account-eu.globex\n  analytics.read   users.read')
+    expect(body['scope']).toBe('as_account-eu.globex users.read')
+  })
+
+  it.each([
+    'incidents.read',
+    'as_account-us.nowhere',
+    'as_account-eu.acme',
+    'as_account-us.acme as_account-eu.globex',
+    '',
+  ])('is refused for the scope "%s"', async (scope) => {
+    const { status, body } = await appToken(await start(), scope)
+    expect(status).toBe(400)
+    expect(body).toEqual({ error: 'invalid_request', error_description: 'Invalid scope' })
+  })
+
+  it('is refused to a Classic app', async () => {
+    const { status, body } = await appToken(
+      await start({ clients: [classicClient] }),
+      'as_account-us.acme read',
+    )
+    expect(status).toBe(400)
+    expect(body['error']).toBe('unauthorized_client')
+  })
+
+  it('reads the data of its account', async () => {
+    const standIn = await start()
+    const { accessToken } = tokensOf((await appToken(standIn, 'as_account-us.acme incidents.read')).body)
+    expect(await statusOf(standIn, accessToken)).toBe(200)
+    expect(await statusOf(standIn, accessToken, '/services')).toBe(403)
+  })
+})

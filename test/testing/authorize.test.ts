@@ -1,0 +1,154 @@
+import { approve } from '../../src/testing'
+import type { StandIn } from '../../src/testing'
+import { authorize, authorizeURL, classicClient, logIn, publicClient, standIns } from './support'
+
+const { start } = standIns()
+
+async function redirectOf(url: string): Promise<URLSearchParams> {
+  const answer = await fetch(url, { redirect: 'manual' })
+  expect(answer.status).toBe(302)
+  return new URL(String(answer.headers.get('location'))).searchParams
+}
+
+async function decide(standIn: StandIn, form: Record<string, string>): Promise<Response> {
+  const body = new URLSearchParams(form)
+  return fetch(authorizeURL(standIn), { method: 'POST', body, redirect: 'manual' })
+}
+
+describe('a faulty authorization request', () => {
+  it('ends in a page, without a redirect, when the client or the redirect_uri is wrong', async () => {
+    const standIn = await start()
+    const faulty = [
+      { client_id: 'someone' },
+      { client_id: undefined },
+      { redirect_uri: undefined },
+      { redirect_uri: 'https://evil.example/callback' },
+      { redirect_uri: 'http://127.0.0.1.evil.example/callback' },
+      { redirect_uri: 'http://localhost/callback#part' },
+    ]
+    for (const change of faulty) {
+      const answer = await fetch(authorizeURL(standIn, change), { redirect: 'manual' })
+      expect(answer.status).toBe(400)
+      expect(answer.headers.get('location')).toBeNull()
+    }
+  })
+
+  it('compares registered redirect URIs exactly', async () => {
+    const registered = 'https://app.example/callback'
+    const standIn = await start({ clients: [{ ...classicClient, redirectURIs: [registered] }] })
+    expect((await fetch(authorizeURL(standIn, { redirect_uri: registered }))).status).toBe(200)
+    for (const redirect_uri of [`${registered}/`, `${registered}?a=b`, 'http://localhost/callback']) {
+      expect((await fetch(authorizeURL(standIn, { redirect_uri }))).status).toBe(400)
+    }
+  })
+
+  it.each([
+    ['no code_challenge', { code_challenge: undefined }],
+    ['the plain method', { code_challenge_method: 'plain' }],
+    ['no method', { code_challenge_method: undefined }],
+    ['a short code_challenge', { code_challenge: 'short' }],
+  ])('goes back as invalid_request with its state: %s', async (_name, change) => {
+    const answer = await redirectOf(authorizeURL(await start(), change))
+    expect(answer.get('error')).toBe('invalid_request')
+    expect(answer.get('state')).toBe('the-state')
+  })
+
+  it('goes back when the response_type is not code, or a parameter is repeated', async () => {
+    const standIn = await start()
+    const implicit = await redirectOf(authorizeURL(standIn, { response_type: 'token' }))
+    expect(implicit.get('error')).toBe('unsupported_response_type')
+    expect((await redirectOf(`${authorizeURL(standIn)}&scope=openid`)).get('error')).toBe('invalid_request')
+  })
+
+  it('needs PKCE of public clients and not of confidential Classic ones', async () => {
+    const standIn = await start({ clients: [classicClient, publicClient] })
+    const bare = { code_challenge: undefined, code_challenge_method: undefined }
+    expect((await fetch(authorizeURL(standIn, bare))).status).toBe(200)
+    const asPublic = await redirectOf(authorizeURL(standIn, { ...bare, client_id: 'public-app' }))
+    expect(asPublic.get('error')).toBe('invalid_request')
+  })
+})
+
+describe('the page', () => {
+  it('shows users of both regions, the scopes, and that it is not PagerDuty', async () => {
+    const page = await (await fetch(authorizeURL(await start(), { scope: 'users.read bad"<scope>' }))).text()
+    expect(page).toContain('not PagerDuty')
+    expect(page).toContain('name="user" id="user-PACME01" value="PACME01" checked')
+    expect(page).toContain('name="user" id="user-PGLBX01" value="PGLBX01"')
+    expect(page).toContain('name="decision" value="allow"')
+    expect(page).toContain('name="decision" value="deny"')
+    expect(page).toContain('bad&#34;&#60;scope&#62;')
+  })
+
+  it('permits no script, and forms only to itself and the client', async () => {
+    const policy = (await fetch(authorizeURL(await start()))).headers.get('content-security-policy')
+    expect(policy).toContain("default-src 'none'")
+    expect(policy).toContain("form-action 'self' http://127.0.0.1:9;")
+    expect(policy).not.toContain('script-src')
+  })
+
+  it('sends the browser back with a code and the state after Allow', async () => {
+    const answer = await decide(await start(), { user: 'PGLBX01', decision: 'allow' })
+    expect(answer.status).toBe(303)
+    expect(answer.headers.get('location')).toMatch(
+      /^http:\/\/127\.0\.0\.1:9\/callback\?code=\w+&state=the-state$/,
+    )
+  })
+
+  it('leaves the state out when none was sent', async () => {
+    expect([...(await authorize(await start(), { state: undefined })).keys()]).toEqual(['code'])
+  })
+
+  it('sends access_denied back after Deny', async () => {
+    const back = await approve(authorizeURL(await start()), { decision: 'deny' })
+    const { searchParams } = new URL(back)
+    expect(searchParams.get('error')).toBe('access_denied')
+    expect(searchParams.get('error_description')).toBeTruthy()
+    expect(searchParams.get('state')).toBe('the-state')
+    expect(searchParams.has('code')).toBe(false)
+  })
+
+  it('refuses an unknown user and an unknown decision', async () => {
+    const standIn = await start()
+    expect((await decide(standIn, { user: 'PNOBODY', decision: 'allow' })).status).toBe(400)
+    expect((await decide(standIn, { user: 'PACME01', decision: 'maybe' })).status).toBe(400)
+  })
+})
+
+describe('the granted scope', () => {
+  it('loses what the app is not configured with, down to openid', async () => {
+    const standIn = await start()
+    expect((await logIn(standIn, { scope: 'incidents.read analytics.read' })).scope).toBe(
+      'openid incidents.read',
+    )
+    expect((await logIn(standIn, { scope: 'Incidents.read' })).scope).toBe('openid')
+    expect((await logIn(standIn, { scope: undefined })).scope).toBe('openid')
+  })
+
+  it('follows the configuration at run time', async () => {
+    const standIn = await start()
+    standIn.configure('stand-in-client', { scope: ['users.read'] })
+    expect((await logIn(standIn)).scope).toBe('openid users.read')
+  })
+
+  it('is openid and read or write for a Classic app', async () => {
+    const reader = { ...classicClient, clientID: 'reader', scope: ['read'] }
+    const standIn = await start({ clients: [classicClient, reader] })
+    expect((await logIn(standIn, { scope: 'read write' })).scope).toBe('openid write')
+    expect((await logIn(standIn, { scope: 'read' })).scope).toBe('openid read')
+    expect((await logIn(standIn, { client_id: 'reader', scope: 'write' })).scope).toBe('openid')
+  })
+})
+
+describe('approving without a browser', () => {
+  it('says what the error page says', async () => {
+    await expect(approve(authorizeURL(await start(), { client_id: 'x' }))).rejects.toThrow('client_id')
+  })
+
+  it('returns at once with autoApprove, for the user named at that moment', async () => {
+    const standIn = await start({ autoApprove: 'PACME02' })
+    expect((await redirectOf(authorizeURL(standIn))).has('code')).toBe(true)
+    standIn.settings.autoApprove = undefined
+    expect((await fetch(authorizeURL(standIn), { redirect: 'manual' })).status).toBe(200)
+  })
+})

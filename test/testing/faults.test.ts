@@ -1,0 +1,161 @@
+import type { Fault, StandIn } from '../../src/testing'
+import { api, logIn, refresh, requestToken, standIns } from './support'
+
+const { start } = standIns()
+
+async function rawRefresh(standIn: StandIn, token: string, signal?: AbortSignal): Promise<Response> {
+  const { clientID, clientSecret = '' } = standIn.options()
+  const form = {
+    grant_type: 'refresh_token',
+    refresh_token: token,
+    client_id: clientID,
+    client_secret: clientSecret,
+  }
+  return fetch(`${standIn.url}/oauth/token`, {
+    method: 'POST',
+    body: new URLSearchParams(form),
+    redirect: 'manual',
+    signal: signal ?? null,
+  })
+}
+
+/** Whether the refresh token was used up although the call failed. */
+async function tookEffect(standIn: StandIn, token: string): Promise<boolean> {
+  standIn.settings.reuse = 'reject'
+  return (await refresh(standIn, token)).status === 400
+}
+
+describe('a fault at the token endpoint', () => {
+  it.each<[Fault, number]>([
+    ['500', 500],
+    ['503', 503],
+    ['429', 429],
+    ['html', 502],
+    ['redirect', 302],
+    ['invalid_client', 401],
+    ['invalid_grant', 400],
+    ['invalid_request', 400],
+    [{ status: 418, body: 'teapot' }, 418],
+  ])('%j is answered and changes nothing', async (fault, status) => {
+    const standIn = await start()
+    const { refreshToken } = await logIn(standIn)
+    standIn.failNext('token', fault)
+    const answer = await rawRefresh(standIn, refreshToken)
+    expect(answer.status).toBe(status)
+    expect(await tookEffect(standIn, refreshToken)).toBe(false)
+  })
+
+  it('says when to come back after a 429', async () => {
+    const standIn = await start()
+    standIn.failNext('token', '429')
+    standIn.failNext('token', { status: 429, retryAfter: 7 })
+    expect((await rawRefresh(standIn, 'any')).headers.get('retry-after')).toBe('1')
+    expect((await rawRefresh(standIn, 'any')).headers.get('retry-after')).toBe('7')
+  })
+
+  it('resets the connection before anything happened', async () => {
+    const standIn = await start()
+    const { refreshToken } = await logIn(standIn)
+    standIn.failNext('token', 'reset')
+    await expect(rawRefresh(standIn, refreshToken)).rejects.toThrow('fetch failed')
+    expect(await tookEffect(standIn, refreshToken)).toBe(false)
+  })
+
+  it('loses the answer after the token was used up', async () => {
+    const standIn = await start()
+    const { refreshToken } = await logIn(standIn)
+    standIn.failNext('token', 'reset-after')
+    await expect(rawRefresh(standIn, refreshToken)).rejects.toThrow('fetch failed')
+    expect(await tookEffect(standIn, refreshToken)).toBe(true)
+  })
+
+  it('breaks off in the middle of the answer', async () => {
+    const standIn = await start()
+    const { refreshToken } = await logIn(standIn)
+    standIn.failNext('token', 'half')
+    const answer = await rawRefresh(standIn, refreshToken)
+    expect(answer.status).toBe(200)
+    await expect(answer.text()).rejects.toThrow('terminated')
+    expect(await tookEffect(standIn, refreshToken)).toBe(true)
+  })
+
+  it.each<[Fault, boolean]>([
+    ['stall', false],
+    ['stall-after', true],
+    [{ status: 504, after: true }, true],
+  ])('%j keeps the promise about what was changed', async (fault, changed) => {
+    const standIn = await start()
+    const { refreshToken } = await logIn(standIn)
+    standIn.failNext('token', fault)
+    await rawRefresh(standIn, refreshToken, AbortSignal.timeout(100)).catch(() => undefined)
+    expect(await tookEffect(standIn, refreshToken)).toBe(changed)
+  })
+
+  it('strikes as often as told, in order, and can be called off', async () => {
+    const standIn = await start()
+    standIn.failNext('token', '503', 2)
+    standIn.failNext('token', '500', 5)
+    const statuses = [
+      await rawRefresh(standIn, 'a'),
+      await rawRefresh(standIn, 'a'),
+      await rawRefresh(standIn, 'a'),
+    ]
+    expect(statuses.map(({ status }) => status)).toEqual([503, 503, 500])
+    standIn.clearFaults()
+    expect((await rawRefresh(standIn, 'a')).status).toBe(400)
+  })
+
+  it('can be decided for each call', async () => {
+    const standIn = await start({
+      tokenFault: (grantType) => (grantType === 'refresh_token' ? '503' : undefined),
+    })
+    const { refreshToken } = await logIn(standIn)
+    expect((await refresh(standIn, refreshToken)).status).toBe(503)
+    standIn.settings.tokenFault = undefined
+    expect((await refresh(standIn, refreshToken)).status).toBe(200)
+  })
+})
+
+describe('a fault elsewhere', () => {
+  it('strikes only there', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn)
+    standIn.failNext('api', '500')
+    standIn.failNext('jwks', '503')
+    expect((await fetch(`${standIn.url}/global/oauth/anonymous/jwks`)).status).toBe(503)
+    expect((await api(standIn, accessToken, '/incidents')).status).toBe(500)
+    expect((await api(standIn, accessToken, '/incidents')).status).toBe(200)
+  })
+})
+
+describe('latency', () => {
+  it('delays the answer of the token endpoint but not what it changes', async () => {
+    const standIn = await start({ reuse: 'reject' })
+    const { refreshToken } = await logIn(standIn)
+    standIn.settings.tokenLatency = 150
+    const started = performance.now()
+    const slow = refresh(standIn, refreshToken)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    standIn.settings.tokenLatency = 0
+    expect((await refresh(standIn, refreshToken)).status).toBe(400)
+    expect((await slow).status).toBe(200)
+    expect(performance.now() - started).toBeGreaterThan(140)
+  })
+
+  it('delays the REST API', async () => {
+    const standIn = await start({ apiLatency: 60 })
+    const started = performance.now()
+    await api(standIn, 'any', '/incidents')
+    expect(performance.now() - started).toBeGreaterThan(50)
+  })
+})
+
+it('reports a mistake in a hook as a 500', async () => {
+  const standIn = await start({
+    tokenFault: () => {
+      throw new Error('oops')
+    },
+  })
+  const { status } = await requestToken(standIn, { grant_type: 'refresh_token' })
+  expect(status).toBe(500)
+})

@@ -1,0 +1,145 @@
+import type { StandIn } from '../../src/testing'
+import { api, appToken, classicClient, logIn, standIns, statusOf, tokensOf } from './support'
+
+const { start, pass } = standIns()
+
+const everything = { scope: 'incidents.read incidents.write users.read services.read oncalls.read' }
+
+async function json(standIn: StandIn, token: string, path: string): Promise<Record<string, unknown>> {
+  return (await (await api(standIn, token, path)).json()) as Record<string, unknown>
+}
+
+async function incidents(standIn: StandIn, token: string, search = ''): Promise<Record<string, unknown>[]> {
+  return (await json(standIn, token, `/incidents${search}`))['incidents'] as Record<string, unknown>[]
+}
+
+async function note(standIn: StandIn, token: string, id: string, content: string): Promise<Response> {
+  return api(standIn, token, `/incidents/${id}/notes`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ note: { content } }),
+  })
+}
+
+describe('the REST API', () => {
+  it('answers an unknown token with a 401 that is no JSON', async () => {
+    const standIn = await start()
+    for (const token of ['', 'unknown']) {
+      const answer = await api(standIn, token, '/incidents')
+      expect(answer.status).toBe(401)
+      expect(answer.headers.get('content-type')).toMatch(/^text\/plain/)
+    }
+  })
+
+  it('names the missing scope in a 403 without a code', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn, { scope: 'users.read incidents.write' })
+    const answer = await api(standIn, accessToken, '/incidents')
+    expect(answer.status).toBe(403)
+    expect(await answer.json()).toEqual({
+      error: {
+        message: 'Token missing required scopes',
+        required_scopes: 'incidents.read',
+        token_scopes: 'openid users.read incidents.write',
+      },
+    })
+  })
+
+  it('lets Classic read with read or write, and write with write', async () => {
+    const standIn = await start({ clients: [classicClient] })
+    const reader = await logIn(standIn, { scope: 'read' })
+    const writer = await logIn(standIn, { scope: 'write' })
+    const id = String((await incidents(standIn, reader.accessToken))[0]?.['id'])
+    expect(await statusOf(standIn, writer.accessToken)).toBe(200)
+    expect((await note(standIn, reader.accessToken, id, 'Hello')).status).toBe(403)
+    expect((await note(standIn, writer.accessToken, id, 'Hello')).status).toBe(201)
+  })
+
+  it('knows the user of a user token, and refuses an app token for it', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn, {}, 'PGLBX01')
+    expect(await json(standIn, accessToken, '/users/me')).toMatchObject({
+      user: { id: 'PGLBX01', type: 'user' },
+    })
+
+    const app = tokensOf((await appToken(standIn, 'as_account-us.acme users.read')).body)
+    const refused = await api(standIn, app.accessToken, '/users/me')
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({ error: { code: 2001, errors: [expect.any(String)] } })
+  })
+
+  it('shows each account its own data only', async () => {
+    const standIn = await start()
+    const [acme, globex] = [await logIn(standIn, everything), await logIn(standIn, everything, 'PGLBX01')]
+    const [here, there] = [
+      await incidents(standIn, acme.accessToken),
+      await incidents(standIn, globex.accessToken),
+    ]
+    expect(here.map(({ id }) => id)).not.toEqual(there.map(({ id }) => id))
+    const id = String(here[0]?.['id'])
+    expect(await json(standIn, acme.accessToken, `/incidents/${id}`)).toMatchObject({ incident: { id } })
+    expect(await statusOf(standIn, globex.accessToken, `/incidents/${id}`)).toBe(404)
+    expect(await statusOf(standIn, acme.accessToken, '/users/PACME02')).toBe(200)
+    expect(await statusOf(standIn, acme.accessToken, '/users/PGLBX01')).toBe(404)
+  })
+
+  it('has incidents of several kinds that began not long ago, and can filter and page them', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn, everything)
+    const all = await incidents(standIn, accessToken)
+    expect(new Set(all.map(({ status }) => status))).toEqual(
+      new Set(['triggered', 'acknowledged', 'resolved']),
+    )
+    expect(new Set(all.map(({ urgency }) => urgency))).toEqual(new Set(['high', 'low']))
+    for (const incident of all) expect(Date.parse(String(incident['created_at']))).toBeLessThan(Date.now())
+
+    const triggered = await incidents(standIn, accessToken, '?statuses[]=triggered&urgencies[]=high')
+    expect(triggered.length).toBeGreaterThan(0)
+    expect(triggered.length).toBeLessThan(all.length)
+    const page = await json(standIn, accessToken, '/incidents?limit=2&offset=1')
+    expect(page).toMatchObject({ incidents: all.slice(1, 3), limit: 2, offset: 1, more: true })
+  })
+
+  it('lists users, services and who is on call', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn, everything)
+    expect((await json(standIn, accessToken, '/users'))['users']).toHaveLength(2)
+    expect((await json(standIn, accessToken, '/services'))['services']).toHaveLength(4)
+    expect((await json(standIn, accessToken, '/oncalls'))['oncalls']).toHaveLength(4)
+  })
+
+  it('keeps notes', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn, everything)
+    const id = String((await incidents(standIn, accessToken))[0]?.['id'])
+    const answer = await note(standIn, accessToken, id, 'Looking into it')
+    expect(answer.status).toBe(201)
+    const { notes } = await json(standIn, accessToken, `/incidents/${id}/notes`)
+    expect(notes).toMatchObject([{ content: 'Looking into it', user: { id: 'PACME01' } }])
+    expect((await note(standIn, accessToken, id, '')).status).toBe(400)
+    expect((await note(standIn, accessToken, 'PNONE', 'x')).status).toBe(404)
+  })
+
+  it('answers 404 for what it does not have', async () => {
+    const answer = await fetch(`${(await start()).url}/teams`)
+    expect(answer.status).toBe(404)
+    expect(await answer.json()).toEqual({ error: { message: 'Not Found', code: 2100 } })
+  })
+
+  it('limits calls per user and minute', async () => {
+    const standIn = await start({ rateLimit: { limit: 2 } })
+    const [ada, ben] = [await logIn(standIn), await logIn(standIn, {}, 'PACME02')]
+    const first = await api(standIn, ada.accessToken, '/incidents')
+    expect(first.headers.get('ratelimit-limit')).toBe('2')
+    expect(first.headers.get('ratelimit-remaining')).toBe('1')
+    expect(await statusOf(standIn, ada.accessToken)).toBe(200)
+
+    const third = await api(standIn, ada.accessToken, '/incidents')
+    expect(third.status).toBe(429)
+    expect(await third.json()).toEqual({ error: { message: 'Rate Limit Exceeded', code: 2020 } })
+    expect(Number(third.headers.get('ratelimit-reset'))).toBeLessThanOrEqual(60)
+    expect(await statusOf(standIn, ben.accessToken)).toBe(200)
+    pass(61)
+    expect(await statusOf(standIn, ada.accessToken)).toBe(200)
+  })
+})

@@ -1,0 +1,204 @@
+import type { StandIn } from '../../src/testing'
+import {
+  authorize,
+  authorizeURL,
+  classicClient,
+  codeForm,
+  logIn,
+  publicClient,
+  requestToken,
+  standIns,
+  statusOf,
+  tokensOf,
+} from './support'
+
+const { start, pass } = standIns()
+
+async function post(
+  standIn: StandIn,
+  body: string | URLSearchParams,
+  path = '/oauth/token',
+  type?: string,
+): Promise<Response> {
+  return fetch(standIn.url + path, {
+    method: 'POST',
+    body,
+    ...(type && { headers: { 'content-type': type } }),
+  })
+}
+
+describe('the form of a token request', () => {
+  it('is refused as JSON, in the URL, or with a repeated parameter', async () => {
+    const standIn = await start()
+    const form = new URLSearchParams({ grant_type: 'client_credentials' })
+    const twice = 'client_id=a&client_id=b'
+    const answers = await Promise.all([
+      post(standIn, JSON.stringify(Object.fromEntries(form)), undefined, 'application/json'),
+      post(standIn, form, `/oauth/token?${form}`),
+      post(standIn, twice, undefined, 'application/x-www-form-urlencoded'),
+      fetch(`${standIn.url}/oauth/token`, { method: 'POST' }),
+    ])
+    for (const answer of answers) {
+      expect(answer.status).toBe(400)
+      expect(await answer.json()).toMatchObject({ error: 'invalid_request' })
+    }
+  })
+
+  it('is refused when it is too large', async () => {
+    expect((await post(await start(), 'a'.repeat(300_000))).status).toBe(413)
+  })
+
+  it('needs a known grant type', async () => {
+    const standIn = await start()
+    expect((await requestToken(standIn, {})).body['error']).toBe('invalid_request')
+    expect((await requestToken(standIn, { grant_type: 'password' })).body['error']).toBe(
+      'unsupported_grant_type',
+    )
+  })
+})
+
+describe('client authentication', () => {
+  it.each([
+    ['a wrong secret', { client_secret: 'wrong' }],
+    ['no secret', { client_secret: undefined }],
+    ['an unknown client', { client_id: 'someone' }],
+    ['no client', { client_id: undefined }],
+  ])('answers 401 invalid_client to %s', async (_name, change) => {
+    const { status, body } = await requestToken(await start(), { grant_type: 'refresh_token', ...change })
+    expect(status).toBe(401)
+    expect(body['error']).toBe('invalid_client')
+  })
+
+  it('does not take HTTP Basic', async () => {
+    const standIn = await start()
+    const answer = await fetch(`${standIn.url}/oauth/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${btoa('stand-in-client:stand-in-secret')}` },
+      body: new URLSearchParams({ grant_type: 'client_credentials' }),
+    })
+    expect(answer.status).toBe(401)
+  })
+
+  it('takes a public client without a secret, and refuses it with one, even an empty one', async () => {
+    const standIn = await start({ clients: [publicClient] })
+    expect((await logIn(standIn, { scope: 'read' })).scope).toBe('openid read')
+    const { status, body } = await requestToken(standIn, codeForm('any', { client_secret: '' }))
+    expect(status).toBe(401)
+    expect(body['error']).toBe('invalid_client')
+  })
+})
+
+describe('redeeming a code', () => {
+  it('answers in the way of a Scoped app', async () => {
+    const standIn = await start()
+    const { status, headers, body } = await requestToken(
+      standIn,
+      codeForm((await authorize(standIn)).get('code')),
+    )
+    expect(status).toBe(200)
+    expect(headers.get('cache-control')).toBe('no-store')
+    expect(body).toEqual({
+      access_token: expect.stringMatching(/^pdus\+_0XBPWQQ_[\da-f-]{36}$/),
+      refresh_token: expect.stringMatching(/^pdus\+_1XBPWQQ_[\da-f-]{36}$/),
+      id_token: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+      token_type: 'bearer',
+      expires_in: 86400,
+      scope: 'openid incidents.read users.read',
+    })
+  })
+
+  it('marks and measures Classic tokens in their own way', async () => {
+    const standIn = await start({ clients: [classicClient] })
+    const code = (await authorize(standIn, { scope: 'write' })).get('code')
+    const { body } = await requestToken(standIn, codeForm(code))
+    expect(body).toMatchObject({
+      client_info: 'prefix_legacy_app',
+      expires_in: 2592000,
+      scope: 'openid write',
+    })
+  })
+
+  it('issues European tokens with a prefix of their own', async () => {
+    const tokens = await logIn(await start(), {}, 'PGLBX01')
+    expect(tokens.accessToken).toMatch(/^pdeu\+_0/)
+    expect(tokens.refreshToken).toMatch(/^pdeu\+_1/)
+  })
+
+  it('follows the lifetimes in the settings', async () => {
+    const standIn = await start({ accessTokenLifetime: 5 })
+    const code = (await authorize(standIn)).get('code')
+    expect((await requestToken(standIn, codeForm(code))).body['expires_in']).toBe(5)
+  })
+
+  it('works once, and a second time ends the tokens of the first', async () => {
+    const standIn = await start()
+    const form = codeForm((await authorize(standIn)).get('code'))
+    const { accessToken, refreshToken } = tokensOf((await requestToken(standIn, form)).body)
+    expect(await statusOf(standIn, accessToken)).toBe(200)
+
+    const again = await requestToken(standIn, form)
+    expect(again.status).toBe(400)
+    expect(again.body['error']).toBe('invalid_grant')
+    expect(await statusOf(standIn, accessToken)).toBe(401)
+    const renewal = await requestToken(standIn, { grant_type: 'refresh_token', refresh_token: refreshToken })
+    expect(renewal.body['error']).toBe('invalid_grant')
+  })
+
+  it('works for 30 seconds', async () => {
+    const standIn = await start()
+    const [early, late] = [await authorize(standIn), await authorize(standIn)]
+    pass(29)
+    expect((await requestToken(standIn, codeForm(early.get('code')))).status).toBe(200)
+    pass(2)
+    expect((await requestToken(standIn, codeForm(late.get('code')))).body['error']).toBe('invalid_grant')
+  })
+
+  it.each([
+    ['another redirect_uri', { redirect_uri: 'http://127.0.0.1:9/other' }],
+    ['no redirect_uri', { redirect_uri: undefined }],
+    ['a wrong verifier', { code_verifier: 'w'.repeat(43) }],
+    ['no verifier', { code_verifier: undefined }],
+    ['a short verifier', { code_verifier: 'v' }],
+    ['an unknown code', { code: 'unknown' }],
+  ])('is refused with %s', async (_name, change) => {
+    const standIn = await start()
+    const { status, body } = await requestToken(
+      standIn,
+      codeForm((await authorize(standIn)).get('code'), change),
+    )
+    expect(status).toBe(400)
+    expect(body['error']).toBe('invalid_grant')
+  })
+
+  it('is refused to another client, whose attempt costs the owner nothing', async () => {
+    const standIn = await start({ clients: [classicClient, { ...classicClient, clientID: 'other' }] })
+    const form = codeForm((await authorize(standIn)).get('code'))
+    expect((await requestToken(standIn, form, 'other')).body['error']).toBe('invalid_grant')
+    expect((await requestToken(standIn, form)).status).toBe(200)
+  })
+
+  it('is refused with a verifier when there was no challenge', async () => {
+    const standIn = await start({ clients: [classicClient] })
+    const bare = { code_challenge: undefined, code_challenge_method: undefined }
+    const [one, two] = [await authorize(standIn, bare), await authorize(standIn, bare)]
+    expect((await requestToken(standIn, codeForm(one.get('code')))).body['error']).toBe('invalid_grant')
+    const without = codeForm(two.get('code'), { code_verifier: undefined })
+    expect((await requestToken(standIn, without)).status).toBe(200)
+  })
+
+  it('gives each click on Allow a code of its own', async () => {
+    const standIn = await start()
+    const click = (): Promise<Response> =>
+      fetch(authorizeURL(standIn), {
+        method: 'POST',
+        body: new URLSearchParams({ user: 'PACME01', decision: 'allow' }),
+        redirect: 'manual',
+      })
+    const answers = await Promise.all([click(), click()])
+    const codes = answers.map((answer) =>
+      new URL(String(answer.headers.get('location'))).searchParams.get('code'),
+    )
+    expect(codes[0]).not.toBe(codes[1])
+    for (const code of codes) expect((await requestToken(standIn, codeForm(code))).status).toBe(200)
+  })
+})

@@ -14,7 +14,10 @@ export interface Links {
 export function isNavigation(req: Request): boolean {
   const mode = req.headers['sec-fetch-mode']
   if (mode !== undefined) {
-    return mode === 'navigate' && [undefined, 'document'].includes(req.headers['sec-fetch-dest'] as string | undefined)
+    return (
+      mode === 'navigate' &&
+      [undefined, 'document'].includes(req.headers['sec-fetch-dest'] as string | undefined)
+    )
   }
   const isScript = String(req.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest'
   return !isScript && (req.headers.accept ?? '').includes('text/html')
@@ -43,7 +46,10 @@ export function answer(
     return
   }
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
-  res.setHeader('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+  res.setHeader(
+    'Content-Security-Policy',
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  )
   res.setHeader('X-Content-Type-Options', 'nosniff')
   res.end(page(error, links))
 }

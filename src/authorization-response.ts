@@ -53,11 +53,14 @@ export function readAuthorizationResponse(client: Client, url: string): Authoriz
 function readMembers(query: URLSearchParams): Partial<Record<(typeof members)[number], string>> {
   const found: Partial<Record<(typeof members)[number], string>> = {}
   for (const [key, value] of query) {
-    const member = members.find((name) => key === name || key.startsWith(`${name}[`) || key.startsWith(`${name}.`))
+    const member = members.find(
+      (name) => key === name || key.startsWith(`${name}[`) || key.startsWith(`${name}.`),
+    )
     if (member === undefined) continue
     if (key !== member || found[member] !== undefined) throw malformed('has a parameter more than once')
     // eslint-disable-next-line no-control-regex
-    if (value.length > longestMember || /[\x00-\x1f\x7f\ufffd]/.test(value)) throw malformed('has an unusable parameter')
+    if (value.length > longestMember || /[\x00-\x1f\x7f\ufffd]/.test(value))
+      throw malformed('has an unusable parameter')
     if (value !== '') found[member] = value
   }
   return found
@@ -74,7 +77,9 @@ export function refusedLogin(error: string): AuthorizationResponseError {
       status: isDenied ? 403 : isTransient ? 503 : 400,
       headers: isTransient ? { 'Retry-After': '10' } : {},
       isTransient,
-      hint: isDenied ? undefined : 'Check the app’s redirect URL, scopes and kind of OAuth functionality at PagerDuty.',
+      hint: isDenied
+        ? undefined
+        : 'Check the app’s redirect URL, scopes and kind of OAuth functionality at PagerDuty.',
     },
   )
 }

@@ -38,14 +38,20 @@ async function send(
   headers.set('Authorization', `Bearer ${token}`)
   if (!headers.has('Accept')) headers.set('Accept', 'application/vnd.pagerduty+json;version=2')
   const answer = await fetch(url, { ...init, headers, redirect: 'manual' })
-  if (answer.type !== 'opaqueredirect' && (answer.status < 300 || answer.status >= 400 || answer.status === 304)) {
+  if (
+    answer.type !== 'opaqueredirect' &&
+    (answer.status < 300 || answer.status >= 400 || answer.status === 304)
+  ) {
     return answer
   }
   await answer.body?.cancel()
-  throw new RequestRefusedError('PagerDuty’s API answered with a redirect, which is not followed with a token', {
-    code: 'ERR_PAGERDUTY_API_REDIRECT',
-    status: 502,
-  })
+  throw new RequestRefusedError(
+    'PagerDuty’s API answered with a redirect, which is not followed with a token',
+    {
+      code: 'ERR_PAGERDUTY_API_REDIRECT',
+      status: 502,
+    },
+  )
 }
 
 function apiURLOf(pathOrURL: string, apiURL: string): string {

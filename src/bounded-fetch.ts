@@ -52,7 +52,10 @@ export async function boundedFetch(
     }, bounds.timeout)
   })
   try {
-    return await Promise.race([exchange(fetch, url, { ...init, signal: controller.signal }, bounds), deadline])
+    return await Promise.race([
+      exchange(fetch, url, { ...init, signal: controller.signal }, bounds),
+      deadline,
+    ])
   } catch (error) {
     throw error instanceof ExchangeError ? error : new ExchangeError('network', systemCodeOf(error))
   } finally {

@@ -63,12 +63,16 @@ export class Client {
     this.callbackURL = requireURL('callbackURL', options.callbackURL)
     this.scope = requireScope(options.scope, this.appType)
     const identity = requireURL('identityURL', options.identityURL ?? identityURL).replace(/\/$/, '')
-    this.authorizationURL = requireURL('authorizationURL', options.authorizationURL ?? identity + paths.authorize)
+    this.authorizationURL = requireURL(
+      'authorizationURL',
+      options.authorizationURL ?? identity + paths.authorize,
+    )
     this.tokenURL = requireURL('tokenURL', options.tokenURL ?? identity + paths.token)
     this.revocationURL = requireURL('revocationURL', options.revocationURL ?? identity + paths.revoke)
     this.jwksURL = requireURL('jwksURL', options.jwksURL ?? identity + paths.jwks)
     this.issuers = requireIssuers(options.issuer)
-    this.apiURL = options.apiURL === undefined ? undefined : new URL(requireURL('apiURL', options.apiURL)).origin
+    this.apiURL =
+      options.apiURL === undefined ? undefined : new URL(requireURL('apiURL', options.apiURL)).origin
     this.requireAtHash = options.requireAtHash ?? false
     this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
 
@@ -142,12 +146,18 @@ export function requireScope(value: unknown, appType: AppType): readonly string[
   const isList = Array.isArray(value) && value.every((item) => typeof item === 'string')
   const scope = typeof value === 'string' || isList ? parseScopeOption(value as string | string[]) : []
   if (scope.length === 0) {
-    throw new ConfigurationError('scope', 'is required: name the PagerDuty scopes to ask for, such as "incidents.read"')
+    throw new ConfigurationError(
+      'scope',
+      'is required: name the PagerDuty scopes to ask for, such as "incidents.read"',
+    )
   }
   for (const token of scope) {
     if (!isScopeToken(token)) throw new ConfigurationError('scope', 'has a character that no scope can have')
     if (token.startsWith('as_account-')) {
-      throw new ConfigurationError('scope', `has ${token}, which belongs to app tokens; use the option "account"`)
+      throw new ConfigurationError(
+        'scope',
+        `has ${token}, which belongs to app tokens; use the option "account"`,
+      )
     }
     const isClassic = token === 'read' || token === 'write'
     if (token !== 'openid' && isClassic !== (appType === 'classic')) {

@@ -18,9 +18,12 @@ export function dropInSession(
 ): { middleware: RequestHandler; own: OwnSessions } {
   const { client, lifetimes, keys } = grants
   const records =
-    redis === undefined ? storedSessions(grants.store) : redisSessions(redis.client, `${client.name}:`, redisTimeout)
+    redis === undefined
+      ? storedSessions(grants.store)
+      : redisSessions(redis.client, `${client.name}:`, redisTimeout)
   const store = new SessionStore(records, lifetimes.idle, touchInterval(lifetimes.idle))
-  const { cookie: overrides, name = cookieName(client.isSecure, client.name, options) } = options.session ?? {}
+  const { cookie: overrides, name = cookieName(client.isSecure, client.name, options) } =
+    options.session ?? {}
   const cookie = {
     httpOnly: true,
     sameSite: 'lax' as const,
@@ -57,7 +60,8 @@ export function dropInSession(
         await new Promise<void>((resolve, reject) => {
           end?.((error) => (error ? reject(error as Error) : resolve()))
         })
-        if (isOwn(req)) res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
+        if (isOwn(req))
+          res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
       },
     },
   }

@@ -25,8 +25,10 @@ export function withEnvironment(
   const found: Record<string, unknown> = {}
   for (const [option, variable] of Object.entries(variables)) {
     const value = environment[variable]
-    if (value === undefined || value === '' || options[option as keyof PagerDutyOptions] !== undefined) continue
-    found[option] = lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
+    if (value === undefined || value === '' || options[option as keyof PagerDutyOptions] !== undefined)
+      continue
+    found[option] =
+      lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
   }
   return { ...found, ...definedOf(options) }
 }

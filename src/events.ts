@@ -4,7 +4,14 @@ import type { PagerDutyUser } from './id-token'
 /** What can be listened to with `pd.on(name, listener)`. No event carries a token or another secret. */
 export interface PagerDutyEvents {
   /** Somebody logged in. */
-  login: [{ user: PagerDutyUser; grantID: string; grantedScopes: readonly string[]; requestedScopes: readonly string[] }]
+  login: [
+    {
+      user: PagerDutyUser
+      grantID: string
+      grantedScopes: readonly string[]
+      requestedScopes: readonly string[]
+    },
+  ]
   /** A login did not come about. */
   loginFailed: [{ error: Error }]
   /** A login was ended by its user or by the app. */

@@ -59,7 +59,8 @@ export class IDTokenVerifier {
     if (!isCanonical(idToken)) throw refused('is no compact JWS')
     const claims = await this.#verified(idToken)
     this.#checkParties(claims)
-    if (claims['purpose'] !== undefined && claims['purpose'] !== 'id') throw refused('was made for another purpose')
+    if (claims['purpose'] !== undefined && claims['purpose'] !== 'id')
+      throw refused('was made for another purpose')
     if (claims['nonce'] !== undefined && context.nonce !== undefined && claims['nonce'] !== context.nonce) {
       throw refused('answers another login')
     }
@@ -94,7 +95,8 @@ export class IDTokenVerifier {
   #checkParties(claims: Record<string, unknown>): void {
     const { clientID } = this.#client
     const audiences = audiencesOf(claims)
-    const isTrusted = (audience: string) => audience === clientID || isKnownAPI(audience) || this.#client.isAPI(audience)
+    const isTrusted = (audience: string) =>
+      audience === clientID || isKnownAPI(audience) || this.#client.isAPI(audience)
     if (!audiences.every(isTrusted)) throw refused('names an audience that is not trusted')
     if (claims['azp'] === undefined ? audiences.length > 1 : claims['azp'] !== clientID) {
       throw refused('was issued to another party')

@@ -34,7 +34,8 @@ export class KeySet {
    */
   async current(): Promise<KeyFinder> {
     const age = performance.now() - this.#fetchedAt
-    if (this.#finder === undefined || age > freshFor) await this.#fetchUnlessJustTried(this.#finder !== undefined)
+    if (this.#finder === undefined || age > freshFor)
+      await this.#fetchUnlessJustTried(this.#finder !== undefined)
     if (this.#finder !== undefined && performance.now() - this.#fetchedAt < usableFor) return this.#finder
     throw new IDTokenError('PagerDuty’s signing keys could not be fetched', {
       code: 'ERR_PAGERDUTY_KEYS_UNAVAILABLE',

@@ -20,7 +20,10 @@ export interface Routes {
 /** Where the drop-in begins a login. */
 export function loginPathOf(client: Client, routes: Routes = {}): string {
   const { pathname } = new URL(client.callbackURL)
-  return routes.login ?? (/.\/callback$/.test(pathname) ? pathname.slice(0, -'/callback'.length) : `/auth/${client.name}`)
+  return (
+    routes.login ??
+    (/.\/callback$/.test(pathname) ? pathname.slice(0, -'/callback'.length) : `/auth/${client.name}`)
+  )
 }
 
 /** The drop-in's routes: login, callback and logout. They are matched against the original URL, wherever mounted. */
@@ -70,7 +73,8 @@ export function loginRoutes(
 /** Gives the login a session of its own id; the strategy has arranged for the grant's id to be in it. */
 async function establish(req: Request): Promise<void> {
   const session = sessionOf(req)
-  if (session === undefined) throw new ConfigurationError('session', 'is missing: no session middleware ran before')
+  if (session === undefined)
+    throw new ConfigurationError('session', 'is missing: no session middleware ran before')
   await promised((callback) => session.regenerate(callback))
   await promised((callback) => sessionOf(req)?.save(callback))
 }

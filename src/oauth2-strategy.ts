@@ -37,7 +37,12 @@ export interface StateStore {
     meta: unknown,
     callback: (error: unknown, state?: string) => void,
   ): void
-  verify(req: Request, state: string, meta: unknown, callback: (error: unknown, ok: unknown, state?: unknown) => void): void
+  verify(
+    req: Request,
+    state: string,
+    meta: unknown,
+    callback: (error: unknown, ok: unknown, state?: unknown) => void,
+  ): void
 }
 
 /** The part of passport-oauth2's Strategy that this package builds on and passes on to subclasses. */

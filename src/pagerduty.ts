@@ -1,4 +1,5 @@
 import cluster from 'node:cluster'
+import { randomBytes } from 'node:crypto'
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { answer } from './answers'
 import { requireScope } from './client'
@@ -48,7 +49,8 @@ export interface PagerDuty {
  * @throws {ConfigurationError} naming the option that is missing or contradictory
  */
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
-  const resolved = withEnvironment(options, process.env)
+  // What is missing is refused by name when the client is made.
+  const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
   const warn = (message: string) => {
     if (resolved.logger) resolved.logger.warn(message)
     else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
@@ -56,19 +58,26 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   const redis = resolved.redis === undefined ? undefined : connectRedis(resolved.redis)
   const name = resolved.name ?? 'pagerduty'
   const store = resolved.tokenStore ?? storeOf(redis, name, warn)
-  const isInMemory = store instanceof MemoryTokenStore
+  const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
   const grants = new UserGrants({
     ...resolved,
-    tokenStore: isInMemory && resolved.tokenStore === undefined ? undefined : store,
-  } as GrantOptions)
+    tokenStore: store,
+    secret: resolved.secret ?? randomSecret(isOwn),
+  })
   redis?.client.on?.('error', (error: Error) => grants.events.emit('warning', { error }))
-  const strategy = new PagerDutyStrategy({ ...resolved, grants } as never, resolved.verify)
+  const strategy = new PagerDutyStrategy({ ...resolved, grants }, resolved.verify)
   const { client } = grants
-  const guard: GuardOptions = { name, loginPath: loginPathOf(client, resolved.routes), onError: resolved.onError }
+  const guard: GuardOptions = {
+    name,
+    loginPath: loginPathOf(client, resolved.routes),
+    onError: resolved.onError,
+  }
   const scopesOf = (args: readonly (string | GuardOptions)[]) => {
     const last = args.at(-1)
     const own = typeof last === 'object' ? last : {}
-    const scopes = args.filter((argument): argument is string => argument !== last || typeof last === 'string')
+    const scopes = args.filter(
+      (argument): argument is string => argument !== last || typeof last === 'string',
+    )
     return [...requireScope(scopes, client.appType), { ...guard, ...own }]
   }
 
@@ -77,11 +86,11 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     grants: grantsByID(grants),
     auth() {
       const session = dropInSession(grants, resolved, redis)
-      const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own } as never)
+      const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
       return inOrder([session.middleware, tokens, setUser(name), routes], guard)
     },
-    sessionTokens: () => sessionTokens({ ...resolved, grants, strategy } as never),
+    sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
     requireLogin: (own) => requireLogin({ ...guard, ...own }),
     requireScopes: (...args) => requireScopes(...scopesOf(args)),
     requireAnyScope: (...args) => requireAnyScope(...scopesOf(args)),
@@ -93,7 +102,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     },
     async close() {
       await grants.close()
-      if (isInMemory && resolved.tokenStore === undefined) store.close()
+      if (store instanceof MemoryTokenStore && isOwn) store.close()
       await redis?.close()
     },
   }
@@ -102,12 +111,21 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
 function storeOf(redis: RedisConnection | undefined, name: string, warn: (message: string) => void) {
   if (redis !== undefined) return new RedisTokenStore(redis.client, { prefix: `${name}:` })
   if (cluster.isWorker) {
-    throw new ConfigurationError('redis', 'is required in a cluster: its workers share no memory', 'Supply REDIS_URL.')
+    throw new ConfigurationError(
+      'redis',
+      'is required in a cluster: its workers share no memory',
+      'Supply REDIS_URL.',
+    )
   }
   if (process.env['NODE_ENV'] === 'production') {
     warn('"redis" is not set: logins are kept in memory, are lost at a restart and seen by this process only')
   }
   return new MemoryTokenStore()
+}
+
+/** Only what is forgotten with this process anyway may be sealed with a secret that is, too. */
+function randomSecret(isOwn: boolean): string | undefined {
+  return isOwn && process.env['NODE_ENV'] !== 'production' ? randomBytes(32).toString('base64url') : undefined
 }
 
 /** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */

@@ -74,7 +74,10 @@ export class PendingLogins {
     const name = this.#prefix + login.startedAt.toString(36) + '-' + fingerprint(login.state)
     const cookie = `${name}=${this.#sealer.seal(encode(login), this.#place(login.state))}`
     if (cookie.length > mostBytes) {
-      throw new ConfigurationError('state', 'is too large, together with returnTo and scope, to be kept in a cookie')
+      throw new ConfigurationError(
+        'state',
+        'is too large, together with returnTo and scope, to be kept in a cookie',
+      )
     }
     const kept = this.#cookies(req).sort((a, b) => b.startedAt - a.startedAt)
     let size = cookie.length
@@ -106,7 +109,8 @@ export class PendingLogins {
     const ttl = login.startedAt + lifetime + grace - Date.now()
     // The reply of a create may get lost and the command be sent again: then the claim is held by this very owner.
     const isMine =
-      (await this.#store.create(claimKey(login), owner, ttl)) || (await this.#store.get(claimKey(login))) === owner
+      (await this.#store.create(claimKey(login), owner, ttl)) ||
+      (await this.#store.get(claimKey(login))) === owner
     if (isMine) this.#owners.set(login, owner)
     return isMine
   }
@@ -171,7 +175,15 @@ function fingerprint(state: string): string {
 
 function encode(login: PendingLogin): string {
   const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState } = login
-  return JSON.stringify([grantID, startedAt, codeVerifier, returnTo, scope?.join(' '), isRestarted ? 1 : 0, appState])
+  return JSON.stringify([
+    grantID,
+    startedAt,
+    codeVerifier,
+    returnTo,
+    scope?.join(' '),
+    isRestarted ? 1 : 0,
+    appState,
+  ])
 }
 
 function decode(text: string, state: string): PendingLogin {

@@ -31,5 +31,8 @@ export function connectRedis(redis: unknown): RedisConnection {
     // A server that was demoted by a failover is left for the one that takes writes.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   })
-  return { client: client as unknown as RedisConnection['client'], close: async () => void (await client.quit().catch(() => client.disconnect())) }
+  return {
+    client: client as unknown as RedisConnection['client'],
+    close: async () => void (await client.quit().catch(() => client.disconnect())),
+  }
 }

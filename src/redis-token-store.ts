@@ -96,12 +96,17 @@ export function requireRedis(redis: unknown): asserts redis is RedisClient {
 export async function withinDeadline<T>(command: Promise<T>, timeout: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TokenStoreError(`Redis did not answer within ${timeout} ms`)), timeout)
+    timer = setTimeout(
+      () => reject(new TokenStoreError(`Redis did not answer within ${timeout} ms`)),
+      timeout,
+    )
   })
   try {
     return await Promise.race([command, deadline])
   } catch (error) {
-    throw error instanceof TokenStoreError ? error : new TokenStoreError('Redis did not do as it was told', error)
+    throw error instanceof TokenStoreError
+      ? error
+      : new TokenStoreError('Redis did not do as it was told', error)
   } finally {
     clearTimeout(timer)
   }

@@ -34,7 +34,13 @@ export class Refresher {
   readonly #backOffs = new Map<string, { until: number; delay: number; error: Error }>()
   #isClosed = false
 
-  constructor(client: Client, store: TokenStore, vault: GrantVault, idTokens: IDTokenVerifier, observer: RefreshObserver) {
+  constructor(
+    client: Client,
+    store: TokenStore,
+    vault: GrantVault,
+    idTokens: IDTokenVerifier,
+    observer: RefreshObserver,
+  ) {
     this.#client = client
     this.#store = store
     this.#vault = vault
@@ -107,7 +113,8 @@ export class Refresher {
       await pause(50 + Math.random() * 50)
       const current = await this.#current(seen.id)
       if (current.record.version !== seen.record.version) return current
-      if (performance.now() > giveUpAt) throw new TokenStoreError('Another process has not finished a refresh')
+      if (performance.now() > giveUpAt)
+        throw new TokenStoreError('Another process has not finished a refresh')
     }
   }
 
@@ -149,7 +156,8 @@ export class Refresher {
   /** PagerDuty sends no id_token at a refresh; if it comes to, it must speak of the same person and authorization. */
   async #checkIdentity(idToken: string, tokens: TokenSet, user: Grant['record']['user']): Promise<void> {
     const now = await this.#idTokens.verify(idToken, { accessToken: tokens.accessToken })
-    if (now.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID) return
+    if (now.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
+      return
     this.#observer.orphaned(tokens)
     throw new TokenEndpointError('PagerDuty answered a refresh with the tokens of somebody else', {
       code: 'ERR_PAGERDUTY_IDENTITY_CHANGED',

@@ -62,7 +62,9 @@ export class Sealer {
   /** Seals a text for one place: its logical key, its cookie's name. */
   seal(text: string, place: string): string {
     const nonce = randomBytes(nonceBytes)
-    const cipher = createCipheriv(algorithm, this.#keys.get(this.#newest) as Buffer, nonce, { authTagLength: tagBytes })
+    const cipher = createCipheriv(algorithm, this.#keys.get(this.#newest) as Buffer, nonce, {
+      authTagLength: tagBytes,
+    })
     cipher.setAAD(this.#context(this.#newest, place))
     const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
     return `1.${this.#newest}.${sealed.toString('base64url')}`
@@ -75,11 +77,15 @@ export class Sealer {
     if (key === undefined || id === undefined || body === undefined || rest.length > 0) return undefined
     const sealed = Buffer.from(body, 'base64url')
     if (sealed.length < nonceBytes + tagBytes || sealed.toString('base64url') !== body) return undefined
-    const decipher = createDecipheriv(algorithm, key, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes })
+    const decipher = createDecipheriv(algorithm, key, sealed.subarray(0, nonceBytes), {
+      authTagLength: tagBytes,
+    })
     decipher.setAAD(this.#context(id, place))
     decipher.setAuthTag(sealed.subarray(-tagBytes))
     try {
-      return decipher.update(sealed.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8')
+      return (
+        decipher.update(sealed.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8')
+      )
     } catch {
       return undefined
     }

@@ -71,7 +71,8 @@ export function redisSessions(redis: RedisClient, prefix: string, timeout: numbe
   const within = <T>(command: Promise<T>) => withinDeadline(command, timeout)
   return {
     async read(id, grantID) {
-      if (grantID === undefined) return { session: (await within(redis.get(key(id)))) ?? undefined, grant: undefined }
+      if (grantID === undefined)
+        return { session: (await within(redis.get(key(id)))) ?? undefined, grant: undefined }
       const [session, sealed] = await within(redis.mget([key(id), grant(grantID)]))
       return { session: session ?? undefined, grant: sealed ?? undefined }
     },

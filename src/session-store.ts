@@ -80,8 +80,8 @@ export class SessionStore extends session.Store {
   override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
     if (this.#stored.has(req.session)) return super.regenerate(req, callback)
     // express-session gives every store this method.
-    const { generate } = this as unknown as { generate(req: Request): void }
-    generate(req)
+    const store = this as unknown as { generate(req: Request): void }
+    store.generate(req)
     callback()
   }
 }

@@ -76,7 +76,8 @@ export class RequestGrant extends UserGrant {
       return this.#options.sessions.end(this.#req, this.#req.res as Response)
     }
     const { logout } = this.#req as { logout?: (callback: (error?: unknown) => void) => void }
-    const end = session['passport'] !== undefined && logout ? logout.bind(this.#req) : session.regenerate.bind(session)
+    const end =
+      session['passport'] !== undefined && logout ? logout.bind(this.#req) : session.regenerate.bind(session)
     await new Promise<void>((resolve, reject) => {
       end((error?: unknown) => (error ? reject(error as Error) : resolve()))
     })
@@ -111,7 +112,8 @@ export function sessionTokens(options: SessionTokensOptions): RequestHandler {
     if (typeof id !== 'string') return attach(undefined)
     guardGrant(req, grants)
     const read = options.sessions?.grantReadWith(req)
-    if (read !== undefined) return attach(read.sealed === undefined ? undefined : grants.open(id, read.sealed))
+    if (read !== undefined)
+      return attach(read.sealed === undefined ? undefined : grants.open(id, read.sealed))
     grants.read(id).then(attach, next)
   }
 }

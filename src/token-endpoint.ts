@@ -24,12 +24,15 @@ export async function requestToken(
   const body = parseObject(answer)
   if (answer.status !== 200 || typeof body?.['error'] === 'string') throw refusal(answer, body)
   if (body === undefined) {
-    throw new TokenEndpointError('PagerDuty’s token endpoint answered with something else than a JSON object', {
-      code: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
-      status: 503,
-      httpStatus: answer.status,
-      isTransient: true,
-    })
+    throw new TokenEndpointError(
+      'PagerDuty’s token endpoint answered with something else than a JSON object',
+      {
+        code: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+        status: 503,
+        httpStatus: answer.status,
+        isTransient: true,
+      },
+    )
   }
   return parseTokenResponse(body)
 }
@@ -99,7 +102,8 @@ function unanswered(error: unknown): TokenEndpointError {
  * whatever a faulty server puts in their place, may repeat a token.
  */
 function refusal({ status, headers }: Answer, body: Record<string, unknown> | undefined): TokenEndpointError {
-  const error = typeof body?.['error'] === 'string' && /^[a-z_]{1,40}$/.test(body['error']) ? body['error'] : undefined
+  const error =
+    typeof body?.['error'] === 'string' && /^[a-z_]{1,40}$/.test(body['error']) ? body['error'] : undefined
   // PagerDuty says "invalid_request" and describes it as an invalid scope.
   const isScope = error === 'invalid_request' && /invalid scope/i.test(String(body?.['error_description']))
   const isTransient = status === 408 || status === 429 || status >= 500 || error === undefined
@@ -122,7 +126,8 @@ const hints: Readonly<Record<string, string>> = {
   invalid_client: 'Check clientID and clientSecret against the app’s OAuth page at PagerDuty.',
   unauthorized_client: 'Check appType: PagerDuty does not give this app this kind of token.',
   invalid_scope: 'Check the scopes, and account (region and subdomain), against the app at PagerDuty.',
-  invalid_grant: 'The code or refresh token was used, revoked or too old, or callbackURL differs from the registered one.',
+  invalid_grant:
+    'The code or refresh token was used, revoked or too old, or callbackURL differs from the registered one.',
 }
 
 /** Seconds to wait: `Retry-After` as seconds or date (RFC 9110 section 10.2.3), else PagerDuty's `ratelimit-reset`. */

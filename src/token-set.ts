@@ -104,7 +104,10 @@ export class TokenSet {
    * A response as a token set. What it leaves out is as RFC 6749 says: the scope is the one asked for (section 5.1) or,
    * at a refresh, the one before; the refresh token at a refresh is the one before (section 6).
    */
-  static from(response: TokenResponse, before: { scope: readonly string[]; refreshToken?: string | undefined }): TokenSet {
+  static from(
+    response: TokenResponse,
+    before: { scope: readonly string[]; refreshToken?: string | undefined },
+  ): TokenSet {
     const obtainedAt = Date.now()
     return new TokenSet({
       accessToken: response.access_token,

@@ -25,7 +25,8 @@ export class UserGrant {
     this.#grant = grant
     this.fetch = bearerFetch(grants.client.fetch, {
       apiURL: grant?.record.user.apiURL ?? '',
-      token: async (refused) => this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
+      token: async (refused) =>
+        this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
     })
   }
 
@@ -88,7 +89,8 @@ export class UserGrant {
    */
   async getAccessToken(options: GetAccessTokenOptions = {}): Promise<string> {
     const held = this.#grant
-    if (held !== undefined && options.forceRefresh) return this.#tokens(this.#instead(held.record.tokens.accessToken))
+    if (held !== undefined && options.forceRefresh)
+      return this.#tokens(this.#instead(held.record.tokens.accessToken))
     return this.#tokens(this.#usable((options.minValidity ?? 0) * 1000))
   }
 
@@ -127,5 +129,7 @@ export class UserGrant {
 /** A grant by its id, without a request: for background jobs and administration. */
 export async function getGrant(grants: UserGrants, id: string): Promise<UserGrant | undefined> {
   const grant = await grants.read(id)
-  return grant === undefined || (isOver(grant) && !grant.record.isKept) ? undefined : new UserGrant(grants, grant)
+  return grant === undefined || (isOver(grant) && !grant.record.isKept)
+    ? undefined
+    : new UserGrant(grants, grant)
 }

@@ -155,9 +155,11 @@ export class UserGrants {
   revoke(tokens: TokenSet): void {
     if (!this.#revokes) return
     this.#inBackground(
-      revokeToken(this.client, tokens.refreshToken ?? tokens.accessToken, revocationTimeout).catch((error: Error) => {
-        this.events.emit('warning', { error })
-      }),
+      revokeToken(this.client, tokens.refreshToken ?? tokens.accessToken, revocationTimeout).catch(
+        (error: Error) => {
+          this.events.emit('warning', { error })
+        },
+      ),
     )
   }
 
@@ -194,7 +196,13 @@ async function withinWait(renewal: Promise<Grant>): Promise<Grant> {
   const deadline = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
-      reject(new TokenEndpointError(message, { code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT', status: 503, isTransient: true }))
+      reject(
+        new TokenEndpointError(message, {
+          code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT',
+          status: 503,
+          isTransient: true,
+        }),
+      )
     }, callersWait)
   })
   return Promise.race([renewal, deadline]).finally(() => clearTimeout(timer))

@@ -80,8 +80,13 @@ export function resolveVerify(verify: Verify | undefined, passReqToCallback: boo
   }
   const takesParams = verify.length === (passReqToCallback ? 6 : 5)
   if (!takesParams && verify.length !== (passReqToCallback ? 5 : 4)) {
-    const forms = passReqToCallback ? 'five or six parameters with passReqToCallback' : 'four or five parameters'
-    throw new ConfigurationError('verify', `must have up to two parameters, or ${forms}, but has ${verify.length}`)
+    const forms = passReqToCallback
+      ? 'five or six parameters with passReqToCallback'
+      : 'four or five parameters'
+    throw new ConfigurationError(
+      'verify',
+      `must have up to two parameters, or ${forms}, but has ${verify.length}`,
+    )
   }
   return async (login, req, loadProfile) => {
     const { tokens } = login

@@ -4,7 +4,11 @@ import { request } from 'node:http'
 export class Browser {
   readonly cookies = new Map<string, string>()
   /** What a top-level navigation sends. */
-  static readonly navigation = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'document' }
+  static readonly navigation = {
+    Accept: 'text/html',
+    'Sec-Fetch-Mode': 'navigate',
+    'Sec-Fetch-Dest': 'document',
+  }
 
   /** One request with this browser's cookies. Redirects are not followed. */
   async fetch(url: string, init: { method?: string; headers?: Record<string, string>; body?: string } = {}) {
@@ -42,7 +46,10 @@ function send(
   { method = 'GET', headers, body }: { method?: string; headers: Record<string, string>; body?: string },
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const sent = request(url, { method, headers: { ...headers, ...(body ? { 'Content-Length': body.length } : {}) } })
+    const sent = request(url, {
+      method,
+      headers: { ...headers, ...(body ? { 'Content-Length': body.length } : {}) },
+    })
     sent.on('response', (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))

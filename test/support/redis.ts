@@ -21,19 +21,30 @@ export const hasRedis = spawnSync(binary, ['--version']).status === 0
 export const describeWithRedis = need('redis-server', hasRedis)
 
 /** `describe`, or a loud line that says what is left out and how to get it. */
-export function need(program: string, isThere: boolean): typeof describe | typeof describe.skip {
+export function need(program: string, isThere: boolean): typeof describe {
   if (isThere) return describe
   const line = `${program} is missing, its tests are left out: apt-get install -y --no-install-recommends ${program}`
   if (process.env['CI']) throw new Error(line)
   process.stderr.write(`\n\x1b[1;31m!!! ${line}\x1b[0m\n\n`)
-  return describe.skip
+  return describe.skip as typeof describe
 }
 
 /** Starts redis-server on a free port of 127.0.0.1, keeping nothing on disk. */
 export async function startRedis(wantedPort?: number): Promise<RedisServer> {
   const port = wantedPort ?? (await freePort())
   const directory = mkdtempSync(join(tmpdir(), 'redis-'))
-  const settings = ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', directory]
+  const settings = [
+    '--port',
+    port,
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    directory,
+  ]
   const child = spawn(binary, settings.map(String), { stdio: ['ignore', 'pipe', 'inherit'] })
   await new Promise<void>((resolve, reject) => {
     let output = ''

@@ -49,10 +49,8 @@ export async function finishLogin(
   if (!isFirst) return join(parts, req, login)
   try {
     return await redeem(parts, req, login, response)
-  } catch (error) {
-    // Callbacks that wait for this one need not wait any longer; without this they stop by themselves.
-    await pending.fail(login).catch(() => {})
-    throw error
+  } finally {
+    await pending.settle(login)
   }
 }
 
@@ -92,7 +90,8 @@ async function redeem(
 
 async function join(parts: LoginParts, req: Request, pendingLogin: PendingLogin): Promise<FinishedLogin> {
   const { grants, pending } = parts
-  const grant = (await pending.succeeded(pendingLogin)) ? await grants.read(pendingLogin.grantID) : undefined
+  await pending.settled(pendingLogin)
+  const grant = await grants.read(pendingLogin.grantID)
   if (grant === undefined) {
     throw new AuthorizationResponseError('This login is finished already', {
       code: 'ERR_PAGERDUTY_STATE_USED',

@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Client } from './client'
 import { ConfigurationError } from './errors'
-import { grantKey } from './grant-vault'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
 
@@ -115,18 +114,18 @@ export class PendingLogins {
     return isMine
   }
 
-  /** Tells callbacks that wait for this one that it came to nothing. */
-  async fail(login: PendingLogin): Promise<void> {
+  /** Tells callbacks that wait for this one that it is over; without it they stop waiting by themselves. */
+  async settle(login: PendingLogin): Promise<void> {
     const owner = this.#owners.get(login)
-    if (owner !== undefined) await this.#store.replace(claimKey(login), owner, failed)
+    if (owner !== undefined) await this.#store.replace(claimKey(login), owner, settled).catch(() => {})
   }
 
-  /** Waits for the callback that took the login: whether it made the grant. */
-  async succeeded(login: PendingLogin): Promise<boolean> {
+  /** Waits until the callback that took the login is over. */
+  async settled(login: PendingLogin): Promise<void> {
     const giveUpAt = performance.now() + duplicateWait
-    for (;;) {
-      if ((await this.#store.get(grantKey(login.grantID))) !== undefined) return true
-      if ((await this.#store.get(claimKey(login))) === failed || performance.now() > giveUpAt) return false
+    while (performance.now() < giveUpAt) {
+      const claim = await this.#store.get(claimKey(login))
+      if (claim === undefined || claim === settled) return
       await pause(100)
     }
   }
@@ -158,7 +157,7 @@ export class PendingLogins {
   }
 }
 
-const failed = 'failed'
+const settled = 'settled'
 
 /** The nonce of a login (OpenID Connect Core 3.1.2.1): derived, so that the cookie need not carry it. */
 export function nonceOf(login: Pick<PendingLogin, 'grantID'>): string {

@@ -4,10 +4,11 @@ import { PagerDutyOAuthError } from './errors'
 /** Takes over the answer to a denial or failure; `next(error)` hands it on to Express. */
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => void
 
-/** Where a page can send its reader. */
-export interface Links {
-  /** Begins a login. */
+/** How to answer. */
+export interface AnswerOptions {
+  /** Path that begins a login, for a link on pages. */
   login?: string | undefined
+  onError?: OnError | undefined
 }
 
 /** Whether a person's browser is going somewhere, as opposed to a script fetching something. */
@@ -32,7 +33,7 @@ export function answer(
   req: Request,
   res: Response,
   next: NextFunction,
-  { onError, ...links }: Links & { onError?: OnError | undefined },
+  { login, onError }: AnswerOptions,
 ): void {
   if (!(error instanceof PagerDutyOAuthError)) return next(error)
   if (onError !== undefined) return onError(error, req, res, next)
@@ -51,7 +52,7 @@ export function answer(
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   )
   res.setHeader('X-Content-Type-Options', 'nosniff')
-  res.end(page(error, links))
+  res.end(page(error, login))
 }
 
 /** Sends a browser somewhere. Without a body, so that nothing leaves before a session is saved. */
@@ -63,13 +64,14 @@ export function redirect(res: Response, location: string, status = 302): void {
   res.end()
 }
 
-function page(error: PagerDutyOAuthError, { login }: Links): string {
+function page(error: PagerDutyOAuthError, login: string | undefined): string {
   const { title, code } = error.toJSON() as { title: string; code: string }
+  const advice = error.isTransient ? '<p>This is likely to pass: try again in a moment.</p>' : ''
   const again = login === undefined ? '' : `<p><a href="${escape(login)}">Log in with PagerDuty</a></p>`
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escape(title)}</title>
 <style>
   :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
@@ -80,6 +82,7 @@ function page(error: PagerDutyOAuthError, { login }: Links): string {
 </style>
 <main>
   <h1>${escape(title)}</h1>
+  ${advice}
   ${again}
   <p><a href="/">Home</a></p>
   <p><code>${escape(code)}</code></p>

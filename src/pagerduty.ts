@@ -1,12 +1,12 @@
 import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
-import { answer } from './answers'
+import { type AnswerOptions, answer } from './answers'
 import { requireScope } from './client'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
 import { ConfigurationError } from './errors'
-import type { PagerDutyEvents } from './events'
+import { Events, type PagerDutyEvents } from './events'
 import { type GrantsByID, grantsByID } from './grants-by-id'
 import { loginPathOf, loginRoutes } from './login-routes'
 import { MemoryTokenStore } from './memory-token-store'
@@ -55,23 +55,26 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     if (resolved.logger) resolved.logger.warn(message)
     else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
   }
-  const redis = resolved.redis === undefined ? undefined : connectRedis(resolved.redis)
   const name = resolved.name ?? 'pagerduty'
+  const events = new Events()
+  const redis =
+    resolved.redis === undefined
+      ? undefined
+      : connectRedis(resolved.redis, (error) => events.emit('warning', { error }))
   const store = resolved.tokenStore ?? storeOf(redis, name, warn)
   const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
-  const grants = new UserGrants({
-    ...resolved,
-    tokenStore: store,
-    secret: resolved.secret ?? randomSecret(isOwn),
+  const { grants, strategy } = orClose(redis, () => {
+    const secret = resolved.secret ?? randomSecret(isOwn)
+    const kept = new UserGrants({ ...resolved, tokenStore: store, secret }, events)
+    return { grants: kept, strategy: new PagerDutyStrategy({ ...resolved, grants: kept }, resolved.verify) }
   })
-  redis?.client.on?.('error', (error: Error) => grants.events.emit('warning', { error }))
-  const strategy = new PagerDutyStrategy({ ...resolved, grants }, resolved.verify)
   const { client } = grants
   const guard: GuardOptions = {
     name,
     loginPath: loginPathOf(client, resolved.routes),
     onError: resolved.onError,
   }
+  const links = { login: guard.loginPath, onError: resolved.onError }
   const scopesOf = (args: readonly (string | GuardOptions)[]) => {
     const last = args.at(-1)
     const own = typeof last === 'object' ? last : {}
@@ -88,14 +91,14 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       const session = dropInSession(grants, resolved, redis)
       const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
-      return inOrder([session.middleware, tokens, setUser(name), routes], guard)
+      return inOrder([session.middleware, tokens, setUser(name), routes], links)
     },
     sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
     requireLogin: (own) => requireLogin({ ...guard, ...own }),
     requireScopes: (...args) => requireScopes(...scopesOf(args)),
     requireAnyScope: (...args) => requireAnyScope(...scopesOf(args)),
     errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) =>
-      answer(error, req, res, next, { onError: resolved.onError }),
+      answer(error, req, res, next, links),
     on(event, listener) {
       grants.events.on(event, listener as never)
       return this
@@ -123,6 +126,16 @@ function storeOf(redis: RedisConnection | undefined, name: string, warn: (messag
   return new MemoryTokenStore()
 }
 
+/** A connection made for an app that cannot start would keep the process alive. */
+function orClose<T>(redis: RedisConnection | undefined, make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    void redis?.close()
+    throw error
+  }
+}
+
 /** Only what is forgotten with this process anyway may be sealed with a secret that is, too. */
 function randomSecret(isOwn: boolean): string | undefined {
   return isOwn && process.env['NODE_ENV'] !== 'production' ? randomBytes(32).toString('base64url') : undefined
@@ -138,10 +151,10 @@ function setUser(name: string): RequestHandler {
 }
 
 /** Several handlers as one. What they fail with is answered as the guards answer. */
-function inOrder(handlers: readonly RequestHandler[], { loginPath, onError }: GuardOptions): RequestHandler {
+function inOrder(handlers: readonly RequestHandler[], links: AnswerOptions): RequestHandler {
   return function pagerdutyAuth(req, res, next) {
     const step = (position: number) => (error?: unknown) => {
-      if (error) return answer(error, req, res, next, { login: loginPath, onError })
+      if (error) return answer(error, req, res, next, links)
       const handler = handlers[position]
       if (handler === undefined) return next()
       void handler(req, res, step(position + 1))

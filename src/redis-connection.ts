@@ -3,7 +3,7 @@ import { type RedisClient, requireRedis } from './redis-token-store'
 
 /** A Redis client, and how to part from it. */
 export interface RedisConnection {
-  readonly client: RedisClient & { on?(event: 'error', listener: (error: Error) => void): unknown }
+  readonly client: RedisClient
   /** Closes a connection that was made here; one that the user passed in stays open. */
   close(): Promise<void>
 }
@@ -11,9 +11,10 @@ export interface RedisConnection {
 /**
  * A connection for the option `redis`. ioredis is loaded only for a URL.
  *
+ * @param onError hears of lost connections, which the client mends by itself
  * @throws {ConfigurationError}
  */
-export function connectRedis(redis: unknown): RedisConnection {
+export function connectRedis(redis: unknown, onError: (error: Error) => void): RedisConnection {
   if (typeof redis !== 'string') {
     requireRedis(redis)
     return { client: redis, close: async () => {} }
@@ -31,8 +32,11 @@ export function connectRedis(redis: unknown): RedisConnection {
     // A server that was demoted by a failover is left for the one that takes writes.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   })
+  client.on('error', onError)
   return {
-    client: client as unknown as RedisConnection['client'],
-    close: async () => void (await client.quit().catch(() => client.disconnect())),
+    client,
+    async close() {
+      await client.quit().catch(() => client.disconnect())
+    },
   }
 }

@@ -5,7 +5,9 @@ import type { TokenStore } from './token-store'
 export interface RedisClient {
   get(key: string): Promise<string | null>
   mget(keys: string[]): Promise<(string | null)[]>
-  set(key: string, value: string, ...options: (string | number)[]): Promise<unknown>
+  set(key: string, value: string, unit: 'PX', milliseconds: number): Promise<unknown>
+  set(key: string, value: string, unit: 'PX', milliseconds: number, condition: 'NX'): Promise<unknown>
+  set(key: string, value: string, unit: 'PX', milliseconds: number, condition: 'XX'): Promise<unknown>
   del(...keys: string[]): Promise<number>
   eval(script: string, keyCount: number, ...args: (string | number)[]): Promise<unknown>
 }

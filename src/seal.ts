@@ -21,7 +21,7 @@ export class KeyRing {
         throw new ConfigurationError(
           'secret',
           'must be 32 characters or more, and random',
-          'Make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')"',
+          'Make one with: node -p "crypto.randomBytes(32).toString(\'base64url\')". In SESSION_SECRET a comma separates secrets.',
         )
       }
     }

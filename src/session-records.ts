@@ -77,7 +77,11 @@ export function redisSessions(redis: RedisClient, prefix: string, timeout: numbe
       return { session: session ?? undefined, grant: sealed ?? undefined }
     },
     async write(id, session, ttl, mustExist) {
-      await within(redis.set(key(id), session, 'PX', Math.ceil(ttl), ...(mustExist ? ['XX'] : [])))
+      const px = Math.ceil(ttl)
+      const set = mustExist
+        ? redis.set(key(id), session, 'PX', px, 'XX')
+        : redis.set(key(id), session, 'PX', px)
+      await within(set)
     },
     async extend(id, grantID, ttl) {
       const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]

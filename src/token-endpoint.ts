@@ -111,7 +111,7 @@ function refusal({ status, headers }: Answer, body: Record<string, unknown> | un
   return new TokenEndpointError(
     `PagerDuty’s token endpoint refused: ${isScope ? 'invalid_scope' : (error ?? `HTTP status ${status}`)}`,
     {
-      code: isScope ? 'invalid_scope' : (error ?? 'ERR_PAGERDUTY_TOKEN_RESPONSE'),
+      code: isScope ? 'invalid_scope' : (error ?? 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE'),
       status: isUsersBusiness ? 400 : 503,
       error,
       httpStatus: status,

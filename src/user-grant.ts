@@ -1,5 +1,5 @@
 import { type BearerFetch, bearerFetch } from './bearer-fetch'
-import { UnauthorizedError } from './errors'
+import { LoginRequiredError, UnauthorizedError } from './errors'
 import type { PagerDutyUser } from './id-token'
 import { missingScopes } from './scope'
 import { type Grant, type UserGrants, isOver } from './user-grants'
@@ -101,7 +101,7 @@ export class UserGrant {
    */
   confirm(): void | Promise<void> {
     const usable = this.#usable(0)
-    if (usable instanceof Promise) return usable.then((grant) => void (this.#grant = grant))
+    if (usable instanceof Promise) return this.#tokens(usable).then(() => {})
     this.#grant = usable
   }
 
@@ -111,7 +111,12 @@ export class UserGrant {
   }
 
   async #tokens(grant: Grant | Promise<Grant>): Promise<string> {
-    this.#grant = await grant
+    try {
+      this.#grant = await grant
+    } catch (error) {
+      if (error instanceof LoginRequiredError) this.drop()
+      throw error
+    }
     return this.#grant.record.tokens.accessToken
   }
 

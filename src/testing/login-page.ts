@@ -11,8 +11,9 @@ const style = `
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--back);
   color: var(--ink); font: 1rem/1.5 system-ui, sans-serif }
-main { width: 100%; max-width: 27rem; background: var(--paper); border: 1px solid var(--line); border-radius: 12px; padding: 1.5rem }
+main { min-width: 0; width: 100%; max-width: 27rem; background: var(--paper); border: 1px solid var(--line); border-radius: 12px; padding: 1.5rem }
 .notice { margin: -1.5rem -1.5rem 1.25rem; padding: .6rem 1.5rem; border-bottom: 1px dashed var(--line); color: var(--soft); font-size: .875rem }
+p { overflow-wrap: anywhere }
 h1 { margin: 0 0 .25rem; font-size: 1.25rem; line-height: 1.3; overflow-wrap: anywhere }
 h2, legend { margin: 0; padding: 0; font-size: .8125rem; font-weight: 600; color: var(--soft) }
 p, ul { margin: 0 0 1.25rem }

@@ -16,7 +16,12 @@ export async function serve(make: (app: Express, url: string) => void | Promise<
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  await make(app, url)
+  try {
+    await make(app, url)
+  } catch (error) {
+    server.close()
+    throw error
+  }
   return {
     url,
     async close() {

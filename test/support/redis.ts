@@ -11,6 +11,9 @@ const binary = process.env['REDIS_SERVER_BIN'] ?? 'redis-server'
 export interface RedisServer {
   url: string
   port: number
+  /** Lets it keep its connections and answer nothing. */
+  freeze(): void
+  thaw(): void
   stop(): Promise<void>
 }
 
@@ -58,6 +61,8 @@ export async function startRedis(wantedPort?: number): Promise<RedisServer> {
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return
       const exited = new Promise((resolve) => child.once('exit', resolve))

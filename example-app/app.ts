@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+import express, { type Express, type Request, type RequestHandler } from 'express'
+import type { PagerDuty } from '../src'
+import { type Markup, html } from './html'
+import { notice, sendPage } from './layout'
+import { incidentTable, serviceList } from './list-pages'
+import { mePage } from './me-page'
+import { type Answer, type Profile, getProfile, listIncidents, listServices } from './pagerduty-api'
+import { loginLimit, nonceOf, ownPagesOnly, securityHeaders } from './security'
+import { welcomePage } from './welcome-page'
+
+export interface ExampleSetup {
+  pd: PagerDuty
+  callbackURL: string
+  isStandIn: boolean
+  /** What the two guarded pages need. */
+  needs: { incidents: string; services: string }
+}
+
+/** The example app: everything that `pd` can do, in five routes. */
+export function createExampleApp({ pd, callbackURL, isStandIn, needs }: ExampleSetup): Express {
+  const { origin: url, pathname: callbackPath, protocol } = new URL(callbackURL)
+  const app = express()
+  app.disable('x-powered-by')
+  // Behind the proxy that does the https, the visitor's address is in X-Forwarded-For.
+  if (protocol === 'https:') app.set('trust proxy', 1)
+
+  app.use(securityHeaders(url))
+  for (const file of ['style.css', 'icon.svg']) {
+    app.get(`/${file}`, (_req, res) => res.sendFile(join(__dirname, file)))
+  }
+  app.get('/auth/pagerduty', loginLimit())
+  app.get(callbackPath, loginLimit())
+  app.use(pd.auth())
+
+  app.get('/', async (req, res) => {
+    if (req.pagerduty.user === undefined) {
+      return sendPage(req, res, { title: 'Welcome', content: welcomePage({ url, isStandIn }) })
+    }
+    const profile = await getProfile(req)
+    const content = mePage(req, profile, { url, nonce: nonceOf(res) })
+    sendPage(req, res, { title: 'You', content, name: nameIn(profile) })
+  })
+
+  app.get(
+    '/incidents',
+    pd.requireScopes(needs.incidents),
+    listPage('Incidents', listIncidents, incidentTable),
+  )
+  app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
+
+  app.get('/api/incidents', pd.requireScopes(needs.incidents), async (req, res) => {
+    const incidents = await listIncidents(req)
+    if ('problem' in incidents) return void res.status(502).json({ title: incidents.problem })
+    res.set('Cache-Control', 'no-store').json({ incidents: incidents.data })
+  })
+
+  app.post('/refresh', ownPagesOnly(url), pd.requireLogin(), async (req, res) => {
+    await req.pagerduty.getAccessToken({ forceRefresh: true })
+    res.redirect(303, '/?refreshed#token')
+  })
+
+  app.use((req, res) => {
+    const content = html`<h1>There is no such page</h1>
+      <p class="lead"><a href="/">Go to the start</a></p>`
+    sendPage(req, res, { title: 'Not found', content, status: 404 })
+  })
+  app.use(pd.errors())
+  return app
+}
+
+/** A page of what one call to PagerDuty lists. */
+function listPage<Item>(
+  title: string,
+  list: (req: Request) => Promise<Answer<Item[]>>,
+  show: (items: Item[]) => Markup,
+): RequestHandler {
+  return async (req, res) => {
+    const [profile, answer] = await Promise.all([getProfile(req), list(req)])
+    const [status, shown] = 'data' in answer ? [200, show(answer.data)] : [502, notice(answer.problem)]
+    sendPage(req, res, {
+      title,
+      content: html`<h1>${title}</h1>
+        ${shown}`,
+      name: nameIn(profile),
+      status,
+    })
+  }
+}
+
+function nameIn(profile: Answer<Profile>): string | undefined {
+  return 'data' in profile ? profile.data.name : undefined
+}

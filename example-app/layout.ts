@@ -1,0 +1,58 @@
+import type { Request, Response } from 'express'
+import { type Markup, html } from './html'
+
+/** What every page is made of. */
+export interface Page {
+  title: string
+  content: Markup
+  /** The name in the header; by default something that needs no call to PagerDuty. */
+  name?: string | undefined
+  status?: number
+}
+
+/** Sends a page in the frame that all of them share. */
+export function sendPage(req: Request, res: Response, { title, content, name, status = 200 }: Page): void {
+  const page = html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>${title} · passport-pagerduty example</title>
+        <link rel="stylesheet" href="/style.css" />
+        <link rel="icon" href="/icon.svg" type="image/svg+xml" />
+      </head>
+      <body>
+        <header>
+          <div class="bar">
+            <a class="brand" href="/"><img src="/icon.svg" alt="" width="24" height="24" />example-app</a>
+            ${req.pagerduty.user && navigation(req, name ?? `User ${req.pagerduty.user.id}`)}
+          </div>
+        </header>
+        <main>${content}</main>
+        <footer>
+          <p>An example of <strong>passport-pagerduty</strong>. Not made or endorsed by PagerDuty, Inc.</p>
+        </footer>
+      </body>
+    </html> `
+  res.status(status).set('Cache-Control', 'no-store').type('html').send(page.text)
+}
+
+function navigation(req: Request, name: string): Markup {
+  const link = (path: string, label: string, testID: string) =>
+    html`<a href="${path}" data-testid="${testID}" ${req.path === path && html`aria-current="page"`}
+      >${label}</a
+    >`
+  return html`<nav aria-label="Pages">
+      ${link('/', 'You', 'nav-home')}${link('/incidents', 'Incidents', 'nav-incidents')}
+    </nav>
+    <form class="who" method="post" action="/auth/pagerduty/logout">
+      <span data-testid="user-name">${name}</span>
+      <button class="quiet" data-testid="logout">Log out</button>
+    </form>`
+}
+
+/** Says what is wrong, in the page. */
+export function notice(text: string): Markup {
+  return html`<p class="notice" role="status">${text}</p>`
+}

@@ -1,0 +1,72 @@
+import type { Request } from 'express'
+import { LoginRequiredError, PagerDutyOAuthError } from '../src'
+
+/** What PagerDuty's REST API said, or a sentence for the reader why there is nothing to show. */
+export type Answer<Data> = { data: Data } | { problem: string }
+
+export interface Profile {
+  name: string
+  email: string
+  role: string
+}
+
+export interface Incident {
+  incident_number: number
+  title: string
+  status: string
+  urgency: string
+  created_at: string
+  service?: { summary: string }
+}
+
+export interface Service {
+  name: string
+  status: string
+}
+
+/** The name for the header, and more for the home page. A page does not fail for want of it, while the login lasts. */
+export async function getProfile({ pagerduty }: Request): Promise<Answer<Profile>> {
+  try {
+    const answer = await get<{ user: Profile }>(pagerduty, '/users/me')
+    return 'data' in answer ? { data: answer.data.user } : answer
+  } catch (error) {
+    if (error instanceof LoginRequiredError || !(error instanceof PagerDutyOAuthError)) throw error
+    return { problem: 'PagerDuty did not give a fresh token just now. Try again in a minute.' }
+  }
+}
+
+export async function listIncidents({ pagerduty }: Request): Promise<Answer<Incident[]>> {
+  const answer = await get<{ incidents: Incident[] }>(
+    pagerduty,
+    '/incidents?limit=50&sort_by=created_at:desc',
+  )
+  if ('problem' in answer) return answer
+  const { incidents } = answer.data
+  return {
+    data: incidents.toSorted((one, other) => Date.parse(other.created_at) - Date.parse(one.created_at)),
+  }
+}
+
+export async function listServices({ pagerduty }: Request): Promise<Answer<Service[]>> {
+  const answer = await get<{ services: Service[] }>(pagerduty, '/services?limit=50')
+  return 'problem' in answer ? answer : { data: answer.data.services }
+}
+
+/** Errors of the package are thrown on, for `pd.errors()`: it knows what to answer. */
+async function get<Body>(pagerduty: Request['pagerduty'], path: string): Promise<Answer<Body>> {
+  try {
+    const answer = await pagerduty.fetch(path, { signal: AbortSignal.timeout(5_000) })
+    if (answer.ok) return { data: (await answer.json()) as Body }
+    await answer.body?.cancel()
+    return { problem: problemOf(answer.status) }
+  } catch (error) {
+    if (error instanceof PagerDutyOAuthError) throw error
+    return { problem: 'PagerDuty’s API could not be reached just now.' }
+  }
+}
+
+function problemOf(status: number): string {
+  if (status === 403) return 'PagerDuty’s API refused this (403): the grant or your role does not cover it.'
+  if (status === 429) return 'PagerDuty’s API asks to slow down (429). Try again in a minute.'
+  return `PagerDuty’s API answered ${status}. Try again in a minute.`
+}

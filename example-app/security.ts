@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import type { RequestHandler, Response } from 'express'
+import { rateLimit } from 'express-rate-limit'
+import helmet from 'helmet'
+import { RequestRefusedError } from '../src'
+
+/** The nonce that lets the page's one inline script run. */
+export function nonceOf(res: Response): string {
+  return String((res.locals['nonce'] ??= randomBytes(16).toString('base64')))
+}
+
+/** Headers for pages that load nothing from elsewhere. */
+export function securityHeaders(origin: string): RequestHandler {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        scriptSrc: [(_req, res) => `'nonce-${nonceOf(res as Response)}'`],
+        styleSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        // The login is a link; a login *form* would need PagerDuty's identity origin here, as Chromium holds the
+        // redirects after a form to this list as well.
+        formAction: ["'self'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"],
+      },
+    },
+    // Helmet's "no-referrer" makes browsers send `Origin: null` with our own forms.
+    referrerPolicy: { policy: 'same-origin' },
+    strictTransportSecurity: origin.startsWith('https:'),
+  })
+}
+
+/** Lets one address begin or finish 60 logins a minute. */
+export function loginLimit(): RequestHandler {
+  return rateLimit({
+    windowMs: 60_000,
+    limit: 60,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    message: 'Too many logins from this address. Wait a minute, then try again.',
+  })
+}
+
+/** Only a page of this app may post here. */
+export function ownPagesOnly(origin: string): RequestHandler {
+  return (req, _res, next) => {
+    const { origin: sender, 'sec-fetch-site': site } = req.headers
+    if (site === 'same-origin' || sender === origin || (site === undefined && sender === undefined))
+      return next()
+    throw new RequestRefusedError('Another site asked for this; it was not done', {
+      code: 'EXAMPLE_FOREIGN_ORIGIN',
+      status: 403,
+    })
+  }
+}

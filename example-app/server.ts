@@ -1,0 +1,59 @@
+import { PagerDutyOAuthError } from '../src'
+import { type RunningExample, startExampleApp } from './start'
+
+export { createExampleApp } from './app'
+export { startExampleApp } from './start'
+export type { ExampleOptions, RunningExample } from './start'
+
+const defaultPort = 3000
+
+async function main(): Promise<void> {
+  const wanted = process.env['PORT']
+  const port = wanted ? Number(wanted) : defaultPort
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new Error(`PORT is "${wanted}": give a number up to 65535.`)
+  }
+  let isElsewhere = false
+  const app = await startExampleApp({ port }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE') throw error
+    // A callback URL of the user's own would not lead to another port.
+    if (wanted || process.env['PAGERDUTY_CALLBACK_URL']) {
+      throw new Error(`Port ${port} is taken: stop what listens there, or set PORT to another one.`)
+    }
+    isElsewhere = true
+    return startExampleApp({ port: 0 })
+  })
+  // eslint-disable-next-line no-console
+  console.log(welcome(app, isElsewhere))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void app.close())
+}
+
+function welcome({ url, callbackURL, standIn }: RunningExample, isElsewhere: boolean): string {
+  const redis = process.env['REDIS_URL']
+  const lines = [
+    ['Open', isElsewhere ? `${url}   (port ${defaultPort} is taken)` : url],
+    standIn
+      ? ['PagerDuty', 'a stand-in on this machine: no account needed']
+      : ['PagerDuty', `the real one; its app must have the redirect URL ${callbackURL}`],
+    [
+      'Logins',
+      redis ? `in Redis at ${new URL(redis).host}` : 'in memory; set REDIS_URL to keep them in Redis',
+    ],
+    ['Stop', 'Ctrl-C'],
+  ]
+  return [
+    '',
+    'passport-pagerduty example',
+    '',
+    ...lines.map(([name = '', text]) => `  ${name.padEnd(11)}${text}`),
+    '',
+  ].join('\n')
+}
+
+if (require.main === module) {
+  main().catch((error: Error) => {
+    const hint = error instanceof PagerDutyOAuthError && error.hint ? `\n${error.hint}` : ''
+    process.stderr.write(`The example could not start. ${error.message}${hint}\n`)
+    process.exit(1)
+  })
+}

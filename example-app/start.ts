@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type Server, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
+import { type StandIn, defaultClient, startPagerDuty } from '../src/testing'
+import { createExampleApp } from './app'
+
+export interface ExampleOptions {
+  /** 0 is any free port. */
+  port: number
+  /** A client of ioredis, or a URL. @default REDIS_URL, else everything is kept in memory */
+  redis?: PagerDutyOptions['redis']
+}
+
+export interface RunningExample {
+  /** What to open in a browser. */
+  url: string
+  callbackURL: string
+  pd: PagerDuty
+  /** The PagerDuty stand-in, where no PAGERDUTY_CLIENT_ID points to the real one. */
+  standIn?: StandIn
+  close(): Promise<void>
+}
+
+/** Starts the example, with the environment's PagerDuty app or, without one, with a stand-in of its own. */
+export async function startExampleApp({ port, redis }: ExampleOptions): Promise<RunningExample> {
+  const server = createServer()
+  await listen(server, port)
+  const standIn = process.env['PAGERDUTY_CLIENT_ID'] ? undefined : await startStandIn()
+  try {
+    const here = `http://localhost:${(server.address() as AddressInfo).port}`
+    const callbackURL = process.env['PAGERDUTY_CALLBACK_URL'] || `${here}/auth/pagerduty/callback`
+    const isClassic = standIn === undefined && process.env['PAGERDUTY_APP_TYPE'] === 'classic'
+    const pd = pagerduty({
+      ...(standIn
+        ? standInOptions(standIn)
+        : { scope: process.env['PAGERDUTY_SCOPE'] || scopeOf(isClassic) }),
+      ...(redis !== undefined && { redis }),
+      callbackURL,
+      routes: { login: '/auth/pagerduty' },
+    })
+    const needs = isClassic
+      ? { incidents: 'read', services: 'write' }
+      : { incidents: 'incidents.read', services: 'services.read' }
+    server.on('request', createExampleApp({ pd, callbackURL, isStandIn: standIn !== undefined, needs }))
+    let closed: Promise<void> | undefined
+    const close = () => (closed ??= shut(server, pd, standIn))
+    return { url: new URL(callbackURL).origin, callbackURL, pd, ...(standIn && { standIn }), close }
+  } catch (error) {
+    server.close()
+    await standIn?.close()
+    throw error
+  }
+}
+
+function scopeOf(isClassic: boolean): string[] {
+  return isClassic ? ['read'] : ['incidents.read', 'users.read']
+}
+
+/** Its app is configured for less than the example asks, as happens at PagerDuty too. */
+function startStandIn(): Promise<StandIn> {
+  const client = { ...defaultClient, clientID: 'example-app', scope: ['incidents.read', 'users.read'] }
+  return startPagerDuty({ clients: [client] })
+}
+
+function standInOptions(standIn: StandIn): PagerDutyOptions {
+  return {
+    ...standIn.options(),
+    scope: ['incidents.read', 'users.read', 'teams.read'],
+    // The stand-in forgets its logins when it stops, so nothing is lost with a secret that is forgotten too.
+    secret: process.env['SESSION_SECRET'] || randomBytes(32).toString('base64url'),
+  }
+}
+
+/** Browsers may take `localhost` for ::1, so a port that somebody else has there is no good either. */
+async function listen(server: Server, port: number): Promise<void> {
+  const other = createServer().listen(port, '::1')
+  const failure = await once(other, 'listening').then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error,
+  )
+  other.close()
+  if (failure?.code === 'EADDRINUSE') throw failure
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+}
+
+async function shut(server: Server, pd: PagerDuty, standIn: StandIn | undefined): Promise<void> {
+  const ended = once(server, 'close')
+  server.close()
+  // Requests that run may finish; connections that a browser opened in advance would never end by themselves.
+  const patience = setTimeout(() => server.closeAllConnections(), 2_000)
+  await ended
+  clearTimeout(patience)
+  await pd.close()
+  await standIn?.close()
+}

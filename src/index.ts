@@ -10,7 +10,7 @@ export type { PagerDutyEvents } from './events'
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './strategy'
 export type { LoginInfo, StrategyOptions } from './strategy'
 export type { AuthenticateOptions } from './oauth2-strategy'
-export type { Login, Profile, TokenParams, Verify, VerifyDone } from './verify'
+export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './verify'
 
 // Parts: tokens of a session
 export { RequestGrant, sessionTokens } from './session-tokens'

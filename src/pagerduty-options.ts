@@ -4,7 +4,7 @@ import type { Routes } from './login-routes'
 import type { RedisClient } from './redis-token-store'
 import type { StrategyOptions } from './strategy'
 import type { SessionLifetimes } from './user-grants'
-import type { Verify } from './verify'
+import type { VerifyLogin } from './verify'
 
 /** The drop-in's session. */
 export interface SessionOptions extends SessionLifetimes {
@@ -54,8 +54,8 @@ export interface PagerDutyOptions
   secret?: string | readonly string[]
   /** A client of ioredis, or a URL: sessions and grants live in Redis. `REDIS_URL` */
   redis?: RedisClient | string
-  /** Decides who a login is to the app; see {@link Verify}. */
-  verify?: Verify
+  /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
+  verify?: VerifyLogin
   /** How long logins last, and their cookie. */
   session?: SessionOptions
   /** Paths of the drop-in's routes. */

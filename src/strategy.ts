@@ -15,7 +15,7 @@ import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from '
 import { type FoundLogin, type PendingLogin, PendingLogins } from './pending-logins'
 import { UserGrant } from './user-grant'
 import { type GrantOptions, UserGrants } from './user-grants'
-import { type Verify, resolveVerify } from './verify'
+import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
 
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
 export interface StrategyOptions extends GrantOptions {
@@ -59,7 +59,12 @@ export class PagerDutyStrategy extends OAuth2Strategy {
   /** @internal */
   readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'verify' | 'headers'>
 
-  /** @throws {ConfigurationError} naming the option that is missing or contradictory */
+  /**
+   * @param verify decides who a login is to the app; without it `req.user` is who PagerDuty says it is
+   * @throws {ConfigurationError} naming the option that is missing or contradictory
+   */
+  constructor(options: StrategyOptions, verify?: VerifyLogin)
+  constructor(options: StrategyOptions, verify: VerifyCallback)
   constructor(options: StrategyOptions, verify?: Verify) {
     const grants = options.grants ?? new UserGrants(options)
     const { client } = grants

@@ -31,13 +31,11 @@ export interface TokenParams {
 /** Passport's `done`: an error, the user or false, and more for the caller of `authenticate`. */
 export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
 
-/**
- * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. Told apart by how many
- * parameters are declared: up to two for the plain form; four or five for passport-oauth2's forms with a callback, one
- * more with `passReqToCallback`.
- */
-export type Verify =
-  | ((login: Login, req: Request) => unknown)
+/** Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. */
+export type VerifyLogin = (login: Login, req: Request) => unknown
+
+/** The forms of passport-oauth2: four or five parameters, and with `passReqToCallback` the request before them. */
+export type VerifyCallback =
   | ((accessToken: string, refreshToken: string | undefined, profile: Profile, done: VerifyDone) => void)
   | ((
       accessToken: string,
@@ -62,6 +60,9 @@ export type Verify =
       done: VerifyDone,
     ) => void)
 
+/** Any of them; told apart by how many parameters are declared. */
+export type Verify = VerifyLogin | VerifyCallback
+
 /** What verify decided. */
 export interface Verdict {
   readonly user: unknown
@@ -75,7 +76,7 @@ export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<P
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
   if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
   if (verify.length <= 2) {
-    const plain = verify as (login: Login, req: Request) => unknown
+    const plain = verify as VerifyLogin
     return async (login, req) => ({ user: await plain(login, req), info: undefined })
   }
   const takesParams = verify.length === (passReqToCallback ? 6 : 5)

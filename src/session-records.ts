@@ -37,9 +37,9 @@ export function storedSessions(store: TokenStore): SessionRecords {
   }
   return {
     async read(id, grantID) {
-      const session = store.get(sessionKey(id))
       const grant = grantID === undefined ? undefined : store.get(grantKey(grantID))
-      return { session: await session, grant: await grant }
+      const [session, sealed] = await Promise.all([store.get(sessionKey(id)), grant])
+      return { session, grant: sealed }
     },
     async write(id, session, ttl, mustExist) {
       const key = sessionKey(id)

@@ -1,0 +1,137 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const root = join(__dirname, '..')
+let folder: string
+
+/** Runs a program in the user's folder. */
+function run(command: string, args: string[], cwd = folder): string {
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  return execFileSync(command, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+}
+
+function write(name: string, text: string): void {
+  writeFileSync(join(folder, name), text)
+}
+
+/** The packed tarball in a user's folder. Its dependencies are those installed here, so that no registry is needed. */
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'user-'))
+  const packed = JSON.parse(
+    run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root),
+  ) as [{ filename: string }] | Record<string, { filename: string }>
+  const [{ filename }] = Object.values(packed) as [{ filename: string }]
+  const modules = join(folder, 'node_modules')
+  const target = join(modules, 'passport-pagerduty')
+  mkdirSync(target, { recursive: true })
+  run('tar', ['-xzf', join(folder, filename), '--strip-components=1', '-C', target])
+  const { dependencies } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const needed = [...Object.keys(dependencies), 'express', 'jest', '@types', 'typescript']
+  for (const name of needed) symlinkSync(join(root, 'node_modules', name), join(modules, name))
+  write('package.json', '{ "type": "commonjs" }')
+}, 60_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const use = `
+  const app = express()
+  const pd = pagerduty({ clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/cb', scope: 'users.read' })
+  app.use(pd.auth())
+  app.get('/', pd.requireScopes('users.read'), (req, res) => { res.json(req.pagerduty.user) })
+`
+
+test('the tarball loads in CommonJS', () => {
+  write(
+    'use.cjs',
+    `const express = require('express'); const { pagerduty } = require('passport-pagerduty'); ${use}
+    const { startPagerDuty } = require('passport-pagerduty/testing')
+    startPagerDuty().then((standIn) => standIn.close()).then(() => console.log('loaded'))`,
+  )
+  expect(run('node', ['use.cjs'])).toBe('loaded\n')
+})
+
+test('the tarball loads in ESM', () => {
+  write(
+    'use.mjs',
+    `import express from 'express'; import { pagerduty, Strategy } from 'passport-pagerduty'; ${use}
+    import { startPagerDuty } from 'passport-pagerduty/testing'
+    await (await startPagerDuty()).close(); console.log(Strategy.name)`,
+  )
+  expect(run('node', ['use.mjs'])).toBe('PagerDutyStrategy\n')
+})
+
+test('the tarball loads in a CommonJS Jest, and a login works there', () => {
+  write(
+    'use.test.js',
+    `
+    const express = require('express'); const { pagerduty } = require('passport-pagerduty')
+    const { approve, startPagerDuty } = require('passport-pagerduty/testing')
+    test('login', async () => {
+      const standIn = await startPagerDuty()
+      const app = express()
+      const server = app.listen(0, '127.0.0.1'); await new Promise((resolve) => server.once('listening', resolve))
+      const url = 'http://127.0.0.1:' + server.address().port
+      const pd = pagerduty({ ...standIn.options(), callbackURL: url + '/auth/pagerduty/callback', scope: 'users.read' })
+      app.use(pd.auth())
+      const begun = await fetch(url + '/auth/pagerduty', { redirect: 'manual' })
+      const cookie = begun.headers.getSetCookie()[0].split(';')[0]
+      const callback = await approve(begun.headers.get('location'))
+      const finished = await fetch(callback, { redirect: 'manual', headers: { cookie } })
+      expect(finished.headers.get('location')).toBe('/')
+      await pd.close(); await standIn.close(); server.close(); server.closeAllConnections()
+    })`,
+  )
+  run(join(root, 'node_modules/.bin/jest'), ['--rootDir', folder, '--ci'])
+}, 30_000)
+
+test('the types compile for a user, under CommonJS and ESM, without the types of our dependencies', () => {
+  write(
+    'use.cts',
+    `import express = require('express'); import { pagerduty } from 'passport-pagerduty'; ${use}`,
+  )
+  write(
+    'use.mts',
+    `import express from 'express'; import { pagerduty, PagerDutyStrategy, type TokenStore } from 'passport-pagerduty'
+    import { startPagerDuty } from 'passport-pagerduty/testing'; ${use}
+    const own: TokenStore | undefined = undefined
+    new PagerDutyStrategy({ clientID: 'a', clientSecret: 'b', callbackURL: 'https://a.example/cb', scope: ['users.read'], tokenStore: own },
+      async ({ user, tokens }, req) => ({ id: user.id, scope: tokens.scope, path: req.path }))
+    pagerduty({ verify: async ({ user }) => user.id, redis: 'redis://127.0.0.1' }).on('login', ({ user }) => user.id)
+    await startPagerDuty()`,
+  )
+  write(
+    'tsconfig.json',
+    JSON.stringify({
+      compilerOptions: {
+        module: 'nodenext',
+        target: 'es2023',
+        strict: true,
+        noEmit: true,
+        types: ['node', 'express'],
+      },
+      files: ['use.cts', 'use.mts'],
+    }),
+  )
+  try {
+    run(join(root, 'node_modules/.bin/tsc'), ['-p', '.'])
+  } catch (error) {
+    throw new Error((error as { stdout: string }).stdout)
+  }
+})
+
+test('the tarball holds what is needed and nothing else, in less than 200 KB', () => {
+  const packed = run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], root)
+  const [{ size, files }] = Object.values(JSON.parse(packed) as object) as [
+    { size: number; files: { path: string }[] },
+  ]
+  expect(size).toBeLessThan(200_000)
+  const strange = files
+    .map((file) => file.path)
+    .filter((path) => !/^(dist\/|package.json$|README|LICENSE|CHANGELOG)/.test(path))
+  expect(strange).toEqual([])
+  expect(files.map((file) => file.path)).toContain('dist/jose.LICENSE.md')
+})

@@ -1,5 +1,13 @@
 import fc from 'fast-check'
-import { ConfigurationError, MemoryTokenStore, pagerduty, requireAnyScope, requireLogin, requireScopes, sessionTokens } from '../src'
+import {
+  ConfigurationError,
+  MemoryTokenStore,
+  pagerduty,
+  requireAnyScope,
+  requireLogin,
+  requireScopes,
+  sessionTokens,
+} from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { serve } from './support/app'
 import { Browser } from './support/browser'

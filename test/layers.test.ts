@@ -7,7 +7,9 @@ const root = join(__dirname, '..')
 const order = readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8')
   .split('\n')
   .filter((line) => /^\| \*\*/.test(line))
-  .flatMap((line) => [...(line.split('|')[2] ?? '').matchAll(/`([\w-]+)`/g)].map(([, name]) => name as string))
+  .flatMap((line) =>
+    [...(line.split('|')[2] ?? '').matchAll(/`([\w-]+)`/g)].map(([, name]) => name as string),
+  )
 
 const files = readdirSync(join(root, 'src'))
   .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
@@ -32,5 +34,7 @@ test.each(files)('%s imports only files that stand below it in the table, types 
 test('the stand-in imports nothing of the library, and the library nothing of the stand-in', () => {
   const standIn = readdirSync(join(root, 'src/testing')).flatMap((name) => importsOf(`src/testing/${name}`))
   expect(standIn.filter((name) => name.startsWith('..'))).toEqual([])
-  expect(files.flatMap((file) => importsOf(`src/${file}.ts`)).filter((name) => name.includes('testing'))).toEqual([])
+  expect(
+    files.flatMap((file) => importsOf(`src/${file}.ts`)).filter((name) => name.includes('testing')),
+  ).toEqual([])
 })

@@ -85,7 +85,8 @@ test('the tarball loads in a CommonJS Jest, and a login works there', () => {
       await pd.close(); await standIn.close(); server.close(); server.closeAllConnections()
     })`,
   )
-  run(join(root, 'node_modules/.bin/jest'), ['--rootDir', folder, '--ci'])
+  const report = run(join(root, 'node_modules/.bin/jest'), ['--rootDir', folder, '--ci', '--json'])
+  expect(JSON.parse(report)).toMatchObject({ numPassedTests: 1, numTotalTests: 1 })
 }, 30_000)
 
 test('the types compile for a user, under CommonJS and ESM, without the types of our dependencies', () => {
@@ -116,12 +117,17 @@ test('the types compile for a user, under CommonJS and ESM, without the types of
       files: ['use.cts', 'use.mts'],
     }),
   )
-  try {
-    run(join(root, 'node_modules/.bin/tsc'), ['-p', '.'])
-  } catch (error) {
-    throw new Error((error as { stdout: string }).stdout)
-  }
+  expect(complaintsOf(() => run(join(root, 'node_modules/.bin/tsc'), ['-p', '.']))).toBe('')
 })
+
+/** What the compiler prints. */
+function complaintsOf(compile: () => string): string {
+  try {
+    return compile()
+  } catch (error) {
+    return (error as { stdout: string }).stdout
+  }
+}
 
 test('the tarball holds what is needed and nothing else, in less than 200 KB', () => {
   const packed = run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], root)

@@ -15,6 +15,7 @@ export function dropInSession(
   grants: UserGrants,
   options: PagerDutyOptions,
   redis: RedisConnection | undefined,
+  warn: (message: string) => void,
 ): { middleware: RequestHandler; own: OwnSessions } {
   const { client, lifetimes, keys } = grants
   const records =
@@ -31,6 +32,11 @@ export function dropInSession(
     path: '/',
     maxAge: lifetimes.absolute,
     ...overrides,
+  }
+  if (cookie.sameSite !== 'lax') {
+    warn(
+      `"session.cookie.sameSite" is "${cookie.sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
+    )
   }
   const middleware = session({
     name,

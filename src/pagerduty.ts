@@ -88,7 +88,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     strategy,
     grants: grantsByID(grants),
     auth() {
-      const session = dropInSession(grants, resolved, redis)
+      const session = dropInSession(grants, resolved, redis, warn)
       const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
       return inOrder([session.middleware, tokens, setUser(name), routes], links)

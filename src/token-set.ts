@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { TokenEndpointError } from './errors'
 import { parseGrantedScope } from './scope'
 
@@ -98,6 +99,16 @@ export class TokenSet {
   /** The refresh token, if there is one. PagerDuty accepts it once. */
   get refreshToken(): string | undefined {
     return this.#refreshToken
+  }
+
+  /** What `console.log` shows; without it the two accessors would be read when hidden members are asked for. */
+  [inspect.custom](): object {
+    return {
+      tokenType: this.tokenType,
+      expiresAt: this.expiresAt,
+      obtainedAt: this.obtainedAt,
+      scope: this.scope,
+    }
   }
 
   /**

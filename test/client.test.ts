@@ -224,6 +224,7 @@ describe('an option that is wrong is named:', () => {
       'http://0.0.0.0/',
       'https://CANARY@app.example/',
       'https://a:CANARY@app.example/',
+      'https://:CANARY@app.example/',
       'https://app.example/#CANARY',
       'https://',
       5,

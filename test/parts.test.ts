@@ -221,11 +221,6 @@ describe('the parts, in an app with Passport and express-session of its own', ()
       expect(await (await at(browser, '/')).json()).toMatchObject({ user: { app: 'user' } })
       const [args = []] = calls
       const params = { token_type: 'bearer', expires_in: 86400, scope: 'openid incidents.read' }
-      const profile = expect.objectContaining({
-        provider: 'pagerduty',
-        id: 'PACME01',
-        accountID: 'PACME00',
-      }) as unknown
       const own = options.passReqToCallback ? args.slice(1) : args
       expect('originalUrl' in Object(args[0])).toBe(options.passReqToCallback ?? false)
       expect(own).toEqual([

@@ -99,6 +99,7 @@ describe('what a browser could take for another place', () => {
     '\u2044/evil.example',
     `/${'a'.repeat(400)}`,
     `/${'a'.repeat(10_240)}`,
+    `/${'a/../'.repeat(2_000)}`,
     `/${'\u00e9'.repeat(399)}`,
     `/${'%'.repeat(10_240)}`,
     `${'/'.repeat(10_240)}evil.example`,

@@ -24,5 +24,13 @@ export interface PagerDutyEvents {
   warning: [{ error: Error }]
 }
 
-/** Emits {@link PagerDutyEvents}. */
-export class Events extends EventEmitter<PagerDutyEvents> {}
+/** Emits {@link PagerDutyEvents}. A listener that throws is the app's fault, and must not undo a login or a refresh. */
+export class Events extends EventEmitter<PagerDutyEvents> {
+  tell<Name extends keyof PagerDutyEvents>(name: Name, ...detail: PagerDutyEvents[Name]): void {
+    try {
+      ;(this as EventEmitter).emit(name, ...detail)
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error))
+    }
+  }
+}

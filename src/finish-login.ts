@@ -80,7 +80,7 @@ async function redeem(
     const verdict = await decide(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
     const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
     const grant = await grants.create(pendingLogin.grantID, { user, tokens, requestedScopes, appUser })
-    grants.events.emit('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
+    grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
     return { grant, verdict }
   } catch (failure) {
     grants.revoke(tokens) // Nobody will ever use them.

@@ -2,16 +2,15 @@ import { createHash } from 'node:crypto'
 import type { TokenSet } from './token-set'
 
 const longestWindow = 24 * 60 * 60_000
-const safety = 10_000
 const floor = 5_000
 
 /**
- * When an access token counts as ended, in milliseconds since the epoch: up to ten seconds early, but not within the
- * first five seconds, so that a token that arrives expired cannot make every request ask for another.
+ * When an access token counts as ended, in milliseconds since the epoch: not before its real end, so that a failing
+ * PagerDuty stays invisible until then; and not within five seconds, so that a token that arrives expired cannot make
+ * every request ask for another.
  */
 export function endOf(tokens: TokenSet): number {
-  const lifetime = tokens.expiresAt - tokens.obtainedAt
-  return Math.max(tokens.expiresAt - Math.min(safety, lifetime / 10), tokens.obtainedAt + floor)
+  return Math.max(tokens.expiresAt, tokens.obtainedAt + floor)
 }
 
 /**

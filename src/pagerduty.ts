@@ -60,7 +60,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   const redis =
     resolved.redis === undefined
       ? undefined
-      : connectRedis(resolved.redis, (error) => events.emit('warning', { error }))
+      : connectRedis(resolved.redis, (error) => events.tell('warning', { error }))
   const store = resolved.tokenStore ?? storeOf(redis, name, warn)
   const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
   const { grants, strategy } = orClose(redis, () => {

@@ -43,9 +43,16 @@ export function storedSessions(store: TokenStore): SessionRecords {
     },
     async write(id, session, ttl, mustExist) {
       const key = sessionKey(id)
-      const current = await store.get(key)
-      if (current !== undefined) await store.replace(key, current, session, ttl)
-      else if (!mustExist) await store.create(key, session, ttl)
+      // Sessions have no versions: of two writers the last one wins, as everywhere with express-session.
+      for (;;) {
+        const current = await store.get(key)
+        if (current === undefined && mustExist) return
+        const isWritten =
+          current === undefined
+            ? await store.create(key, session, ttl)
+            : await store.replace(key, current, session, ttl)
+        if (isWritten) return
+      }
     },
     async extend(id, grantID, ttl) {
       await extendOne(sessionKey(id), ttl)

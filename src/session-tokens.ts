@@ -129,7 +129,7 @@ function extender(grants: UserGrants, options: SessionTokensOptions): (req: Requ
     const extended = options.sessions?.extend(req, grant) ?? grants.extend(grant, lifetime)
     extended.catch((error: Error) => {
       throttle.undo(grant.id)
-      grants.events.emit('warning', { error })
+      grants.events.tell('warning', { error })
     })
   }
 }

@@ -211,7 +211,7 @@ async function finish(
 
 /** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
 function refuse(strategy: PagerDutyStrategy, error: unknown, act: PassportActions): void {
-  strategy._login.grants.events.emit('loginFailed', { error: error as Error })
+  strategy._login.grants.events.tell('loginFailed', { error: error as Error })
   if (error instanceof LoginRefusal) act.fail(error.info ?? error, error.status)
   else if (error instanceof PagerDutyOAuthError && error.status < 500) act.fail(error, error.status)
   else act.error(error)

@@ -72,8 +72,8 @@ export class UserGrants {
     this.#revokes = options.revokeOnLogout ?? true
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
       refreshed: ({ id, record: { user, version, tokens } }) =>
-        this.events.emit('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt }),
-      refreshFailed: (grantID, error) => this.events.emit('refreshFailed', { grantID, error }),
+        this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt }),
+      refreshFailed: (grantID, error) => this.events.tell('refreshFailed', { grantID, error }),
       orphaned: (tokens) => this.revoke(tokens),
     })
   }
@@ -147,7 +147,7 @@ export class UserGrants {
     if (grant === undefined) return
     // A refresh came between: its pair is the one to revoke.
     if (!isGone) return this.forget(id, options)
-    this.events.emit('logout', { user: grant.record.user, grantID: id })
+    this.events.tell('logout', { user: grant.record.user, grantID: id })
     if (options.revoke ?? true) this.revoke(grant.record.tokens)
   }
 
@@ -157,7 +157,7 @@ export class UserGrants {
     this.#inBackground(
       revokeToken(this.client, tokens.refreshToken ?? tokens.accessToken, revocationTimeout).catch(
         (error: Error) => {
-          this.events.emit('warning', { error })
+          this.events.tell('warning', { error })
         },
       ),
     )

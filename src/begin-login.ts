@@ -7,7 +7,8 @@ import {
   type OAuth2StrategyInstance,
   type StateStore,
 } from './oauth2-strategy'
-import { type PendingLogin, PendingLogins, nonceOf } from './pending-logins'
+import { type PendingLogin, newPendingValues, nonceOf } from './pending-login'
+import type { PendingLogins } from './pending-logins'
 import { sameOriginPath } from './same-origin-path'
 
 /**
@@ -34,7 +35,7 @@ export function beginLogin(
   const scope =
     options.scope === undefined ? (late?.scope ?? client.scope) : requireScope(options.scope, client.appType)
   const login: PendingLogin = {
-    ...PendingLogins.newValues(),
+    ...newPendingValues(),
     codeVerifier: undefined,
     returnTo: late ? late.returnTo : sameOriginPath(options.returnTo ?? queryOf(req).get('returnTo')),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,

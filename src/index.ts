@@ -8,7 +8,8 @@ export type { PagerDutyEvents } from './events'
 
 // Parts: login
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './strategy'
-export type { LoginInfo, StrategyOptions } from './strategy'
+export type { LoginInfo } from './strategy'
+export type { StrategyOptions } from './strategy-options'
 export type { AuthenticateOptions } from './oauth2-strategy'
 export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './verify'
 
@@ -20,7 +21,7 @@ export type { GetAccessTokenOptions } from './user-grant'
 export type { BearerFetch } from './bearer-fetch'
 export type { PagerDutyUser } from './id-token'
 export type { TokenSet } from './token-set'
-export type { GrantOptions, SessionLifetimes } from './user-grants'
+export type { GrantOptions, SessionLifetimes } from './grant-options'
 export type { ClientOptions } from './client'
 export type { Region } from './endpoints'
 export type { AppType } from './scope'

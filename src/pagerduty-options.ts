@@ -2,8 +2,8 @@ import type { OnError } from './answers'
 import type { ClientOptions } from './client'
 import type { Routes } from './login-routes'
 import type { RedisClient } from './redis-token-store'
-import type { StrategyOptions } from './strategy'
-import type { SessionLifetimes } from './user-grants'
+import type { StrategyOptions } from './strategy-options'
+import type { SessionLifetimes } from './grant-options'
 import type { VerifyLogin } from './verify'
 
 /** The drop-in's session. */

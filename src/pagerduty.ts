@@ -7,6 +7,7 @@ import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
 import { ConfigurationError } from './errors'
 import { Events, type PagerDutyEvents } from './events'
+import type { GrantOptions } from './grant-options'
 import { type GrantsByID, grantsByID } from './grants-by-id'
 import { loginPathOf, loginRoutes } from './login-routes'
 import { MemoryTokenStore } from './memory-token-store'
@@ -16,7 +17,7 @@ import { RedisTokenStore } from './redis-token-store'
 import { type GuardOptions, requireAnyScope, requireLogin, requireScopes } from './require-scopes'
 import { sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
-import { type GrantOptions, UserGrants } from './user-grants'
+import { UserGrants } from './user-grants'
 
 /** One instance: the drop-in, and the parts it is made of. */
 export interface PagerDuty {

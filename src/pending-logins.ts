@@ -3,27 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Client } from './client'
 import { ConfigurationError } from './errors'
+import { type PendingLogin, decodePendingLogin, encodePendingLogin } from './pending-login'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
-
-/** A login that was begun in this browser and has not come back yet. */
-export interface PendingLogin {
-  /** The `state` parameter (RFC 6749 section 10.12). */
-  readonly state: string
-  /** RFC 7636 section 4.1; undefined only where PKCE was switched off. */
-  readonly codeVerifier: string | undefined
-  /** The id that the grant will have. */
-  readonly grantID: string
-  readonly startedAt: number
-  /** Where in the app to go on: path and query. */
-  readonly returnTo: string | undefined
-  /** The scopes asked for, where they differ from the client's. */
-  readonly scope: readonly string[] | undefined
-  /** It has been begun anew already, because it came back too late. */
-  readonly isRestarted: boolean
-  /** The app's own state object (passport-oauth2's `state` option). */
-  readonly appState: unknown
-}
 
 /** A pending login whose callback arrived, and whether its time is over. */
 export interface FoundLogin {
@@ -59,19 +41,10 @@ export class PendingLogins {
     this.#binding = `${client.name} ${client.clientID} ${client.callbackURL}`
   }
 
-  /** Values that nobody can guess, for a login that begins. */
-  static newValues(): Pick<PendingLogin, 'state' | 'grantID' | 'startedAt'> {
-    return {
-      state: randomBytes(24).toString('base64url'),
-      grantID: randomBytes(18).toString('base64url'),
-      startedAt: Date.now(),
-    }
-  }
-
   /** Remembers a login in the browser. The oldest ones go when there are more than five, or they grow too large. */
   begin(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
     const name = this.#prefix + login.startedAt.toString(36) + '-' + fingerprint(login.state)
-    const cookie = `${name}=${this.#sealer.seal(encode(login), this.#place(login.state))}`
+    const cookie = `${name}=${this.#sealer.seal(encodePendingLogin(login), this.#place(login.state))}`
     if (cookie.length > mostBytes) {
       throw new ConfigurationError(
         'state',
@@ -92,7 +65,7 @@ export class PendingLogins {
     const cookie = this.#cookies(req).find((other) => other.fingerprint === fingerprint(state))
     const text = cookie && this.#sealer.open(cookie.value, this.#place(state))
     if (text === undefined) return undefined
-    const login = decode(text, state)
+    const login = decodePendingLogin(text, state)
     const age = Date.now() - login.startedAt
     return age < lifetime + grace ? { login, isExpired: age >= lifetime } : undefined
   }
@@ -159,50 +132,10 @@ export class PendingLogins {
 
 const settled = 'settled'
 
-/** The nonce of a login (OpenID Connect Core 3.1.2.1): derived, so that the cookie need not carry it. */
-export function nonceOf(login: Pick<PendingLogin, 'grantID'>): string {
-  return createHash('sha256').update(`nonce ${login.grantID}`).digest('base64url').slice(0, 22)
-}
-
 function claimKey(login: PendingLogin): string {
   return `login:${login.grantID}`
 }
 
 function fingerprint(state: string): string {
   return createHash('sha256').update(state).digest('base64url').slice(0, 8)
-}
-
-function encode(login: PendingLogin): string {
-  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState } = login
-  return JSON.stringify([
-    grantID,
-    startedAt,
-    codeVerifier,
-    returnTo,
-    scope?.join(' '),
-    isRestarted ? 1 : 0,
-    appState,
-  ])
-}
-
-function decode(text: string, state: string): PendingLogin {
-  const [grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState] = JSON.parse(text) as [
-    string,
-    number,
-    string | null,
-    string | null,
-    string | null,
-    number,
-    unknown,
-  ]
-  return {
-    state,
-    grantID,
-    startedAt,
-    codeVerifier: codeVerifier ?? undefined,
-    returnTo: returnTo ?? undefined,
-    scope: scope?.split(' '),
-    isRestarted: isRestarted === 1,
-    appState: appState ?? undefined,
-  }
 }

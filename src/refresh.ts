@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { BackOff } from './back-off'
 import type { Client } from './client'
 import { LoginRequiredError, TokenEndpointError, TokenStoreError } from './errors'
 import type { Grant, GrantVault } from './grant-vault'
@@ -12,8 +13,6 @@ const leaseDuration = 15_000
 /** The exchange is read to its end for this long: hanging up would throw away the only copy of the new pair. */
 const exchangeTimeout = 60_000
 const persistTimeout = 30_000
-const longestBackOff = 60_000
-const mostBackOffs = 10_000
 
 /** What the refresher tells about its work. */
 export interface RefreshObserver {
@@ -31,7 +30,7 @@ export class Refresher {
   readonly #idTokens: IDTokenVerifier
   readonly #observer: RefreshObserver
   readonly #flights = new Map<string, Promise<Grant>>()
-  readonly #backOffs = new Map<string, { until: number; delay: number; error: Error }>()
+  readonly #backOff = new BackOff()
   #isClosed = false
 
   constructor(
@@ -64,7 +63,7 @@ export class Refresher {
 
   /** Whether a renewal would be tried now: none is under way, and the last failure is long enough ago. */
   isIdle(grantID: string): boolean {
-    return !this.#flights.has(grantID) && !this.#isBackingOff(grantID)
+    return !this.#flights.has(grantID) && this.#backOff.failureOf(grantID) === undefined
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
@@ -77,17 +76,19 @@ export class Refresher {
     const { id } = seen
     const flight = this.#flights.get(id)
     if (flight !== undefined) return flight
-    const backOff = this.#backOffs.get(id)
-    if (backOff !== undefined && this.#isBackingOff(id)) return Promise.reject(backOff.error)
+    const failure = this.#backOff.failureOf(id)
+    if (failure !== undefined) return Promise.reject(failure)
     if (this.#isClosed) return Promise.reject(new TokenStoreError('This process is shutting down'))
     const started = this.#run(seen)
       .then(
         (grant) => {
-          this.#backOffs.delete(id)
+          this.#backOff.clear(id)
           return grant
         },
         (error: Error) => {
-          this.#backOff(id, error)
+          if (error instanceof TokenEndpointError)
+            this.#backOff.failed(id, error, (error.retryAfter ?? 0) * 1000)
+          else this.#backOff.clear(id)
           this.#observer.refreshFailed(id, error)
           throw error
         },
@@ -205,25 +206,5 @@ export class Refresher {
     const current = await this.#vault.read(id)
     if (current === undefined) throw new LoginRequiredError()
     return current
-  }
-
-  #isBackingOff(id: string): boolean {
-    const backOff = this.#backOffs.get(id)
-    return backOff !== undefined && performance.now() < backOff.until
-  }
-
-  /** After a refusal of PagerDuty's: doubles from one second to a minute, or as long as PagerDuty asks. */
-  #backOff(id: string, error: Error): void {
-    if (!(error instanceof TokenEndpointError)) {
-      this.#backOffs.delete(id)
-      return
-    }
-    const delay = Math.min((this.#backOffs.get(id)?.delay ?? 500) * 2, longestBackOff)
-    const asked = (error.retryAfter ?? 0) * 1000
-    this.#backOffs.delete(id)
-    this.#backOffs.set(id, { until: performance.now() + Math.max(delay, asked), delay, error })
-    // Grants that nobody asks for again: the oldest entry goes first.
-    const [oldest] = this.#backOffs.keys()
-    if (this.#backOffs.size > mostBackOffs && oldest !== undefined) this.#backOffs.delete(oldest)
   }
 }

@@ -1,11 +1,12 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ConfigurationError, TokenStoreError } from './errors'
+import type { GrantOptions } from './grant-options'
 import { guardGrant, sessionOf } from './grant-session'
 import type { AuthenticateOptions } from './oauth2-strategy'
 import { type PagerDutyStrategy, startLogin } from './strategy'
 import { Throttle } from './throttle'
 import { UserGrant } from './user-grant'
-import { type Grant, type GrantOptions, UserGrants, isOver } from './user-grants'
+import { type Grant, UserGrants, isOver } from './user-grants'
 
 declare global {
   // eslint-disable-next-line typescript/no-namespace

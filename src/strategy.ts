@@ -2,41 +2,16 @@ import type { Request, Response } from 'express'
 import { redirect } from './answers'
 import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response'
 import { beginLogin, stateStore } from './begin-login'
-import type { Client } from './client'
-import {
-  AuthorizationResponseError,
-  ConfigurationError,
-  PagerDutyOAuthError,
-  RequestRefusedError,
-} from './errors'
+import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError } from './errors'
 import { type LoginParts, LoginRefusal, finishLogin } from './finish-login'
 import { carryGrant } from './grant-session'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
-import { type FoundLogin, type PendingLogin, PendingLogins } from './pending-logins'
+import type { PendingLogin } from './pending-login'
+import { type FoundLogin, PendingLogins } from './pending-logins'
+import { type StrategyOptions, requirePKCE } from './strategy-options'
 import { UserGrant } from './user-grant'
-import { type GrantOptions, UserGrants } from './user-grants'
+import { UserGrants } from './user-grants'
 import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
-
-/** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
-export interface StrategyOptions extends GrantOptions {
-  /** Give the request to the callback forms of `verify`, as their first argument. */
-  passReqToCallback?: boolean
-  /** Do not call the hook `userProfile`. */
-  skipUserProfile?:
-    | boolean
-    | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void)
-    | (() => boolean)
-  /** Extra headers of the access token request. */
-  customHeaders?: Readonly<Record<string, string>>
-  /** Always `S256`. */
-  pkce?: true | 'S256'
-  /** Always on. */
-  state?: true
-  /** Leave out PKCE (RFC 7636). For a Classic app with a secret only, where something in between cannot carry it. */
-  unsafelyWithoutPKCE?: boolean
-  /** @internal */
-  grants?: UserGrants
-}
 
 /** What the strategy hands on besides the user, as `info`. */
 export interface LoginInfo {
@@ -215,28 +190,6 @@ function refuse(strategy: PagerDutyStrategy, error: unknown, act: PassportAction
   if (error instanceof LoginRefusal) act.fail(error.info ?? error, error.status)
   else if (error instanceof PagerDutyOAuthError && error.status < 500) act.fail(error, error.status)
   else act.error(error)
-}
-
-/** Whether this login uses PKCE. It can be left out only where nobody else could redeem the code without the secret. */
-function requirePKCE(options: StrategyOptions, client: Client): boolean {
-  const { pkce, state, unsafelyWithoutPKCE: without = false } = options as unknown as Record<string, unknown>
-  if (state !== undefined && state !== true) throw new ConfigurationError('state', 'cannot be switched off')
-  if (pkce !== undefined && pkce !== true && pkce !== 'S256') {
-    throw new ConfigurationError(
-      'pkce',
-      'must be "S256"; a Classic app with a secret may set unsafelyWithoutPKCE',
-    )
-  }
-  if ('store' in options) {
-    throw new ConfigurationError('store', 'cannot be replaced: pending logins are kept in sealed cookies')
-  }
-  if (without !== false && (client.appType !== 'classic' || client.isPublic)) {
-    throw new ConfigurationError(
-      'unsafelyWithoutPKCE',
-      'is possible for a Classic app with a clientSecret only',
-    )
-  }
-  return without === false
 }
 
 function onlyGET(): RequestRefusedError {

@@ -1,37 +1,18 @@
-import { Client, type ClientOptions } from './client'
-import { ConfigurationError, TokenEndpointError, TokenStoreError } from './errors'
+import { Client } from './client'
+import { TokenEndpointError, TokenStoreError } from './errors'
 import { Events } from './events'
 import { endOf, renewalOf } from './freshness'
 import { GrantIndex } from './grant-index'
+import { type GrantOptions, longestLife, resolveLifetimes, resolveSecret } from './grant-options'
 import type { GrantRecord } from './grant-record'
 import { type Grant, GrantVault } from './grant-vault'
 import { IDTokenVerifier, type PagerDutyUser } from './id-token'
 import { MemoryTokenStore } from './memory-token-store'
 import { Refresher } from './refresh'
-import { KeyRing } from './seal'
+import type { KeyRing } from './seal'
 import { revokeToken } from './token-endpoint'
 import type { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
-
-/** How long a login lasts, in milliseconds. */
-export interface SessionLifetimes {
-  /** From its last use. @default 8 hours */
-  idle?: number | undefined
-  /** From the login, however much it is used. @default 30 days */
-  absolute?: number | undefined
-}
-
-/** What the parts share: the client, where grants are kept, and the secret that seals them. */
-export interface GrantOptions extends ClientOptions {
-  /** Where grants are kept. Parts that are to see each other's grants need the same one. @default in memory */
-  tokenStore?: TokenStore | undefined
-  /** 32 random characters or more; the first of a list seals, all of them open. @default random, refused in production */
-  secret?: string | readonly string[] | undefined
-  /** How long logins last. */
-  session?: SessionLifetimes | undefined
-  /** Revoke the tokens at PagerDuty when a grant is ended. @default true */
-  revokeOnLogout?: boolean | undefined
-}
 
 /** What a new grant is made of. */
 export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>
@@ -39,8 +20,6 @@ export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' |
 const callersWait = 10_000
 const revocationTimeout = 10_000
 const unpresentedFor = 60_000
-const keptFor = 400 * 24 * 60 * 60_000
-const hour = 60 * 60_000
 
 /** The grants of users: made at login, read with each request, refreshed, ended. */
 export class UserGrants {
@@ -50,7 +29,7 @@ export class UserGrants {
   readonly events: Events
   readonly idTokens: IDTokenVerifier
   readonly index: GrantIndex
-  readonly lifetimes: Readonly<Required<{ [key in keyof SessionLifetimes]: number }>>
+  readonly lifetimes: ReturnType<typeof resolveLifetimes>
   readonly #vault: GrantVault
   readonly #refresher: Refresher
   readonly #revokes: boolean
@@ -64,10 +43,7 @@ export class UserGrants {
     this.events = events
     this.idTokens = new IDTokenVerifier(this.client)
     this.index = new GrantIndex(this.store, this.keys)
-    this.lifetimes = {
-      idle: requireDuration('session.idle', options.session?.idle ?? 8 * hour),
-      absolute: requireDuration('session.absolute', options.session?.absolute ?? 30 * 24 * hour),
-    }
+    this.lifetimes = resolveLifetimes(options)
     this.#vault = new GrantVault(this.store, this.keys)
     this.#revokes = options.revokeOnLogout ?? true
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
@@ -134,9 +110,9 @@ export class UserGrants {
   async keep(id: string): Promise<boolean> {
     const grant = await this.#vault.read(id)
     if (grant === undefined || grant.record.isKept) return grant !== undefined
-    const kept = await this.#vault.update(grant, { ...grant.record, isKept: true }, keptFor)
+    const kept = await this.#vault.update(grant, { ...grant.record, isKept: true }, longestLife)
     if (kept === undefined) return this.keep(id)
-    await this.index.add(grant.record.user, id, Date.now() + keptFor)
+    await this.index.add(grant.record.user, id, Date.now() + longestLife)
     return true
   }
 
@@ -206,19 +182,4 @@ async function withinWait(renewal: Promise<Grant>): Promise<Grant> {
     }, callersWait)
   })
   return Promise.race([renewal, deadline]).finally(() => clearTimeout(timer))
-}
-
-function requireDuration(option: string, value: unknown): number {
-  if (typeof value === 'number' && value >= 1000 && value <= keptFor) return value
-  throw new ConfigurationError(option, 'must be a number of milliseconds, at least 1000 and at most 400 days')
-}
-
-function resolveSecret({ secret, tokenStore }: GrantOptions): KeyRing {
-  if (secret !== undefined) return new KeyRing(secret)
-  if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()
-  throw new ConfigurationError(
-    'secret',
-    'is required in production and with a token store: other processes could not open what this one seals',
-    'Supply SESSION_SECRET, 32 random characters or more, the same for every process.',
-  )
 }

@@ -1,0 +1,56 @@
+import type { Client } from './client'
+import { ConfigurationError } from './errors'
+import type { GrantOptions } from './grant-options'
+import type { UserGrants } from './user-grants'
+
+/** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
+export interface StrategyOptions extends GrantOptions {
+  /** Give the request to the callback forms of `verify`, as their first argument. */
+  passReqToCallback?: boolean
+  /** Do not call the hook `userProfile`. */
+  skipUserProfile?:
+    | boolean
+    | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void)
+    | (() => boolean)
+  /** Extra headers of the access token request. */
+  customHeaders?: Readonly<Record<string, string>>
+  /** Always `S256`. */
+  pkce?: true | 'S256'
+  /** Always on. */
+  state?: true
+  /** Leave out PKCE (RFC 7636). For a Classic app with a secret only, where something in between cannot carry it. */
+  unsafelyWithoutPKCE?: boolean
+  /** @internal */
+  grants?: UserGrants
+}
+
+/**
+ * Refuses what would weaken a login.
+ *
+ * @returns whether logins use PKCE; they can do without only where nobody else could redeem the code without the secret
+ * @throws {ConfigurationError}
+ */
+export function requirePKCE(options: StrategyOptions, client: Client): boolean {
+  const {
+    pkce,
+    state,
+    unsafelyWithoutPKCE = false,
+  } = options as { [option: string]: unknown } & StrategyOptions
+  if (state !== undefined && state !== true) throw new ConfigurationError('state', 'cannot be switched off')
+  if (pkce !== undefined && pkce !== true && pkce !== 'S256') {
+    throw new ConfigurationError(
+      'pkce',
+      'must be "S256"; a Classic app with a secret may set unsafelyWithoutPKCE',
+    )
+  }
+  if ('store' in options) {
+    throw new ConfigurationError('store', 'cannot be replaced: pending logins are kept in sealed cookies')
+  }
+  if (unsafelyWithoutPKCE && (client.appType !== 'classic' || client.isPublic)) {
+    throw new ConfigurationError(
+      'unsafelyWithoutPKCE',
+      'is possible for a Classic app with a clientSecret only',
+    )
+  }
+  return !unsafelyWithoutPKCE
+}

@@ -607,22 +607,23 @@ describe('the regional API', () => {
 })
 
 describe('any validly signed token', () => {
+  const mostly = <T>(usual: T, ...others: T[]) =>
+    fc.oneof({ arbitrary: fc.constant(usual), weight: 8 }, fc.constantFrom(...others))
   const shuffled = fc.record({
-    iss: fc.constantFrom(issuer, issuer, issuer, `${issuer}/`, 'https://evil.example'),
+    iss: mostly(issuer, `${issuer}/`, 'https://evil.example'),
     aud: fc.oneof(
       fc.shuffledSubarray([us, eu, 'the-client', 'the-client', 'another-client'], {
         minLength: 1,
         maxLength: 3,
       }),
-      fc.constant([us, 'the-client']),
-      fc.constantFrom('the-client', us),
+      mostly<string | string[]>([us, 'the-client'], 'the-client', us),
     ),
-    azp: fc.constantFrom('the-client', 'the-client', undefined, 'another-client'),
-    exp: fc.constantFrom(now + 3600, now + 3600, now - 59, now - 60, undefined),
-    iat: fc.constantFrom(now, now, now + 60, now + 61, now - 660, now - 661),
-    purpose: fc.constantFrom('id', 'id', undefined, 'access'),
-    nonce: fc.constantFrom('the-nonce', undefined, 'another'),
-    account_id: fc.constantFrom('PACCT01', 'PACCT01', undefined),
+    azp: mostly<string | undefined>('the-client', undefined, 'another-client'),
+    exp: mostly<number | undefined>(now + 3600, now - 59, now - 60, undefined),
+    iat: mostly(now, now + 60, now + 61, now - 660, now - 661),
+    purpose: mostly<string | undefined>('id', undefined, 'access'),
+    nonce: mostly<string | undefined>('the-nonce', undefined, 'another'),
+    account_id: mostly<string | undefined>('PACCT01', undefined),
   })
 
   it('is accepted exactly if every rule holds', async () => {
@@ -657,7 +658,7 @@ describe('any validly signed token', () => {
       }),
       { numRuns: 600 },
     )
-    expect(tally.accepted).toBeGreaterThan(5)
+    expect(tally.accepted).toBeGreaterThan(50)
     expect(tally.refused).toBeGreaterThan(50)
   })
 })

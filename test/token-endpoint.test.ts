@@ -25,7 +25,9 @@ import {
 // An unhandled rejection fails the test that is running, so every test here is also one for those.
 
 const deadline = 300
-const margin = 700
+const margin = 1_000
+/** For what has to end by itself, on however busy a machine. */
+const ample = 4_000
 const maxBytes = 64 * 1024
 const canary = 'CANARY-pdrt+_0XBPWQQ'
 const code = { grant_type: 'authorization_code', code: 'the-code', code_verifier: 'the-verifier' }
@@ -54,16 +56,20 @@ function client(options: Partial<ClientOptions> = {}): Client {
 }
 
 /** What the request fails with, which has to be in time and of the right class. */
-async function failure(behave: Behaviour, options: Partial<ClientOptions> = {}): Promise<TokenEndpointError> {
+async function failure(
+  behave: Behaviour,
+  options: Partial<ClientOptions> = {},
+  timeout = ample,
+): Promise<TokenEndpointError> {
   server.behave = behave
   const begun = performance.now()
-  const error: unknown = await requestToken(client(options), refresh, deadline).then(
+  const error: unknown = await requestToken(client(options), refresh, timeout).then(
     (response) => {
       throw new Error(`It was accepted: ${JSON.stringify(response)}`)
     },
     (reason: unknown) => reason,
   )
-  expect(performance.now() - begun).toBeLessThan(deadline + margin)
+  expect(performance.now() - begun).toBeLessThan(timeout + margin)
   if (!(error instanceof TokenEndpointError)) throw error
   const text = visibleText(error)
   expect(text).not.toContain('CANARY')
@@ -136,7 +142,7 @@ describe('a connection that fails', () => {
     ['never ends but sends a byte now and then', trickle],
   ])('%s: is given up at the deadline, and hung up', async (_name, behave) => {
     const hungUp = server.nextHangUp()
-    const error = await failure(behave)
+    const error = await failure(behave, {}, deadline)
     expect(error).toMatchObject({
       code: 'ERR_PAGERDUTY_TOKEN_TIMEOUT',
       status: 503,
@@ -266,6 +272,10 @@ describe('a 200 that is no token response', () => {
     ['an encoded surrogate', Buffer.concat([Buffer.from(text), Buffer.from([0xed, 0xa0, 0x80])])],
   ])('%s is refused', async (_name, body) => {
     expect(await failure(bytes(body))).toMatchObject({ status: 503, isTransient: true })
+  })
+
+  test.each(['null', '[]', '"pdus"', '1', 'true', '{', ''])('%j is called what it is', async (body) => {
+    expect((await failure(json(body))).message).toContain('something else than a JSON object')
   })
 
   test.each<[number, Behaviour]>([
@@ -452,6 +462,8 @@ describe('an error response', () => {
     ['invalid_scope', 400, 503, false],
     ['temporarily_unavailable', 503, 503, true],
     ['server_error', 500, 503, true],
+    ['invalid_request', 429, 503, true],
+    ['invalid_request', 408, 503, true],
   ])('%s with status %i answers with %i, transient: %s', async (error, httpStatus, status, isTransient) => {
     const fault = await failure(json({ error, error_description: `No: ${canary}` }, httpStatus))
     expect(fault).toMatchObject({ code: error, error, httpStatus, status, isTransient })
@@ -556,7 +568,7 @@ describe('what an error shows', () => {
     ['bad UTF-8 behind it', bytes(Buffer.from([...Buffer.from(canary), 0xff]))],
   ])('is neither request nor answer: %s', async (_name, behave) => {
     // failure() looks through the whole error.
-    const error = await failure(behave)
+    const error = await failure(behave, {}, deadline)
     expect(error.cause).toBeUndefined()
     expect(JSON.parse(JSON.stringify(error))).toEqual(error.toJSON())
     expect(server.last.body).toContain('CANARY')
@@ -574,13 +586,13 @@ describe('what an error shows', () => {
 
 describe('a replaced fetch', () => {
   it('that never settles and ignores the signal is left at the deadline', async () => {
-    const error = await failure(json(good), { fetch: () => new Promise<never>(() => {}) })
+    const error = await failure(json(good), { fetch: () => new Promise<never>(() => {}) }, deadline)
     expect(error.code).toBe('ERR_PAGERDUTY_TOKEN_TIMEOUT')
   })
 
   it('whose body never ends and ignores the signal is left at the deadline', async () => {
     const endless = async () => new Response(new ReadableStream({ pull: () => new Promise<never>(() => {}) }))
-    const error = await failure(json(good), { fetch: endless })
+    const error = await failure(json(good), { fetch: endless }, deadline)
     expect(error.code).toBe('ERR_PAGERDUTY_TOKEN_TIMEOUT')
   })
 
@@ -592,14 +604,14 @@ describe('a replaced fetch', () => {
           cancel: () => new Promise<never>(() => {}),
         }),
       )
-    const error = await failure(json(good), { fetch: stubborn })
+    const error = await failure(json(good), { fetch: stubborn }, deadline)
     expect(error.isTransient).toBe(true)
   })
 
   it('that fails long after the deadline disturbs nobody', async () => {
     let fail: (reason: Error) => void = () => {}
     const late = new Promise<never>((_, reject) => (fail = reject))
-    const error = await failure(json(good), { fetch: () => late })
+    const error = await failure(json(good), { fetch: () => late }, deadline)
     expect(error.code).toBe('ERR_PAGERDUTY_TOKEN_TIMEOUT')
     fail(new Error('late'))
     await new Promise((resolve) => setImmediate(resolve))
@@ -646,9 +658,7 @@ describe('many requests at once', () => {
     const faults = [stallBeforeHeaders, resetMidBody, html(502), json(good), truncatedChunked, json('null')]
     server.behave = (res, request) => faults[Number(request.form.get('n')) % faults.length]?.(res, request)
     const one = client()
-    const requests = Array.from({ length: 60 }, (_, n) =>
-      requestToken(one, { ...code, n: String(n) }, deadline),
-    )
+    const requests = Array.from({ length: 60 }, (_, n) => requestToken(one, { ...code, n: String(n) }, 2_500))
     const outcomes = (await Promise.allSettled(requests)).map((outcome) =>
       outcome.status === 'fulfilled'
         ? outcome.value.access_token
@@ -669,7 +679,7 @@ describe('many requests at once', () => {
 describe('revocation', () => {
   const revoke = (behave: Behaviour) => {
     server.behave = behave
-    return revokeToken(client(), canary, deadline)
+    return revokeToken(client(), canary, behave === stallBeforeHeaders ? deadline : ample)
   }
 
   it('sends the token with the credentials of the client', async () => {

@@ -1,5 +1,6 @@
 import type { Client } from './client'
 import { AuthorizationResponseError } from './errors'
+import { splitTarget } from './request-target'
 
 /** What PagerDuty told the browser to bring back (RFC 6749 section 4.1.2, RFC 9207). */
 export interface AuthorizationResponse {
@@ -32,10 +33,10 @@ const knownErrors = new Set([
  * @throws {AuthorizationResponseError} when it is one, but none that a login can be finished with
  */
 export function readAuthorizationResponse(client: Client, url: string): AuthorizationResponse | undefined {
-  const { pathname, searchParams } = new URL(url.replace(/^\/+/, '/'), 'http://same.invalid')
-  const isAtCallback = pathname === new URL(client.callbackURL).pathname
-  if (!isAtCallback && !searchParams.has('code') && !searchParams.has('error')) return undefined
-  const { code, state, error, iss } = readMembers(searchParams)
+  const { path, query } = splitTarget(url)
+  const isAtCallback = path === new URL(client.callbackURL).pathname
+  if (!isAtCallback && !query.has('code') && !query.has('error')) return undefined
+  const { code, state, error, iss } = readMembers(query)
   if (code === undefined ? error === undefined : error !== undefined) {
     throw malformed('must bring either a code or an error')
   }
@@ -52,15 +53,18 @@ export function readAuthorizationResponse(client: Client, url: string): Authoriz
 
 function readMembers(query: URLSearchParams): Partial<Record<(typeof members)[number], string>> {
   const found: Partial<Record<(typeof members)[number], string>> = {}
+  const seen = new Set<string>()
   for (const [key, value] of query) {
     const member = members.find(
       (name) => key === name || key.startsWith(`${name}[`) || key.startsWith(`${name}.`),
     )
     if (member === undefined) continue
-    if (key !== member || found[member] !== undefined) throw malformed('has a parameter more than once')
+    if (key !== member || seen.has(member)) throw malformed('has a parameter more than once')
+    seen.add(member)
     // eslint-disable-next-line no-control-regex
-    if (value.length > longestMember || /[\x00-\x1f\x7f\ufffd]/.test(value))
+    if (value.length > longestMember || /[\x00-\x1f\x7f\ufffd]/.test(value)) {
       throw malformed('has an unusable parameter')
+    }
     if (value !== '') found[member] = value
   }
   return found

@@ -9,6 +9,7 @@ import {
 } from './oauth2-strategy'
 import { type PendingLogin, newPendingValues, nonceOf } from './pending-login'
 import type { PendingLogins } from './pending-logins'
+import { splitTarget } from './request-target'
 import { sameOriginPath } from './same-origin-path'
 
 /**
@@ -37,7 +38,9 @@ export function beginLogin(
   const login: PendingLogin = {
     ...newPendingValues(),
     codeVerifier: undefined,
-    returnTo: late ? late.returnTo : sameOriginPath(options.returnTo ?? queryOf(req).get('returnTo')),
+    returnTo: late
+      ? late.returnTo
+      : sameOriginPath(options.returnTo ?? splitTarget(req.originalUrl).query.get('returnTo')),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
     appState: late ? late.appState : options.state,
@@ -82,8 +85,4 @@ function requireHTTPS(client: Client, req: Request): void {
     'is https, but this request arrived as plain http',
     'Let the proxy that terminates TLS send "X-Forwarded-Proto: https", or open the app by https.',
   )
-}
-
-function queryOf(req: Request): URLSearchParams {
-  return new URL(req.originalUrl.replace(/^\/+/, '/'), 'http://same.invalid').searchParams
 }

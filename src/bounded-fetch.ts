@@ -95,8 +95,9 @@ async function exchange(
   }
 }
 
+/** By shape and not by class: in a Jest of the user's, Node's errors are of another realm. */
 function systemCodeOf(error: unknown): string | undefined {
-  const cause = error instanceof Error ? (error.cause ?? error) : error
-  const code = cause instanceof Object && 'code' in cause ? cause.code : undefined
-  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{1,40}$/.test(code) ? code : undefined
+  const { cause, code } = Object(error) as { cause?: unknown; code?: unknown }
+  const found = cause === undefined ? code : (Object(cause) as { code?: unknown }).code
+  return typeof found === 'string' && /^[A-Z][A-Z0-9_]{1,40}$/.test(found) ? found : undefined
 }

@@ -58,11 +58,11 @@ export class Client {
     this.clientID = requireText('clientID', options.clientID)
     this.#clientSecret =
       options.clientSecret === undefined ? undefined : requireText('clientSecret', options.clientSecret)
-    this.appType = options.appType ?? 'scoped'
+    this.appType = requireAppType(options.appType ?? 'scoped')
     this.name = options.name ?? 'pagerduty'
     this.callbackURL = requireURL('callbackURL', options.callbackURL)
     this.scope = requireScope(options.scope, this.appType)
-    const identity = requireURL('identityURL', options.identityURL ?? identityURL).replace(/\/$/, '')
+    const identity = requireOrigin('identityURL', options.identityURL ?? identityURL)
     this.authorizationURL = requireURL(
       'authorizationURL',
       options.authorizationURL ?? identity + paths.authorize,
@@ -71,14 +71,10 @@ export class Client {
     this.revocationURL = requireURL('revocationURL', options.revocationURL ?? identity + paths.revoke)
     this.jwksURL = requireURL('jwksURL', options.jwksURL ?? identity + paths.jwks)
     this.issuers = requireIssuers(options.issuer)
-    this.apiURL =
-      options.apiURL === undefined ? undefined : new URL(requireURL('apiURL', options.apiURL)).origin
+    this.apiURL = options.apiURL === undefined ? undefined : requireOrigin('apiURL', options.apiURL)
     this.requireAtHash = options.requireAtHash ?? false
     this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
 
-    if (this.appType !== 'scoped' && this.appType !== 'classic') {
-      throw new ConfigurationError('appType', 'must be "scoped" or "classic"')
-    }
     if (!/^[a-z][\w-]{0,31}$/i.test(this.name)) {
       throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
     }
@@ -98,7 +94,7 @@ export class Client {
 
   /** Whether people reach the app by https; decides the `Secure` attribute of every cookie. */
   get isSecure(): boolean {
-    return this.callbackURL.startsWith('https:')
+    return new URL(this.callbackURL).protocol === 'https:'
   }
 
   /** Adds the client's own parameters to a form (RFC 6749 section 2.3.1); a public client sends no secret at all. */
@@ -114,6 +110,11 @@ export class Client {
   }
 }
 
+function requireAppType(value: unknown): AppType {
+  if (value === 'scoped' || value === 'classic') return value
+  throw new ConfigurationError('appType', 'must be "scoped" or "classic"')
+}
+
 function requireText(option: string, value: unknown): string {
   if (typeof value === 'string' && value.trim() !== '') return value
   throw new ConfigurationError(option, 'is required: supply the value from the app’s OAuth page at PagerDuty')
@@ -122,7 +123,8 @@ function requireText(option: string, value: unknown): string {
 /** Checks that a URL is absolute and that nothing sent to it can be read on the way. */
 export function requireURL(option: string, value: unknown): string {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol)) {
+  // The parser forgives blanks around a URL; PagerDuty compares it as it is.
+  if (url === undefined || !/^https?:\/\/\S+$/i.test(value as string)) {
     throw new ConfigurationError(option, 'must be an absolute URL, such as "https://app.example.com/path"')
   }
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
@@ -132,6 +134,15 @@ export function requireURL(option: string, value: unknown): string {
     throw new ConfigurationError(option, 'must have neither user information nor a fragment')
   }
   return value as string
+}
+
+function requireOrigin(option: string, value: unknown): string {
+  const { origin, pathname, search } = new URL(requireURL(option, value))
+  if (pathname === '/' && search === '') return origin
+  throw new ConfigurationError(
+    option,
+    'must be an origin, such as "https://pagerduty.example": no path, no query',
+  )
 }
 
 function isLoopback(hostname: string): boolean {
@@ -174,7 +185,7 @@ export function requireScope(value: unknown, appType: AppType): readonly string[
 }
 
 function requireIssuers(value: string | readonly string[] | undefined): readonly string[] {
-  const list = value === undefined ? issuers : typeof value === 'string' ? [value] : value
+  const list = value === undefined ? issuers : [value].flat()
   if (list.length === 0 || list.some((issuer) => typeof issuer !== 'string' || !URL.canParse(issuer))) {
     throw new ConfigurationError('issuer', 'must be one issuer URL or a list of them')
   }

@@ -59,6 +59,8 @@ export class IDTokenVerifier {
     if (!isCanonical(idToken)) throw refused('is no compact JWS')
     const claims = await this.#verified(idToken)
     this.#checkParties(claims)
+    // JSON has numbers that never end.
+    if (!Number.isFinite(claims['exp'])) throw refused('has no end')
     if (claims['purpose'] !== undefined && claims['purpose'] !== 'id')
       throw refused('was made for another purpose')
     if (claims['nonce'] !== undefined && context.nonce !== undefined && claims['nonce'] !== context.nonce) {
@@ -81,10 +83,10 @@ export class IDTokenVerifier {
     }
     try {
       try {
-        return (await jwtVerify(idToken, await this.#keys.current(), options)).payload
+        return claimsOf(await jwtVerify(idToken, await this.#keys.current(), options))
       } catch (error) {
         if (!(error instanceof joseErrors.JWKSNoMatchingKey)) throw error
-        return (await jwtVerify(idToken, await this.#keys.renewed(), options)).payload
+        return claimsOf(await jwtVerify(idToken, await this.#keys.renewed(), options))
       }
     } catch (error) {
       throw error instanceof IDTokenError ? error : refused(`failed verification (${codeOf(error)})`)
@@ -130,6 +132,15 @@ function isCanonical(token: string): boolean {
     parts.length === 3 &&
     parts.every((part) => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
   )
+}
+
+/** The claims of a JWT that is not typed as something else, such as an access or logout token (RFC 8725 section 3.11). */
+function claimsOf({
+  payload,
+  protectedHeader,
+}: Awaited<ReturnType<typeof jwtVerify>>): Record<string, unknown> {
+  if (protectedHeader.typ === undefined || /^jwt$/i.test(protectedHeader.typ)) return payload
+  throw refused('is another kind of token')
 }
 
 function audiencesOf(claims: Record<string, unknown>): readonly string[] {

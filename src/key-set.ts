@@ -69,8 +69,11 @@ export class KeySet {
       const init = { headers: { Accept: 'application/json' } }
       const { status, text } = await boundedFetch(fetch, jwksURL, init, { timeout, maxBytes })
       if (status !== 200) return
-      // Throws unless it is a well-formed key set, so that a broken answer never replaces good keys.
-      this.#finder = createLocalJWKSet(JSON.parse(text) as Parameters<typeof createLocalJWKSet>[0])
+      const keySet = JSON.parse(text) as Parameters<typeof createLocalJWKSet>[0]
+      // Throws unless it is a well-formed key set: neither a broken nor an empty answer replaces good keys.
+      const finder = createLocalJWKSet(keySet)
+      if (keySet.keys.length === 0) return
+      this.#finder = finder
       this.#fetchedAt = performance.now()
     } catch {
       // The keys held, if any, stay; current() decides what that means.

@@ -4,6 +4,7 @@ import { type OnError, answer, isNavigation, redirect } from './answers'
 import type { Client } from './client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from './errors'
 import { sessionOf } from './grant-session'
+import { splitTarget } from './request-target'
 import type { RequestGrant } from './session-tokens'
 import type { LoginInfo, PagerDutyStrategy } from './strategy'
 
@@ -55,7 +56,7 @@ export function loginRoutes(
   }
 
   return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
-    const path = req.originalUrl.split('?', 1)[0]
+    const { path } = splitTarget(req.originalUrl)
     if (path === callback) return void authenticate(req, res, next)
     if (path !== login && path !== logout) return next()
     const method = path === login ? 'GET' : 'POST'

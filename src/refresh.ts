@@ -128,7 +128,9 @@ export class Refresher {
     try {
       response = await this.#exchange(lease, refreshToken)
     } catch (error) {
-      if (error instanceof TokenEndpointError && error.error === 'invalid_grant') return this.#end(current)
+      if (error instanceof TokenEndpointError && error.error === 'invalid_grant' && !error.isTransient) {
+        return this.#end(current)
+      }
       throw error
     }
     const { tokens: before, user } = current.record

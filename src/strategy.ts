@@ -138,7 +138,7 @@ function stray(
           status: 403,
           hint: 'The callback was used twice, or belongs to another browser, strategy or client.',
         })
-      : new AuthorizationResponseError('This browser has not begun a login, or does not keep cookies', {
+      : new AuthorizationResponseError('This login is over, or this browser does not keep cookies', {
           code: 'ERR_PAGERDUTY_STATE_COOKIE_MISSING',
           status: 403,
           hint:

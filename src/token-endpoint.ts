@@ -56,11 +56,9 @@ async function post(
   extraHeaders: Readonly<Record<string, string>> = {},
 ): Promise<Answer> {
   const body = client.authenticate(new URLSearchParams(parameters)).toString()
-  const headers = {
-    ...extraHeaders,
-    'Content-Type': 'application/x-www-form-urlencoded',
-    Accept: 'application/json',
-  }
+  const headers = new Headers(extraHeaders)
+  headers.set('Content-Type', 'application/x-www-form-urlencoded')
+  headers.set('Accept', 'application/json')
   try {
     return await boundedFetch(client.fetch, url, { method: 'POST', headers, body }, { timeout, maxBytes })
   } catch (error) {
@@ -80,6 +78,14 @@ function parseObject({ headers, text }: Answer): Record<string, unknown> | undef
   }
 }
 
+const faultCodes = {
+  timeout: 'ERR_PAGERDUTY_TOKEN_TIMEOUT',
+  network: 'ERR_PAGERDUTY_TOKEN_UNREACHABLE',
+  too_large: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+  redirect: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+  encoding: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+} as const
+
 function unanswered(error: unknown): TokenEndpointError {
   const fault = error instanceof ExchangeError ? error.fault : 'network'
   const systemCode = error instanceof ExchangeError ? error.systemCode : undefined
@@ -91,7 +97,7 @@ function unanswered(error: unknown): TokenEndpointError {
     encoding: 'answered with something else than UTF-8',
   }[fault]
   return new TokenEndpointError(`PagerDuty’s token endpoint ${what}`, {
-    code: fault === 'timeout' ? 'ERR_PAGERDUTY_TOKEN_TIMEOUT' : 'ERR_PAGERDUTY_TOKEN_UNREACHABLE',
+    code: faultCodes[fault],
     status: 503,
     isTransient: true,
   })
@@ -102,12 +108,12 @@ function unanswered(error: unknown): TokenEndpointError {
  * whatever a faulty server puts in their place, may repeat a token.
  */
 function refusal({ status, headers }: Answer, body: Record<string, unknown> | undefined): TokenEndpointError {
-  const error =
-    typeof body?.['error'] === 'string' && /^[a-z_]{1,40}$/.test(body['error']) ? body['error'] : undefined
+  const sent = body?.['error']
+  const error = typeof sent === 'string' && knownErrors.has(sent) ? sent : undefined
   // PagerDuty says "invalid_request" and describes it as an invalid scope.
   const isScope = error === 'invalid_request' && /invalid scope/i.test(String(body?.['error_description']))
   const isTransient = status === 408 || status === 429 || status >= 500 || error === undefined
-  const isUsersBusiness = error === 'invalid_grant'
+  const isUsersBusiness = error === 'invalid_grant' && !isTransient
   return new TokenEndpointError(
     `PagerDuty’s token endpoint refused: ${isScope ? 'invalid_scope' : (error ?? `HTTP status ${status}`)}`,
     {
@@ -117,18 +123,34 @@ function refusal({ status, headers }: Answer, body: Record<string, unknown> | un
       httpStatus: status,
       isTransient,
       retryAfter: parseWait(headers),
-      hint: hints[isScope ? 'invalid_scope' : (error ?? '')],
+      hint: hints.get(isScope ? 'invalid_scope' : (error ?? '')),
     },
   )
 }
 
-const hints: Readonly<Record<string, string>> = {
-  invalid_client: 'Check clientID and clientSecret against the app’s OAuth page at PagerDuty.',
-  unauthorized_client: 'Check appType: PagerDuty does not give this app this kind of token.',
-  invalid_scope: 'Check the scopes, and account (region and subdomain), against the app at PagerDuty.',
-  invalid_grant:
+/** RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section 2.2.1. */
+const knownErrors = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'invalid_scope',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'unsupported_token_type',
+  'access_denied',
+  'server_error',
+  'temporarily_unavailable',
+])
+
+const hints: ReadonlyMap<string, string> = new Map([
+  ['invalid_client', 'Check clientID and clientSecret against the app’s OAuth page at PagerDuty.'],
+  ['unauthorized_client', 'Check appType: PagerDuty does not give this app this kind of token.'],
+  ['invalid_scope', 'Check the scopes, and account (region and subdomain), against the app at PagerDuty.'],
+  [
+    'invalid_grant',
     'The code or refresh token was used, revoked or too old, or callbackURL differs from the registered one.',
-}
+  ],
+])
 
 /** Seconds to wait: `Retry-After` as seconds or date (RFC 9110 section 10.2.3), else PagerDuty's `ratelimit-reset`. */
 export function parseWait(headers: Headers): number | undefined {

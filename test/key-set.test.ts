@@ -353,8 +353,7 @@ describe('the request for keys', () => {
   })
 })
 
-// Known fault of src: fails today, and says so by itself once it is mended.
-test.failing('not yet: an empty key set does not replace good keys', async () => {
+test('an empty key set does not replace good keys', async () => {
   await logIn()
   server.behave = json({ keys: [] })
   pass(11 * minute)

@@ -1,11 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-const binary = process.env['REDIS_SERVER_BIN'] ?? 'redis-server'
+import { describeWith, programs } from './programs'
 
 /** A Redis process of the test's own. */
 export interface RedisServer {
@@ -17,20 +16,8 @@ export interface RedisServer {
   stop(): Promise<void>
 }
 
-/** Whether redis-server is installed. On CI a missing one is a failure, elsewhere a loud line. */
-export const hasRedis = spawnSync(binary, ['--version']).status === 0
-
 /** `describe` for tests that need Redis. */
-export const describeWithRedis = need('redis-server', hasRedis)
-
-/** `describe`, or a loud line that says what is left out and how to get it. */
-export function need(program: string, isThere: boolean): typeof describe {
-  if (isThere) return describe
-  const line = `${program} is missing, its tests are left out: apt-get install -y --no-install-recommends ${program}`
-  if (process.env['CI']) throw new Error(line)
-  process.stderr.write(`\n\x1b[1;31m!!! ${line}\x1b[0m\n\n`)
-  return describe.skip as typeof describe
-}
+export const describeWithRedis = describeWith('redis-server')
 
 /** Starts redis-server on a free port of 127.0.0.1, keeping nothing on disk. */
 export async function startRedis(wantedPort?: number): Promise<RedisServer> {
@@ -48,7 +35,9 @@ export async function startRedis(wantedPort?: number): Promise<RedisServer> {
     '--dir',
     directory,
   ]
-  const child = spawn(binary, settings.map(String), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(programs['redis-server'] as string, settings.map(String), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await new Promise<void>((resolve, reject) => {
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => {

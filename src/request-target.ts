@@ -1,0 +1,5 @@
+/** Path and query of a request as it arrived (`req.originalUrl`). Takes whatever a client can send, and never throws. */
+export function splitTarget(target: string): { path: string; query: URLSearchParams } {
+  const [, path = '', query = ''] = /^([^?#]*)\??([^#]*)/.exec(target) ?? []
+  return { path, query: new URLSearchParams(query) }
+}

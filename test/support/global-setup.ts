@@ -1,0 +1,12 @@
+import { programs } from './programs'
+
+/** Says once and loudly what is missing, and how to get it. On CI that is a failure. */
+export default function globalSetup(): void {
+  const missing = Object.entries(programs).flatMap(([name, path]) => (path === undefined ? [name] : []))
+  if (missing.length === 0) return
+  const line =
+    `${missing.join(' and ')} not found, the tests that need it are left out: ` +
+    `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  if (process.env['CI']) throw new Error(line)
+  process.stderr.write(`\n\x1b[1;31m!!! ${line}\x1b[0m\n\n`)
+}

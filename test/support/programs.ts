@@ -1,0 +1,29 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, isAbsolute, join } from 'node:path'
+
+/** The whole path of a program; undefined when it is not installed. */
+function find(program: string): string | undefined {
+  if (isAbsolute(program)) return isProgram(program) ? program : undefined
+  const directories = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
+  return directories.map((directory) => join(directory, program)).find(isProgram)
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Programs that parts of the tests cannot do without, under the names of their Debian packages. */
+export const programs = {
+  'redis-server': find(process.env['REDIS_SERVER_BIN'] ?? 'redis-server'),
+  chromium: find(process.env['CHROMIUM_BIN'] ?? 'chromium'),
+}
+
+/** `describe`, where the program is installed. The global set-up has said loudly what is missing. */
+export function describeWith(program: keyof typeof programs): typeof describe {
+  return programs[program] === undefined ? (describe.skip as typeof describe) : describe
+}

@@ -139,7 +139,10 @@ describe('with a scope missing', () => {
     standIn.configure('stand-in-client', { scope: ['users.read'] })
     const { browser } = await app.logIn()
     standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
-    expect((await app.get(browser, '/incidents')).status).toBe(403)
+    expect(await (await app.get(browser, '/incidents')).json()).toMatchObject({
+      code: 'insufficient_scope',
+      missing: ['incidents.read'],
+    })
   })
 })
 

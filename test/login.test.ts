@@ -277,6 +277,17 @@ describe('the callback (B)', () => {
     for (const tab of tabs) expect(await isLoggedIn(tab)).toBe(true)
   })
 
+  test('B3: the second callback of a double click keeps the login also when it brings the session of the first', async () => {
+    const browser = new Browser()
+    const callback = await pending(browser)
+    const second = browser.copy()
+    await browser.visit(callback)
+    second.cookies.set('pagerduty', browser.cookies.get('pagerduty') as string)
+    expect((await second.visit(callback)).status).toBe(302)
+    expect(tokenCalls()).toBe(1)
+    expect(await isLoggedIn(second)).toBe(true)
+  })
+
   test('B3: the same callback later sends a logged-in browser on, and tells another that it is over', async () => {
     const browser = new Browser()
     const callback = await pending(browser)

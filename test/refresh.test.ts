@@ -4,6 +4,7 @@ import type { Browser } from './support/browser'
 import { type DropIn, startDropIn } from './support/drop-in'
 
 const day = 24 * 60 * 60_000
+const secret = 'a secret of thirty-two characters or more, for tests'
 
 let standIn: StandIn
 let app: DropIn
@@ -59,6 +60,45 @@ test('a thousand requests on an expired grant make one refresh, and all succeed'
   expect(now).not.toBe(before)
   expect(now).toBe(standIn.newestAccessToken('PACME01'))
 }, 20_000)
+
+test('a process asks for the lock once, however many of its callers wait', async () => {
+  const store = new MemoryTokenStore()
+  const own = await startDropIn(standIn, { tokenStore: store, secret })
+  const { browser: visitor } = await own.logIn()
+  pass(day)
+  const created = jest.spyOn(store, 'create')
+  await Promise.all(Array.from({ length: 100 }, () => own.get(visitor)))
+  expect(created.mock.calls.filter(([key]) => key.startsWith('lock:'))).toHaveLength(1)
+  await own.close()
+})
+
+test('a process that gets the lock after another has refreshed uses what that one stored', async () => {
+  const store = new MemoryTokenStore()
+  const [one, two] = [
+    await startDropIn(standIn, { tokenStore: store, secret }),
+    await startDropIn(standIn, { tokenStore: store, secret }),
+  ]
+  const { browser: visitor } = await one.logIn()
+  standIn.resetCalls()
+  pass(day)
+  // The second has read the old version and is about to take the lock when the first is through with everything.
+  const create = store.create.bind(store)
+  let isFirst = true
+  let first: Response | undefined
+  jest.spyOn(store, 'create').mockImplementation(async (...args) => {
+    if (isFirst && args[0].startsWith('lock:')) {
+      isFirst = false
+      first = await one.get(visitor)
+    }
+    return create(...args)
+  })
+  const second = await two.get(visitor)
+  expect([first?.status, second.status]).toEqual([200, 200])
+  expect(refreshCalls()).toBe(1)
+  expect(standIn.reuses).toBe(0)
+  await one.close()
+  await two.close()
+})
 
 test('a token near its end serves at once while it is renewed behind the request', async () => {
   pass(day - 60_000)
@@ -171,6 +211,7 @@ test('a logout during a refresh wins, and the late tokens are revoked', async ()
   expect((await app.get(browser)).status).toBe(401)
   await app.pd.close()
   expect(standIn.newestRefreshToken('PACME01')).toBeUndefined()
+  expect(standIn.calls.revoke).toBe(2) // What was logged out, and what came too late.
 })
 
 test('a caller that hangs up does not stop the refresh', async () => {
@@ -239,7 +280,7 @@ test('a store that fails after the answer is asked again until the new pair is s
   })
   const other = await startDropIn(standIn, {
     tokenStore: store,
-    secret: 'a secret of thirty-two characters or more, for tests',
+    secret,
   })
   const { browser: visitor } = await other.logIn()
   const now = Date.now()

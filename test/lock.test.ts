@@ -1,0 +1,60 @@
+import { MemoryTokenStore } from '../src'
+import { Lease } from '../src/lock'
+
+const duration = 15_000
+let store: MemoryTokenStore
+
+beforeEach(() => {
+  jest.useFakeTimers()
+  store = new MemoryTokenStore()
+})
+afterEach(() => jest.useRealTimers())
+
+test('a lease keeps others out for as long as it is held, well beyond its own length', async () => {
+  const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  for (let seconds = 0; seconds < 60; seconds++) {
+    await jest.advanceTimersByTimeAsync(1000)
+    expect(await Lease.acquire(store, 'lock:a', duration)).toBeUndefined()
+    expect(lease.isSound).toBe(true)
+  }
+  await lease.release()
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
+})
+
+test('a lease that nobody renews ends, and knows it', async () => {
+  const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  jest.spyOn(store, 'replace').mockRejectedValue(new Error('store down'))
+  await jest.advanceTimersByTimeAsync(duration / 2 + 1)
+  expect(lease.isSound).toBe(false)
+  await jest.advanceTimersByTimeAsync(duration / 2)
+  expect(lease.remaining).toBe(0)
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
+})
+
+test('a lease that was lost neither renews nor releases the next one', async () => {
+  const lost = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  await store.delete('lock:a')
+  const next = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  await lost.renew()
+  expect(lost.isSound).toBe(false)
+  await lost.release()
+  await jest.advanceTimersByTimeAsync(duration * 2)
+  expect(next.isSound).toBe(true)
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeUndefined()
+})
+
+test('a lease whose reply was lost is recognised by its owner', async () => {
+  const create = store.create.bind(store)
+  jest.spyOn(store, 'create').mockImplementation(async (...args) => {
+    await create(...args)
+    return false // What a client is told that sends the command again.
+  })
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
+})
+
+test('a released lease leaves no timer behind', async () => {
+  const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  await lease.release()
+  store.close()
+  expect(jest.getTimerCount()).toBe(0)
+})

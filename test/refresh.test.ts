@@ -100,6 +100,29 @@ test('a process that gets the lock after another has refreshed uses what that on
   await two.close()
 })
 
+test('a process that was frozen until its lock ended presents no refresh token', async () => {
+  const store = new MemoryTokenStore()
+  const own = await startDropIn(standIn, { tokenStore: store, secret })
+  const { browser: visitor } = await own.logIn()
+  standIn.resetCalls()
+  pass(day)
+  const create = store.create.bind(store)
+  const frozen = jest.spyOn(store, 'create').mockImplementation(async (...args) => {
+    const isLocked = await create(...args)
+    if (!args[0].startsWith('lock:')) return isLocked
+    // Frozen right here, for longer than the lock lives; somebody else took it meanwhile.
+    await store.delete(args[0])
+    await create(args[0], 'somebody else', 60_000)
+    const later = performance.now() + 20_000
+    jest.spyOn(performance, 'now').mockImplementation(() => later)
+    return isLocked
+  })
+  expect((await own.get(visitor)).status).toBe(503)
+  expect(frozen).toHaveBeenCalled()
+  expect(refreshCalls()).toBe(0)
+  await own.close()
+})
+
 test('a token near its end serves at once while it is renewed behind the request', async () => {
   pass(day - 60_000)
   standIn.settings.tokenLatency = 500

@@ -61,8 +61,7 @@ function readMembers(query: URLSearchParams): Partial<Record<(typeof members)[nu
     if (member === undefined) continue
     if (key !== member || seen.has(member)) throw malformed('has a parameter more than once')
     seen.add(member)
-    // eslint-disable-next-line no-control-regex
-    if (value.length > longestMember || /[\x00-\x1f\x7f\ufffd]/.test(value)) {
+    if (value.length > longestMember || /[\p{Cc}\ufffd]/u.test(value)) {
       throw malformed('has an unusable parameter')
     }
     if (value !== '') found[member] = value

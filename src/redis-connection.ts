@@ -22,7 +22,6 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): R
   if (!/^rediss?:\/\/\S+$/.test(redis)) {
     throw new ConfigurationError('redis', 'must be a URL that begins with redis:// or rediss://')
   }
-  // eslint-disable-next-line typescript/no-require-imports
   const { Redis } = require('ioredis') as typeof import('ioredis')
   const client = new Redis(redis, {
     connectTimeout: 2_000,

@@ -7,8 +7,7 @@ const longest = 400
 export function sameOriginPath(value: unknown): string | undefined {
   if (typeof value !== 'string' || !value.startsWith('/') || value.length > longest) return undefined
   // Browsers take a backslash for a slash and drop control characters: neither belongs into a path.
-  // eslint-disable-next-line no-control-regex
-  if (/[\\\x00-\x20\x7f]/.test(value)) return undefined
+  if (/[\\ \p{Cc}]/u.test(value)) return undefined
   const base = 'http://same.invalid'
   if (!URL.canParse(value, base)) return undefined
   const url = new URL(value, base)

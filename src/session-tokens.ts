@@ -9,7 +9,6 @@ import { UserGrant } from './user-grant'
 import { type Grant, UserGrants, isOver } from './user-grants'
 
 declare global {
-  // eslint-disable-next-line typescript/no-namespace
   namespace Express {
     interface Request {
       /** The PagerDuty login of this request; put here by `pd.auth()` or `sessionTokens()`. */

@@ -59,7 +59,9 @@ async function exchangeCode(parts: Parts, client: RegisteredClient, form: Parame
   if (!delegation)
     return oauthError('invalid_grant', 'The code is unknown, used, expired or was issued for another request')
   const pair = parts.grants.issuePair(delegation)
-  return tokenAnswer(parts, pair, { id_token: await idToken(parts, delegation, pair.access.value) })
+  // Before signing, which may have to wait for the key: the lifetime counts from now.
+  const { status, body } = tokenAnswer(parts, pair)
+  return { status, body: { ...body, id_token: await idToken(parts, delegation, pair.access.value) } }
 }
 
 // A `scope` sent along is ignored: PagerDuty documents none for a refresh, and the grant stays what was consented to.
@@ -94,7 +96,7 @@ function tokenAnswer(
   parts: Parts,
   { access, refresh }: TokenPair,
   extra: Record<string, unknown> = {},
-): Reply {
+): Reply & { body: Record<string, unknown> } {
   const { scope, appType } = access.delegation
   const body = {
     ...(appType === 'classic' && { client_info: 'prefix_legacy_app' }),

@@ -135,7 +135,8 @@ describe('latency', () => {
     standIn.settings.tokenLatency = 150
     const started = performance.now()
     const slow = refresh(standIn, refreshToken)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    const isThere = () => standIn.calls.token.refresh_token === 1
+    while (!isThere()) await new Promise((resolve) => setImmediate(resolve))
     standIn.settings.tokenLatency = 0
     expect((await refresh(standIn, refreshToken)).status).toBe(400)
     expect((await slow).status).toBe(200)

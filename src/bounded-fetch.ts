@@ -1,3 +1,5 @@
+import { withinDeadline } from './deadline'
+
 /** Why an exchange gave no usable answer. */
 export type ExchangeFault = 'timeout' | 'network' | 'too_large' | 'redirect' | 'encoding'
 
@@ -43,23 +45,13 @@ export async function boundedFetch(
   bounds: Bounds,
 ): Promise<Answer> {
   const controller = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  // A replaced fetch may not heed the signal, so the deadline is raced as well.
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new ExchangeError('timeout'))
-      controller.abort()
-    }, bounds.timeout)
-  })
+  const answer = exchange(fetch, url, { ...init, signal: controller.signal }, bounds)
   try {
-    return await Promise.race([
-      exchange(fetch, url, { ...init, signal: controller.signal }, bounds),
-      deadline,
-    ])
+    // A replaced fetch may not heed the signal, so the wait has an end of its own.
+    return await withinDeadline(answer, bounds.timeout, () => new ExchangeError('timeout'))
   } catch (error) {
+    controller.abort()
     throw error instanceof ExchangeError ? error : new ExchangeError('network', systemCodeOf(error))
-  } finally {
-    clearTimeout(timer)
   }
 }
 

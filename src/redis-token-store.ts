@@ -1,3 +1,4 @@
+import { withinDeadline } from './deadline'
 import { ConfigurationError, TokenStoreError } from './errors'
 import type { TokenStore } from './token-store'
 
@@ -70,7 +71,7 @@ export class RedisTokenStore implements TokenStore {
   }
 
   #within<T>(command: Promise<T>): Promise<T> {
-    return withinDeadline(command, this.#timeout)
+    return withinRedisDeadline(command, this.#timeout)
   }
 }
 
@@ -95,21 +96,16 @@ export function requireRedis(redis: unknown): asserts redis is RedisClient {
 }
 
 /** A Redis client may queue a command for minutes while it reconnects; nobody waits for it that long here. */
-export async function withinDeadline<T>(command: Promise<T>, timeout: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new TokenStoreError(`Redis did not answer within ${timeout} ms`)),
-      timeout,
-    )
-  })
+export async function withinRedisDeadline<T>(command: Promise<T>, timeout: number): Promise<T> {
   try {
-    return await Promise.race([command, deadline])
+    return await withinDeadline(
+      command,
+      timeout,
+      () => new TokenStoreError(`Redis did not answer within ${timeout} ms`),
+    )
   } catch (error) {
     throw error instanceof TokenStoreError
       ? error
       : new TokenStoreError('Redis did not do as it was told', error)
-  } finally {
-    clearTimeout(timer)
   }
 }

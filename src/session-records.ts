@@ -1,5 +1,5 @@
 import { grantKey } from './grant-vault'
-import { type RedisClient, redisKey, withinDeadline } from './redis-token-store'
+import { type RedisClient, redisKey, withinRedisDeadline } from './redis-token-store'
 import type { TokenStore } from './token-store'
 
 /** A session and the grant it carries, as they stand in the store. */
@@ -75,7 +75,7 @@ export function redisSessions(redis: RedisClient, prefix: string, timeout: numbe
     return [redisKey(prefix, sessionKey(tag)), ...rest].join('.')
   }
   const grant = (grantID: string) => redisKey(prefix, grantKey(grantID))
-  const within = <T>(command: Promise<T>) => withinDeadline(command, timeout)
+  const within = <T>(command: Promise<T>) => withinRedisDeadline(command, timeout)
   return {
     async read(id, grantID) {
       if (grantID === undefined)

@@ -1,4 +1,5 @@
 import { Client } from './client'
+import { withinDeadline } from './deadline'
 import { TokenEndpointError, TokenStoreError } from './errors'
 import { Events } from './events'
 import { endOf, renewalOf } from './freshness'
@@ -88,7 +89,7 @@ export class UserGrants {
 
   /** A newer version of the grant: the stored one if it is newer, else a refreshed one. */
   renew(grant: Grant): Promise<Grant> {
-    return withinWait(this.#refresher.renew(grant))
+    return withinDeadline(this.#refresher.renew(grant), callersWait, stillWaiting)
   }
 
   /** A grant whose access token is another than the one that was refused: as stored, else renewed. */
@@ -167,19 +168,11 @@ export function lifeLeft(grant: Grant, idle: number): number {
 
 export type { Grant, GrantRecord, PagerDutyUser }
 
-async function withinWait(renewal: Promise<Grant>): Promise<Grant> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
-      reject(
-        new TokenEndpointError(message, {
-          code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT',
-          status: 503,
-          isTransient: true,
-        }),
-      )
-    }, callersWait)
+function stillWaiting(): TokenEndpointError {
+  const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
+  return new TokenEndpointError(message, {
+    code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT',
+    status: 503,
+    isTransient: true,
   })
-  return Promise.race([renewal, deadline]).finally(() => clearTimeout(timer))
 }

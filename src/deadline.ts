@@ -1,0 +1,19 @@
+/**
+ * Gives up waiting after `timeout` milliseconds. What is waited for goes on.
+ *
+ * A busy event loop runs its timers before it reads what has arrived meanwhile; so when the time is over, the loop gets
+ * to read once more before the wait counts as in vain.
+ *
+ * @param late makes the error to reject with
+ */
+export async function withinDeadline<T>(work: Promise<T>, timeout: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => setImmediate(() => reject(late())), timeout)
+  })
+  try {
+    return await Promise.race([work, deadline])
+  } finally {
+    clearTimeout(timer)
+  }
+}

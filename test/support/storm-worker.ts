@@ -20,6 +20,8 @@ export interface Outcome {
   slowest: number
 }
 
+// Kept open between storms, as browsers and proxies keep theirs.
+const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: Infinity })
 const app = express()
 const server = app.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo
@@ -35,26 +37,26 @@ const server = app.listen(0, '127.0.0.1', () => {
   process.send?.(url)
 })
 
+server.keepAliveTimeout = 120_000
+
 async function storm(url: string, { cookie, requests, clockStep }: Order): Promise<Outcome> {
   const now = Date.now.bind(Date)
   Date.now = () => now() + clockStep
-  const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
   const outcome: Outcome = { statuses: {}, tokens: [], slowest: 0 }
   const startedAt = performance.now()
   await Promise.all(
     Array.from({ length: requests }, async () => {
-      const { status, body } = await get(`${url}/token`, cookie, agent)
+      const { status, body } = await get(`${url}/token`, cookie)
       outcome.statuses[status] = (outcome.statuses[status] ?? 0) + 1
       if (!outcome.tokens.includes(body)) outcome.tokens.push(body)
       outcome.slowest = Math.max(outcome.slowest, performance.now() - startedAt)
     }),
   )
-  agent.destroy()
   Date.now = now
   return outcome
 }
 
-function get(url: string, cookie: string, agent: Agent): Promise<{ status: number; body: string }> {
+function get(url: string, cookie: string): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
     const sent = request(url, { agent, headers: { cookie } }, (answer) => {
       let body = ''

@@ -25,7 +25,8 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): R
   const { Redis } = require('ioredis') as typeof import('ioredis')
   const client = new Redis(redis, {
     connectTimeout: 2_000,
-    commandTimeout: 1_000,
+    // Only to let go of what was given up long ago: the deadline of each command is our own.
+    commandTimeout: 10_000,
     maxRetriesPerRequest: 1,
     retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
     // A server that was demoted by a failover is left for the one that takes writes.

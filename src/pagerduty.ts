@@ -89,7 +89,8 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     strategy,
     grants: grantsByID(grants),
     auth() {
-      const session = dropInSession(grants, resolved, redis, warn)
+      // A session is read together with its grant, so both live where the grants are.
+      const session = dropInSession(grants, resolved, resolved.tokenStore ? undefined : redis, warn)
       const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
       return inOrder([session.middleware, tokens, setUser(name), routes], links)

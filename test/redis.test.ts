@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import type { PagerDutyOptions } from '../src'
+import { MemoryTokenStore, type PagerDutyOptions } from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { Browser } from './support/browser'
 import { type DropIn, startDropIn } from './support/drop-in'
@@ -199,6 +199,13 @@ describeWithRedis('the drop-in over Redis', () => {
     expect(denied.headers.get('set-cookie')).toBeNull()
     server.thaw()
     expect((await app.get(browser)).status).toBe(200)
+  })
+
+  test('keeps sessions where the grants are, when a token store is given beside Redis', async () => {
+    const app = await start({ tokenStore: new MemoryTokenStore() })
+    const { browser } = await app.logIn()
+    expect((await app.get(browser)).status).toBe(200)
+    expect(await redis.dbsize()).toBe(0)
   })
 
   test('connects by URL, and closes only the connection it made', async () => {

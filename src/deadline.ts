@@ -17,3 +17,8 @@ export async function withinDeadline<T>(work: Promise<T>, timeout: number, late:
     clearTimeout(timer)
   }
 }
+
+/** Waits so many milliseconds. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}

@@ -31,9 +31,9 @@ export class Lease {
   static async acquire(store: TokenStore, key: string, duration: number): Promise<Lease | undefined> {
     const owner = randomBytes(16).toString('base64url')
     const startedAt = performance.now()
-    // A client that lost the reply sends the command again, and is told that the key is taken: by itself.
-    const isMine = (await store.create(key, owner, duration)) || (await store.get(key)) === owner
-    return isMine ? new Lease(store, key, owner, duration, startedAt + duration) : undefined
+    return (await take(store, key, owner, duration))
+      ? new Lease(store, key, owner, duration, startedAt + duration)
+      : undefined
   }
 
   /** Milliseconds for which nobody else can hold the lock, by the monotonic clock. */
@@ -66,5 +66,17 @@ export class Lease {
     } catch {
       // It ends by itself.
     }
+  }
+}
+
+/** Whether the lock is this owner's now. */
+async function take(store: TokenStore, key: string, owner: string, duration: number): Promise<boolean> {
+  try {
+    // A client that lost the reply sends the command again, and is told that the key is taken: by itself.
+    return (await store.create(key, owner, duration)) || (await store.get(key)) === owner
+  } catch (error) {
+    // It may have been taken all the same, or be taken yet: nobody would release it.
+    void store.delete(key, owner).catch(() => {})
+    throw error
   }
 }

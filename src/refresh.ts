@@ -1,10 +1,12 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { BackOff } from './back-off'
 import type { Client } from './client'
-import { LoginRequiredError, TokenEndpointError, TokenStoreError } from './errors'
+import { pause } from './deadline'
+import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, TokenStoreError } from './errors'
+import { endOf } from './freshness'
 import type { Grant, GrantVault } from './grant-vault'
 import type { IDTokenVerifier } from './id-token'
 import { Lease } from './lock'
+import { NewPairs, type PairObserver } from './new-pairs'
 import { requestToken } from './token-endpoint'
 import { type TokenResponse, TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
@@ -12,14 +14,10 @@ import type { TokenStore } from './token-store'
 const leaseDuration = 15_000
 /** The exchange is read to its end for this long: hanging up would throw away the only copy of the new pair. */
 const exchangeTimeout = 60_000
-const persistTimeout = 30_000
 
 /** What the refresher tells about its work. */
-export interface RefreshObserver {
-  refreshed(grant: Grant): void
+export interface RefreshObserver extends PairObserver {
   refreshFailed(grantID: string, error: Error): void
-  /** New tokens that belong to nobody any more. */
-  orphaned(tokens: TokenSet): void
 }
 
 /** One refresh at a time for each grant, in this process and in all that share the store. */
@@ -30,7 +28,8 @@ export class Refresher {
   readonly #idTokens: IDTokenVerifier
   readonly #observer: RefreshObserver
   readonly #flights = new Map<string, Promise<Grant>>()
-  readonly #backOff = new BackOff()
+  readonly #backOff: BackOff
+  readonly #pairs: NewPairs
   #isClosed = false
 
   constructor(
@@ -45,120 +44,148 @@ export class Refresher {
     this.#vault = vault
     this.#idTokens = idTokens
     this.#observer = observer
+    this.#backOff = new BackOff(store, client.clientID)
+    this.#pairs = new NewPairs(vault, observer)
+  }
+
+  /** The grant, or a newer version of it that this process holds and the store does not take yet. */
+  newest(grant: Grant): Grant {
+    const unsaved = this.#pairs.unsaved(grant.id)
+    return unsaved !== undefined && unsaved.record.version > grant.record.version ? unsaved : grant
   }
 
   /**
-   * A newer version of the grant than the one seen. All callers share one flight, which belongs to none of them: it goes
-   * on when they are gone.
+   * The grant with another access token than the one seen. All callers share one flight, which belongs to none of them:
+   * it goes on when they are gone.
    *
+   * @param isRefused the API has refused the token seen, however long it was to live
    * @throws {LoginRequiredError} PagerDuty has ended the grant, or it was logged out
    * @throws {TokenEndpointError} PagerDuty did not refresh it this time
    * @throws {TokenStoreError} the store did not answer
    */
-  async renew(seen: Grant): Promise<Grant> {
-    const result = await this.#fly(seen)
-    // The flight may have begun before this version was written.
-    return result.record.version === seen.record.version ? this.#fly(seen) : result
+  async renew(seen: Grant, isRefused = false): Promise<Grant> {
+    let result = await this.#fly(seen, isRefused)
+    // The flight may have begun before this version was written, or for somebody whose token was not refused.
+    if (result.record.version <= seen.record.version) result = await this.#fly(seen, isRefused)
+    if (result.record.tokens.accessToken !== seen.record.tokens.accessToken) return result
+    throw new LoginRequiredError()
   }
 
-  /** Whether a renewal would be tried now: none is under way, and the last failure is long enough ago. */
-  isIdle(grantID: string): boolean {
-    return !this.#flights.has(grantID) && this.#backOff.failureOf(grantID) === undefined
+  /** Renews a grant whose access token still serves, unless that is being done or was tried in vain just now. */
+  ahead(grant: Grant): Promise<unknown> | undefined {
+    const isIdle =
+      !this.#isClosed && !this.#flights.has(grant.id) && this.#pairs.unsaved(grant.id) === undefined
+    return isIdle && this.#backOff.known(grant.id) === undefined ? this.#fly(grant, false) : undefined
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     this.#isClosed = true
     await Promise.allSettled(this.#flights.values())
+    await this.#pairs.close()
   }
 
-  #fly(seen: Grant): Promise<Grant> {
+  #fly(seen: Grant, isRefused: boolean): Promise<Grant> {
     const { id } = seen
     const flight = this.#flights.get(id)
     if (flight !== undefined) return flight
-    const failure = this.#backOff.failureOf(id)
+    const failure = this.#obstacle(seen)
     if (failure !== undefined) return Promise.reject(failure)
-    if (this.#isClosed) return Promise.reject(new TokenStoreError('This process is shutting down'))
-    const started = this.#run(seen)
-      .then(
-        (grant) => {
-          this.#backOff.clear(id)
-          return grant
-        },
-        (error: Error) => {
-          if (error instanceof TokenEndpointError)
-            this.#backOff.failed(id, error, (error.retryAfter ?? 0) * 1000)
-          else this.#backOff.clear(id)
-          this.#observer.refreshFailed(id, error)
-          throw error
-        },
-      )
+    const started = this.#run(seen, isRefused)
+      .catch((error: Error) => {
+        this.#observer.refreshFailed(id, error)
+        throw error
+      })
       .finally(() => this.#flights.delete(id))
     this.#flights.set(id, started)
     started.catch(() => {}) // There may be nobody waiting.
     return started
   }
 
-  /** Waits for the lock, or for the version that its holder writes. */
-  async #run(seen: Grant): Promise<Grant> {
-    const giveUpAt = performance.now() + exchangeTimeout
-    for (;;) {
-      const lease = await Lease.acquire(this.#store, `lock:${seen.id}`, leaseDuration)
-      if (lease !== undefined) {
-        try {
-          return await this.#renewUnder(lease, seen)
-        } finally {
-          await lease.release()
-        }
-      }
-      await pause(50 + Math.random() * 50)
-      const current = await this.#current(seen.id)
-      if (current.record.version !== seen.record.version) return current
-      if (performance.now() > giveUpAt)
-        throw new TokenStoreError('Another process has not finished a refresh')
-    }
+  /** Why no refresh may begin now. */
+  #obstacle({ id }: Grant): Error | undefined {
+    if (this.#isClosed) return closing()
+    if (this.#pairs.unsaved(id) !== undefined)
+      return new TokenStoreError('The token store has not taken the last refresh yet')
+    return this.#backOff.known(id)
   }
 
-  async #renewUnder(lease: Lease, seen: Grant): Promise<Grant> {
-    const current = await this.#current(seen.id)
-    if (current.record.version !== seen.record.version) return current
-    const { refreshToken } = current.record.tokens
-    if (refreshToken === undefined) return this.#end(current)
-    let response: TokenResponse
+  /** Waits for the lock, or for the version that its holder writes, or for the holder's failure. */
+  async #run(seen: Grant, isRefused: boolean): Promise<Grant> {
+    const { id } = seen
+    const giveUpAt = performance.now() + exchangeTimeout
+    while (performance.now() < giveUpAt) {
+      const lease = await Lease.acquire(this.#store, `lock:${id}`, leaseDuration)
+      try {
+        const [current, failure] = await Promise.all([this.#current(id), this.#backOff.look(id)])
+        if (current.record.version !== seen.record.version) return current
+        if (failure !== undefined) throw failure
+        const renewed = lease && (await this.#renewUnder(lease, current, isRefused))
+        if (renewed !== undefined) return renewed
+      } finally {
+        if (this.#pairs.unsaved(id) === undefined) await lease?.release()
+      }
+      if (this.#isClosed) break
+      await pause(50 + Math.random() * 50)
+    }
+    throw new TokenStoreError('Another process has not finished a refresh')
+  }
+
+  /** Exchanges the refresh token and stores what comes. Undefined when the lock was lost before anything was sent. */
+  async #renewUnder(lease: Lease, current: Grant, isRefused: boolean): Promise<Grant | undefined> {
+    const { id, record } = current
+    const { refreshToken, scope } = record.tokens
+    if (refreshToken === undefined) return this.#cannotRenew(current, isRefused)
+    let response: TokenResponse | undefined
     try {
       response = await this.#exchange(lease, refreshToken)
     } catch (error) {
-      if (error instanceof TokenEndpointError && error.error === 'invalid_grant' && !error.isTransient) {
-        return this.#end(current)
+      if (!(error instanceof TokenEndpointError)) throw error
+      if (error.error !== 'invalid_grant' || error.isTransient) {
+        await this.#backOff.failed(id, error)
+        throw error
       }
-      throw error
+      this.#backOff.forget(id)
+      return this.#cannotRenew(current, isRefused, error)
     }
-    const { tokens: before, user } = current.record
-    const tokens = TokenSet.from(response, { scope: before.scope, refreshToken })
-    if (response.id_token !== undefined) await this.#checkIdentity(response.id_token, tokens, user)
-    return this.#persist(current, tokens)
+    if (response === undefined) return undefined
+    this.#backOff.succeeded(id)
+    const tokens = TokenSet.from(response, { scope, refreshToken })
+    if (response.id_token !== undefined) await this.#checkIdentity(response.id_token, tokens, record.user)
+    return this.#pairs.save(current, tokens, lease)
   }
 
   /** Presents the refresh token, and once more when the answer got lost: a grace period lasts seconds, if there is one. */
-  async #exchange(lease: Lease, refreshToken: string): Promise<TokenResponse> {
-    for (let attempt = 1; ; attempt++) {
-      // Whoever was frozen since the lock was taken must not present a token that the next holder presents too.
-      if (!lease.isSound) await lease.renew()
-      if (!lease.isSound) throw new TokenStoreError('The lock for a refresh was lost before it began')
-      try {
-        const grant = { grant_type: 'refresh_token', refresh_token: refreshToken }
-        return await requestToken(this.#client, grant, exchangeTimeout)
-      } catch (error) {
-        const isLost = error instanceof TokenEndpointError && error.code === 'ERR_PAGERDUTY_TOKEN_UNREACHABLE'
-        if (!isLost || attempt === 2) throw error
-        await pause(500)
-      }
+  async #exchange(lease: Lease, refreshToken: string): Promise<TokenResponse | undefined> {
+    if (!(await isOurs(lease))) return undefined
+    if (this.#isClosed) throw closing()
+    const present = () =>
+      requestToken(
+        this.#client,
+        { grant_type: 'refresh_token', refresh_token: refreshToken },
+        exchangeTimeout,
+      )
+    try {
+      return await present()
+    } catch (error) {
+      const isLost = error instanceof TokenEndpointError && error.code === 'ERR_PAGERDUTY_TOKEN_UNREACHABLE'
+      if (!isLost) throw error
+      await pause(500)
+      if (!(await isOurs(lease))) throw error
+      return present()
     }
   }
 
-  /** PagerDuty sends no id_token at a refresh; if it comes to, it must speak of the same person and authorization. */
+  /**
+   * PagerDuty sends no id_token at a refresh; if it comes to, it must speak of the same person and authorization. Keys that
+   * cannot be had at the moment are no reason to throw away a pair that came straight from PagerDuty.
+   */
   async #checkIdentity(idToken: string, tokens: TokenSet, user: Grant['record']['user']): Promise<void> {
-    const now = await this.#idTokens.verify(idToken, { accessToken: tokens.accessToken })
+    const verified = this.#idTokens.verify(idToken, { accessToken: tokens.accessToken })
+    const now = await verified.catch((error: Error) => {
+      if (error instanceof PagerDutyOAuthError && error.isTransient) return user
+      throw error
+    })
     if (now.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
       return
     this.#observer.orphaned(tokens)
@@ -168,35 +195,20 @@ export class Refresher {
     })
   }
 
-  /** Writes the new pair. It is the only copy, so a store that fails is asked again for half a minute. */
-  async #persist(before: Grant, tokens: TokenSet): Promise<Grant> {
-    const record = { ...before.record, version: before.record.version + 1, tokens }
-    const giveUpAt = performance.now() + persistTimeout
-    for (let wait = 100; ; wait = Math.min(wait * 2, 2_000)) {
-      try {
-        const stored = (await this.#vault.update(before, record)) ?? (await this.#adopt(before, record))
-        this.#observer.refreshed(stored)
-        return stored
-      } catch (error) {
-        if (!(error instanceof TokenStoreError) || performance.now() > giveUpAt) throw error
-        await pause(wait)
-      }
-    }
+  /**
+   * PagerDuty will not refresh this grant any more. An access token that has life left, and was not refused, serves to
+   * its end: the pair that came after it may have been lost on the way, and that need not log anybody out before time.
+   */
+  async #cannotRenew(current: Grant, isRefused: boolean, error?: TokenEndpointError): Promise<Grant> {
+    const { record } = current
+    if (isRefused || Date.now() >= endOf(record.tokens)) return this.#end(current)
+    if (error === undefined) return current
+    this.#observer.refreshFailed(current.id, error)
+    const tokens = record.tokens.withoutRefreshToken()
+    return (await this.#vault.update(current, { ...record, tokens })) ?? this.#current(current.id)
   }
 
-  /** The version presented is not there any more: logged out, kept by `keep()`, or written by another process. */
-  async #adopt(before: Grant, record: Grant['record']): Promise<Grant> {
-    const current = await this.#vault.read(before.id)
-    if (current === undefined) {
-      this.#observer.orphaned(record.tokens)
-      throw new LoginRequiredError()
-    }
-    if (current.record.version !== before.record.version) return current
-    const merged = { ...current.record, version: record.version, tokens: record.tokens }
-    return (await this.#vault.update(current, merged)) ?? this.#adopt(current, record)
-  }
-
-  /** PagerDuty will not refresh this version. If it is still the stored one, the grant is over. */
+  /** If this version is still the stored one, the grant is over. */
   async #end(refused: Grant): Promise<Grant> {
     if (await this.#vault.delete(refused.id, refused)) throw new LoginRequiredError()
     const current = await this.#current(refused.id)
@@ -209,4 +221,14 @@ export class Refresher {
     if (current === undefined) throw new LoginRequiredError()
     return current
   }
+}
+
+/** Whoever was frozen since the lock was taken must not present a token that the next holder presents too. */
+async function isOurs(lease: Lease): Promise<boolean> {
+  if (!lease.isSound) await lease.renew()
+  return lease.isSound
+}
+
+function closing(): TokenStoreError {
+  return new TokenStoreError('This process is shutting down')
 }

@@ -101,6 +101,12 @@ export class TokenSet {
     return this.#refreshToken
   }
 
+  /** The same without the refresh token, which PagerDuty takes no more. */
+  withoutRefreshToken(): TokenSet {
+    const { accessToken, expiresAt, obtainedAt, scope } = this
+    return new TokenSet({ accessToken, refreshToken: undefined, expiresAt, obtainedAt, scope })
+  }
+
   /** What `console.log` shows; without it the two accessors would be read when hidden members are asked for. */
   [inspect.custom](): object {
     return {

@@ -2,7 +2,7 @@ import { Client } from './client'
 import { withinDeadline } from './deadline'
 import { TokenEndpointError, TokenStoreError } from './errors'
 import { Events } from './events'
-import { endOf, renewalOf } from './freshness'
+import { endOf, isJustRenewed, renewalOf } from './freshness'
 import { GrantIndex } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, resolveSecret } from './grant-options'
 import type { GrantRecord } from './grant-record'
@@ -51,6 +51,7 @@ export class UserGrants {
       refreshed: ({ id, record: { user, version, tokens } }) =>
         this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt }),
       refreshFailed: (grantID, error) => this.events.tell('refreshFailed', { grantID, error }),
+      unsaved: (_grantID, error) => this.events.tell('warning', { error }),
       orphaned: (tokens) => this.revoke(tokens),
     })
   }
@@ -79,24 +80,29 @@ export class UserGrants {
    * is being renewed ahead of its end, else after a refresh that is waited for ten seconds.
    */
   usable(grant: Grant, minValidity = 0): Grant | Promise<Grant> {
-    const { tokens, version } = grant.record
+    const newest = this.#refresher.newest(grant)
+    const { tokens, version } = newest.record
     const now = Date.now()
-    if (now + minValidity >= endOf(tokens)) return this.renew(grant)
-    const isDue = tokens.refreshToken !== undefined && now >= renewalOf(tokens, grant.id, version)
-    if (isDue && this.#refresher.isIdle(grant.id)) this.#inBackground(this.#refresher.renew(grant))
-    return grant
+    if (now + minValidity >= endOf(tokens)) return this.#renewed(newest)
+    if (tokens.refreshToken !== undefined && now >= renewalOf(tokens, newest.id, version)) {
+      const renewal = this.#refresher.ahead(newest)
+      if (renewal !== undefined) this.#inBackground(renewal)
+    }
+    return newest
   }
 
-  /** A newer version of the grant: the stored one if it is newer, else a refreshed one. */
-  renew(grant: Grant): Promise<Grant> {
-    return withinDeadline(this.#refresher.renew(grant), callersWait, stillWaiting)
-  }
-
-  /** A grant whose access token is another than the one that was refused: as stored, else renewed. */
+  /**
+   * A grant whose access token is another than the one that was refused: as stored, else renewed. One that was renewed
+   * seconds ago is left as it is.
+   */
   async instead(grant: Grant, refused: string): Promise<Grant> {
+    const held = this.#refresher.newest(grant)
+    if (held.record.tokens.accessToken !== refused) return held
     const stored = await this.#vault.read(grant.id)
-    if (stored !== undefined && stored.record.tokens.accessToken !== refused) return stored
-    return this.renew(stored ?? grant)
+    if (stored === undefined) return this.#renewed(grant, true)
+    const { tokens, version } = stored.record
+    if (tokens.accessToken !== refused || isJustRenewed(tokens, version)) return stored
+    return this.#renewed(stored, true)
   }
 
   /** Lets a grant live as long as its session: `idle` milliseconds from now, never beyond its absolute end. */
@@ -144,6 +150,10 @@ export class UserGrants {
   async close(): Promise<void> {
     await this.#refresher.close()
     await Promise.allSettled(this.#background)
+  }
+
+  #renewed(grant: Grant, isRefused = false): Promise<Grant> {
+    return withinDeadline(this.#refresher.renew(grant, isRefused), callersWait, stillWaiting)
   }
 
   #inBackground(work: Promise<unknown>): void {

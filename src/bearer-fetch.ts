@@ -6,6 +6,8 @@ export interface TokenSource {
   readonly apiURL: string
   /** An access token; another one than `refused`, where the API has refused that. */
   token(refused?: string): string | Promise<string>
+  /** The API has refused the other token too, so another one would not help. */
+  refusedToo(): void
 }
 
 /** `fetch` with an access token. Takes a path below the API's origin, or a whole URL of that origin. */
@@ -24,7 +26,9 @@ export function bearerFetch(fetch: typeof globalThis.fetch, source: TokenSource)
     const other = await source.token(token)
     if (other === token) return answer
     await answer.body?.cancel()
-    return send(fetch, url, init, other)
+    const second = await send(fetch, url, init, other)
+    if (second.status === 401) source.refusedToo()
+    return second
   }
 }
 

@@ -23,9 +23,3 @@ export function renewalOf(tokens: TokenSet, grantID: string, version: number): n
   const hash = createHash('sha256').update(`${grantID} ${version}`).digest().readUInt32BE() / 2 ** 32
   return Math.max(tokens.expiresAt - window * (1 - 0.75 * hash), tokens.obtainedAt + floor)
 }
-
-/** Whether a token is so new that an API refusing it would refuse the next one too: renewing would only go round. */
-export function isJustRenewed({ obtainedAt }: TokenSet, version: number): boolean {
-  const age = Date.now() - obtainedAt
-  return version > 1 && age >= 0 && age < floor
-}

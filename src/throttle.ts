@@ -10,13 +10,17 @@ export class Throttle {
     this.#interval = interval
   }
 
+  /** Whether it happened within the interval. */
+  isRecent(key: string): boolean {
+    const last = this.#last.get(key)
+    return last !== undefined && performance.now() - last < this.#interval
+  }
+
   /** Whether it is due; if so, it counts as done. */
   take(key: string): boolean {
-    const last = this.#last.get(key)
-    const now = performance.now()
-    if (last !== undefined && now - last < this.#interval) return false
+    if (this.isRecent(key)) return false
     this.#last.delete(key)
-    this.#last.set(key, now)
+    this.#last.set(key, performance.now())
     const [oldest] = this.#last.keys()
     if (this.#last.size > mostRemembered && oldest !== undefined) this.#last.delete(oldest)
     return true

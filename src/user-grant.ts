@@ -27,6 +27,9 @@ export class UserGrant {
       apiURL: grant?.record.user.apiURL ?? '',
       token: async (refused) =>
         this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
+      refusedToo: () => {
+        if (grant !== undefined) grants.refusedToo(grant.id)
+      },
     })
   }
 

@@ -2,7 +2,7 @@ import { Client } from './client'
 import { withinDeadline } from './deadline'
 import { TokenEndpointError, TokenStoreError } from './errors'
 import { Events } from './events'
-import { endOf, isJustRenewed, renewalOf } from './freshness'
+import { endOf, renewalOf } from './freshness'
 import { GrantIndex } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, resolveSecret } from './grant-options'
 import type { GrantRecord } from './grant-record'
@@ -14,6 +14,7 @@ import type { KeyRing } from './seal'
 import { revokeToken } from './token-endpoint'
 import type { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
+import { Throttle } from './throttle'
 
 /** What a new grant is made of. */
 export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>
@@ -21,6 +22,7 @@ export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' |
 const callersWait = 10_000
 const revocationTimeout = 10_000
 const unpresentedFor = 60_000
+const hopelessFor = 10_000
 
 /** The grants of users: made at login, read with each request, refreshed, ended. */
 export class UserGrants {
@@ -34,6 +36,7 @@ export class UserGrants {
   readonly #vault: GrantVault
   readonly #refresher: Refresher
   readonly #revokes: boolean
+  readonly #hopeless = new Throttle(hopelessFor)
   readonly #background = new Set<Promise<void>>()
 
   /** @throws {ConfigurationError} */
@@ -91,18 +94,19 @@ export class UserGrants {
     return newest
   }
 
-  /**
-   * A grant whose access token is another than the one that was refused: as stored, else renewed. One that was renewed
-   * seconds ago is left as it is.
-   */
+  /** A grant whose access token is another than the one that was refused: as stored, else renewed. */
   async instead(grant: Grant, refused: string): Promise<Grant> {
     const held = this.#refresher.newest(grant)
     if (held.record.tokens.accessToken !== refused) return held
     const stored = await this.#vault.read(grant.id)
     if (stored === undefined) return this.#renewed(grant, true)
-    const { tokens, version } = stored.record
-    if (tokens.accessToken !== refused || isJustRenewed(tokens, version)) return stored
-    return this.#renewed(stored, true)
+    const isAnother = stored.record.tokens.accessToken !== refused
+    return isAnother || this.#hopeless.isRecent(grant.id) ? stored : this.#renewed(stored, true)
+  }
+
+  /** The API has refused a renewed token as well: renewing once more would only go round, so it is left for a while. */
+  refusedToo(id: string): void {
+    this.#hopeless.take(id)
   }
 
   /** Lets a grant live as long as its session: `idle` milliseconds from now, never beyond its absolute end. */

@@ -24,6 +24,7 @@ async function startAPI(statuses: number[] = [], headers: Record<string, string>
 type API = Awaited<ReturnType<typeof startAPI>>
 let api: API
 let asked: (string | undefined)[]
+let refusals: number
 
 /** A source whose tokens are numbered. */
 function fetchAt({ apiURL }: API, tokens = ['one', 'two', 'three']) {
@@ -33,11 +34,13 @@ function fetchAt({ apiURL }: API, tokens = ['one', 'two', 'three']) {
       asked.push(refused)
       return tokens.shift() as string
     },
+    refusedToo: () => void (refusals += 1),
   })
 }
 
 beforeEach(() => {
   asked = []
+  refusals = 0
 })
 afterEach(() => api.close())
 
@@ -108,13 +111,15 @@ test.each<[string, RequestInit]>([
     const [first, second] = api.seen as [Seen, Seen]
     expect(second.headers['authorization']).toBe('Bearer two')
     expect(second.body).toBe(first.body)
+    expect(refusals).toBe(0)
   },
 )
 
-test('G10: gives up after the second 401', async () => {
+test('G10: gives up after the second 401, and says that another token did not help', async () => {
   api = await startAPI([401, 401, 401])
   expect((await fetchAt(api)('/incidents')).status).toBe(401)
   expect(api.seen).toHaveLength(2)
+  expect(refusals).toBe(1)
 })
 
 test('a body that can be read only once is not sent again', async () => {

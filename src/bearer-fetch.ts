@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { RequestRefusedError } from './errors'
+import { parseWait } from './token-endpoint'
 
 /** Gives access tokens for one API: a user's, refreshed, or an app's, minted. */
 export interface TokenSource {
@@ -10,26 +12,54 @@ export interface TokenSource {
   refusedToo(): void
 }
 
-/** `fetch` with an access token. Takes a path below the API's origin, or a whole URL of that origin. */
-export type BearerFetch = (pathOrURL: string, init?: RequestInit) => Promise<Response>
+/** What `fetch` takes besides what the global one takes. */
+export interface BearerInit extends RequestInit {
+  /**
+   * How often to try again after a 429, each time after as many seconds as PagerDuty asks for (`ratelimit-reset`, or
+   * `Retry-After`; one where it asks for none). A `signal` ends the wait too. @default 0
+   */
+  retry?: number | undefined
+}
+
+/**
+ * `fetch` with an access token. Takes a path below the API's origin, or a whole URL of that origin. After a 401 it tries
+ * once more with another token, if the body can be sent again.
+ */
+export type BearerFetch = (pathOrURL: string, init?: BearerInit) => Promise<Response>
 
 /**
  * Makes a `fetch` that sends the source's token, to the source's API and nowhere else: another origin is refused, and
- * so is a redirect. After a 401 it asks for another token and tries once more, if the body can be sent again.
+ * so is a redirect.
  */
 export function bearerFetch(fetch: typeof globalThis.fetch, source: TokenSource): BearerFetch {
-  return async (pathOrURL, init = {}) => {
+  return async (pathOrURL, { retry = 0, ...init } = {}) => {
     const url = apiURLOf(pathOrURL, source.apiURL)
-    const token = await source.token()
-    const answer = await send(fetch, url, init, token)
-    if (answer.status !== 401 || !canBeSentAgain(init.body)) return answer
-    const other = await source.token(token)
-    if (other === token) return answer
-    await answer.body?.cancel()
-    const second = await send(fetch, url, init, other)
-    if (second.status === 401) source.refusedToo()
-    return second
+    for (let attempt = 0; ; attempt++) {
+      const answer = await sendOnceMore(fetch, source, url, init)
+      if (answer.status !== 429 || attempt >= retry || !canBeSentAgain(init.body)) return answer
+      await answer.body?.cancel()
+      const seconds = parseWait(answer.headers) ?? 1
+      await pause(seconds * 1000, undefined, init.signal ? { signal: init.signal } : {})
+    }
   }
+}
+
+/** Once, and once more with another token where the first was refused. */
+async function sendOnceMore(
+  fetch: typeof globalThis.fetch,
+  source: TokenSource,
+  url: string,
+  init: RequestInit,
+): Promise<Response> {
+  const token = await source.token()
+  const answer = await send(fetch, url, init, token)
+  if (answer.status !== 401 || !canBeSentAgain(init.body)) return answer
+  const other = await source.token(token)
+  if (other === token) return answer
+  await answer.body?.cancel()
+  const second = await send(fetch, url, init, other)
+  if (second.status === 401) source.refusedToo()
+  return second
 }
 
 async function send(

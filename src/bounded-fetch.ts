@@ -66,6 +66,15 @@ async function exchange(
     await response.body?.cancel()
     throw new ExchangeError('redirect')
   }
+  return { status: response.status, headers: response.headers, text: await readText(response, maxBytes) }
+}
+
+/**
+ * The body as UTF-8, at most so many bytes of it.
+ *
+ * @throws {ExchangeError} `too_large` or `encoding`
+ */
+export async function readText(response: Response, maxBytes: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   const reader = response.body?.getReader()
@@ -80,8 +89,7 @@ async function exchange(
     chunks.push(value)
   }
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-    return { status: response.status, headers: response.headers, text }
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch {
     throw new ExchangeError('encoding')
   }

@@ -10,12 +10,14 @@ export const variables = {
   identityURL: 'PAGERDUTY_IDENTITY_URL',
   apiURL: 'PAGERDUTY_API_URL',
   issuer: 'PAGERDUTY_ISSUER',
+  account: 'PAGERDUTY_ACCOUNT',
+  webhookSecret: 'PAGERDUTY_WEBHOOK_SECRET',
   secret: 'SESSION_SECRET',
   redis: 'REDIS_URL',
 } as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
 
 /** Lists in variables are separated by commas. */
-const lists = new Set(['issuer', 'secret'])
+const lists = new Set(['issuer', 'secret', 'webhookSecret'])
 
 /** The options, with what they leave out taken from the environment. An empty variable counts as not set. */
 export function withEnvironment(

@@ -152,6 +152,63 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
   }
 }
 
+/** PagerDuty issued an app token with less than was asked for. */
+export class ScopeNotGrantedError extends PagerDutyOAuthError {
+  override name = 'ScopeNotGrantedError'
+  /** What was asked for. */
+  readonly requested: readonly string[]
+  /** What PagerDuty issued. */
+  readonly granted: readonly string[]
+  /** The difference. */
+  readonly missing: readonly string[]
+
+  constructor(requested: readonly string[], granted: readonly string[]) {
+    const missing = requested.filter((scope) => !granted.includes(scope))
+    super(`PagerDuty issued an app token without: ${missing.join(' ')}`, {
+      code: 'ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
+      status: 503,
+      headers: { 'Retry-After': '30' },
+      hint: 'Add the missing scopes to the app at PagerDuty, and check their spelling and case; check account too.',
+    })
+    this.requested = requested
+    this.granted = granted
+    this.missing = missing
+  }
+}
+
+/** PagerDuty's REST API answered with an error. */
+export class APIError extends PagerDutyOAuthError {
+  override name = 'APIError'
+  /** PagerDuty's HTTP status. */
+  readonly httpStatus: number
+  /** PagerDuty's own error code, such as 2100, if it sent one. */
+  readonly apiCode: number | undefined
+  /** Seconds that PagerDuty asked to wait (`ratelimit-reset` or `Retry-After`). */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    message: string,
+    details: { httpStatus: number; apiCode?: number | undefined; retryAfter?: number | undefined },
+  ) {
+    const { httpStatus, apiCode, retryAfter } = details
+    const isTransient = httpStatus === 429 || httpStatus >= 500
+    super(message, {
+      code: 'ERR_PAGERDUTY_API',
+      status: isTransient ? 503 : httpStatus === 403 || httpStatus === 404 ? httpStatus : 502,
+      headers: isTransient ? { 'Retry-After': String(retryAfter ?? 5) } : {},
+      isTransient,
+    })
+    this.httpStatus = httpStatus
+    this.apiCode = apiCode
+    this.retryAfter = retryAfter
+  }
+}
+
+/** A webhook delivery is not PagerDuty's, or no delivery at all. */
+export class WebhookError extends PagerDutyOAuthError {
+  override name = 'WebhookError'
+}
+
 /** The request itself is refused, whoever sent it: a wrong method, a foreign origin. */
 export class RequestRefusedError extends PagerDutyOAuthError {
   override name = 'RequestRefusedError'

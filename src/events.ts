@@ -20,8 +20,33 @@ export interface PagerDutyEvents {
   refresh: [{ user: PagerDutyUser; grantID: string; version: number; expiresAt: number }]
   /** A refresh failed; unless the error is a `LoginRequiredError`, the grant lives on. */
   refreshFailed: [{ grantID: string; error: Error }]
+  /** The app has a new token of its own; `account` is such as `us.acme`. */
+  mint: [{ account: string; scope: readonly string[]; expiresAt: number }]
+  /** PagerDuty gave no app token. */
+  mintFailed: [{ account: string; scope: readonly string[]; error: Error }]
+  /** A webhook delivery was judged. */
+  webhook: [WebhookVerdict]
   /** Something in the background failed that nobody waits for. */
   warning: [{ error: Error }]
+}
+
+/** What became of a webhook delivery. */
+export interface WebhookVerdict {
+  /** Name of the receiver. */
+  receiver: string
+  /**
+   * `handled`: the handler is through. `duplicate`: it was before. `running`: it is being handled elsewhere. `ignored`: a
+   * test delivery, or a type that this package does not know. `stale`: too old. `refused`: not PagerDuty’s, or no delivery.
+   * `failed`: the handler or the store failed.
+   */
+  verdict: 'handled' | 'duplicate' | 'running' | 'ignored' | 'stale' | 'refused' | 'failed'
+  /** The HTTP status it was answered with. */
+  status: number
+  /** `X-Webhook-Id`: the same for a redelivery. Not signed. */
+  deliveryID?: string | undefined
+  eventID?: string | undefined
+  eventType?: string | undefined
+  error?: Error | undefined
 }
 
 /** Emits {@link PagerDutyEvents}. A listener that throws is the app's fault, and must not undo a login or a refresh. */

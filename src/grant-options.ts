@@ -40,7 +40,7 @@ export function resolveLifetimes({ session }: GrantOptions): {
 }
 
 /** @throws {ConfigurationError} */
-export function resolveSecret({ secret, tokenStore }: GrantOptions): KeyRing {
+export function resolveSecret({ secret, tokenStore }: Pick<GrantOptions, 'secret' | 'tokenStore'>): KeyRing {
   if (secret !== undefined) return new KeyRing(secret)
   if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()
   throw new ConfigurationError(

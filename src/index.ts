@@ -18,7 +18,7 @@ export { RequestGrant, sessionTokens } from './session-tokens'
 export type { SessionTokensOptions } from './session-tokens'
 export { UserGrant } from './user-grant'
 export type { GetAccessTokenOptions } from './user-grant'
-export type { BearerFetch } from './bearer-fetch'
+export type { BearerFetch, BearerInit } from './bearer-fetch'
 export type { PagerDutyUser } from './id-token'
 export type { TokenSet } from './token-set'
 export type { GrantOptions, SessionLifetimes } from './grant-options'
@@ -31,6 +31,33 @@ export { requireAnyScope, requireLogin, requireScopes } from './require-scopes'
 export type { GuardOptions } from './require-scopes'
 export type { OnError } from './answers'
 
+// As the app: tokens and webhooks
+export { AppTokens } from './app-tokens'
+export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './app-tokens'
+export { webhookReceiver } from './webhook-receiver'
+export type {
+  WebhookContext,
+  WebhookHandler,
+  WebhookOptions,
+  WebhookReceiverOptions,
+  WebhookSecret,
+} from './webhook-receiver'
+export { incidentIDOf, webhookEventTypes } from './webhook-events'
+export type {
+  WebhookEvent,
+  WebhookEventBase,
+  WebhookEventType,
+  WebhookIncident,
+  WebhookIncidentDetail,
+  WebhookIncidentEventType,
+  WebhookReference,
+  WebhookService,
+} from './webhook-events'
+export type { WebhookVerdict } from './events'
+
+// Answers of PagerDuty's REST API
+export { apiError } from './api-error'
+
 // Where things are kept
 export { MemoryTokenStore } from './memory-token-store'
 export { RedisTokenStore } from './redis-token-store'
@@ -39,6 +66,7 @@ export type { TokenStore } from './token-store'
 
 // Errors
 export {
+  APIError,
   AuthorizationResponseError,
   ConfigurationError,
   IDTokenError,
@@ -46,8 +74,10 @@ export {
   LoginRequiredError,
   PagerDutyOAuthError,
   RequestRefusedError,
+  ScopeNotGrantedError,
   TokenEndpointError,
   TokenStoreError,
   UnauthorizedError,
+  WebhookError,
 } from './errors'
 export type { ErrorDetails } from './errors'

@@ -5,6 +5,7 @@ import type { RedisClient } from './redis-token-store'
 import type { StrategyOptions } from './strategy-options'
 import type { SessionLifetimes } from './grant-options'
 import type { VerifyLogin } from './verify'
+import type { WebhookSecret } from './webhook-receiver'
 
 /** The drop-in's session. */
 export interface SessionOptions extends SessionLifetimes {
@@ -50,6 +51,12 @@ export interface PagerDutyOptions
   apiURL?: string
   /** Accepted issuers of id_tokens. `PAGERDUTY_ISSUER` */
   issuer?: string | readonly string[]
+  /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
+  account?: string
+  /** Scopes that app tokens have where a call names none. @default the option `scope` */
+  appScope?: string | readonly string[]
+  /** Secret of the webhook subscription; a list, or a function that returns one, rotates. `PAGERDUTY_WEBHOOK_SECRET` */
+  webhookSecret?: WebhookSecret
   /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
   secret?: string | readonly string[]
   /** A client of ioredis, or a URL: sessions and grants live in Redis. `REDIS_URL` */

@@ -2,7 +2,9 @@ import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { type AnswerOptions, answer } from './answers'
+import { AppTokens } from './app-tokens'
 import { requireScope } from './client'
+import { withinDeadline } from './deadline'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
 import { ConfigurationError } from './errors'
@@ -18,6 +20,10 @@ import { type GuardOptions, requireAnyScope, requireLogin, requireScopes } from 
 import { sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
 import { UserGrants } from './user-grants'
+import { type WebhookHandler, type WebhookOptions, webhookReceiver } from './webhook-receiver'
+
+/** Milliseconds that close() waits for handlers of webhooks. */
+const handlersWait = 10_000
 
 /** One instance: the drop-in, and the parts it is made of. */
 export interface PagerDuty {
@@ -35,6 +41,14 @@ export interface PagerDuty {
   requireAnyScope(...scopes: readonly (string | GuardOptions)[]): RequestHandler
   /** Grants without a request: background jobs, administration. */
   readonly grants: GrantsByID
+  /**
+   * Tokens of the app itself, for server-to-server work.
+   *
+   * @throws {ConfigurationError} for a Classic app, which PagerDuty gives none
+   */
+  readonly appTokens: AppTokens
+  /** Receives PagerDuty's webhooks: `app.post('/webhooks/pagerduty', pd.webhook(handler))`; see {@link webhookReceiver}. */
+  webhook(handler: WebhookHandler, options?: WebhookOptions): RequestHandler
   /** Error handler that answers this package's errors, thrown anywhere, as the guards do. Mount it last. */
   errors(): ErrorRequestHandler
   /** Listens to what happens; see {@link PagerDutyEvents}. */
@@ -64,10 +78,14 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       : connectRedis(resolved.redis, (error) => events.tell('warning', { error }))
   const store = resolved.tokenStore ?? storeOf(redis, name, warn)
   const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
-  const { grants, strategy } = orClose(redis, () => {
-    const secret = resolved.secret ?? randomSecret(isOwn)
-    const kept = new UserGrants({ ...resolved, tokenStore: store, secret }, events)
-    return { grants: kept, strategy: new PagerDutyStrategy({ ...resolved, grants: kept }, resolved.verify) }
+  const { grants, strategy, shared } = orClose(redis, () => {
+    const keep = { tokenStore: store, secret: resolved.secret ?? randomSecret(isOwn) }
+    const kept = new UserGrants({ ...resolved, ...keep }, events)
+    return {
+      shared: keep,
+      grants: kept,
+      strategy: new PagerDutyStrategy({ ...resolved, grants: kept }, resolved.verify),
+    }
   })
   const { client } = grants
   const guard: GuardOptions = {
@@ -75,6 +93,9 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     loginPath: loginPathOf(client, resolved.routes),
     onError: resolved.onError,
   }
+  let appTokens: AppTokens | undefined
+  const appTokensOnce = () => (appTokens ??= new AppTokens({ ...resolved, ...shared, events }))
+  const handlers = new Set<Promise<unknown>>()
   const links = { login: guard.loginPath, onError: resolved.onError }
   const scopesOf = (args: readonly (string | GuardOptions)[]) => {
     const last = args.at(-1)
@@ -99,6 +120,27 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     requireLogin: (own) => requireLogin({ ...guard, ...own }),
     requireScopes: (...args) => requireScopes(...scopesOf(args)),
     requireAnyScope: (...args) => requireAnyScope(...scopesOf(args)),
+    get appTokens() {
+      return appTokensOnce()
+    },
+    webhook: (handler, own) =>
+      webhookReceiver(
+        {
+          webhookSecret: resolved.webhookSecret,
+          appScope: resolved.appScope,
+          onError: resolved.onError,
+          ...own,
+          tokenStore: store,
+          appTokens: appTokensOnce,
+          events,
+          warn,
+          running(work) {
+            const settled = work.catch(() => {}).finally(() => handlers.delete(settled))
+            handlers.add(settled)
+          },
+        },
+        handler,
+      ),
     errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) =>
       answer(error, req, res, next, links),
     on(event, listener) {
@@ -106,7 +148,9 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       return this
     },
     async close() {
-      await grants.close()
+      // The app's own handlers may hang.
+      await withinDeadline(Promise.all([...handlers]), handlersWait, () => new Error('late')).catch(() => {})
+      await Promise.all([grants.close(), appTokens?.close()])
       if (store instanceof MemoryTokenStore && isOwn) store.close()
       await redis?.close()
     },

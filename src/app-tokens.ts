@@ -1,0 +1,159 @@
+import { parseAccount } from './account'
+import { AppTokenMint, type AppTokenRequest } from './app-token-mint'
+import { type BearerInit, bearerFetch } from './bearer-fetch'
+import { Client, requireScope } from './client'
+import { apiURLs } from './endpoints'
+import { ConfigurationError } from './errors'
+import { Events } from './events'
+import { type GrantOptions, resolveSecret } from './grant-options'
+import { MemoryTokenStore } from './memory-token-store'
+import type { TokenSet } from './token-set'
+
+/** Options of {@link AppTokens}: the client's, and where tokens are kept. There is nobody to call back. */
+export interface AppTokensOptions extends Omit<
+  GrantOptions,
+  'callbackURL' | 'scope' | 'session' | 'revokeOnLogout'
+> {
+  /** Not needed. */
+  callbackURL?: string | undefined
+  /** Scopes that tokens have where neither a call nor `appScope` names any. */
+  scope?: string | readonly string[] | undefined
+  /** The account that tokens are for where a call names none: service region and subdomain, such as `us.acme`. */
+  account?: string | undefined
+  /** Scopes that tokens have where a call names none. @default the option `scope` */
+  appScope?: string | readonly string[] | undefined
+  /** @internal */
+  events?: Events
+}
+
+/** An access token of the app itself. */
+export interface AppToken {
+  readonly accessToken: string
+  /** The scopes that PagerDuty issued, `as_account-…` among them. */
+  readonly scope: readonly string[]
+  /** When it ends, in milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+/** What `getToken` heeds besides the scope. */
+export interface AppTokenOptions {
+  /** The account that the token is for, such as `eu.globex`. @default the option `account` of the instance */
+  account?: string | undefined
+  /** Seconds for which the token must still be good. @default 0 */
+  minValidity?: number | undefined
+}
+
+/** What `fetch` takes besides what the global one takes. */
+export interface AppTokenInit extends BearerInit {
+  /** Scopes that the token must have. @default the option `appScope` of the instance */
+  scope?: string | readonly string[] | undefined
+  /** The account that is meant. @default the option `account` of the instance */
+  account?: string | undefined
+}
+
+/**
+ * Tokens of the app itself, for server-to-server work: minted by client credentials once for all processes that share the
+ * token store, kept sealed, and renewed ahead of their end.
+ *
+ * @see https://developer.pagerduty.com/docs/app-oauth-token
+ */
+export class AppTokens {
+  readonly #client: Client
+  readonly #mint: AppTokenMint
+  readonly #account: string | undefined
+  readonly #scope: string | readonly string[]
+  readonly #known = new Map<string, AppTokenRequest>()
+
+  /** @throws {ConfigurationError} also for a Classic app or a public client, which PagerDuty gives no app tokens */
+  constructor(options: AppTokensOptions) {
+    const scope = options.appScope ?? options.scope ?? []
+    this.#client = new Client({ ...options, scope, callbackURL: options.callbackURL ?? 'http://localhost/' })
+    if (this.#client.appType === 'classic') {
+      throw new ConfigurationError(
+        'appType',
+        'is "classic": PagerDuty gives app tokens to Scoped apps only',
+        'Register an app with Scoped OAuth at PagerDuty for server-to-server work.',
+      )
+    }
+    const store = options.tokenStore ?? new MemoryTokenStore()
+    const events = options.events ?? new Events()
+    this.#mint = new AppTokenMint(
+      this.#client,
+      store,
+      resolveSecret({ secret: options.secret, tokenStore: options.tokenStore }),
+      {
+        minted: ({ account, scope }, { expiresAt }) =>
+          events.tell('mint', { account: `${account.region}.${account.subdomain}`, scope, expiresAt }),
+        mintFailed: ({ account, scope }, error) =>
+          events.tell('mintFailed', { account: `${account.region}.${account.subdomain}`, scope, error }),
+      },
+    )
+    this.#account = options.account
+    if (options.account !== undefined) parseAccount(options.account)
+    this.#scope = requireAppScope(scope)
+  }
+
+  /**
+   * A token with these scopes, or more: from memory, else from the store, else newly minted.
+   *
+   * @param scope a list, or a text separated by spaces; order and repetition do not matter
+   * @throws {ScopeNotGrantedError} PagerDuty issued less than was asked for
+   * @throws {TokenEndpointError} PagerDuty gave no token this time
+   * @throws {ConfigurationError} no account, or not of this form
+   */
+  async getToken(
+    scope: string | readonly string[] = this.#scope,
+    options: AppTokenOptions = {},
+  ): Promise<AppToken> {
+    const request = this.#request(scope, options.account)
+    return appToken(await this.#mint.token(request, (options.minValidity ?? 0) * 1000))
+  }
+
+  /**
+   * Calls PagerDuty's REST API as the app, in the account's region. Takes a path, or a whole URL of that API; the token goes
+   * nowhere else. After a 401 it tries once more with another token.
+   */
+  async fetch(pathOrURL: string, init: AppTokenInit = {}): Promise<Response> {
+    const { scope = this.#scope, account, ...rest } = init
+    const request = this.#request(scope, account)
+    const send = bearerFetch(this.#client.fetch, {
+      apiURL: this.#client.apiURL ?? apiURLs[request.account.region],
+      token: async (refused) => {
+        const tokens =
+          refused === undefined ? this.#mint.token(request) : this.#mint.instead(request, refused)
+        return (await tokens).accessToken
+      },
+      refusedToo: () => this.#mint.refusedToo(request),
+    })
+    return send(pathOrURL, rest)
+  }
+
+  /** Forgets a token, everywhere, if it is this one: for tokens that were used elsewhere and refused there. */
+  async invalidate(token: string | Pick<AppToken, 'accessToken'>): Promise<void> {
+    await this.#mint.invalidate(typeof token === 'string' ? token : token.accessToken)
+  }
+
+  /** Starts nothing more, and waits until what runs is finished and stored. */
+  close(): Promise<void> {
+    return this.#mint.close()
+  }
+
+  /** Parsed once for each wording. */
+  #request(scope: string | readonly string[], account = this.#account): AppTokenRequest {
+    const wording = `${account} ${typeof scope === 'string' ? scope : scope.join(' ')}`
+    let request = this.#known.get(wording)
+    if (request === undefined) {
+      request = this.#mint.request(parseAccount(account), requireAppScope(scope))
+      if (this.#known.size < 1_000) this.#known.set(wording, request)
+    }
+    return request
+  }
+}
+
+function requireAppScope(scope: string | readonly string[]): readonly string[] {
+  return requireScope(scope, 'scoped').filter((token) => token !== 'openid')
+}
+
+function appToken({ accessToken, scope, expiresAt }: TokenSet): AppToken {
+  return { accessToken, scope, expiresAt }
+}

@@ -64,6 +64,11 @@ export { RedisTokenStore } from './redis-token-store'
 export type { RedisClient, RedisTokenStoreOptions } from './redis-token-store'
 export type { TokenStore } from './token-store'
 
+// PagerDuty's scopes
+export { operationScopes, otherScopes, scopes } from './scope-catalogue'
+export type { Operation, Scope } from './scope-catalogue'
+export { scopesFor } from './scopes-for'
+
 // Errors
 export {
   APIError,

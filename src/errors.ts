@@ -89,7 +89,7 @@ export class TokenEndpointError extends PagerDutyOAuthError {
       retryAfter?: number | undefined
     },
   ) {
-    const retry = details.retryAfter ?? (details.isTransient ? 5 : undefined)
+    const retry = details.retryAfter ?? (details.isTransient || details.status === 503 ? 5 : undefined)
     super(message, { ...details, headers: retry === undefined ? {} : { 'Retry-After': String(retry) } })
     this.error = details.error
     this.httpStatus = details.httpStatus

@@ -156,7 +156,7 @@ test('a route without a guard neither refreshes nor waits', async () => {
 test.each([
   ['429 with Retry-After', { status: 429, retryAfter: 7 }, '7'],
   ['500', '500', '5'],
-  ['invalid_client', 'invalid_client', null],
+  ['invalid_client', 'invalid_client', '5'],
   ['something else than JSON', 'html', '5'],
 ] as const)('%s denies for now and logs nobody out', async (_what, fault, retryAfter) => {
   pass(2 * day)

@@ -467,7 +467,7 @@ describe('an error response', () => {
   ])('%s with status %i answers with %i, transient: %s', async (error, httpStatus, status, isTransient) => {
     const fault = await failure(json({ error, error_description: `No: ${canary}` }, httpStatus))
     expect(fault).toMatchObject({ code: error, error, httpStatus, status, isTransient })
-    expect(fault.headers).toEqual(isTransient ? { 'Retry-After': '5' } : {})
+    expect(fault.headers).toEqual(status === 503 ? { 'Retry-After': '5' } : {})
   })
 
   test.each(['invalid_grant', 'invalid_client', 'unauthorized_client', 'invalid_scope'])(

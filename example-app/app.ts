@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import express, { type Express, type Request, type RequestHandler } from 'express'
-import type { PagerDuty } from '../src'
+import type { PagerDuty, ScopeName } from '../src'
 import { type Markup, html } from './html'
 import { notice, sendPage } from './layout'
 import { incidentTable, serviceList } from './list-pages'
@@ -14,7 +14,7 @@ export interface ExampleSetup {
   callbackURL: string
   isStandIn: boolean
   /** What the two guarded pages need. */
-  needs: { incidents: string; services: string }
+  needs: { incidents: ScopeName; services: ScopeName }
 }
 
 /** The example app: everything that `pd` can do, in five routes. */

@@ -4,7 +4,7 @@ import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
 import { type StandIn, defaultClient, startPagerDuty } from '../src/testing'
-import { createExampleApp } from './app'
+import { type ExampleSetup, createExampleApp } from './app'
 
 export interface ExampleOptions {
   /** 0 is any free port. */
@@ -40,7 +40,7 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
       callbackURL,
       routes: { login: '/auth/pagerduty' },
     })
-    const needs = isClassic
+    const needs: ExampleSetup['needs'] = isClassic
       ? { incidents: 'read', services: 'write' }
       : { incidents: 'incidents.read', services: 'services.read' }
     server.on('request', createExampleApp({ pd, callbackURL, isStandIn: standIn !== undefined, needs }))

@@ -8,6 +8,8 @@ export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, 
 export interface AnswerOptions {
   /** Path that begins a login, for a link on pages. */
   login?: string | undefined
+  /** Where PagerDuty can be asked for the scopes that are missing. */
+  stepUp?: string | undefined
   onError?: OnError | undefined
 }
 
@@ -33,7 +35,7 @@ export function answer(
   req: Request,
   res: Response,
   next: NextFunction,
-  { login, onError }: AnswerOptions,
+  { login, stepUp, onError }: AnswerOptions,
 ): void {
   if (!(error instanceof PagerDutyOAuthError)) return next(error)
   if (onError !== undefined) return onError(error, req, res, next)
@@ -43,7 +45,7 @@ export function answer(
   res.setHeader('Cache-Control', 'no-store')
   if (!isNavigation(req)) {
     res.setHeader('Content-Type', 'application/problem+json')
-    res.end(JSON.stringify(error))
+    res.end(JSON.stringify({ ...error.toJSON(), stepUpURL: stepUp }))
     return
   }
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
@@ -52,7 +54,7 @@ export function answer(
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   )
   res.setHeader('X-Content-Type-Options', 'nosniff')
-  res.end(page(error, login))
+  res.end(page(error, login, stepUp))
 }
 
 /** Sends a browser somewhere. Without a body, so that nothing leaves before a session is saved. */
@@ -64,10 +66,11 @@ export function redirect(res: Response, location: string, status = 302): void {
   res.end()
 }
 
-function page(error: PagerDutyOAuthError, login: string | undefined): string {
+function page(error: PagerDutyOAuthError, login: string | undefined, stepUp: string | undefined): string {
   const { title, code } = error.toJSON() as { title: string; code: string }
   const advice = error.isTransient ? '<p>This is likely to pass: try again in a moment.</p>' : ''
   const again = login === undefined ? '' : `<p><a href="${escape(login)}">Log in with PagerDuty</a></p>`
+  const more = stepUp === undefined ? '' : `<p><a href="${escape(stepUp)}">Ask PagerDuty for it</a></p>`
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -84,6 +87,7 @@ function page(error: PagerDutyOAuthError, login: string | undefined): string {
   <h1>${escape(title)}</h1>
   ${advice}
   ${again}
+  ${more}
   <p><a href="/">Home</a></p>
   <p><code>${escape(code)}</code></p>
 </main>

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { type Client, requireScope } from './client'
 import { ConfigurationError } from './errors'
+import { namedScopes } from './guarded-scopes'
 import {
   type AuthenticateOptions,
   OAuth2Strategy,
@@ -11,11 +12,14 @@ import { type PendingLogin, newPendingValues, nonceOf } from './pending-login'
 import type { PendingLogins } from './pending-logins'
 import { splitTarget } from './request-target'
 import { sameOriginPath } from './same-origin-path'
+import { parseScopeOption } from './scope'
+import { UserGrant } from './user-grant'
 
 /**
  * First leg of the login: passport-oauth2 makes the redirect, with the state from {@link stateStore} and the verifier for
  * it.
  *
+ * @param stepUpScope scopes that the query may add; undefined for all that guards name
  * @param late the login that came back too late and is begun anew
  */
 export function beginLogin(
@@ -24,6 +28,7 @@ export function beginLogin(
   req: Request,
   res: Response,
   options: AuthenticateOptions,
+  stepUpScope: readonly string[] | undefined,
   late?: PendingLogin,
 ): void {
   requireHTTPS(client, req)
@@ -33,16 +38,22 @@ export function beginLogin(
       'must be an object: the state parameter itself is made here, for each login',
     )
   }
+  const { query } = splitTarget(req.originalUrl)
+  const more = late === undefined ? askedFor(query.get('scope'), client, stepUpScope) : []
+  const held = heldGrant(req, client.name)
   const scope =
-    options.scope === undefined ? (late?.scope ?? client.scope) : requireScope(options.scope, client.appType)
+    options.scope !== undefined
+      ? requireScope(options.scope, client.appType)
+      : late !== undefined
+        ? (late.scope ?? client.scope)
+        : [...new Set([...(more.length > 0 && held ? held.grantedScopes : client.scope), ...more])]
   const login: PendingLogin = {
     ...newPendingValues(),
     codeVerifier: undefined,
-    returnTo: late
-      ? late.returnTo
-      : sameOriginPath(options.returnTo ?? splitTarget(req.originalUrl).query.get('returnTo')),
+    returnTo: late ? late.returnTo : sameOriginPath(options.returnTo ?? query.get('returnTo')),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
+    stepUpOf: late ? late.stepUpOf : more.length > 0 || options.stepUp ? held?.grantID : undefined,
     appState: late ? late.appState : options.state,
   }
   // Without query and body: what the visitor sent must not make passport-oauth2 take this for a callback.
@@ -54,6 +65,21 @@ export function beginLogin(
     state: { login, req, res },
     nonce: nonceOf(login),
   })
+}
+
+/** Scopes that the query asks for besides: only such as this instance has use for, since anybody can make such a link. */
+function askedFor(
+  text: string | null,
+  client: Client,
+  stepUpScope: readonly string[] | undefined,
+): readonly string[] {
+  const allowed = new Set([...client.scope, ...(stepUpScope ?? namedScopes(client.name))])
+  return parseScopeOption(text ?? '').filter((scope) => allowed.has(scope))
+}
+
+function heldGrant(req: Request, name: string): UserGrant | undefined {
+  const held = (req as unknown as Record<string, unknown>)[name]
+  return UserGrant.is(held) && held.user !== undefined ? held : undefined
 }
 
 /** passport-oauth2's view of the pending logins. It tells the forms apart by how many parameters they declare. */

@@ -135,8 +135,10 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
   readonly required: readonly string[]
   /** Those of them that were not granted. */
   readonly missing: readonly string[]
+  /** Whether one of the required scopes would do. */
+  readonly isAny: boolean
 
-  constructor(required: readonly string[], missing: readonly string[]) {
+  constructor(required: readonly string[], missing: readonly string[], { isAny = false } = {}) {
     super(`This needs a PagerDuty permission that was not granted: ${missing.join(' ')}`, {
       code: 'insufficient_scope',
       status: 403,
@@ -145,6 +147,7 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
     })
     this.required = required
     this.missing = missing
+    this.isAny = isAny
   }
 
   override toJSON(): Record<string, unknown> {
@@ -152,7 +155,7 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
   }
 }
 
-/** PagerDuty issued an app token with less than was asked for. */
+/** PagerDuty gave less than was asked for, to a login or for an app token. */
 export class ScopeNotGrantedError extends PagerDutyOAuthError {
   override name = 'ScopeNotGrantedError'
   /** What was asked for. */
@@ -162,13 +165,20 @@ export class ScopeNotGrantedError extends PagerDutyOAuthError {
   /** The difference. */
   readonly missing: readonly string[]
 
-  constructor(requested: readonly string[], granted: readonly string[]) {
+  constructor(
+    requested: readonly string[],
+    granted: readonly string[],
+    details: { message?: string; status?: number; hint?: string } = {},
+  ) {
     const missing = requested.filter((scope) => !granted.includes(scope))
-    super(`PagerDuty issued an app token without: ${missing.join(' ')}`, {
+    const { message = `PagerDuty issued an app token without: ${missing.join(' ')}`, status = 503 } = details
+    super(message, {
       code: 'ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
-      status: 503,
-      headers: { 'Retry-After': '30' },
-      hint: 'Add the missing scopes to the app at PagerDuty, and check their spelling and case; check account too.',
+      status,
+      headers: status === 503 ? { 'Retry-After': '30' } : {},
+      hint:
+        details.hint ??
+        'Add the missing scopes to the app at PagerDuty, and check their spelling and case; check account too.',
     })
     this.requested = requested
     this.granted = granted

@@ -12,6 +12,19 @@ export interface PagerDutyEvents {
       requestedScopes: readonly string[]
     },
   ]
+  /**
+   * PagerDuty granted less than was asked for, or took scopes away at a refresh; `diagnosis` says what the likely reason is.
+   */
+  partialGrant: [
+    {
+      when: 'login' | 'refresh'
+      user: PagerDutyUser
+      requestedScopes: readonly string[]
+      grantedScopes: readonly string[]
+      missing: readonly string[]
+      diagnosis: string
+    },
+  ]
   /** A login did not come about. */
   loginFailed: [{ error: Error }]
   /** A login was ended by its user or by the app. */

@@ -3,6 +3,8 @@ import { type AuthorizationResponse, refusedLogin } from './authorization-respon
 import { AuthorizationResponseError, ConfigurationError } from './errors'
 import { type PendingLogin, nonceOf } from './pending-login'
 import type { PendingLogins } from './pending-logins'
+import { type PartialGrantPolicy, diagnose, requireAcceptable } from './partial-grant'
+import { missingScopes } from './scope'
 import { requestToken } from './token-endpoint'
 import { TokenSet } from './token-set'
 import type { Grant, UserGrants } from './user-grants'
@@ -18,6 +20,7 @@ export interface LoginParts {
   readonly parameters: Readonly<Record<string, string>>
   /** What the hook `userProfile` adds to the profile. */
   loadProfile(accessToken: string): Promise<object | undefined>
+  readonly partialGrant: PartialGrantPolicy
   /** Keep what `verify` returned with the grant. */
   readonly keepsUser: boolean
 }
@@ -78,6 +81,7 @@ async function redeem(
   try {
     const context = { accessToken: tokens.accessToken, nonce: nonceOf(pendingLogin) }
     const user = await grants.idTokens.verify(response.id_token, context)
+    await judgeScopes(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
     const verdict = await decide(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
     const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
     const grant = await grants.create(pendingLogin.grantID, { user, tokens, requestedScopes, appUser })
@@ -103,6 +107,23 @@ async function join(parts: LoginParts, req: Request, pendingLogin: PendingLogin)
   const { user, tokens, requestedScopes } = grant.record
   const verdict = await decide(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
   return { grant, verdict }
+}
+
+/** Sees to it that a grant smaller than what was asked for does not go unnoticed. */
+async function judgeScopes(parts: LoginParts, req: Request, login: Login): Promise<void> {
+  const { client, events } = parts.grants
+  const { user, grantedScopes, requestedScopes } = login
+  const missing = missingScopes(grantedScopes, requestedScopes, client.appType)
+  if (missing.length === 0) return
+  const difference = {
+    user,
+    requestedScopes,
+    grantedScopes,
+    missing,
+    diagnosis: diagnose(grantedScopes, missing),
+  }
+  events.tell('partialGrant', { when: 'login', ...difference })
+  await requireAcceptable(parts.partialGrant, difference, req)
 }
 
 /** Asks `verify`, and takes a false user for a refusal. */

@@ -27,8 +27,9 @@ export type { Region } from './endpoints'
 export type { AppType } from './scope'
 
 // Parts: guards
-export { requireAnyScope, requireLogin, requireScopes } from './require-scopes'
-export type { GuardOptions } from './require-scopes'
+export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './require-scopes'
+export type { GuardOptions, OperationGuardOptions, ScopeName } from './require-scopes'
+export type { PartialGrant, PartialGrantPolicy } from './partial-grant'
 export type { OnError } from './answers'
 
 // As the app: tokens and webhooks

@@ -9,7 +9,7 @@ const closingTimeout = 30_000
 
 /** What is told about new pairs. */
 export interface PairObserver {
-  refreshed(grant: Grant): void
+  refreshed(grant: Grant, before: Grant): void
   /** The store does not take a new pair yet. */
   unsaved(grantID: string, error: Error): void
   /** New tokens that belong to nobody any more. */
@@ -79,7 +79,7 @@ export class NewPairs {
 
   async #write(before: Grant, record: Grant['record']): Promise<Grant> {
     const stored = (await this.#vault.update(before, record)) ?? (await this.#adopt(before, record))
-    this.#observer.refreshed(stored)
+    this.#observer.refreshed(stored, before)
     return stored
   }
 

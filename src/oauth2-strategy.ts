@@ -23,6 +23,8 @@ export interface AuthenticateOptions {
   callbackURL?: string
   /** @internal */
   nonce?: string
+  /** Widen the grant of whoever is logged in. @internal */
+  stepUp?: boolean
   /** Keep the user that `verify` returned with the grant. @internal */
   keepsUser?: boolean
   successReturnToOrRedirect?: string

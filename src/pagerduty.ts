@@ -5,9 +5,10 @@ import { type AnswerOptions, answer } from './answers'
 import { AppTokens } from './app-tokens'
 import { requireScope } from './client'
 import { withinDeadline } from './deadline'
+import { deny } from './denial'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
-import { ConfigurationError } from './errors'
+import { ConfigurationError, InsufficientScopeError } from './errors'
 import { Events, type PagerDutyEvents } from './events'
 import type { GrantOptions } from './grant-options'
 import { type GrantsByID, grantsByID } from './grants-by-id'
@@ -16,9 +17,21 @@ import { MemoryTokenStore } from './memory-token-store'
 import type { PagerDutyOptions } from './pagerduty-options'
 import { type RedisConnection, connectRedis } from './redis-connection'
 import { RedisTokenStore } from './redis-token-store'
-import { type GuardOptions, requireAnyScope, requireLogin, requireScopes } from './require-scopes'
+import {
+  type GuardOptions,
+  type OperationGuardOptions,
+  type ScopeName,
+  denialOf,
+  requireAnyScope,
+  requireLogin,
+  requireScopes,
+  requireScopesFor,
+} from './require-scopes'
+import { parseScopeOption } from './scope'
+import type { Operation } from './scope-catalogue'
 import { sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
+import { unknownScopeWarner } from './unknown-scopes'
 import { UserGrants } from './user-grants'
 import { type WebhookHandler, type WebhookOptions, webhookReceiver } from './webhook-receiver'
 
@@ -36,9 +49,14 @@ export interface PagerDuty {
   /** Guard: somebody is logged in. */
   requireLogin(options?: GuardOptions): RequestHandler
   /** Guard: all of these scopes are granted. The last argument may be options. */
-  requireScopes(...scopes: readonly (string | GuardOptions)[]): RequestHandler
+  requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler
   /** Guard: at least one of these scopes is granted. The last argument may be options. */
-  requireAnyScope(...scopes: readonly (string | GuardOptions)[]): RequestHandler
+  requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler
+  /**
+   * Guard: the scopes that these operations of PagerDuty's REST API declare are granted; see {@link requireScopesFor}. The
+   * last argument may be options.
+   */
+  requireScopesFor(...operations: readonly (Operation | OperationGuardOptions)[]): RequestHandler
   /** Grants without a request: background jobs, administration. */
   readonly grants: GrantsByID
   /**
@@ -91,20 +109,26 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   const guard: GuardOptions = {
     name,
     loginPath: loginPathOf(client, resolved.routes),
+    stepUpScope: resolved.stepUpScope,
     onError: resolved.onError,
+  }
+  const warnOfUnknown = unknownScopeWarner(client, resolved.extraScopes ?? [], warn)
+  warnOfUnknown('scope', client.scope)
+  warnOfUnknown('stepUpScope', resolved.stepUpScope ?? [])
+  warnOfUnknown('appScope', parseScopeOption(resolved.appScope ?? []))
+  warnOfPartialGrants(events, warn)
+  /** The arguments of a guard, with what this instance knows for its options. */
+  const guarding = (args: readonly (ScopeName | GuardOptions)[]) => {
+    const own = args.filter((argument) => typeof argument === 'object')
+    const scopes = args.filter((argument) => typeof argument === 'string')
+    requireScope(scopes, client.appType)
+    warnOfUnknown('requireScopes', scopes)
+    return [...scopes, { ...guard, ...own[0] }]
   }
   let appTokens: AppTokens | undefined
   const appTokensOnce = () => (appTokens ??= new AppTokens({ ...resolved, ...shared, events }))
   const handlers = new Set<Promise<unknown>>()
   const links = { login: guard.loginPath, onError: resolved.onError }
-  const scopesOf = (args: readonly (string | GuardOptions)[]) => {
-    const last = args.at(-1)
-    const own = typeof last === 'object' ? last : {}
-    const scopes = args.filter(
-      (argument): argument is string => argument !== last || typeof last === 'string',
-    )
-    return [...requireScope(scopes, client.appType), { ...guard, ...own }]
-  }
 
   return {
     strategy,
@@ -118,8 +142,13 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     },
     sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
     requireLogin: (own) => requireLogin({ ...guard, ...own }),
-    requireScopes: (...args) => requireScopes(...scopesOf(args)),
-    requireAnyScope: (...args) => requireAnyScope(...scopesOf(args)),
+    requireScopes: (...args) => requireScopes(...guarding(args)),
+    requireAnyScope: (...args) => requireAnyScope(...guarding(args)),
+    requireScopesFor(...args) {
+      const own = args.filter((argument) => typeof argument === 'object')
+      const operations = args.filter((argument) => typeof argument === 'string')
+      return requireScopesFor(...operations, { ...guard, ...own[0] })
+    },
     get appTokens() {
       return appTokensOnce()
     },
@@ -142,7 +171,9 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
         handler,
       ),
     errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) =>
-      answer(error, req, res, next, links),
+      error instanceof InsufficientScopeError
+        ? deny(error, req, res, next, denialOf(guard))
+        : answer(error, req, res, next, links),
     on(event, listener) {
       grants.events.on(event, listener as never)
       return this
@@ -155,6 +186,17 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       await redis?.close()
     },
   }
+}
+
+/** What a function of the user's decides about, it knows; everybody else is told once for each difference. */
+function warnOfPartialGrants(events: Events, warn: (message: string) => void): void {
+  const told = new Set<string>()
+  events.on('partialGrant', ({ missing, diagnosis }) => {
+    const difference = missing.join(' ')
+    if (told.has(difference)) return
+    told.add(difference)
+    warn(diagnosis)
+  })
 }
 
 function storeOf(redis: RedisConnection | undefined, name: string, warn: (message: string) => void) {

@@ -15,6 +15,8 @@ export interface PendingLogin {
   readonly scope: readonly string[] | undefined
   /** It has been begun anew already, because it came back too late. */
   readonly isRestarted: boolean
+  /** The grant that this login is to widen, where it was begun by somebody logged in. */
+  readonly stepUpOf: string | undefined
   /** The app's own state object (passport-oauth2's `state` option). */
   readonly appState: unknown
 }
@@ -35,7 +37,7 @@ export function nonceOf(login: Pick<PendingLogin, 'grantID'>): string {
 
 /** As text, for sealing; the state itself is what the text is bound to. */
 export function encodePendingLogin(login: PendingLogin): string {
-  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState } = login
+  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState, stepUpOf } = login
   return JSON.stringify([
     grantID,
     startedAt,
@@ -44,12 +46,15 @@ export function encodePendingLogin(login: PendingLogin): string {
     scope?.join(' '),
     isRestarted ? 1 : 0,
     appState,
+    stepUpOf,
   ])
 }
 
 /** The login again, from a text that was sealed for this state. */
 export function decodePendingLogin(text: string, state: string): PendingLogin {
-  const [grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState] = JSON.parse(text) as [
+  const [grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState, stepUpOf] = JSON.parse(
+    text,
+  ) as [
     string,
     number,
     string | null,
@@ -57,6 +62,7 @@ export function decodePendingLogin(text: string, state: string): PendingLogin {
     string | null,
     number,
     unknown,
+    string | null | undefined,
   ]
   return {
     state,
@@ -67,5 +73,6 @@ export function decodePendingLogin(text: string, state: string): PendingLogin {
     scope: scope?.split(' '),
     isRestarted: isRestarted === 1,
     appState: appState ?? undefined,
+    stepUpOf: stepUpOf ?? undefined,
   }
 }

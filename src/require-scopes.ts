@@ -1,9 +1,16 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { type OnError, answer, isNavigation, redirect } from './answers'
-import { ConfigurationError, InsufficientScopeError, LoginRequiredError, UnauthorizedError } from './errors'
-import { sameOriginPath } from './same-origin-path'
-import { isScopeToken } from './scope'
+import type { OnError } from './answers'
+import { requireScope } from './client'
+import { type DenialOptions, deny } from './denial'
+import { ConfigurationError, InsufficientScopeError } from './errors'
+import { nameScopes } from './guarded-scopes'
+import { type AppType, isScopeToken } from './scope'
+import { type Operation, type Scope, operationScopes } from './scope-catalogue'
+import { operationOf } from './scopes-for'
 import { UserGrant } from './user-grant'
+
+/** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */
+export type ScopeName = Scope | 'read' | 'write' | 'openid'
 
 /** Options of a guard; they may stand as its last argument. */
 export interface GuardOptions {
@@ -11,11 +18,19 @@ export interface GuardOptions {
   name?: string | undefined
   /** Where a browser is sent to log in. @default `/auth/` and the name */
   loginPath?: string | undefined
+  /** Send a browser to PagerDuty to ask for scopes that are missing. @default true */
+  stepUp?: boolean | undefined
+  /** Scopes that may be asked for so. @default all that guards name */
+  stepUpScope?: readonly (Scope | (string & {}))[] | undefined
   /** Takes over the answers. */
   onError?: OnError | undefined
 }
 
-type Arguments = readonly (string | GuardOptions)[]
+/** Options of {@link requireScopesFor}. */
+export interface OperationGuardOptions extends GuardOptions {
+  /** Scopes of operations that declare none. */
+  scopes?: { readonly [Name in Operation]?: ScopeName } | undefined
+}
 
 /** Lets a request pass if somebody is logged in and PagerDuty still stands behind the login. */
 export function requireLogin(options: GuardOptions = {}): RequestHandler {
@@ -27,9 +42,11 @@ export function requireLogin(options: GuardOptions = {}): RequestHandler {
  *
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
-export function requireScopes(...scopes: Arguments): RequestHandler {
-  const { required, options } = split(scopes)
+export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
+  const { names, options } = split<GuardOptions>(scopes)
+  const required = requireNames(names, options)
   return guard(options, (grant) => {
+    fit(required, grant)
     const missing = grant.missing(...required)
     if (missing.length > 0) throw new InsufficientScopeError(required, missing)
   })
@@ -40,43 +57,69 @@ export function requireScopes(...scopes: Arguments): RequestHandler {
  *
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
-export function requireAnyScope(...scopes: Arguments): RequestHandler {
-  const { required, options } = split(scopes)
+export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
+  const { names, options } = split<GuardOptions>(scopes)
+  const required = requireNames(names, options)
   return guard(options, (grant) => {
+    fit(required, grant)
     const missing = grant.missing(...required)
-    if (missing.length === required.length) throw new InsufficientScopeError(required, missing)
+    if (missing.length === required.length)
+      throw new InsufficientScopeError(required, missing, { isAny: true })
+  })
+}
+
+/**
+ * Lets a request pass if the scopes that operations of PagerDuty's REST API declare are granted. In a Classic app that is
+ * `read` for a GET, else `write`.
+ *
+ * @param operations method and path, such as `GET /incidents/{id}`
+ * @throws {ConfigurationError} at start-up, for an operation that is not known, or that declares no scope and is given none
+ * by the option `scopes`
+ */
+export function requireScopesFor(
+  ...operations: readonly (Operation | OperationGuardOptions)[]
+): RequestHandler {
+  const { names, options } = split<OperationGuardOptions>(operations)
+  if (names.length === 0)
+    throw new ConfigurationError('operations', 'of a guard must be one or more, such as "GET /incidents"')
+  const scoped = [...new Set(names.map((name) => scopeOf(name, options)))]
+  const classic = names.every((name) => name.startsWith('GET ')) ? ['read'] : ['write']
+  nameScopes(options.name ?? 'pagerduty', [...scoped, ...classic])
+  return guard(options, (grant) => {
+    const required = grant.appType === 'classic' ? classic : scoped
+    const missing = grant.missing(...required)
+    if (missing.length > 0) throw new InsufficientScopeError(required, missing)
   })
 }
 
 function guard(options: GuardOptions, check: (grant: UserGrant) => void): RequestHandler {
-  const name = options.name ?? 'pagerduty'
-  const loginPath = options.loginPath ?? `/auth/${name}`
+  const denial = denialOf(options)
 
   return function pagerdutyGuard(req: Request, res: Response, next: NextFunction): void {
-    const deny = (error: unknown) => {
-      const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
-      if (isLoggedOut && options.onError === undefined && req.method === 'GET' && isNavigation(req)) {
-        return redirect(res, withReturnTo(loginPath, req.originalUrl))
-      }
-      answer(error, req, res, next, { login: isLoggedOut ? loginPath : undefined, onError: options.onError })
-    }
+    const fail = (error: unknown) => deny(error, req, res, next, denial)
     const decide = (grant: UserGrant) => {
       try {
         check(grant)
       } catch (error) {
-        return deny(error)
+        return fail(error)
       }
       next()
     }
     try {
-      const grant = grantOf(req, name)
+      const grant = grantOf(req, denial.name)
       const confirmed = grant.confirm()
       if (confirmed === undefined) return decide(grant)
-      confirmed.then(() => decide(grant), deny)
+      confirmed.then(() => decide(grant), fail)
     } catch (error) {
-      deny(error)
+      fail(error)
     }
   }
+}
+
+/** @internal */
+export function denialOf(options: GuardOptions): DenialOptions {
+  const { name = 'pagerduty', loginPath = `/auth/${name}`, stepUp = true, stepUpScope, onError } = options
+  return { name, loginPath, stepUp, stepUpScope, onError }
 }
 
 /** Only what sessionTokens made counts; an object that merely looks like it does not. */
@@ -86,18 +129,39 @@ function grantOf(req: Request, name: string): UserGrant {
   throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
 }
 
-function split(args: Arguments): { required: readonly string[]; options: GuardOptions } {
+/** Tells the names from the options, which may stand last. */
+function split<Options extends object>(
+  args: readonly (string | Options)[],
+): { names: readonly string[]; options: Partial<Options> } {
   const last = args.at(-1)
   const options = typeof last === 'object' && !Array.isArray(last) ? last : {}
-  const required = args.filter((argument) => argument !== options)
-  if (required.length === 0 || !required.every(isScopeToken)) {
-    throw new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
-  }
-  return { required, options }
+  return { names: args.filter((argument) => argument !== options) as string[], options }
 }
 
-function withReturnTo(loginPath: string, url: string): string {
-  const returnTo = sameOriginPath(url)
-  if (returnTo === undefined || returnTo === '/') return loginPath
-  return `${loginPath}${loginPath.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(returnTo)}`
+function requireNames(names: readonly string[], options: GuardOptions): readonly string[] {
+  if (names.length === 0 || !names.every(isScopeToken)) {
+    throw new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
+  }
+  nameScopes(options.name ?? 'pagerduty', names)
+  return names
+}
+
+/** Scopes of the other kind of app would be refused for ever; whoever guards by hand learns it at the first request. */
+function fit(required: readonly string[], { appType }: { appType: AppType }): void {
+  const isClassic = (scope: string) => scope === 'read' || scope === 'write'
+  if (required.some((scope) => scope !== 'openid' && isClassic(scope) !== (appType === 'classic')))
+    requireScope(required, appType)
+}
+
+function scopeOf(name: string, { scopes }: OperationGuardOptions): string {
+  const operation = operationOf(name)
+  const scope = (operation && scopes?.[operation]) ?? (operation && operationScopes[operation])
+  if (scope !== undefined) return scope
+  throw new ConfigurationError(
+    'operations',
+    operation === undefined
+      ? `of a guard: "${name}" is no operation of PagerDuty’s REST API that this package knows`
+      : `of a guard: "${name}" declares no scope, which does not mean that it needs none`,
+    `Name one: requireScopesFor('${name}', { scopes: { '${name}': 'incidents.read' } }), or use requireScopes().`,
+  )
 }

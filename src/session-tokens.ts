@@ -3,6 +3,7 @@ import { ConfigurationError, TokenStoreError } from './errors'
 import type { GrantOptions } from './grant-options'
 import { guardGrant, sessionOf } from './grant-session'
 import type { AuthenticateOptions } from './oauth2-strategy'
+import { parseScopeOption } from './scope'
 import { type PagerDutyStrategy, startLogin } from './strategy'
 import { Throttle } from './throttle'
 import { UserGrant } from './user-grant'
@@ -54,14 +55,18 @@ export class RequestGrant extends UserGrant {
   /**
    * Answers this request with a redirect to PagerDuty.
    *
-   * @param options `scope` to ask for instead of the configured one, `returnTo` a path to go on to
+   * @param options `scope` to ask for besides what is granted (where nobody is logged in: instead of the configured one),
+   * `returnTo` a path to go on to
    */
   login(options: Pick<AuthenticateOptions, 'scope' | 'returnTo'> = {}): void {
     const { strategy } = this.#options
     if (strategy === undefined) {
       throw new ConfigurationError('strategy', 'is needed by login(): give sessionTokens() the strategy')
     }
-    startLogin(strategy, this.#req, options)
+    const { scope } = options
+    // Asking for less would take away what is granted.
+    const all = scope === undefined ? {} : { scope: [...this.grantedScopes, ...parseScopeOption(scope)] }
+    startLogin(strategy, this.#req, { ...options, ...all, stepUp: scope !== undefined })
   }
 
   /** Forgets the grant, everywhere and at once, and ends the login it made. */

@@ -1,6 +1,7 @@
 import type { Client } from './client'
 import { ConfigurationError } from './errors'
 import type { GrantOptions } from './grant-options'
+import type { PartialGrantPolicy } from './partial-grant'
 import type { UserGrants } from './user-grants'
 
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
@@ -20,6 +21,13 @@ export interface StrategyOptions extends GrantOptions {
   state?: true
   /** Leave out PKCE (RFC 7636). For a Classic app with a secret only, where something in between cannot carry it. */
   unsafelyWithoutPKCE?: boolean
+  /**
+   * What to do with a login that PagerDuty granted less than was asked for: take it, refuse it, or ask a function, which
+   * refuses by returning false. @default 'accept', with a warning
+   */
+  partialGrant?: PartialGrantPolicy | undefined
+  /** Scopes that people may be asked for step by step. @default all that the guards of this instance name */
+  stepUpScope?: readonly string[] | undefined
   /** @internal */
   grants?: UserGrants
 }

@@ -3,11 +3,13 @@ import { redirect } from './answers'
 import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response'
 import { beginLogin, stateStore } from './begin-login'
 import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError } from './errors'
-import { type LoginParts, LoginRefusal, finishLogin } from './finish-login'
+import { type FinishedLogin, type LoginParts, LoginRefusal, finishLogin } from './finish-login'
 import { carryGrant } from './grant-session'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
 import type { PendingLogin } from './pending-login'
 import { type FoundLogin, PendingLogins } from './pending-logins'
+import { missingScopes } from './scope'
+import { isWider, keptData, refusalOf, rememberRefusal } from './step-up'
 import { type StrategyOptions, requirePKCE } from './strategy-options'
 import { UserGrant } from './user-grant'
 import { UserGrants } from './user-grants'
@@ -32,7 +34,9 @@ export interface LoginInfo {
  */
 export class PagerDutyStrategy extends OAuth2Strategy {
   /** @internal */
-  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'verify' | 'headers'>
+  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'verify' | 'headers' | 'partialGrant'> & {
+    readonly stepUpScope: readonly string[] | undefined
+  }
 
   /**
    * @param verify decides who a login is to the app; without it `req.user` is who PagerDuty says it is
@@ -63,6 +67,8 @@ export class PagerDutyStrategy extends OAuth2Strategy {
       pending,
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
+      partialGrant: options.partialGrant ?? 'accept',
+      stepUpScope: options.stepUpScope,
     }
   }
 
@@ -82,11 +88,10 @@ export class PagerDutyStrategy extends OAuth2Strategy {
     res.setHeader('Referrer-Policy', 'no-referrer')
     try {
       const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
-      if (response === undefined) return beginLogin(this, this._login.grants.client, req, res, options)
+      if (response === undefined) return begin(this, req, res, options)
       if (req.method !== 'GET') throw onlyGET()
       const found = this._login.pending.find(req, response.state)
-      if (found?.isExpired && !found.login.isRestarted)
-        return beginLogin(this, this._login.grants.client, req, res, options, found.login)
+      if (found?.isExpired && !found.login.isRestarted) return begin(this, req, res, options, found.login)
       if (found === undefined || found.isExpired) return stray(this, req, found, options, act)
       finish(this, req, res, found.login, response, options, act).catch((error: unknown) =>
         refuse(this, error, act),
@@ -110,7 +115,18 @@ export function startLogin(strategy: PagerDutyStrategy, req: Request, options: A
   attempt.error = (error) => {
     throw error
   }
-  beginLogin(attempt, strategy._login.grants.client, req, res, options)
+  begin(attempt, req, res, options)
+}
+
+function begin(
+  strategy: PagerDutyStrategy,
+  req: Request,
+  res: Response,
+  options: AuthenticateOptions,
+  late?: PendingLogin,
+): void {
+  const { grants, stepUpScope } = strategy._login
+  beginLogin(strategy, grants.client, req, res, options, stepUpScope, late)
 }
 
 /** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */
@@ -170,9 +186,36 @@ async function finish(
         })
       }),
   }
-  const { grant, verdict } = await finishLogin(parts, req, res, login, response)
   const { returnTo } = login
-  carryGrant(req, grants, grant.id, options.successReturnToOrRedirect && returnTo ? { returnTo } : {})
+  const held = widened(req, grants, login)
+  const keep = (refused: readonly string[]) => {
+    rememberRefusal(req, grants.client.name, refused)
+    const goOn = returnTo ?? options.successRedirect
+    return goOn === undefined ? act.pass() : act.redirect(goOn)
+  }
+  const requested = login.scope ?? grants.client.scope
+  let finished: FinishedLogin
+  try {
+    finished = await finishLogin(parts, req, res, login, response)
+  } catch (error) {
+    // Whoever does not want to grant more keeps what there is.
+    const isDenied = error instanceof AuthorizationResponseError && error.code === 'access_denied'
+    if (held === undefined || !isDenied) throw error
+    return keep(held.missing(...requested))
+  }
+  const { grant, verdict } = finished
+  const { user, tokens } = grant.record
+  const isSame = held?.user?.id === user.id && held.user.accountID === user.accountID
+  const missing = missingScopes(tokens.scope, requested, grants.client.appType)
+  if (held !== undefined && isSame && !isWider(held, tokens.scope, grants.client.appType)) {
+    // PagerDuty may see both as one authorization, so the new tokens are left to end by themselves.
+    await grants.forget(grant.id, { revoke: false })
+    return keep(held.missing(...requested))
+  }
+  const kept = isSame ? keptData(req, grants.client.name) : {}
+  if (isSame) Object.assign(kept, refusalOf(grants.client.name, missing))
+  const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
+  carryGrant(req, grants, grant.id, { ...kept, ...back })
   const info: LoginInfo = {
     ...verdict.info,
     grantID: grant.id,
@@ -182,6 +225,13 @@ async function finish(
     state: login.appState,
   }
   act.success(verdict.user, info)
+}
+
+/** The grant that a login is to widen, if it is still the one that this browser holds. */
+function widened(req: Request, grants: UserGrants, login: PendingLogin): UserGrant | undefined {
+  const held = (req as unknown as Record<string, unknown>)[grants.client.name]
+  const isTheOne = UserGrant.is(held) && held.grantID !== undefined && held.grantID === login.stepUpOf
+  return isTheOne ? held : undefined
 }
 
 /** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */

@@ -1,7 +1,7 @@
 import { type BearerFetch, bearerFetch } from './bearer-fetch'
 import { LoginRequiredError, UnauthorizedError } from './errors'
 import type { PagerDutyUser } from './id-token'
-import { missingScopes } from './scope'
+import { type AppType, missingScopes } from './scope'
 import { type Grant, type UserGrants, isOver } from './user-grants'
 
 /** What `getAccessToken` heeds. */
@@ -73,6 +73,11 @@ export class UserGrant {
     return this.#grant?.record.tokens.obtainedAt
   }
 
+  /** The kind of app that the login is to: decides what a scope covers. */
+  get appType(): AppType {
+    return this.#grants.client.appType
+  }
+
   /** Whether all of these scopes are granted. */
   has(...scopes: string[]): boolean {
     return this.#grant !== undefined && this.missing(...scopes).length === 0
@@ -80,7 +85,7 @@ export class UserGrant {
 
   /** Those of these scopes that are not granted. */
   missing(...scopes: string[]): readonly string[] {
-    return missingScopes(this.grantedScopes, scopes, this.#grants.client.appType)
+    return missingScopes(this.grantedScopes, scopes, this.appType)
   }
 
   /**

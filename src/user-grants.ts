@@ -51,8 +51,22 @@ export class UserGrants {
     this.#vault = new GrantVault(this.store, this.keys)
     this.#revokes = options.revokeOnLogout ?? true
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
-      refreshed: ({ id, record: { user, version, tokens } }) =>
-        this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt }),
+      refreshed: ({ id, record }, before) => {
+        const { user, version, tokens, requestedScopes } = record
+        this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt })
+        const missing = before.record.tokens.scope.filter((scope) => !tokens.scope.includes(scope))
+        if (missing.length === 0) return
+        const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
+        const grantedScopes = tokens.scope
+        this.events.tell('partialGrant', {
+          when: 'refresh',
+          user,
+          requestedScopes,
+          grantedScopes,
+          missing,
+          diagnosis,
+        })
+      },
       refreshFailed: (grantID, error) => this.events.tell('refreshFailed', { grantID, error }),
       unsaved: (_grantID, error) => this.events.tell('warning', { error }),
       orphaned: (tokens) => this.revoke(tokens),

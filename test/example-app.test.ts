@@ -70,7 +70,9 @@ describe('the example app, with its stand-in', () => {
 
   test('answers a page without the scope for it with the package’s 403', async () => {
     await logIn()
-    const denied = await browser.visit(`${app.url}/services`)
+    standIn.settings.autoApprove = 'PACME01'
+    const denied = await browser.follow(`${app.url}/services`)
+    standIn.settings.autoApprove = undefined
     expect(denied.status).toBe(403)
     expect(await denied.text()).toContain('services.read')
   })

@@ -6,6 +6,7 @@ import {
   requireAnyScope,
   requireLogin,
   requireScopes,
+  type Scope,
   sessionTokens,
 } from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
@@ -115,9 +116,11 @@ describe('with a scope missing', () => {
     })
   })
 
-  test('a navigation gets a page that names it', async () => {
+  test('a navigation for which PagerDuty was asked in vain gets a page that names it', async () => {
     const { browser } = await app.logIn()
-    const denied = await browser.visit(`${app.url}/services`)
+    standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
+    standIn.settings.autoApprove = 'PACME01'
+    const denied = await browser.follow(`${app.url}/services`)
     expect(denied.status).toBe(403)
     expect(denied.headers.get('content-type')).toBe('text/html; charset=utf-8')
     expect(denied.headers.get('content-security-policy')).toContain("default-src 'none'")
@@ -163,7 +166,7 @@ describe('Classic and Scoped', () => {
         callbackURL: `${url}/auth/pagerduty/callback`,
       })
       express.use(pd.auth())
-      express.get('/', pd.requireScopes(required), (_req, res) => void res.json('through'))
+      express.get('/', pd.requireScopes(required as Scope), (_req, res) => void res.json('through'))
     })
     const browser = new Browser()
     const begun = await browser.visit(`${other.url}/auth/pagerduty`)
@@ -186,8 +189,8 @@ describe('at the start', () => {
   test.each([
     ['nothing', () => requireScopes()],
     ['options only', () => requireScopes({ name: 'pagerduty' })],
-    ['an empty text', () => requireScopes('')],
-    ['two scopes in one text', () => requireScopes('incidents.read users.read')],
+    ['an empty text', () => requireScopes('' as Scope)],
+    ['two scopes in one text', () => requireScopes('incidents.read users.read' as Scope)],
     ['undefined', () => requireScopes(undefined as never)],
     ['a list', () => requireScopes(['incidents.read'] as never)],
     ['nothing, for any', () => requireAnyScope()],

@@ -191,7 +191,7 @@ describe('the authorization request (A)', () => {
     expect(query.get('redirect_uri')).toBe(`${app.url}/auth/pagerduty/callback`)
   })
 
-  test('A8: takes no parameter from the visitor but returnTo', async () => {
+  test('A8: takes no parameter from the visitor but returnTo, and scopes that the app itself names', async () => {
     const injected =
       'scope=write&redirect_uri=https://evil.example&client_id=x&prompt=none&state=fixed&code_challenge=x&nonce=x'
     const query = new URL(await app.begin(new Browser(), `/auth/pagerduty?${injected}`)).searchParams

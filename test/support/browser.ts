@@ -3,6 +3,7 @@ import { request } from 'node:http'
 /** As much of a browser as a login over HTTP needs: cookies by host, and redirects one at a time. */
 export class Browser {
   readonly cookies = new Map<string, string>()
+  readonly trail: string[] = []
   /** What a top-level navigation sends. */
   static readonly navigation = {
     Accept: 'text/html',
@@ -22,6 +23,18 @@ export class Browser {
   /** A navigation. */
   visit(url: string, headers: Record<string, string> = {}): Promise<Response> {
     return this.fetch(url, { headers: { ...Browser.navigation, ...headers } })
+  }
+
+  /** A navigation to its end. Where it was redirected to, one after the other, is in `trail`. */
+  async follow(url: string): Promise<Response> {
+    this.trail.length = 0
+    let answer = await this.visit(url)
+    for (let at = url; answer.headers.has('location') && this.trail.length < 10;) {
+      at = new URL(answer.headers.get('location') as string, at).href
+      this.trail.push(at)
+      answer = await this.visit(at)
+    }
+    return answer
   }
 
   /** Another browser with the same cookies: what a second tab or a thief sends. */

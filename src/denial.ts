@@ -1,0 +1,72 @@
+import type { NextFunction, Request, Response } from 'express'
+import { type OnError, answer, isNavigation, redirect } from './answers'
+import { InsufficientScopeError, LoginRequiredError, UnauthorizedError } from './errors'
+import { sameOriginPath } from './same-origin-path'
+import { missingScopes } from './scope'
+import { isRefused, stepUpURL } from './step-up'
+import { UserGrant } from './user-grant'
+
+/** How denials of one instance are answered. */
+export interface DenialOptions {
+  name: string
+  /** Where a browser is sent to log in, or to be asked for more. */
+  loginPath: string
+  /** Whether a browser is sent to PagerDuty for scopes that are missing. */
+  stepUp: boolean
+  /** The scopes that may be asked for so; undefined for all that guards name. */
+  stepUpScope: readonly string[] | undefined
+  onError: OnError | undefined
+}
+
+/**
+ * Answers what a guard or a handler failed with. A browser that goes somewhere is sent to log in, or to consent to the
+ * scopes that are missing; everybody else gets status, challenge and JSON, with the URL where the consent can be had.
+ */
+export function deny(
+  error: unknown,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+  options: DenialOptions,
+): void {
+  const { loginPath, name, onError } = options
+  const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
+  const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
+  const back = returnPath(req)
+  if (onError === undefined && isNavigation(req) && back !== undefined) {
+    if (isLoggedOut && req.method === 'GET') return redirect(res, withReturnTo(loginPath, back))
+    if (more.length > 0 && !isRefused(req, name, more))
+      return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
+  }
+  answer(error, req, res, next, {
+    login: isLoggedOut ? loginPath : undefined,
+    stepUp: more.length > 0 ? stepUpURL(loginPath, more, isNavigation(req) ? back : undefined) : undefined,
+    onError,
+  })
+}
+
+/** Which scopes to ask PagerDuty for: those that are missing, if that may help. */
+function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
+  const grant = (req as unknown as Record<string, unknown>)[options.name]
+  if (!options.stepUp || !UserGrant.is(grant) || grant.user === undefined) return []
+  // Of alternatives the first one will do.
+  const wanted = error.isAny ? error.missing.slice(0, 1) : error.missing
+  const mayAsk = wanted.every((scope) => options.stepUpScope?.includes(scope) ?? true)
+  // What is granted already and refused all the same, by PagerDuty's API, is not to be had by asking.
+  const isNew = missingScopes(grant.grantedScopes, wanted, 'scoped').length === wanted.length
+  return mayAsk && isNew ? wanted : []
+}
+
+/** Where to go on afterwards: here, or for a form where it was sent from; undefined for what a browser cannot go back to. */
+function returnPath(req: Request): string | undefined {
+  if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? '/'
+  if (req.method !== 'POST') return undefined
+  const { referer, host } = req.headers
+  const from = referer !== undefined && URL.canParse(referer) ? new URL(referer) : undefined
+  return (from?.host === host && from ? sameOriginPath(from.pathname + from.search) : undefined) ?? '/'
+}
+
+function withReturnTo(loginPath: string, returnTo: string): string {
+  if (returnTo === '/') return loginPath
+  return `${loginPath}${loginPath.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(returnTo)}`
+}

@@ -1,0 +1,28 @@
+import type { Client } from './client'
+import { isKnownScope, nearestScope } from './scopes-for'
+
+/**
+ * Says of each scope that PagerDuty is not known to have what is likely meant. PagerDuty answers such a scope with a quietly
+ * smaller grant. Each is told once.
+ *
+ * @param allowed scopes that PagerDuty may have added since
+ */
+export function unknownScopeWarner(
+  { appType }: Client,
+  allowed: readonly string[],
+  warn: (message: string) => void,
+): (option: string, scopes: readonly string[]) => void {
+  const told = new Set<string>(['openid', ...allowed])
+  return (option, scopes) => {
+    if (appType === 'classic') return
+    for (const scope of scopes.filter((one) => !isKnownScope(one) && !told.has(one))) {
+      told.add(scope)
+      const nearest = nearestScope(scope)
+      warn(
+        `"${option}" names "${scope}", which is no scope of PagerDuty’s that this package knows` +
+          `${nearest === undefined ? '' : `; did you mean "${nearest}"?`} PagerDuty would leave it out without an error. ` +
+          `If PagerDuty has added it, name it in "extraScopes".`,
+      )
+    }
+  }
+}

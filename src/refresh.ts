@@ -204,16 +204,29 @@ export class Refresher {
     if (isRefused || Date.now() >= endOf(record.tokens)) return this.#end(current)
     if (error === undefined) return current
     this.#observer.refreshFailed(current.id, error)
-    const tokens = record.tokens.withoutRefreshToken()
-    return (await this.#vault.update(current, { ...record, tokens })) ?? this.#current(current.id)
+    return this.#dropRefreshToken(current)
+  }
+
+  /** Only from the version that was refused: `keep()` may have come between, or the other process's new pair. */
+  async #dropRefreshToken(refused: Grant): Promise<Grant> {
+    const { record } = refused
+    const dropped = await this.#vault.update(refused, {
+      ...record,
+      tokens: record.tokens.withoutRefreshToken(),
+    })
+    if (dropped !== undefined) return dropped
+    const current = await this.#current(refused.id)
+    return current.record.tokens.refreshToken === record.tokens.refreshToken
+      ? this.#dropRefreshToken(current)
+      : current
   }
 
   /** If this version is still the stored one, the grant is over. */
   async #end(refused: Grant): Promise<Grant> {
     if (await this.#vault.delete(refused.id, refused)) throw new LoginRequiredError()
     const current = await this.#current(refused.id)
-    if (current.record.version !== refused.record.version) return current
-    throw new LoginRequiredError()
+    // `keep()` may have come between.
+    return current.record.version === refused.record.version ? this.#end(current) : current
   }
 
   async #current(id: string): Promise<Grant> {

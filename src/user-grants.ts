@@ -142,14 +142,30 @@ export class UserGrants {
   }
 
   /** Ends a grant everywhere, at once. PagerDuty is told in the background: logging out does not depend on it. */
-  async forget(id: string, options: { revoke?: boolean } = {}): Promise<void> {
-    const grant = await this.#vault.read(id)
-    const isGone = await this.#vault.delete(id, grant)
-    if (grant === undefined) return
-    // A refresh came between: its pair is the one to revoke.
-    if (!isGone) return this.forget(id, options)
-    this.events.tell('logout', { user: grant.record.user, grantID: id })
-    if (options.revoke ?? true) this.revoke(grant.record.tokens)
+  forget(id: string, options: { revoke?: boolean } = {}): Promise<void> {
+    const forgotten = this.#forget(id, options.revoke ?? true)
+    this.#inBackground(forgotten)
+    return forgotten
+  }
+
+  async #forget(id: string, revokes: boolean): Promise<void> {
+    let ended: Grant | undefined
+    try {
+      for (;;) {
+        const grant = await this.#vault.read(id)
+        if (grant === undefined) {
+          await this.#vault.delete(id) // What cannot be opened goes as well.
+          break
+        }
+        ended = grant
+        if (await this.#vault.delete(id, grant)) break
+        // A refresh came between, and its pair is the one to revoke; or the reply was lost, and it is gone already.
+      }
+    } finally {
+      // Also when the store did not say whether it is gone: it is not wanted any more.
+      if (ended !== undefined && revokes) this.revoke(ended.record.tokens)
+    }
+    if (ended !== undefined) this.events.tell('logout', { user: ended.record.user, grantID: id })
   }
 
   /** Asks PagerDuty in the background to revoke tokens that nobody needs any more. */
@@ -167,7 +183,8 @@ export class UserGrants {
   /** Starts nothing more and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     await this.#refresher.close()
-    await Promise.allSettled(this.#background)
+    // A logout may begin a revocation.
+    while (this.#background.size > 0) await Promise.allSettled(this.#background)
   }
 
   #renewed(grant: Grant, isRefused = false): Promise<Grant> {

@@ -559,9 +559,11 @@ describe('a token that is refused', () => {
     const [one, two] = [app.process(), app.process()]
     const old = await one.getToken('users.read')
     const other = await one.getToken('services.read')
+    const before = app.store.commands.length
     await one.invalidate('another')
     await one.invalidate(`${old.accessToken} `)
     expect((await one.getToken('users.read')).accessToken).toBe(old.accessToken)
+    expect(app.store.commands).toHaveLength(before)
     await one.invalidate(old)
     const next = await one.getToken('users.read')
     expect(next.accessToken).not.toBe(old.accessToken)

@@ -9,15 +9,17 @@ export interface AccountName {
   readonly scope: string
 }
 
+const accountName = /^(us|eu)\.([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/
+
 /**
- * Reads the option `account`, such as `us.acme`.
+ * Reads the option `account`, such as `us.acme`. Nothing else passes: it becomes part of a scope, and one more word in it
+ * would be one more scope.
  *
  * @see https://developer.pagerduty.com/docs/app-oauth-token
  * @throws {ConfigurationError}
  */
 export function parseAccount(account: unknown): AccountName {
-  const [, region, subdomain] =
-    /^(us|eu)\.([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/.exec(String(account)) ?? []
+  const [, region, subdomain] = (typeof account === 'string' && accountName.exec(account)) || []
   if (region === undefined || subdomain === undefined) {
     throw new ConfigurationError(
       'account',

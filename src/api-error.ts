@@ -6,6 +6,8 @@ import { parseWait } from './token-endpoint'
 
 const maxBytes = 64 * 1024
 const timeout = 5_000
+/** More than PagerDuty has for any operation; they go into a header. */
+const mostScopes = 50
 
 /**
  * What is wrong with an answer of PagerDuty's REST API, as an error that guards and `pd.errors()` know how to answer:
@@ -25,10 +27,8 @@ export async function apiError(answer: Response): Promise<PagerDutyOAuthError | 
   const required = scopesOf(error['required_scopes'])
   if (answer.status === 403 && required.length > 0) {
     const held = scopesOf(error['token_scopes'])
-    return new InsufficientScopeError(
-      required,
-      required.filter((scope) => !held.includes(scope)),
-    )
+    const missing = required.filter((scope) => !held.includes(scope))
+    return new InsufficientScopeError(required, missing.length > 0 ? missing : required)
   }
   if (answer.status === 401) return new UnauthorizedError()
   const { code } = error
@@ -41,7 +41,7 @@ export async function apiError(answer: Response): Promise<PagerDutyOAuthError | 
 
 /** The body, if it can be read, soon, and is not too long; the error is one without it too. */
 async function textOf(answer: Response): Promise<string | undefined> {
-  if (answer.bodyUsed) return undefined
+  if (answer.bodyUsed || answer.body?.locked) return undefined
   const text = readText(answer.clone(), maxBytes)
   return withinDeadline(text, timeout, () => new ExchangeError('timeout')).catch(() => undefined)
 }
@@ -56,9 +56,13 @@ function errorOf(text: string | undefined): Record<string, unknown> {
   }
 }
 
-/** PagerDuty sends scopes as one text. Only what can be a scope may get into a header. */
+/** PagerDuty sends scopes as one text; a list would be as good. Only what can be a scope may get into a header. */
 function scopesOf(value: unknown): string[] {
-  return typeof value === 'string' ? value.split(/[\s,]+/).filter(isScopeToken) : []
+  const texts = [value].flat().filter((text) => typeof text === 'string')
+  const tokens = texts.flatMap((text) => text.split(/[\s,]+/))
+  return [...new Set(tokens)]
+    .filter((token) => isScopeToken(token) && token.length <= 100)
+    .slice(0, mostScopes)
 }
 
 function described(message: unknown): string {

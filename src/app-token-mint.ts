@@ -1,28 +1,25 @@
 import type { AccountName } from './account'
-import { AppTokenVault, appTokenID } from './app-token-vault'
-import { BackOff } from './back-off'
+import { type AppTokenRequest, appTokenRequest } from './app-token-vault'
 import type { Client } from './client'
-import { pause } from './deadline'
-import { ScopeNotGrantedError, TokenEndpointError, TokenStoreError } from './errors'
+import { withinDeadline } from './deadline'
 import { endOf, renewalOf } from './freshness'
-import { Lease } from './lock'
+import { MintOnce, late } from './mint-once'
 import type { KeyRing } from './seal'
-import { requestToken } from './token-endpoint'
-import { TokenSet } from './token-set'
+import type { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
 import { Throttle } from './throttle'
 
-const leaseDuration = 15_000
-const exchangeTimeout = 10_000
-const notGrantedPause = 30_000
+const callersWait = 11_000
 const mostHeld = 1_000
 const hopelessFor = 10_000
+/** A token younger than this is as good as one can be had. */
+const newFor = 5_000
 
-/** What is asked for: some scopes on one account. */
-export interface AppTokenRequest {
-  readonly id: string
-  readonly account: AccountName
-  readonly scope: readonly string[]
+interface Held {
+  readonly tokens: TokenSet
+  readonly renewAt: number
+  /** The wall clock minus the monotonic one when it came. */
+  readonly offset: number
 }
 
 /** What the mint tells about its work. */
@@ -37,87 +34,104 @@ export interface MintObserver {
  */
 export class AppTokenMint {
   readonly #client: Client
-  readonly #store: TokenStore
-  readonly #vault: AppTokenVault
-  readonly #backOff: BackOff
+  readonly #mint: MintOnce
   readonly #observer: MintObserver
-  readonly #held = new Map<string, TokenSet>()
+  readonly #held = new Map<string, Held>()
   readonly #flights = new Map<string, Promise<TokenSet>>()
-  readonly #notGranted = new Map<string, { error: ScopeNotGrantedError; until: number }>()
+  readonly #forgotten = new Map<string, string>()
   readonly #hopeless = new Throttle(hopelessFor)
-  #isClosed = false
 
   constructor(client: Client, store: TokenStore, keys: KeyRing, observer: MintObserver) {
     this.#client = client
-    this.#store = store
-    this.#vault = new AppTokenVault(store, keys)
-    this.#backOff = new BackOff(store, client.clientID)
+    this.#mint = new MintOnce(client, store, keys, (request, tokens) => observer.minted(request, tokens))
     this.#observer = observer
   }
 
   /** What to ask for, with the key under which the answer is kept. */
   request(account: AccountName, scope: readonly string[]): AppTokenRequest {
-    return { id: appTokenID(this.#client, account, scope), account, scope }
+    return appTokenRequest(this.#client, account, scope)
   }
 
-  /** A token that is good for `minValidity` more milliseconds: at once where there is one. */
+  /** A token that is good for `minValidity` more milliseconds, or a new one: at once where there is one. */
   token(request: AppTokenRequest, minValidity = 0): TokenSet | Promise<TokenSet> {
     const held = this.#held.get(request.id)
-    const now = Date.now()
-    if (held === undefined || now + minValidity >= endOf(held))
-      return this.#renewed(request, held, minValidity)
-    const isDue = now >= renewalOf(held, request.id, held.obtainedAt)
-    if (isDue && this.#obstacle(request) === undefined) this.#fly(request, held).catch(() => {})
-    return held
+    const now = held === undefined ? 0 : timeOf(held)
+    if (held === undefined || !isGood(held.tokens, now, minValidity))
+      return this.#wanted(request, (tokens) => isGood(tokens, Date.now(), minValidity))
+    if (now >= held.renewAt && this.#mint.obstacle(request) === undefined) this.#renew(request, held.tokens)
+    return held.tokens
   }
 
-  /** Another token than the one that was refused: as held, as stored, or a new one. */
-  async instead(request: AppTokenRequest, refused: string): Promise<TokenSet> {
-    const held = this.#held.get(request.id)
-    if (held !== undefined && (held.accessToken !== refused || this.#hopeless.isRecent(request.id)))
-      return held
-    return this.#fly(request, held)
+  /** Another token than the one that was refused: as held, as stored, or a new one. The same where none would help. */
+  async instead(request: AppTokenRequest, refused: string): Promise<string> {
+    const { id } = request
+    const isAnother = (tokens: TokenSet) =>
+      tokens.accessToken !== refused && isGood(tokens, Date.now(), 0) && !this.#isForgotten(id, tokens)
+    const held = this.#held.get(id)?.tokens
+    if (held !== undefined && isAnother(held)) return held.accessToken
+    if (!this.#hopeless.isRecent(id)) return (await this.#wanted(request, isAnother)).accessToken
+    const stored = await this.#mint.stored(id)
+    if (stored === undefined || !isAnother(stored)) return refused
+    this.#hold(id, stored)
+    return stored.accessToken
   }
 
-  /** The API has refused a new token as well: one more would only go round, so it is left for a while. */
-  refusedToo({ id }: AppTokenRequest): void {
-    this.#hopeless.take(id)
+  /**
+   * The API has refused the other token as well. If that one was new, one more would only go round, so it is left for a
+   * while; else it was refused for the same reason as the first, and a new one is worth a try.
+   */
+  refusedToo(request: AppTokenRequest, refused: string): Promise<string> | undefined {
+    const held = this.#held.get(request.id)?.tokens
+    const isNew = held?.accessToken === refused && Date.now() - held.obtainedAt < hopelessFor
+    if (!isNew) return this.instead(request, refused)
+    this.#hopeless.take(request.id)
+    return undefined
   }
 
-  /** Forgets a token wherever it is held, if it is this one. */
+  /** Forgets a token here and in the store, if it is this one. */
   async invalidate(accessToken: string): Promise<void> {
-    for (const [id, held] of this.#held) {
-      if (held.accessToken !== accessToken) continue
+    for (const [id, { tokens }] of this.#held) {
+      if (tokens.accessToken !== accessToken) continue
       this.#held.delete(id)
-      const stored = await this.#vault.read(id)
-      if (stored?.tokens.accessToken === accessToken) await this.#vault.delete(id, stored)
+      // A flight may be bringing it, or the store may not be reachable to take it out of there.
+      remember(this.#forgotten, id, accessToken)
+      await this.#mint.forget(id, accessToken)
     }
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#mint.close()
     await Promise.allSettled(this.#flights.values())
   }
 
-  /** What a flight brings may be an older token from the store, good for somebody who needs it for less long. */
-  async #renewed(
-    request: AppTokenRequest,
-    held: TokenSet | undefined,
-    minValidity: number,
-  ): Promise<TokenSet> {
-    const tokens = await this.#fly(request, held)
-    return Date.now() + minValidity < endOf(tokens) ? tokens : this.#fly(request, tokens)
+  /** Behind the callers' backs: of a failure an event tells, and until the token's end nobody needs to know more. */
+  #renew(request: AppTokenRequest, due: TokenSet): void {
+    const isNewer = (tokens: TokenSet) =>
+      tokens.accessToken !== due.accessToken && Date.now() < renewalOf(tokens, request.id, tokens.obtainedAt)
+    this.#fly(request, isNewer).catch(() => {})
+  }
+
+  /** A flight that is under way may have been begun for somebody who needs less. */
+  #wanted(request: AppTokenRequest, isWanted: (tokens: TokenSet) => boolean): Promise<TokenSet> {
+    const work = async () => {
+      const tokens = await this.#fly(request, isWanted)
+      const isFit = isWanted(tokens) && !this.#isForgotten(request.id, tokens)
+      return isFit ? tokens : this.#fly(request, isWanted)
+    }
+    return withinDeadline(work(), callersWait, late)
   }
 
   /** All callers of one key share one flight, which belongs to none of them. */
-  #fly(request: AppTokenRequest, seen: TokenSet | undefined): Promise<TokenSet> {
+  #fly(request: AppTokenRequest, isWanted: (tokens: TokenSet) => boolean): Promise<TokenSet> {
     const { id } = request
     const flight = this.#flights.get(id)
     if (flight !== undefined) return flight
-    const obstacle = this.#obstacle(request)
+    const obstacle = this.#mint.obstacle(request)
     if (obstacle !== undefined) return Promise.reject(obstacle)
-    const started = this.#obtain(request, seen?.accessToken)
+    const isFit = (tokens: TokenSet) => isWanted(tokens) && !this.#isForgotten(id, tokens)
+    const started = this.#mint
+      .obtain(request, isFit)
       .then(
         (tokens) => {
           this.#hold(id, tokens)
@@ -134,76 +148,36 @@ export class AppTokenMint {
     return started
   }
 
-  /** Why no token may be asked for now. */
-  #obstacle({ id }: AppTokenRequest): Error | undefined {
-    if (this.#isClosed) return new TokenStoreError('This process is shutting down')
-    const notGranted = this.#notGranted.get(id)
-    if (notGranted !== undefined && performance.now() < notGranted.until) return notGranted.error
-    return this.#backOff.known(id)
-  }
-
-  /** The stored token where it is another than the one seen and no renewal is due, else a new one. */
-  async #obtain(request: AppTokenRequest, seen: string | undefined): Promise<TokenSet> {
-    const { id } = request
-    const giveUpAt = performance.now() + exchangeTimeout
-    while (performance.now() < giveUpAt) {
-      let lease: Lease | undefined
-      try {
-        const before = await this.#stored(id, seen)
-        if (before !== undefined) return before
-        lease = await Lease.acquire(this.#store, `lock:app-${id}`, leaseDuration)
-        const [stored, failure] = await Promise.all([this.#stored(id, seen), this.#backOff.look(id)])
-        if (stored !== undefined) return stored
-        if (failure !== undefined) throw failure
-        if (lease !== undefined) {
-          const tokens = await this.#mint(request)
-          await this.#vault.write(id, tokens).catch(() => {}) // The next process mints one of its own.
-          return tokens
-        }
-      } catch (error) {
-        // Minting costs nothing that could be lost: without a store each process has tokens of its own.
-        if (error instanceof TokenStoreError) return this.#mint(request)
-        throw error
-      } finally {
-        await lease?.release()
-      }
-      await pause(50 + Math.random() * 50)
-    }
-    throw new TokenStoreError('Another process has not finished to mint an app token')
-  }
-
-  async #stored(id: string, seen: string | undefined): Promise<TokenSet | undefined> {
-    const tokens = (await this.#vault.read(id))?.tokens
-    return tokens !== undefined && tokens.accessToken !== seen && Date.now() < endOf(tokens)
-      ? tokens
-      : undefined
-  }
-
-  async #mint(request: AppTokenRequest): Promise<TokenSet> {
-    const { id, account } = request
-    const asked = [account.scope, ...request.scope]
-    try {
-      const grant = { grant_type: 'client_credentials', scope: asked.join(' ') }
-      const tokens = TokenSet.from(await requestToken(this.#client, grant, exchangeTimeout), { scope: asked })
-      this.#backOff.succeeded(id)
-      const missing = asked.filter((scope) => !tokens.scope.includes(scope))
-      if (missing.length > 0) throw new ScopeNotGrantedError(asked, tokens.scope)
-      this.#observer.minted(request, tokens)
-      return tokens
-    } catch (error) {
-      if (error instanceof TokenEndpointError) await this.#backOff.failed(id, error)
-      if (error instanceof ScopeNotGrantedError)
-        this.#notGranted.set(id, { error, until: performance.now() + notGrantedPause })
-      throw error
-    }
+  #isForgotten(id: string, { accessToken }: TokenSet): boolean {
+    return this.#forgotten.get(id) === accessToken
   }
 
   #hold(id: string, tokens: TokenSet): void {
-    this.#notGranted.delete(id)
-    this.#held.delete(id)
-    this.#held.set(id, tokens)
-    // Sets of scopes that nobody asks for again: the oldest goes first.
-    const [oldest] = this.#held.keys()
-    if (this.#held.size > mostHeld && oldest !== undefined) this.#held.delete(oldest)
+    if (this.#isForgotten(id, tokens)) return
+    remember(this.#held, id, {
+      tokens,
+      renewAt: renewalOf(tokens, id, tokens.obtainedAt),
+      offset: Date.now() - performance.now(),
+    })
   }
+}
+
+/** The time by whichever clock has gone further since: one is set back, the other sleeps with the machine. */
+function timeOf({ offset }: Held): number {
+  return Math.max(Date.now(), performance.now() + offset)
+}
+
+/** Whether a token serves, and for so many milliseconds; one that has just come is not exchanged for another. */
+function isGood(tokens: TokenSet, now: number, minValidity: number): boolean {
+  const end = endOf(tokens)
+  const isNew = now < tokens.obtainedAt + Math.max(newFor, (tokens.expiresAt - tokens.obtainedAt) / 10)
+  return now < end && (isNew || !(now + minValidity >= end))
+}
+
+/** Keys that nobody asks for again: the oldest goes first. */
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key)
+  map.set(key, value)
+  const [oldest] = map.keys()
+  if (map.size > mostHeld && oldest !== undefined) map.delete(oldest)
 }

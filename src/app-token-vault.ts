@@ -1,24 +1,34 @@
 import { createHash } from 'node:crypto'
 import type { AccountName } from './account'
 import type { Client } from './client'
+import { endOf } from './freshness'
 import { parseGrantedScope } from './scope'
 import type { KeyRing, Sealer } from './seal'
 import { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
 
-/** An app token, and the very value in the store that it was read from. */
-export interface StoredAppToken {
-  readonly tokens: TokenSet
-  readonly sealed: string
+/** What is asked for: some scopes on one account. */
+export interface AppTokenRequest {
+  /** Tells app tokens apart: who asks, where, for which account and for which set of scopes. */
+  readonly id: string
+  readonly account: AccountName
+  /** In order, each once. */
+  readonly scope: readonly string[]
+  /** The scope of the token request: that of the account, then the others. */
+  readonly asked: readonly string[]
 }
 
-/**
- * What tells app tokens apart: who asks, where, for which account and for which set of scopes. Order and repetition of
- * the scopes do not matter.
- */
-export function appTokenID(client: Client, account: AccountName, scope: readonly string[]): string {
-  const parts = [client.tokenURL, client.clientID, account.scope, ...[...new Set(scope)].toSorted()]
-  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 22)
+/** A request with the key of its answer. Order and repetition of the scopes do not matter. */
+export function appTokenRequest(
+  client: Client,
+  account: AccountName,
+  scopes: readonly string[],
+): AppTokenRequest {
+  const scope = [...new Set(scopes)].toSorted()
+  const asked = [account.scope, ...scope]
+  const parts = JSON.stringify([client.tokenURL, client.clientID, ...asked])
+  const id = createHash('sha256').update(parts).digest('base64url').slice(0, 22)
+  return { id, account, scope, asked }
 }
 
 /** App tokens in the token store, sealed and bound to their keys. */
@@ -31,29 +41,32 @@ export class AppTokenVault {
     this.#sealer = keys.sealer('app token')
   }
 
-  /** The token as it is stored now. What cannot be opened counts as none. */
-  async read(id: string): Promise<StoredAppToken | undefined> {
-    const key = keyOf(id)
-    const sealed = await this.#store.get(key)
-    const text = sealed === undefined ? undefined : this.#sealer.open(sealed, key)
-    return text === undefined || sealed === undefined ? undefined : { tokens: decode(text), sealed }
+  /** The token as it is stored now. What cannot be opened or read counts as none. */
+  async read(id: string): Promise<TokenSet | undefined> {
+    return this.#open(id, await this.#store.get(keyOf(id)))
   }
 
-  /** Puts a token in the place of what is there, for as long as it lives. */
-  async write(id: string, tokens: TokenSet): Promise<StoredAppToken> {
+  /** Puts a token in the place of what is there, for as long as it serves. */
+  async write(id: string, tokens: TokenSet): Promise<void> {
     const key = keyOf(id)
     const sealed = this.#sealer.seal(encode(tokens), key)
-    const ttl = Math.max(tokens.expiresAt - Date.now(), 1)
+    const ttl = Math.max(endOf(tokens) - Date.now(), 1)
     const current = await this.#store.get(key)
     // The writer holds the lock; whoever came between wrote a token that is as good.
     if (current === undefined) await this.#store.create(key, sealed, ttl)
     else await this.#store.replace(key, current, sealed, ttl)
-    return { tokens, sealed }
   }
 
-  /** Removes a token, if it is the one that was read. */
-  async delete(id: string, { sealed }: StoredAppToken): Promise<void> {
-    await this.#store.delete(keyOf(id), sealed)
+  /** Removes the token that is stored, if it is this one. */
+  async delete(id: string, accessToken: string): Promise<void> {
+    const key = keyOf(id)
+    const sealed = await this.#store.get(key)
+    if (this.#open(id, sealed)?.accessToken === accessToken) await this.#store.delete(key, sealed)
+  }
+
+  #open(id: string, sealed: string | undefined): TokenSet | undefined {
+    const text = sealed === undefined ? undefined : this.#sealer.open(sealed, keyOf(id))
+    return text === undefined ? undefined : decode(text)
   }
 }
 
@@ -65,13 +78,20 @@ function encode({ accessToken, expiresAt, obtainedAt, scope }: TokenSet): string
   return JSON.stringify([accessToken, expiresAt, obtainedAt, scope.join(' ')])
 }
 
-function decode(text: string): TokenSet {
-  const [accessToken, expiresAt, obtainedAt, scope] = JSON.parse(text) as [string, number, number, string]
-  return new TokenSet({
-    accessToken,
-    refreshToken: undefined,
-    expiresAt,
-    obtainedAt,
-    scope: parseGrantedScope(scope),
-  })
+/** Undefined for what another version of this package may have written. */
+function decode(text: string): TokenSet | undefined {
+  const [accessToken, expiresAt, obtainedAt, scope] = Object(parse(text)) as unknown[]
+  if (typeof accessToken !== 'string' || typeof scope !== 'string') return undefined
+  if (typeof expiresAt !== 'number' || typeof obtainedAt !== 'number') return undefined
+  const granted = parseGrantedScope(scope)
+  return new TokenSet({ accessToken, refreshToken: undefined, expiresAt, obtainedAt, scope: granted })
+}
+
+function parse(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text)
+    return Array.isArray(value) ? value : []
+  } catch {
+    return []
+  }
 }

@@ -1,5 +1,6 @@
 import { parseAccount } from './account'
-import { AppTokenMint, type AppTokenRequest } from './app-token-mint'
+import { AppTokenMint } from './app-token-mint'
+import type { AppTokenRequest } from './app-token-vault'
 import { type BearerInit, bearerFetch } from './bearer-fetch'
 import { Client, requireScope } from './client'
 import { apiURLs } from './endpoints'
@@ -7,7 +8,7 @@ import { ConfigurationError } from './errors'
 import { Events } from './events'
 import { type GrantOptions, resolveSecret } from './grant-options'
 import { MemoryTokenStore } from './memory-token-store'
-import type { TokenSet } from './token-set'
+import { parseScopeOption } from './scope'
 
 /** Options of {@link AppTokens}: the client's, and where tokens are kept. There is nobody to call back. */
 export interface AppTokensOptions extends Omit<
@@ -28,6 +29,7 @@ export interface AppTokensOptions extends Omit<
 
 /** An access token of the app itself. */
 export interface AppToken {
+  /** Readable by name only: it does not show when the token is logged, spread or turned into JSON. */
   readonly accessToken: string
   /** The scopes that PagerDuty issued, `as_account-…` among them. */
   readonly scope: readonly string[]
@@ -39,7 +41,7 @@ export interface AppToken {
 export interface AppTokenOptions {
   /** The account that the token is for, such as `eu.globex`. @default the option `account` of the instance */
   account?: string | undefined
-  /** Seconds for which the token must still be good. @default 0 */
+  /** Seconds for which the token must still be good, at most nine tenths of its life. @default 0 */
   minValidity?: number | undefined
 }
 
@@ -61,13 +63,15 @@ export class AppTokens {
   readonly #client: Client
   readonly #mint: AppTokenMint
   readonly #account: string | undefined
-  readonly #scope: string | readonly string[]
+  readonly #scope: readonly string[]
+  readonly #ownStore: MemoryTokenStore | undefined
   readonly #known = new Map<string, AppTokenRequest>()
 
   /** @throws {ConfigurationError} also for a Classic app or a public client, which PagerDuty gives no app tokens */
   constructor(options: AppTokensOptions) {
-    const scope = options.appScope ?? options.scope ?? []
-    this.#client = new Client({ ...options, scope, callbackURL: options.callbackURL ?? 'http://localhost/' })
+    // An app token has its scope from the call, and sends nobody anywhere.
+    const callbackURL = options.callbackURL ?? 'http://localhost/'
+    this.#client = new Client({ ...options, scope: 'openid', callbackURL })
     if (this.#client.appType === 'classic') {
       throw new ConfigurationError(
         'appType',
@@ -75,22 +79,18 @@ export class AppTokens {
         'Register an app with Scoped OAuth at PagerDuty for server-to-server work.',
       )
     }
-    const store = options.tokenStore ?? new MemoryTokenStore()
-    const events = options.events ?? new Events()
-    this.#mint = new AppTokenMint(
-      this.#client,
-      store,
-      resolveSecret({ secret: options.secret, tokenStore: options.tokenStore }),
-      {
-        minted: ({ account, scope }, { expiresAt }) =>
-          events.tell('mint', { account: `${account.region}.${account.subdomain}`, scope, expiresAt }),
-        mintFailed: ({ account, scope }, error) =>
-          events.tell('mintFailed', { account: `${account.region}.${account.subdomain}`, scope, error }),
-      },
-    )
-    this.#account = options.account
-    if (options.account !== undefined) parseAccount(options.account)
-    this.#scope = requireAppScope(scope)
+    const { tokenStore, secret, account, events = new Events() } = options
+    this.#ownStore = tokenStore === undefined ? new MemoryTokenStore() : undefined
+    const store = tokenStore ?? (this.#ownStore as MemoryTokenStore)
+    this.#mint = new AppTokenMint(this.#client, store, resolveSecret({ secret, tokenStore }), {
+      minted: (request, { expiresAt }) => events.tell('mint', { ...named(request), expiresAt }),
+      mintFailed: (request, error) => events.tell('mintFailed', { ...named(request), error }),
+    })
+    this.#account = account
+    if (account !== undefined) parseAccount(account)
+    const { appScope, scope = [] } = options
+    if (appScope !== undefined) this.#scope = requireAppScope(appScope)
+    else this.#scope = scope.length === 0 ? [] : appScopeOf(requireScope(scope, 'scoped'))
   }
 
   /**
@@ -106,7 +106,7 @@ export class AppTokens {
     options: AppTokenOptions = {},
   ): Promise<AppToken> {
     const request = this.#request(scope, options.account)
-    return appToken(await this.#mint.token(request, (options.minValidity ?? 0) * 1000))
+    return this.#mint.token(request, (options.minValidity ?? 0) * 1000)
   }
 
   /**
@@ -118,29 +118,34 @@ export class AppTokens {
     const request = this.#request(scope, account)
     const send = bearerFetch(this.#client.fetch, {
       apiURL: this.#client.apiURL ?? apiURLs[request.account.region],
-      token: async (refused) => {
-        const tokens =
-          refused === undefined ? this.#mint.token(request) : this.#mint.instead(request, refused)
-        return (await tokens).accessToken
-      },
-      refusedToo: () => this.#mint.refusedToo(request),
+      token: async (refused) =>
+        refused === undefined
+          ? (await this.#mint.token(request)).accessToken
+          : this.#mint.instead(request, refused),
+      refusedToo: (refused) => this.#mint.refusedToo(request, refused),
     })
     return send(pathOrURL, rest)
   }
 
-  /** Forgets a token, everywhere, if it is this one: for tokens that were used elsewhere and refused there. */
+  /**
+   * Forgets a token here and in the token store, if it is this one: for tokens that were used elsewhere and refused there.
+   * Other processes find out when it is refused to them.
+   *
+   * @throws {TokenStoreError} it is forgotten here, but the store did not answer
+   */
   async invalidate(token: string | Pick<AppToken, 'accessToken'>): Promise<void> {
     await this.#mint.invalidate(typeof token === 'string' ? token : token.accessToken)
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
-  close(): Promise<void> {
-    return this.#mint.close()
+  async close(): Promise<void> {
+    await this.#mint.close()
+    this.#ownStore?.close()
   }
 
-  /** Parsed once for each wording. */
+  /** Parsed once for each wording. The key is JSON, so that no account can read like another one and a scope. */
   #request(scope: string | readonly string[], account = this.#account): AppTokenRequest {
-    const wording = `${account} ${typeof scope === 'string' ? scope : scope.join(' ')}`
+    const wording = JSON.stringify([account, scope])
     let request = this.#known.get(wording)
     if (request === undefined) {
       request = this.#mint.request(parseAccount(account), requireAppScope(scope))
@@ -150,10 +155,15 @@ export class AppTokens {
   }
 }
 
-function requireAppScope(scope: string | readonly string[]): readonly string[] {
-  return requireScope(scope, 'scoped').filter((token) => token !== 'openid')
+/** A login's scope as an app's: `openid` is for people. */
+function appScopeOf(scope: string | readonly string[]): readonly string[] {
+  return parseScopeOption(scope).filter((token) => token !== 'openid')
 }
 
-function appToken({ accessToken, scope, expiresAt }: TokenSet): AppToken {
-  return { accessToken, scope, expiresAt }
+function requireAppScope(scope: string | readonly string[]): readonly string[] {
+  return requireScope(appScopeOf(requireScope(scope, 'scoped')), 'scoped')
+}
+
+function named({ account, scope }: AppTokenRequest): { account: string; scope: readonly string[] } {
+  return { account: `${account.region}.${account.subdomain}`, scope }
 }

@@ -19,24 +19,29 @@ interface Pause {
 type Failure = Pick<TokenEndpointError, 'message' | 'code' | 'error' | 'httpStatus' | 'hint'>
 
 /**
- * Pauses after failures of the token endpoint, for all processes that share the store. A failure pauses its own grant;
- * one that says something about the client or the endpoint (a rate limit, wrong credentials, failures of several grants
- * with no success in between) pauses all of them. `Retry-After` is obeyed where it is longer.
+ * Pauses after failures of the token endpoint, for all processes that share the store. A failure pauses its own grant.
+ * One that says something about the client (a rate limit, wrong credentials) pauses everything that is asked of PagerDuty
+ * in its name. One that says something about the endpoint (several grants in a row could not be served, with no success
+ * in between), or about this kind of grant, pauses all grants of the kind. `Retry-After` is obeyed where it is longer.
  */
 export class BackOff {
   readonly #store: TokenStore
-  readonly #all: string
+  /** Keys of the pauses of the whole client and of all grants of this kind. */
+  readonly #client: string
+  readonly #kind: string
   readonly #pauses = new Map<string, Pause>()
   #failing: string | undefined
 
-  constructor(store: TokenStore, clientID: string) {
+  /** @param kind what the grants are; a refused app token says nothing about people's refreshes */
+  constructor(store: TokenStore, clientID: string, kind = 'refreshes') {
     this.#store = store
-    this.#all = `pause:client ${clientID}`
+    this.#client = `pause:client ${clientID}`
+    this.#kind = `pause:${kind} ${clientID}`
   }
 
   /** The failure for which a grant is left alone at the moment, as far as this process knows. */
   known(grantID: string): TokenEndpointError | undefined {
-    for (const key of [this.#all, keyOf(grantID)]) {
+    for (const key of [this.#client, this.#kind, keyOf(grantID)]) {
       const pause = this.#pauses.get(key)
       const left = pause === undefined ? 0 : pause.until - performance.now()
       if (pause !== undefined && left > 0) return paused(pause.failure, left)
@@ -48,7 +53,7 @@ export class BackOff {
   async look(grantID: string): Promise<TokenEndpointError | undefined> {
     const known = this.known(grantID)
     if (known !== undefined) return known
-    const keys = [this.#all, keyOf(grantID)]
+    const keys = [this.#client, this.#kind, keyOf(grantID)]
     const values = await Promise.all(keys.map((key) => this.#store.get(key)))
     for (const [position, key] of keys.entries()) {
       const shared = decode(values[position])
@@ -59,10 +64,10 @@ export class BackOff {
 
   /** Begins a pause, here and in all processes. */
   async failed(grantID: string, error: TokenEndpointError): Promise<void> {
-    const isForAll = concernsAll(error) || (this.#failing !== undefined && this.#failing !== grantID)
-    this.#failing = grantID
-    const key = isForAll ? this.#all : keyOf(grantID)
-    const longest = isForAll ? pauses.longestForAll : pauses.longest
+    const key = this.#concerned(grantID, error)
+    // A refusal of what this one grant asks for says nothing about the endpoint.
+    if (error.isTransient) this.#failing = grantID
+    const longest = key === keyOf(grantID) ? pauses.longest : pauses.longestForAll
     const before = this.#pauses.get(key)
     const now = performance.now()
     // Several at once are one failure, and what is long ago does not count.
@@ -81,14 +86,25 @@ export class BackOff {
   succeeded(grantID: string): void {
     this.#failing = undefined
     this.#pauses.delete(keyOf(grantID))
-    const forAll = this.#pauses.get(this.#all)
-    // One that runs was begun by a later call than this one, perhaps.
-    if (forAll !== undefined && forAll.until < performance.now()) this.#pauses.delete(this.#all)
+    for (const key of [this.#client, this.#kind]) {
+      const forAll = this.#pauses.get(key)
+      // One that runs was begun by a later call than this one, perhaps.
+      if (forAll !== undefined && forAll.until < performance.now()) this.#pauses.delete(key)
+    }
   }
 
   /** It does not matter any more. */
   forget(grantID: string): void {
     this.#pauses.delete(keyOf(grantID))
+  }
+
+  /** The key of what a failure pauses. */
+  #concerned(grantID: string, { error, httpStatus, isTransient }: TokenEndpointError): string {
+    // Rate limits are per client, and its credentials are the same for everything.
+    if (httpStatus === 429 || error === 'invalid_client') return this.#client
+    if (error === 'unauthorized_client') return this.#kind
+    const isInARow = isTransient && this.#failing !== undefined && this.#failing !== grantID
+    return isInARow ? this.#kind : keyOf(grantID)
   }
 
   #remember(key: string, pause: Pause): void {
@@ -102,11 +118,6 @@ export class BackOff {
 
 function keyOf(grantID: string): string {
   return `pause:${grantID}`
-}
-
-/** Rate limits are per client, and wrong credentials are the same for every grant. */
-function concernsAll({ error, httpStatus }: TokenEndpointError): boolean {
-  return httpStatus === 429 || error === 'invalid_client' || error === 'unauthorized_client'
 }
 
 function paused(failure: Failure, left: number): TokenEndpointError {

@@ -83,7 +83,8 @@ export async function readText(response: Response, maxBytes: number): Promise<st
     if (done) break
     size += value.byteLength
     if (size > maxBytes) {
-      await reader.cancel()
+      // Not waited for: where the response is a clone, that would last until the other copy is read.
+      reader.cancel().catch(() => {})
       throw new ExchangeError('too_large')
     }
     chunks.push(value)

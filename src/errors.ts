@@ -168,14 +168,14 @@ export class ScopeNotGrantedError extends PagerDutyOAuthError {
   constructor(
     requested: readonly string[],
     granted: readonly string[],
-    details: { message?: string; status?: number; hint?: string } = {},
+    details: { message?: string; status?: number; hint?: string; retryAfter?: number } = {},
   ) {
     const missing = requested.filter((scope) => !granted.includes(scope))
     const { message = `PagerDuty issued an app token without: ${missing.join(' ')}`, status = 503 } = details
     super(message, {
       code: 'ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
       status,
-      headers: status === 503 ? { 'Retry-After': '30' } : {},
+      headers: status === 503 ? { 'Retry-After': String(details.retryAfter ?? 30) } : {},
       hint:
         details.hint ??
         'Add the missing scopes to the app at PagerDuty, and check their spelling and case; check account too.',

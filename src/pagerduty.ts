@@ -96,12 +96,13 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       : connectRedis(resolved.redis, (error) => events.tell('warning', { error }))
   const store = resolved.tokenStore ?? storeOf(redis, name, warn)
   const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
-  const { grants, strategy, shared } = orClose(redis, () => {
+  const { grants, strategy, appTokens } = orClose(redis, () => {
     const keep = { tokenStore: store, secret: resolved.secret ?? randomSecret(isOwn) }
     const kept = new UserGrants({ ...resolved, ...keep }, events)
+    const isScoped = kept.client.appType === 'scoped'
     return {
-      shared: keep,
       grants: kept,
+      appTokens: isScoped ? new AppTokens({ ...resolved, ...keep, events }) : undefined,
       strategy: new PagerDutyStrategy({ ...resolved, grants: kept }, resolved.verify),
     }
   })
@@ -125,8 +126,8 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     warnOfUnknown('requireScopes', scopes)
     return [...scopes, { ...guard, ...own[0] }]
   }
-  let appTokens: AppTokens | undefined
-  const appTokensOnce = () => (appTokens ??= new AppTokens({ ...resolved, ...shared, events }))
+  // Whoever wants the tokens that a Classic app does not get is told so by the attempt.
+  const requireAppTokens = () => appTokens ?? new AppTokens({ ...resolved, tokenStore: store, events })
   const handlers = new Set<Promise<unknown>>()
   const links = { login: guard.loginPath, onError: resolved.onError }
 
@@ -150,7 +151,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       return requireScopesFor(...operations, { ...guard, ...own[0] })
     },
     get appTokens() {
-      return appTokensOnce()
+      return requireAppTokens()
     },
     webhook: (handler, own) =>
       webhookReceiver(
@@ -160,7 +161,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
           onError: resolved.onError,
           ...own,
           tokenStore: store,
-          appTokens: appTokensOnce,
+          appTokens: requireAppTokens,
           events,
           warn,
           running(work) {

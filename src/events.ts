@@ -48,9 +48,9 @@ export interface WebhookVerdict {
   /** Name of the receiver. */
   receiver: string
   /**
-   * `handled`: the handler is through. `duplicate`: it was before. `running`: it is being handled elsewhere. `ignored`: a
-   * test delivery, or a type that this package does not know. `stale`: too old. `refused`: not PagerDuty’s, or no delivery.
-   * `failed`: the handler or the store failed.
+   * `handled`: the handler is through. `duplicate`: it was before. `running`: another delivery of the event is being handled.
+   * `ignored`: a test delivery, or a type that nobody handles. `stale`: too old. `refused`: not PagerDuty’s, or no delivery.
+   * `failed`: the handler or the store failed; with the status 202, after the answer, so that PagerDuty does not deliver again.
    */
   verdict: 'handled' | 'duplicate' | 'running' | 'ignored' | 'stale' | 'refused' | 'failed'
   /** The HTTP status it was answered with. */

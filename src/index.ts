@@ -36,24 +36,26 @@ export type { OnError } from './answers'
 export { AppTokens } from './app-tokens'
 export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './app-tokens'
 export { webhookReceiver } from './webhook-receiver'
-export type {
-  WebhookContext,
-  WebhookHandler,
-  WebhookOptions,
-  WebhookReceiverOptions,
-  WebhookSecret,
-} from './webhook-receiver'
+export type { WebhookReceiver } from './webhook-receiver'
+export type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './webhook-options'
+export type { WebhookContext } from './webhook-context'
+export type { WebhookSecret } from './webhook-secrets'
 export { incidentIDOf, webhookEventTypes } from './webhook-events'
 export type {
+  UnknownWebhookEvent,
   WebhookEvent,
   WebhookEventBase,
   WebhookEventType,
+  WebhookIncidentEventType,
+} from './webhook-events'
+export type {
   WebhookIncident,
   WebhookIncidentDetail,
-  WebhookIncidentEventType,
   WebhookReference,
+  WebhookRoleAssignments,
   WebhookService,
-} from './webhook-events'
+  WebhookServiceDetail,
+} from './webhook-resources'
 export type { WebhookVerdict } from './events'
 
 // Answers of PagerDuty's REST API

@@ -57,6 +57,17 @@ export class Lease {
     }
   }
 
+  /**
+   * Puts a value that stays in the place of the lock, if it is still this one's.
+   *
+   * @param ttl milliseconds the value lives
+   */
+  async turnInto(value: string, ttl: number): Promise<boolean> {
+    clearInterval(this.#renewer)
+    this.#endsAt = 0
+    return this.#store.replace(this.#key, this.#owner, value, ttl)
+  }
+
   /** Gives the lock back, if it is still this one's. */
   async release(): Promise<void> {
     clearInterval(this.#renewer)

@@ -5,7 +5,7 @@ import type { RedisClient } from './redis-client'
 import type { StrategyOptions } from './strategy-options'
 import type { SessionLifetimes } from './grant-options'
 import type { VerifyLogin } from './verify'
-import type { WebhookSecret } from './webhook-receiver'
+import type { WebhookSecret } from './webhook-secrets'
 
 /** The drop-in's session. */
 export interface SessionOptions extends SessionLifetimes {

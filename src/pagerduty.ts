@@ -4,7 +4,6 @@ import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Respon
 import { type AnswerOptions, answer } from './answers'
 import { AppTokens } from './app-tokens'
 import { requireScope } from './client'
-import { withinDeadline } from './deadline'
 import { deny } from './denial'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
@@ -33,10 +32,8 @@ import { sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
 import { unknownScopeWarner } from './unknown-scopes'
 import { UserGrants } from './user-grants'
-import { type WebhookHandler, type WebhookOptions, webhookReceiver } from './webhook-receiver'
-
-/** Milliseconds that close() waits for handlers of webhooks. */
-const handlersWait = 10_000
+import type { WebhookHandler, WebhookOptions } from './webhook-options'
+import { type WebhookReceiver, webhookReceiver } from './webhook-receiver'
 
 /** One instance: the drop-in, and the parts it is made of. */
 export interface PagerDuty {
@@ -66,7 +63,7 @@ export interface PagerDuty {
    */
   readonly appTokens: AppTokens
   /** Receives PagerDuty's webhooks: `app.post('/webhooks/pagerduty', pd.webhook(handler))`; see {@link webhookReceiver}. */
-  webhook(handler: WebhookHandler, options?: WebhookOptions): RequestHandler
+  webhook(handler: WebhookHandler, options?: WebhookOptions): WebhookReceiver
   /** Error handler that answers this package's errors, thrown anywhere, as the guards do. Mount it last. */
   errors(): ErrorRequestHandler
   /** Listens to what happens; see {@link PagerDutyEvents}. */
@@ -128,7 +125,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   }
   // Whoever wants the tokens that a Classic app does not get is told so by the attempt.
   const requireAppTokens = () => appTokens ?? new AppTokens({ ...resolved, tokenStore: store, events })
-  const handlers = new Set<Promise<unknown>>()
+  const receivers = new Map<string, WebhookReceiver>()
   const links = { login: guard.loginPath, onError: resolved.onError }
 
   return {
@@ -153,24 +150,30 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     get appTokens() {
       return requireAppTokens()
     },
-    webhook: (handler, own) =>
-      webhookReceiver(
+    webhook(handler, own = {}) {
+      const { name: receiver = 'webhook' } = own
+      if (receivers.has(receiver)) {
+        throw new ConfigurationError(
+          'name',
+          `is "${receiver}" for two webhooks: what one has handled, the other would take for done`,
+          'Give each a name of its own: pd.webhook(handler, { name: "…" }). One may be mounted on several paths.',
+        )
+      }
+      const made = webhookReceiver(
         {
-          webhookSecret: resolved.webhookSecret,
-          appScope: resolved.appScope,
-          onError: resolved.onError,
           ...own,
+          webhookSecret: own.webhookSecret ?? resolved.webhookSecret,
+          appScope: own.appScope ?? resolved.appScope,
           tokenStore: store,
           appTokens: requireAppTokens,
           events,
           warn,
-          running(work) {
-            const settled = work.catch(() => {}).finally(() => handlers.delete(settled))
-            handlers.add(settled)
-          },
         },
         handler,
-      ),
+      )
+      receivers.set(receiver, made)
+      return made
+    },
     errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) =>
       error instanceof InsufficientScopeError
         ? deny(error, req, res, next, denialOf(guard))
@@ -180,8 +183,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       return this
     },
     async close() {
-      // The app's own handlers may hang.
-      await withinDeadline(Promise.all([...handlers]), handlersWait, () => new Error('late')).catch(() => {})
+      await Promise.all([...receivers.values()].map((receiver) => receiver.close()))
       await Promise.all([grants.close(), appTokens?.close()])
       if (store instanceof MemoryTokenStore && isOwn) store.close()
       await redis?.close()

@@ -2,8 +2,7 @@ import { Lease } from './lock'
 import type { TokenStore } from './token-store'
 
 const leaseDuration = 15_000
-/** PagerDuty delivers again for 48 hours. */
-const remembered = 49 * 60 * 60_000
+const handled = 'handled'
 
 /** A delivery that this process may handle. */
 export interface Claim {
@@ -15,41 +14,33 @@ export interface Claim {
 
 /**
  * Sees to it that an event is handled once by all processes, and again only if handling it failed or its process died. The
- * claim is a lease; that the event is done is written down when it is.
+ * claim is a lease; when the event is handled, a mark that stays takes its place in one step.
  */
 export class WebhookClaims {
   readonly #store: TokenStore
   readonly #receiver: string
+  readonly #remembered: number
 
-  /** @param receiver its name: several receivers of one event each handle it once */
-  constructor(store: TokenStore, receiver: string) {
+  /**
+   * @param receiver its name: several receivers of one event each handle it once
+   * @param remembered milliseconds for which a handled event is known
+   */
+  constructor(store: TokenStore, receiver: string, remembered: number) {
     this.#store = store
     this.#receiver = receiver
+    this.#remembered = remembered
   }
 
   /** @throws {TokenStoreError} nothing is known, and nothing was claimed */
   async claim(eventID: string): Promise<Claim | 'duplicate' | 'running'> {
-    const id = `${this.#receiver} ${eventID}`
-    const lease = await Lease.acquire(this.#store, `lock:webhook ${id}`, leaseDuration)
-    const doneKey = `webhook:${id}`
-    try {
-      // Also without the lease: whoever has it may be through in a moment.
-      if ((await this.#store.get(doneKey)) !== undefined) {
-        await lease?.release()
-        return 'duplicate'
-      }
-    } catch (error) {
-      await lease?.release()
-      throw error
-    }
-    if (lease === undefined) return 'running'
+    const key = `webhook:${this.#receiver} ${eventID}`
+    const lease = await Lease.acquire(this.#store, key, leaseDuration)
+    if (lease === undefined) return (await this.#store.get(key)) === handled ? 'duplicate' : 'running'
     return {
       done: async () => {
-        try {
-          await this.#store.create(doneKey, '1', remembered)
-        } finally {
-          await lease.release()
-        }
+        const isMarked = await lease.turnInto(handled, this.#remembered)
+        // The lease had ended, as in a process that was frozen. If another one has it now, that one marks it.
+        if (!isMarked) await this.#store.create(key, handled, this.#remembered)
       },
       release: () => lease.release(),
     }

@@ -1,3 +1,12 @@
+import type {
+  WebhookIncident,
+  WebhookIncidentDetail,
+  WebhookReference,
+  WebhookRoleAssignments,
+  WebhookService,
+  WebhookServiceDetail,
+} from './webhook-resources'
+
 /** Event types that PagerDuty documents. It may add others at any time. */
 export const webhookEventTypes = [
   'incident.acknowledged',
@@ -35,15 +44,6 @@ export const webhookEventTypes = [
 /** A documented event type. */
 export type WebhookEventType = (typeof webhookEventTypes)[number]
 
-/** A short form of a resource, as PagerDuty refers to it. */
-export interface WebhookReference {
-  readonly id: string
-  readonly type: string
-  readonly self?: string | null
-  readonly html_url?: string | null
-  readonly summary?: string | null
-}
-
 /** What all events have in common. */
 export interface WebhookEventBase<Type extends string, Resource extends string, Data> {
   /** The same whenever the event is delivered again. */
@@ -59,42 +59,12 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
   readonly data: Data
 }
 
-/** The incident of an event, as far as all of its events show it. */
-export interface WebhookIncident extends WebhookReference {
-  readonly type: 'incident'
-  readonly number: number
-  readonly status: 'triggered' | 'acknowledged' | 'resolved'
-  readonly title: string
-  readonly urgency: 'high' | 'low'
-  readonly created_at: string
-  readonly incident_key: string | null
-  readonly service: WebhookReference | null
-  readonly assignees: readonly WebhookReference[]
-  readonly escalation_policy: WebhookReference | null
-  readonly teams: readonly WebhookReference[]
-  readonly priority: WebhookReference | null
-  readonly [member: string]: unknown
-}
-
-/** What happened to an incident, such as a note or a task; the incident itself is `incident`. */
-export interface WebhookIncidentDetail {
-  readonly type: string
-  readonly incident: WebhookReference
-  readonly [member: string]: unknown
-}
-
-/** The service of an event, or what happened to it. */
-export interface WebhookService {
-  readonly id?: string
-  readonly type: string
-  readonly [member: string]: unknown
-}
-
 /** Event types whose `data` is the incident itself. */
 export type WebhookIncidentEventType =
   | 'incident.acknowledged'
   | 'incident.delegated'
   | 'incident.escalated'
+  | 'incident.incident_type.changed'
   | 'incident.priority_updated'
   | 'incident.reassigned'
   | 'incident.reopened'
@@ -103,30 +73,55 @@ export type WebhookIncidentEventType =
   | 'incident.triggered'
   | 'incident.unacknowledged'
 
-type ServiceEventType = Extract<WebhookEventType, `service.${string}`>
-type IncidentDetailEventType = Exclude<WebhookEventType, WebhookIncidentEventType | ServiceEventType>
+/** What `data` is, for each documented event type. */
+type DataOf<Type extends WebhookEventType> = Type extends WebhookIncidentEventType
+  ? WebhookIncident
+  : Type extends 'incident.role.assigned'
+    ? WebhookRoleAssignments
+    : Type extends 'service.custom_field_values.updated'
+      ? WebhookServiceDetail
+      : Type extends `service.${string}`
+        ? WebhookService
+        : WebhookIncidentDetail
 
 /**
  * The payload's `event`: one type of it for each documented `event_type`, which tells what `data` is.
  *
  * @see https://developer.pagerduty.com/docs/webhooks-overview
  */
-export type WebhookEvent =
-  | {
-      [Type in WebhookIncidentEventType]: WebhookEventBase<Type, 'incident', WebhookIncident>
-    }[WebhookIncidentEventType]
-  | {
-      [Type in IncidentDetailEventType]: WebhookEventBase<Type, 'incident', WebhookIncidentDetail>
-    }[IncidentDetailEventType]
-  | { [Type in ServiceEventType]: WebhookEventBase<Type, 'service', WebhookService> }[ServiceEventType]
+export type WebhookEvent = {
+  [Type in WebhookEventType]: WebhookEventBase<
+    Type,
+    Type extends `service.${string}` ? 'service' : 'incident',
+    DataOf<Type>
+  >
+}[WebhookEventType]
+
+/** An event of a type that this package does not know: as much of it as every event has. */
+export interface UnknownWebhookEvent {
+  readonly id: string
+  readonly event_type: string
+  readonly resource_type?: string
+  readonly occurred_at?: string
+  readonly data?: unknown
+  readonly [member: string]: unknown
+}
 
 const known: ReadonlySet<string> = new Set(webhookEventTypes)
 
 /** The id of the incident that an event is about; undefined for events of services. */
 export function incidentIDOf({ data }: WebhookEvent): string | undefined {
-  const { type, id, incident } = data as { type?: unknown; id?: unknown; incident?: { id?: unknown } | null }
-  const found = type === 'incident' ? id : incident?.id
+  const { type, id, incident, incident_role_assignments: roles } = data as ReferringData
+  const found = type === 'incident' ? id : (incident ?? roles?.[0]?.incident)?.id
   return typeof found === 'string' ? found : undefined
+}
+
+/** Where the data of an event may name its incident. */
+interface ReferringData {
+  type?: unknown
+  id?: unknown
+  incident?: { id?: unknown } | null
+  incident_role_assignments?: { incident?: { id?: unknown } | null }[]
 }
 
 /** Whether this package knows the type of an event. */

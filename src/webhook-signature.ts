@@ -26,7 +26,7 @@ export function isSigned(header: string | undefined, body: Uint8Array, secrets: 
 function signaturesOf(header: string | undefined): Buffer[] {
   if (header === undefined || header.length > longestHeader) return []
   return header.split(',', mostEntries).flatMap((entry) => {
-    const [, hex] = /^\s*v1=([0-9a-f]{64})\s*$/i.exec(entry) ?? []
+    const [, hex] = /^[ \t]*v1=([0-9a-fA-F]{64})[ \t]*$/.exec(entry) ?? []
     return hex === undefined ? [] : [Buffer.from(hex, 'hex')]
   })
 }

@@ -2,6 +2,7 @@ import type { Account } from './accounts'
 import type { RegisteredClient } from './clients'
 import type { Grants } from './grants'
 import type { IDTokenSigner } from './id-token-signer'
+import type { AccountData } from './sample-data'
 import type { Settings } from './settings'
 
 /** What the endpoints of one stand-in share. */
@@ -9,6 +10,8 @@ export interface Parts {
   origin: string
   settings: Settings
   accounts: readonly Account[]
+  /** What each account has, by its id. */
+  data: ReadonlyMap<string, AccountData>
   clients: Map<string, RegisteredClient>
   grants: Grants
   signer: IDTokenSigner

@@ -4,7 +4,7 @@ import { bearerToken, requireScope } from './bearer'
 import type { Token } from './grants'
 import type { Parts } from './parts'
 import { RateLimiter } from './rate-limiter'
-import { reference, sampleData } from './sample-data'
+import { reference } from './sample-data'
 import type { AccountData, Reference } from './sample-data'
 import { bodyOf, queryOf, Refusal } from './wire'
 import type { Reply } from './wire'
@@ -41,8 +41,7 @@ const operations: readonly Operation[] = [
 export function restAPI(
   parts: Parts,
 ): { method: 'get' | 'post'; path: string; run: (req: Request) => Reply }[] {
-  const { accounts, settings } = parts
-  const stored = new Map(accounts.map((account) => [account.id, sampleData(account, settings.now())]))
+  const { data: stored, settings } = parts
   const limiter = new RateLimiter(settings)
   return operations.map(({ method, path, scope, run }) => ({
     method,

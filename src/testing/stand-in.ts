@@ -14,8 +14,14 @@ import { Grants } from './grants'
 import { IDTokenSigner } from './id-token-signer'
 import type { Parts } from './parts'
 import { routes } from './routes'
+import { sampleData } from './sample-data'
+import type { AccountData } from './sample-data'
+import { deliver } from './send-webhook'
+import type { SendWebhookOptions, WebhookAnswer } from './send-webhook'
 import { resolveSettings } from './settings'
 import type { Settings } from './settings'
+import { webhookEvent } from './webhook-event'
+import type { WebhookEventInit } from './webhook-event'
 
 /** How to start a stand-in; everything is optional, and all settings can also be changed later. */
 export interface StandInOptions extends Partial<Settings> {
@@ -67,6 +73,18 @@ export interface StandIn {
   newestAccessToken(userID: string): string | undefined
   /** The newest refresh token of a user that would still be accepted. */
   newestRefreshToken(userID: string): string | undefined
+  /**
+   * Sends a webhook delivery about data that its REST API has, such as the first incident of an account, so that a handler
+   * can work on it; see {@link sendWebhook}.
+   */
+  sendWebhook(
+    url: string | URL,
+    event: string | WebhookEventInit,
+    options: SendWebhookOptions & {
+      /** Subdomain of the account that it happened in. @default that of the first account */
+      subdomain?: string
+    },
+  ): Promise<WebhookAnswer>
   /** Closes the server and every connection at once; may be called again. */
   close(): Promise<void>
 }
@@ -95,7 +113,8 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
 
   const server = await listen(port)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const parts: Parts = { origin: url, settings, accounts, clients, grants, signer }
+  const data = new Map(accounts.map((account) => [account.id, sampleData(account, settings.now())]))
+  const parts: Parts = { origin: url, settings, accounts, data, clients, grants, signer }
   server.on('request', routes(parts, { calls: () => calls, faults }))
   let closed: Promise<void> | undefined
 
@@ -135,6 +154,12 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     revokeAll: () => grants.revokeAll(),
     newestAccessToken: (userID) => grants.newestAccessToken(userID),
     newestRefreshToken: (userID) => grants.newestRefreshToken(userID),
+    async sendWebhook(target, event, { subdomain = accounts[0]?.subdomain, ...how }) {
+      const account = accounts.find((one) => one.subdomain === subdomain)
+      if (!account) throw new TypeError(`"${subdomain}" is no account of this stand-in`)
+      const init = typeof event === 'string' ? { event_type: event } : event
+      return deliver(target, webhookEvent(init, data.get(account.id) as AccountData, settings.now()), how)
+    },
     close: () => (closed ??= shut(server)),
   }
 }

@@ -7,6 +7,7 @@ import { incidentTable, serviceList } from './list-pages'
 import { mePage } from './me-page'
 import { type Answer, type Profile, getProfile, listIncidents, listServices } from './pagerduty-api'
 import { loginLimit, nonceOf, ownPagesOnly, securityHeaders } from './security'
+import { type SendDelivery, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
 
 export interface ExampleSetup {
@@ -15,10 +16,15 @@ export interface ExampleSetup {
   isStandIn: boolean
   /** What the two guarded pages need. */
   needs: { incidents: ScopeName; services: ScopeName }
+  /** Whether there is a secret to check webhooks with. */
+  hasWebhooks: boolean
+  /** Makes the stand-in send a delivery. */
+  send?: SendDelivery | undefined
 }
 
-/** The example app: everything that `pd` can do, in five routes. */
-export function createExampleApp({ pd, callbackURL, isStandIn, needs }: ExampleSetup): Express {
+/** The example app: everything that `pd` can do, in a few routes. */
+export function createExampleApp(setup: ExampleSetup): Express {
+  const { pd, callbackURL, isStandIn, needs } = setup
   const { origin: url, pathname: callbackPath, protocol } = new URL(callbackURL)
   const app = express()
   app.disable('x-powered-by')
@@ -48,6 +54,8 @@ export function createExampleApp({ pd, callbackURL, isStandIn, needs }: ExampleS
     listPage('Incidents', listIncidents, incidentTable),
   )
   app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
+
+  if (setup.hasWebhooks) app.use(webhooks(pd, { url, send: setup.send }))
 
   app.get('/api/incidents', pd.requireScopes(needs.incidents), async (req, res) => {
     const incidents = await listIncidents(req)

@@ -19,6 +19,7 @@ export function securityHeaders(origin: string): RequestHandler {
         scriptSrc: [(_req, res) => `'nonce-${nonceOf(res as Response)}'`],
         styleSrc: ["'self'"],
         imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
         // The login is a link; a login *form* would need PagerDuty's identity origin here, as Chromium holds the
         // redirects after a form to this list as well.
         formAction: ["'self'"],

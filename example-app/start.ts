@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
-import { type StandIn, defaultClient, startPagerDuty } from '../src/testing'
+import type { StandIn } from '../src/testing'
 import { type ExampleSetup, createExampleApp } from './app'
+import { deliverer, standInOptions, startStandIn } from './stand-in'
 
 export interface ExampleOptions {
   /** 0 is any free port. */
@@ -32,10 +32,10 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
     const here = `http://localhost:${(server.address() as AddressInfo).port}`
     const callbackURL = process.env['PAGERDUTY_CALLBACK_URL'] || `${here}/auth/pagerduty/callback`
     const isClassic = standIn === undefined && process.env['PAGERDUTY_APP_TYPE'] === 'classic'
+    const given = standIn && standInOptions(standIn)
     const pd = pagerduty({
-      ...(standIn
-        ? standInOptions(standIn)
-        : { scope: process.env['PAGERDUTY_SCOPE'] || scopeOf(isClassic) }),
+      ...(given ?? { scope: process.env['PAGERDUTY_SCOPE'] || scopeOf(isClassic) }),
+      appScope: 'incidents.write',
       ...(redis !== undefined && { redis }),
       callbackURL,
       routes: { login: '/auth/pagerduty' },
@@ -43,7 +43,10 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
     const needs: ExampleSetup['needs'] = isClassic
       ? { incidents: 'read', services: 'write' }
       : { incidents: 'incidents.read', services: 'services.read' }
-    server.on('request', createExampleApp({ pd, callbackURL, isStandIn: standIn !== undefined, needs }))
+    const send = given && deliverer(given.webhookSecret)
+    const hasWebhooks = !isClassic && (send !== undefined || Boolean(process.env['PAGERDUTY_WEBHOOK_SECRET']))
+    const setup = { pd, callbackURL, isStandIn: standIn !== undefined, needs, hasWebhooks, send }
+    server.on('request', createExampleApp(setup))
     let closed: Promise<void> | undefined
     const close = () => (closed ??= shut(server, pd, standIn))
     return { url: new URL(callbackURL).origin, callbackURL, pd, ...(standIn && { standIn }), close }
@@ -56,21 +59,6 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
 
 function scopeOf(isClassic: boolean): string[] {
   return isClassic ? ['read'] : ['incidents.read', 'users.read']
-}
-
-/** Its app is configured for less than the example asks, as happens at PagerDuty too. */
-function startStandIn(): Promise<StandIn> {
-  const client = { ...defaultClient, clientID: 'example-app', scope: ['incidents.read', 'users.read'] }
-  return startPagerDuty({ clients: [client] })
-}
-
-function standInOptions(standIn: StandIn): PagerDutyOptions {
-  return {
-    ...standIn.options(),
-    scope: ['incidents.read', 'users.read', 'teams.read'],
-    // The stand-in forgets its logins when it stops, so nothing is lost with a secret that is forgotten too.
-    secret: process.env['SESSION_SECRET'] || randomBytes(32).toString('base64url'),
-  }
 }
 
 /** Browsers may take `localhost` for ::1, so a port that somebody else has there is no good either. */

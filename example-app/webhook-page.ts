@@ -1,0 +1,123 @@
+import type { Delivery, DeliveryLog } from './delivery-log'
+import { type Markup, html } from './html'
+
+/** Deliveries that the stand-in can be made to send. */
+export const kinds = {
+  'incident.triggered': 'Incident triggered',
+  'incident.acknowledged': 'Incident acknowledged',
+  'incident.resolved': 'Incident resolved',
+  'pagey.ping': 'Test delivery',
+  forged: 'A forged one',
+  duplicate: 'The last one again',
+} as const
+
+const verdicts: Record<Delivery['verdict'], string> = {
+  handled: 'signed, handled',
+  duplicate: 'signed, handled before',
+  running: 'signed, being handled',
+  ignored: 'signed, nothing to do',
+  stale: 'signed, too old',
+  refused: 'not PagerDuty’s',
+  failed: 'signed, the handler failed',
+}
+
+/** The page that shows deliveries as they come in. */
+export function webhookPage(
+  log: DeliveryLog,
+  { canSend, url, nonce }: { canSend: boolean; url: string; nonce: string },
+): Markup {
+  return html`<h1>Webhooks</h1>
+    <p class="lead">Each delivery is checked, handled once, and answered in time.</p>
+    <div class="columns">${canSend ? sendCard() : addressCard(url)} ${tokenCard(log)}</div>
+    <table class="list" role="table" data-testid="deliveries">
+      <thead role="rowgroup">
+        <tr role="row">
+          ${['Time', 'Event', 'Verdict', 'Answer', 'What the app did'].map(
+            (name) => html`<th scope="col" role="columnheader">${name}</th>`,
+          )}
+        </tr>
+      </thead>
+      <tbody role="rowgroup" id="deliveries" aria-live="polite">
+        ${log.deliveries.map(deliveryRow)}
+      </tbody>
+    </table>
+    <p class="small" id="live">Reload the page to see more.</p>
+    ${live(nonce)}`
+}
+
+/** One delivery; also what is sent to pages that are open. */
+export function deliveryRow(delivery: Delivery): Markup {
+  const time = new Date(delivery.at).toISOString()
+  return html`<tr role="row" data-verdict="${delivery.verdict}">
+    <td role="cell"><time datetime="${time}">${time.slice(11, 19)}</time></td>
+    <th role="rowheader" scope="row">${delivery.eventType ?? 'unknown'}</th>
+    <td role="cell">
+      <span class="${delivery.verdict === 'refused' || delivery.verdict === 'failed' ? 'missing' : 'granted'}"
+        >${verdicts[delivery.verdict]}</span
+      >
+    </td>
+    <td role="cell">${delivery.status}</td>
+    <td role="cell">${delivery.did ?? '–'}</td>
+  </tr>`
+}
+
+function sendCard(): Markup {
+  return html`<section class="card">
+    <h2>Let PagerDuty send something</h2>
+    <form class="buttons" method="post" action="/webhooks/send">
+      ${Object.entries(kinds).map(
+        ([kind, label]) =>
+          html`<button name="kind" value="${kind}" data-testid="send-${kind}">${label}</button>`,
+      )}
+    </form>
+    <p class="small">The stand-in signs and sends them as PagerDuty would.</p>
+  </section>`
+}
+
+function addressCard(url: string): Markup {
+  return html`<section class="card">
+    <h2>Where PagerDuty sends them</h2>
+    <pre tabindex="0"><code>${url}/webhooks/pagerduty</code></pre>
+    <p class="small">
+      Create a webhook subscription (v3) with this address; its secret is PAGERDUTY_WEBHOOK_SECRET.
+    </p>
+  </section>`
+}
+
+/** The tokens that the app has of its own. */
+export function tokenCard({ mints, uses }: DeliveryLog): Markup {
+  const now = Date.now()
+  const held = mints.filter(({ expiresAt }) => expiresAt > now).slice(-5)
+  return html`<section class="card" id="app-tokens" data-testid="app-tokens">
+    <h2>The app’s own tokens</h2>
+    ${held.length === 0 && html`<p>None yet: one is minted when it is needed first.</p>`}
+    <dl>
+      ${held.map(
+        ({ account, scope, at, expiresAt }) =>
+          html`<dt>${account}</dt>
+            <dd>
+              <code>${scope.join(' ')}</code><br />${Math.floor((now - at) / 60_000)} min old, good for
+              ${Math.floor((expiresAt - now) / 3_600_000)} h
+            </dd>`,
+      )}
+      <dt>Mints saved</dt>
+      <dd data-testid="mints-saved">${Math.max(uses - mints.length, 0)} of ${uses}</dd>
+    </dl>
+  </section>`
+}
+
+/** Shows deliveries as they come in. Without it the page shows them as they were when it was made. */
+function live(nonce: string): Markup {
+  return html`<script nonce="${nonce}">
+    const rows = document.getElementById('deliveries')
+    const note = document.getElementById('live')
+    const source = new EventSource('/webhooks/stream')
+    source.onopen = () => (note.textContent = 'Live.')
+    source.onerror = () => (note.textContent = 'Not connected; trying again.')
+    source.onmessage = ({ data }) => {
+      const { row, tokens } = JSON.parse(data)
+      rows.insertAdjacentHTML('afterbegin', row)
+      document.getElementById('app-tokens').outerHTML = tokens
+    }
+  </script>`
+}

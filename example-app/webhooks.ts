@@ -1,0 +1,57 @@
+import express, { type Router } from 'express'
+import { type PagerDuty, type WebhookHandler, incidentIDOf } from '../src'
+import { DeliveryLog } from './delivery-log'
+import { sendPage } from './layout'
+import { nonceOf, ownPagesOnly } from './security'
+import { deliveryRow, tokenCard, webhookPage } from './webhook-page'
+
+/** Sends one of the deliveries that the stand-in knows. */
+export type SendDelivery = (receiver: string, kind: string) => Promise<void>
+
+/** Where PagerDuty's webhooks arrive, and the pages that show them. */
+export function webhooks(
+  pd: PagerDuty,
+  { url, send }: { url: string; send?: SendDelivery | undefined },
+): Router {
+  const router = express.Router()
+  const log = new DeliveryLog(pd)
+
+  /** Answers what happens to an incident with a note on it, as the app. */
+  const handler: WebhookHandler = async (event, context) => {
+    const incidentID = incidentIDOf(event)
+    if (incidentID === undefined) return
+    const note = { content: `The example app has seen ${event.event_type}.` }
+    const answer = await context.fetch(`/incidents/${incidentID}/notes`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ note }),
+    })
+    log.did(event.id, `POST /incidents/${incidentID}/notes: ${answer.status}`)
+  }
+  router.post('/webhooks/pagerduty', pd.webhook(handler))
+
+  router.get('/webhooks', pd.requireLogin(), (req, res) => {
+    const content = webhookPage(log, { canSend: send !== undefined, url, nonce: nonceOf(res) })
+    sendPage(req, res, { title: 'Webhooks', content })
+  })
+
+  // Server-sent events, each with a row of the table and the panel of tokens.
+  router.get('/webhooks/stream', pd.requireLogin(), (req, res) => {
+    res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders()
+    const show: Parameters<typeof log.on<'delivery'>>[1] = (delivery) => {
+      const data = { row: deliveryRow(delivery).text, tokens: tokenCard(log).text }
+      res.write(`data: ${JSON.stringify(data)}\n\n`)
+    }
+    log.on('delivery', show)
+    req.on('close', () => log.off('delivery', show))
+  })
+
+  if (send !== undefined) {
+    const form = express.urlencoded({ extended: false })
+    router.post('/webhooks/send', ownPagesOnly(url), pd.requireLogin(), form, async (req, res) => {
+      await send(`${url}/webhooks/pagerduty`, String((req.body as { kind?: unknown }).kind))
+      res.redirect(303, '/webhooks')
+    })
+  }
+  return router
+}

@@ -39,7 +39,14 @@ export class BackOff {
     this.#kind = `pause:${kind} ${clientID}`
   }
 
-  /** The failure for which a grant is left alone at the moment, as far as this process knows. */
+  /** Whether a grant is left alone at the moment, as far as this process knows. */
+  isPaused(grantID: string): boolean {
+    const now = performance.now()
+    const isOn = (key: string) => now < (this.#pauses.get(key)?.until ?? 0)
+    return isOn(this.#client) || isOn(this.#kind) || isOn(keyOf(grantID))
+  }
+
+  /** The failure for which it is. */
   known(grantID: string): TokenEndpointError | undefined {
     for (const key of [this.#client, this.#kind, keyOf(grantID)]) {
       const pause = this.#pauses.get(key)

@@ -75,7 +75,7 @@ export class Refresher {
   ahead(grant: Grant): Promise<unknown> | undefined {
     const isIdle =
       !this.#isClosed && !this.#flights.has(grant.id) && this.#pairs.unsaved(grant.id) === undefined
-    return isIdle && this.#backOff.known(grant.id) === undefined ? this.#fly(grant, false) : undefined
+    return isIdle && !this.#backOff.isPaused(grant.id) ? this.#fly(grant, false) : undefined
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
@@ -203,8 +203,9 @@ export class Refresher {
     const { record } = current
     if (isRefused || Date.now() >= endOf(record.tokens)) return this.#end(current)
     if (error === undefined) return current
+    const dropped = await this.#dropRefreshToken(current)
     this.#observer.refreshFailed(current.id, error)
-    return this.#dropRefreshToken(current)
+    return dropped
   }
 
   /** Only from the version that was refused: `keep()` may have come between, or the other process's new pair. */

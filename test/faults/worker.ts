@@ -22,6 +22,10 @@ export type Message = { url: string } | { id: number; result: unknown } | { prob
 const clock = Date.now.bind(Date)
 let offset = Number(process.env['FAULTS_CLOCK'] ?? 0)
 Date.now = () => clock() + offset
+globalThis.Date = new Proxy(Date, {
+  construct: (target, args, newTarget) =>
+    Reflect.construct(target, args.length === 0 ? [Date.now()] : args, newTarget) as Date,
+})
 
 const say = (message: Message) => void process.send?.(message)
 process.on('unhandledRejection', (reason) => say({ problem: `unhandled rejection: ${describe(reason)}` }))
@@ -85,9 +89,10 @@ async function storm(cookie: string, requests: number): Promise<Results['storm']
   const startedAt = performance.now()
   const one = async () => {
     const { status, body } = await fetchToken(port, cookie)
-    outcome.statuses[status] = (outcome.statuses[status] ?? 0) + 1
-    const { token = '' } = JSON.parse(body) as { token?: string }
-    if (!outcome.tokens.includes(token)) outcome.tokens.push(token)
+    const { token, code } = JSON.parse(body) as { token?: string; code?: string }
+    const seen = code === undefined ? `${status}` : `${status} ${code}`
+    outcome.statuses[seen] = (outcome.statuses[seen] ?? 0) + 1
+    if (token !== undefined && !outcome.tokens.includes(token)) outcome.tokens.push(token)
     outcome.slowest = Math.max(outcome.slowest, performance.now() - startedAt)
   }
   await Promise.all(Array.from({ length: requests }, one))

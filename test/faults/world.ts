@@ -129,6 +129,16 @@ export class World {
     return this.standIn.calls.token.refresh_token
   }
 
+  /** The keys in Redis of one kind: `sess`, `grant`, `lock`. */
+  keys(kind: string): Promise<string[]> {
+    return this.store.keys(`pagerduty:${kind}:*`)
+  }
+
+  /** Waits until nobody refreshes: who does holds a lock until the new pair is stored. */
+  noLocks(within?: number): Promise<void> {
+    return until('all locks are given back', async () => (await this.keys('lock')).length === 0, { within })
+  }
+
   async close(): Promise<void> {
     for (const worker of this.#started) {
       worker.thaw()
@@ -154,7 +164,7 @@ export async function inWorld(options: WorldOptions, work: (world: World) => Pro
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  { within = 10_000, every = 10 }: { within?: number; every?: number } = {},
+  { within = 10_000, every = 10 }: { within?: number | undefined; every?: number } = {},
 ): Promise<void> {
   const giveUpAt = performance.now() + within
   while (!(await condition())) {

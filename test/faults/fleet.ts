@@ -20,10 +20,12 @@ export class Worker {
   readonly toPagerDuty: Tap | undefined
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (result: unknown) => void>()
+  readonly #exited: Promise<unknown>
   #orders = 0
 
   private constructor(child: ChildProcess, url: string, taps: Taps, onProblem: (problem: string) => void) {
     this.#child = child
+    this.#exited = once(child, 'exit')
     this.url = url
     this.toRedis = taps.toRedis
     this.toPagerDuty = taps.toPagerDuty
@@ -52,17 +54,22 @@ export class Worker {
     return new Worker(child, message.url, taps, onProblem)
   }
 
+  /** Whether it has been stopped by {@link freeze}. */
+  isFrozen = false
+
   get isAlive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** Has the worker do something, and returns what came of it. */
-  order<Kind extends Order['kind']>(order: Extract<Order, { kind: Kind }>): Promise<Results[Kind]> {
+  async order<Kind extends Order['kind']>(order: Extract<Order, { kind: Kind }>): Promise<Results[Kind]> {
     const id = ++this.#orders
-    return new Promise((resolve, reject) => {
+    const answered = new Promise<Results[Kind]>((resolve) => {
       this.#waiting.set(id, (result) => resolve(result as Results[Kind]))
-      this.#child.send({ id, order }, (error) => error && reject(error))
     })
+    const died = this.#exited.then(() => Promise.reject(new Error('The worker has ended')))
+    this.#child.send({ id, order }, () => {}) // Who has just ended is noticed anyway.
+    return Promise.race([answered, died])
   }
 
   /** `kill -9` */
@@ -79,10 +86,12 @@ export class Worker {
   }
 
   freeze(): void {
+    this.isFrozen = true
     this.#child.kill('SIGSTOP')
   }
 
   thaw(): void {
+    this.isFrozen = false
     this.#child.kill('SIGCONT')
   }
 

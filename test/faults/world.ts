@@ -94,13 +94,14 @@ export class World {
     return worker
   }
 
-  /** Lets time pass, for everybody at once. */
+  /** Lets time pass, for everybody at once. A frozen worker notices when it is thawed. */
   async pass(seconds: number): Promise<void> {
-    this.#offset += seconds * 1000
-    const order = { kind: 'clock', offset: this.#offset } as const
-    await Promise.all(
-      [...this.#started].filter(({ isAlive }) => isAlive).map((worker) => worker.order(order)),
-    )
+    const offset = this.#offset + seconds * 1000
+    const alive = [...this.#started].filter((worker) => worker.isAlive)
+    const told = alive.map((worker) => ({ worker, done: worker.order({ kind: 'clock', offset }) }))
+    await Promise.allSettled(told.filter(({ worker }) => !worker.isFrozen).map(({ done }) => done))
+    // PagerDuty last: a token that it made in the future would be refused.
+    this.#offset = offset
   }
 
   /** Logs people in who have not been here before, spread over the workers, and lets each of them make a request. */

@@ -17,7 +17,9 @@ export default async function setUp(): Promise<void> {
     plugins: [
       {
         name: 'the package as it was built',
-        setup: ({ onResolve }) => onResolve({ filter: /^\.\.\/\.\.\/src$/ }, () => ({ path: built })),
+        setup(plugin) {
+          plugin.onResolve({ filter: /^\.\.\/\.\.\/src$/ }, () => ({ path: built }))
+        },
       },
     ],
   })

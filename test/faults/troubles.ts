@@ -19,10 +19,10 @@ export const troubles: readonly Trouble[] = [
   refusing('500'),
   slow(3_000),
   slow(12_000),
-  ...Object.values(outages).map(({ begin, end }): Trouble => async (world) => {
-    await begin(world)
+  ...Object.values(outages).map((outage): Trouble => async (world) => {
+    await outage.begin(world)
     await pause(2_000)
-    await end(world)
+    await outage.end(world)
   }),
   slowRedis,
   freezeOne,

@@ -152,7 +152,7 @@ describeWithRedis('a Redis that fails', () => {
       const over = pause(duration(60_000)).then(() => (isOver = true))
       const deleting = async () => {
         while (!isOver) {
-          await world.pass(lifetime / 20)
+          await world.pass(lifetime / 4)
           for (const kind of ['sess', 'grant', 'lock']) {
             const [key] = shuffled(await world.keys(kind))
             const [, grantID = ''] = /\{([^}]+)\}/.exec(key ?? '') ?? []

@@ -19,7 +19,7 @@ export class Worker {
   /** Between this worker and PagerDuty, if it was started with one. */
   readonly toPagerDuty: Tap | undefined
   readonly #child: ChildProcess
-  readonly #waiting = new Map<number, (result: unknown) => void>()
+  readonly #waiting = new Map<number, (message: Message) => void>()
   readonly #exited: Promise<unknown>
   #orders = 0
 
@@ -32,7 +32,7 @@ export class Worker {
     child.on('message', (message: Message) => {
       if ('problem' in message) onProblem(message.problem)
       if (!('id' in message)) return
-      this.#waiting.get(message.id)?.(message.result)
+      this.#waiting.get(message.id)?.(message)
       this.#waiting.delete(message.id)
     })
   }
@@ -64,8 +64,11 @@ export class Worker {
   /** Has the worker do something, and returns what came of it. */
   async order<Kind extends Order['kind']>(order: Extract<Order, { kind: Kind }>): Promise<Results[Kind]> {
     const id = ++this.#orders
-    const answered = new Promise<Results[Kind]>((resolve) => {
-      this.#waiting.set(id, (result) => resolve(result as Results[Kind]))
+    const answered = new Promise<Results[Kind]>((resolve, reject) => {
+      this.#waiting.set(id, (message) => {
+        if ('result' in message) resolve(message.result as Results[Kind])
+        else if ('failure' in message) reject(new Error(message.failure))
+      })
     })
     const died = this.#exited.then(() => Promise.reject(new Error('The worker has ended')))
     this.#child.send({ id, order }, () => {}) // Who has just ended is noticed anyway.

@@ -17,7 +17,8 @@ export interface Results {
 }
 
 /** What a worker says: its URL once, results of orders, and what must never happen. */
-export type Message = { url: string } | { id: number; result: unknown } | { problem: string }
+export type Message =
+  { url: string } | { id: number; result: unknown } | { id: number; failure: string } | { problem: string }
 
 const clock = Date.now.bind(Date)
 let offset = Number(process.env['FAULTS_CLOCK'] ?? 0)
@@ -60,7 +61,10 @@ server.keepAliveTimeout = 300_000
 
 let isEnding = false
 process.on('message', ({ id, order }: { id: number; order: Order }) => {
-  void obey(order).then((result) => say({ id, result }))
+  obey(order).then(
+    (result) => say({ id, result }),
+    (error: unknown) => say({ id, failure: describe(error) }),
+  )
 })
 process.on('disconnect', () => {
   if (!isEnding) process.exit()

@@ -3,7 +3,7 @@ import { describeWithRedis } from '../support/redis'
 import type { Worker } from './fleet'
 import { rounds } from './scale'
 import { Score, nothingWrong } from './score'
-import { type Held, lockCommand, refreshRequest } from './tap'
+import { type Held, type Which, grantRead, lockCommand, refreshRequest } from './tap'
 import type { User } from './user'
 import { type World, inWorld, lifetime } from './world'
 
@@ -11,15 +11,21 @@ const atOnce = 10
 const lockLife = 15_000
 
 describeWithRedis('a process that is frozen', () => {
-  test.concurrent('between the lock and the POST presents no token that another one has presented', () =>
+  test.concurrent.each([
+    ['the lock', [lockCommand]],
+    ['the look at the grant under the lock', [lockCommand, grantRead]],
+  ])('after %s, before the POST, presents no token that another one has presented', (what, commands) =>
     inWorld({ grace: 0, reuse: 'revoke-family' }, async (world) => {
-      const score = new Score('frozen after the lock, until another process has refreshed')
+      const score = new Score(`frozen after ${what}, until another process has refreshed`)
       for (let done = 0; done < rounds(20); done += atOnce) {
         const [users, frozen] = await comeTogether(world, Math.min(atOnce, rounds(20) - done))
-        const held = await Promise.all(users.map((user, i) => freezeAtLock(user, frozen[i] as Worker)))
+        const held = await Promise.all(
+          users.map((user, i) => freezeAfter(commands, user, frozen[i] as Worker)),
+        )
         await pause(lockLife)
         await Promise.all(users.map((user) => expectNewest(user, world.anyWorker, score)))
         for (const reply of held) reply.release()
+        await pause(200) // The reply has arrived by now: a process that wakes finds it.
         for (const worker of frozen) worker.thaw()
         await Promise.all(users.map((user, i) => expectNewest(user, frozen[i] as Worker, score)))
         await world.noLocks()
@@ -61,14 +67,19 @@ async function comeTogether(world: World, count: number): Promise<[User[], Worke
   return [users, workers]
 }
 
-/** The lock is taken, the worker has not heard of it. */
-async function freezeAtLock(user: User, worker: Worker): Promise<Held> {
-  const taken = worker.toRedis?.passing(lockCommand)
+/** Redis has done the commands; the worker has not read the last reply. */
+async function freezeAfter(commands: readonly Which[], user: User, worker: Worker): Promise<Held> {
+  const { toRedis } = worker
+  if (toRedis === undefined) throw new Error('This needs a relay')
+  const answer = commands.reduce<Promise<unknown> | undefined>(
+    (before, command) => (before ? before.then(() => toRedis.passing(command)) : toRedis.passing(command)),
+    undefined,
+  )
   void user.ask(worker)
-  await taken
-  const held = await worker.toRedis?.holding((_, direction) => direction === 'back')
+  await answer
+  const held = await toRedis.holding((_, direction) => direction === 'back')
   worker.freeze()
-  return held as Held
+  return held
 }
 
 async function freezeAtPost(user: User, worker: Worker): Promise<void> {

@@ -38,7 +38,9 @@ describeWithRedis('an answer of PagerDuty that is late', () => {
 /** Is asked for patience every ten seconds, by each process, and served when the answer is there. */
 async function waitFor(world: World, user: User, score: Score, answeredAt: number): Promise<void> {
   let answer
+  let asked = 0
   do {
+    asked += 1
     answer = await user.ask(world.anyWorker)
     score.judge(user, answer, 200, 503)
     if (answer.status === 503 && Math.abs(answer.after - patience) > 1_000) {
@@ -46,6 +48,7 @@ async function waitFor(world: World, user: User, score: Score, answeredAt: numbe
     }
   } while (answer.status === 503)
   score.recovered(performance.now() - answeredAt)
+  if (asked === 1) score.object(`${user.id} was not asked for patience`)
   if (answer.token !== user.newestToken) score.object(`${user.id} has an old token`)
 }
 

@@ -81,3 +81,7 @@ export const lockCommand: Which = (text, direction) =>
 /** The command that stores the next version of a grant. */
 export const grantWrite: Which = (text, direction) =>
   direction === 'out' && text.includes('grant:{') && text.includes('KEEPTTL')
+
+/** The command that looks at a grant alone; a request reads it together with its session. */
+export const grantRead: Which = (text, direction) =>
+  direction === 'out' && /\r\nget\r\n/i.test(text) && text.includes('grant:{')

@@ -1,0 +1,211 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { describeWithRedis, startRedis } from '../support/redis'
+import type { Worker } from './fleet'
+import { follow, isInStep, outages } from './outages'
+import { duration, rounds } from './scale'
+import { Score, nothingWrong } from './score'
+import { shuffled } from './shuffled'
+import type { User } from './user'
+import { type World, inWorld, lifetime, until } from './world'
+
+const outageLasts = 5_000
+/** Three seconds are promised; the rest is for a busy machine. */
+const wellWithin = 4_500
+const lockLife = 15_000
+const cases = Object.entries(outages)
+
+describeWithRedis('a Redis that fails', () => {
+  test.concurrent.each(cases)('and %s right after the POST costs no pair', (what, outage) =>
+    inWorld({ tapped: true, grace: 0, reuse: 'revoke-family' }, async (world) => {
+      const score = new Score(`Redis ${what} for 5 s right after the POST`)
+      const users = await world.logIn(10)
+      await world.pass(lifetime)
+      world.standIn.settings.tokenLatency = 1_000
+      const waiting = users.map((user) => user.ask(world.anyWorker))
+      await until('all refreshes are sent', () => world.tokenCalls === users.length)
+      await outage.begin(world)
+      const over = pause(outageLasts).then(() => outage.end(world))
+      // Those who wait get the token that is in memory only.
+      for (const [i, answer] of (await Promise.all(waiting)).entries()) {
+        score.judge(users[i] as User, answer, 200)
+      }
+      for (const user of users) score.judge(user, await user.ask(world.anyWorker), 200, 503)
+      await over
+      await Promise.all(users.map((user) => recover(world, user, score)))
+      await world.noLocks()
+      for (const user of users) {
+        for (const worker of world.workers) await expectNewest(user, worker, score)
+      }
+      expect(score.finish(world, users.length)).toEqual(nothingWrong)
+      expect(world.tokenCalls).toBe(users.length)
+      expect(world.standIn.reuses).toBe(0)
+    }),
+  )
+
+  test.concurrent.each(cases)('and %s keeps every refresh from being sent', (what, outage) =>
+    inWorld({ tapped: true }, async (world) => {
+      const score = new Score(`Redis ${what} for 5 s before a refresh`)
+      const ended = await world.logIn(10)
+      await world.pass(100)
+      const alive = await world.logIn(10)
+      await world.pass(lifetime - 60)
+      await outage.begin(world)
+      let isOver = false
+      const over = pause(outageLasts).then(() => {
+        isOver = true
+        return outage.end(world)
+      })
+      const ask = async (user: User, right: number) => {
+        const answer = await user.ask(world.anyWorker)
+        score.judge(user, answer, ...(isOver ? [200, 503] : [right]))
+      }
+      while (!isOver) {
+        if (world.tokenCalls > 0) score.object('a refresh was sent')
+        await Promise.all([
+          ...ended.map((user) => ask(user, 503)),
+          ...alive.map((user) => ask(user, outage.isReadable ? 200 : 503)),
+        ])
+        await pause(200)
+      }
+      await over
+      await Promise.all([...ended, ...alive].map((user) => recover(world, user, score)))
+      expect(score.finish(world, ended.length + alive.length)).toEqual(nothingWrong)
+      expect(score.slowestRecovery).toBeLessThan(wellWithin)
+      expect(world.standIn.reuses).toBe(0)
+    }),
+  )
+
+  test.concurrent('and is replaced by its replica and back again loses nobody', () =>
+    inWorld({ tapped: true }, async (world) => {
+      const score = new Score('Redis demoted under its own replica, and promoted again')
+      const users = await world.logIn(20)
+      const peer = await startRedis()
+      const replica = await follow(world, peer.port)
+      await until('the replica has everything', () => isInStep(replica))
+      await world.pass(lifetime)
+      await replica.replicaof('NO', 'ONE')
+      await world.store.replicaof('127.0.0.1', peer.port)
+      for (const user of users) score.judge(user, await user.ask(world.anyWorker), 503)
+      expect(world.tokenCalls).toBe(0)
+      await until('the old master has everything', () => isInStep(world.store))
+      await world.store.replicaof('NO', 'ONE')
+      await Promise.all(users.map((user) => recover(world, user, score)))
+      replica.disconnect()
+      await peer.stop()
+      expect(score.finish(world, users.length)).toEqual(nothingWrong)
+      expect(score.slowestRecovery).toBeLessThan(wellWithin)
+      expect(world.tokenCalls).toBe(users.length)
+    }),
+  )
+
+  test.concurrent('and loses a tenth of its replies blocks nobody for longer than a lock lives', () =>
+    inWorld({ tapped: true, grace: 0, reuse: 'revoke-family' }, async (world) => {
+      const score = new Score('a tenth of the replies of Redis lost, with the connection')
+      const users = await world.logIn(20)
+      for (const { toRedis } of world.workers) {
+        toRedis?.listen((_, direction) => {
+          if (direction === 'back' && Math.random() < 0.1) toRedis.relay.cut()
+        })
+      }
+      for (let round = 0; round < rounds(50); round++) {
+        await world.pass(lifetime)
+        await Promise.all(users.map((user) => recover(world, user, score)))
+      }
+      for (const { toRedis } of world.workers) toRedis?.ignore()
+      await world.noLocks(lockLife + 1_000)
+      expect(score.finish(world, users.length * rounds(50))).toEqual(nothingWrong)
+      expect(score.slowestRecovery).toBeLessThan(lockLife + 1_000)
+      expect(world.standIn.reuses).toBe(0)
+    }),
+  )
+
+  test.concurrent('and takes two seconds for everything answers nobody late, and sends no refresh', () =>
+    inWorld({ tapped: true }, async (world) => {
+      const score = new Score('Redis takes 2 s for each command')
+      const users = await world.logIn(20)
+      await world.pass(lifetime)
+      for (const { toRedis } of world.workers) if (toRedis) toRedis.relay.delay = 1_000
+      for (let i = 0; i < 3; i++) {
+        await Promise.all(
+          users.map(async (user) => {
+            const answer = await user.ask(world.anyWorker)
+            score.judge(user, answer, 503)
+            if (answer.after > 3_000) score.object(`${user.id} waited for ${answer.after.toFixed()} ms`)
+          }),
+        )
+      }
+      expect(world.tokenCalls).toBe(0)
+      for (const { toRedis } of world.workers) if (toRedis) toRedis.relay.delay = 0
+      await Promise.all(users.map((user) => recover(world, user, score)))
+      expect(score.finish(world, users.length)).toEqual(nothingWrong)
+      expect(world.tokenCalls).toBe(users.length)
+      expect(score.slowestRecovery).toBeLessThan(wellWithin)
+    }),
+  )
+
+  test.concurrent('and forgets keys at random logs out whom it forgets, and nobody else', () =>
+    inWorld({ workers: 3 }, async (world) => {
+      const score = new Score('random keys of Redis deleted under load')
+      const users = await world.logIn(40)
+      const forgotten = new Set<string>()
+      let isOver = false
+      const over = pause(duration(60_000)).then(() => (isOver = true))
+      const deleting = async () => {
+        while (!isOver) {
+          await world.pass(lifetime / 4)
+          for (const kind of ['sess', 'grant', 'lock']) {
+            const [key] = shuffled(await world.keys(kind))
+            const [, grantID = ''] = /\{([^}]+)\}/.exec(key ?? '') ?? []
+            forgotten.add(grantID) // Without its lock a refresh may be sent twice.
+            if (key !== undefined) await world.store.del(key)
+          }
+          await pause(100)
+        }
+      }
+      const asking = async (user: User) => {
+        while (!isOver) {
+          const { grantID } = user
+          const answer = await user.ask(world.anyWorker)
+          score.judge(user, answer, 200, 503, ...(grantID === '' || forgotten.has(grantID) ? [401] : []))
+          // A login may be forgotten before it is finished.
+          if (answer.status === 401) await user.logIn(world.anyWorker).catch(() => {})
+          await pause(20)
+        }
+      }
+      await Promise.all([over, deleting(), ...users.map(asking)])
+      expect(score.finish(world, forgotten.size)).toEqual(nothingWrong)
+    }),
+  )
+
+  test.concurrent('and forgets everything lets everybody log in again', () =>
+    inWorld({}, async (world) => {
+      const score = new Score('FLUSHALL')
+      const users = await world.logIn(20)
+      await world.store.flushall()
+      for (const user of users) {
+        score.judge(user, await user.ask(world.anyWorker), 401)
+        await user.logIn(world.anyWorker)
+        score.judge(user, await user.ask(world.anyWorker), 200)
+      }
+      expect(score.finish(world, users.length)).toEqual(nothingWrong)
+    }),
+  )
+})
+
+/** Asks until served with the newest token, and takes the time. */
+async function recover(world: World, user: User, score: Score): Promise<void> {
+  const startedAt = performance.now()
+  const isWell = async () => {
+    const answer = await user.ask(world.anyWorker)
+    score.judge(user, answer, 200, 503)
+    return answer.status === 200
+  }
+  await until(`an answer for ${user.id}`, isWell, { within: 70_000, every: 100 })
+  score.recovered(performance.now() - startedAt)
+}
+
+async function expectNewest(user: User, worker: Worker, score: Score): Promise<void> {
+  const answer = await user.ask(worker)
+  score.judge(user, answer, 200)
+  if (answer.token !== user.newestToken) score.object(`${user.id} has an old token`)
+}

@@ -1,0 +1,12 @@
+/** Whether all rounds are wanted: `FAULTS=full`. */
+export const isFull = process.env['FAULTS'] === 'full'
+
+/** A tenth of the rounds unless all are wanted. */
+export function rounds(full: number): number {
+  return isFull ? full : Math.ceil(full / 10)
+}
+
+/** A tenth of a time in milliseconds unless all of it is wanted. */
+export function duration(full: number): number {
+  return isFull ? full : full / 10
+}

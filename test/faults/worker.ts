@@ -1,0 +1,132 @@
+// One process of an app: the drop-in over Redis. The parent sends orders; SIGTERM ends it as an orchestrator would.
+import { Agent, get } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import express, { type Request } from 'express'
+import { pagerduty } from '../../src'
+
+/** What the parent asks for. */
+export type Order =
+  { kind: 'clock'; offset: number } | { kind: 'storm'; cookie: string; requests: number } | { kind: 'size' }
+
+/** What comes back for each kind of order. */
+export interface Results {
+  clock: true
+  storm: { statuses: Record<string, number>; tokens: string[]; slowest: number }
+  size: { heap: number; handles: number }
+}
+
+/** What a worker says: its URL once, results of orders, and what must never happen. */
+export type Message =
+  { url: string } | { id: number; result: unknown } | { id: number; failure: string } | { problem: string }
+
+const clock = Date.now.bind(Date)
+let offset = Number(process.env['FAULTS_CLOCK'] ?? 0)
+Date.now = () => clock() + offset
+globalThis.Date = new Proxy(Date, {
+  construct: (target, args, newTarget) =>
+    Reflect.construct(target, args.length === 0 ? [Date.now()] : args, newTarget) as Date,
+})
+
+const say = (message: Message) => void process.send?.(message)
+process.on('unhandledRejection', (reason) => say({ problem: `unhandled rejection: ${describe(reason)}` }))
+process.on('uncaughtException', (error) => say({ problem: `uncaught exception: ${describe(error)}` }))
+process.on('warning', (warning) => say({ problem: `warning: ${describe(warning)}` }))
+
+const pd = pagerduty({ scope: 'incidents.read' })
+const app = express()
+app.use(pd.auth())
+app.get('/token', pd.requireLogin(), async (req, res) => {
+  res.json({ user: req.pagerduty.user?.id, token: await req.pagerduty.getAccessToken() })
+})
+// Holds the grant as it was read for a while, then calls PagerDuty with it.
+app.get('/api', pd.requireLogin(), async (req, res) => {
+  await pause(Number(req.query['wait'] ?? 0))
+  const answer = await req.pagerduty.fetch('/incidents')
+  await answer.arrayBuffer()
+  res.status(answer.status).json({ user: req.pagerduty.user?.id })
+})
+// Changes the session and takes its time to end.
+app.get('/note', pd.requireLogin(), async (req, res) => {
+  sessionOf(req)['note'] = Math.random()
+  await pause(Number(req.query['wait'] ?? 0))
+  res.json({ user: req.pagerduty.user?.id })
+})
+app.use(pd.errors())
+
+const server = app.listen(0, '127.0.0.1', () => {
+  say({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+})
+server.keepAliveTimeout = 300_000
+
+let isEnding = false
+process.on('message', ({ id, order }: { id: number; order: Order }) => {
+  obey(order).then(
+    (result) => say({ id, result }),
+    (error: unknown) => say({ id, failure: describe(error) }),
+  )
+})
+process.on('disconnect', () => {
+  if (!isEnding) process.exit()
+})
+process.once('SIGTERM', async () => {
+  isEnding = true
+  await pd.close()
+  server.close()
+  agent.destroy()
+  process.disconnect()
+})
+
+async function obey(order: Order): Promise<Results[Order['kind']]> {
+  if (order.kind === 'storm') return storm(order.cookie, order.requests)
+  if (order.kind === 'size') return size()
+  offset = order.offset
+  return true
+}
+
+// Kept open between storms, as browsers and proxies keep theirs.
+const agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: Infinity })
+
+async function storm(cookie: string, requests: number): Promise<Results['storm']> {
+  const { port } = server.address() as AddressInfo
+  const outcome: Results['storm'] = { statuses: {}, tokens: [], slowest: 0 }
+  const startedAt = performance.now()
+  const one = async () => {
+    const { status, body } = await fetchToken(port, cookie)
+    const { token, code } = JSON.parse(body) as { token?: string; code?: string }
+    const seen = code === undefined ? `${status}` : `${status} ${code}`
+    outcome.statuses[seen] = (outcome.statuses[seen] ?? 0) + 1
+    if (token !== undefined && !outcome.tokens.includes(token)) outcome.tokens.push(token)
+    outcome.slowest = Math.max(outcome.slowest, performance.now() - startedAt)
+  }
+  await Promise.all(Array.from({ length: requests }, one))
+  return outcome
+}
+
+function fetchToken(port: number, cookie: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path: '/token', agent, headers: { cookie } }
+    get(options, (answer) => {
+      let body = ''
+      answer.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      answer.on('end', () => resolve({ status: answer.statusCode as number, body }))
+    }).on('error', reject)
+  })
+}
+
+async function size(): Promise<Results['size']> {
+  const { gc } = globalThis as { gc?: () => void }
+  for (let i = 0; i < 3; i++) {
+    gc?.()
+    await pause(20)
+  }
+  return { heap: process.memoryUsage().heapUsed, handles: process.getActiveResourcesInfo().length }
+}
+
+function sessionOf(req: Request): Record<string, unknown> {
+  return (req as unknown as { session: Record<string, unknown> }).session
+}
+
+function describe(reason: unknown): string {
+  return reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
+}

@@ -1,0 +1,194 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { type Account, type StandIn, type StandInOptions, startPagerDuty } from '../../src/testing'
+import { type RedisServer, startRedis } from '../support/redis'
+import { Worker } from './fleet'
+import { User } from './user'
+import { Tap } from './tap'
+
+/** How to set one up: settings of the stand-in, and how many workers there are from the beginning. */
+export interface WorldOptions extends StandInOptions {
+  workers?: number
+  /** Put relays between the workers and both servers. */
+  tapped?: boolean
+}
+
+/** What differs for one worker. */
+export interface WorkerOptions {
+  env?: Record<string, string>
+  tapped?: boolean
+}
+
+/** Seconds that an access token is good here. */
+export const lifetime = 3600
+
+const client = {
+  clientID: 'faults',
+  clientSecret: 'a secret that nobody else knows',
+  scope: ['incidents.read'],
+}
+const secret = 'a secret of thirty-two characters or more for tests'
+
+/** An app of several processes over one Redis, at a PagerDuty of its own, and the people who use it. */
+export class World {
+  readonly standIn: StandIn
+  readonly redis: RedisServer
+  /** The test's own connection to Redis. */
+  readonly store: Redis
+  /** Those that were started with the world, for its users to go to. */
+  readonly workers: Worker[] = []
+  /** What must never happen in a worker, and did. */
+  readonly problems: string[] = []
+  readonly #started = new Set<Worker>()
+  #offset = 0
+  #people = 0
+
+  private constructor(standIn: StandIn, redis: RedisServer) {
+    this.standIn = standIn
+    this.redis = redis
+    this.store = new Redis(redis.url)
+    this.store.on('error', () => {})
+    standIn.settings.now = () => this.now()
+  }
+
+  static async open({ workers = 2, tapped = false, ...settings }: WorldOptions = {}): Promise<World> {
+    const accounts = [{ ...account, users: people }]
+    const standIn = await startPagerDuty({
+      accounts,
+      clients: [client],
+      accessTokenLifetime: lifetime,
+      ...settings,
+    })
+    const world = new World(standIn, await startRedis())
+    const started = Array.from({ length: workers }, () => world.startWorker({ tapped }))
+    world.workers.push(...(await Promise.all(started)))
+    return world
+  }
+
+  /** What time it is for PagerDuty and all workers. */
+  now(): number {
+    return Date.now() + this.#offset
+  }
+
+  /** Starts one more worker, which `workers` does not count. */
+  async startWorker({ env = {}, tapped = false }: WorkerOptions = {}): Promise<Worker> {
+    const pagerDutyPort = Number(new URL(this.standIn.url).port)
+    const taps = tapped
+      ? { toRedis: await Tap.start(this.redis.port), toPagerDuty: await Tap.start(pagerDutyPort) }
+      : {}
+    const worker = await Worker.start(
+      {
+        ...this.standIn.env(),
+        PAGERDUTY_IDENTITY_URL: `http://127.0.0.1:${taps.toPagerDuty?.relay.port ?? pagerDutyPort}`,
+        // All workers are one app to PagerDuty; the crowd takes the path to whichever it likes.
+        PAGERDUTY_CALLBACK_URL: 'http://127.0.0.1:9/auth/pagerduty/callback',
+        REDIS_URL: `redis://127.0.0.1:${taps.toRedis?.relay.port ?? this.redis.port}`,
+        SESSION_SECRET: secret,
+        FAULTS_CLOCK: `${this.#offset}`,
+        ...env,
+      },
+      taps,
+      (problem) => this.problems.push(problem),
+    )
+    this.#started.add(worker)
+    return worker
+  }
+
+  /** Lets time pass, for everybody at once. A frozen worker notices when it is thawed. */
+  async pass(seconds: number): Promise<void> {
+    const offset = this.#offset + seconds * 1000
+    const alive = [...this.#started].filter((worker) => worker.isAlive)
+    const told = alive.map((worker) => ({ worker, done: worker.order({ kind: 'clock', offset }) }))
+    await Promise.allSettled(told.filter(({ worker }) => !worker.isFrozen).map(({ done }) => done))
+    // PagerDuty last: a token that it made in the future would be refused.
+    this.#offset = offset
+  }
+
+  /** Logs people in who have not been here before, spread over the workers, and lets each of them make a request. */
+  async logIn(count: number, at: readonly Worker[] = this.workers): Promise<User[]> {
+    const users = people.slice(this.#people, this.#people + count).map(({ id }) => new User(id, this.standIn))
+    this.#people += count
+    if (users.length < count) throw new Error('There are not that many people in this world')
+    const queue = users.map((user, index) => ({ user, worker: at[index % at.length] as Worker }))
+    const logInSome = async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        await patiently(next.user, next.worker)
+      }
+    }
+    await Promise.all(Array.from({ length: 16 }, logInSome))
+    return users
+  }
+
+  /** One of the workers, as a load balancer picks it. */
+  get anyWorker(): Worker {
+    return this.workers[Math.floor(Math.random() * this.workers.length)] as Worker
+  }
+
+  /** Refreshes so far, since the last `standIn.resetCalls()`. */
+  get tokenCalls(): number {
+    return this.standIn.calls.token.refresh_token
+  }
+
+  /** The keys in Redis of one kind: `sess`, `grant`, `lock`. */
+  keys(kind: string): Promise<string[]> {
+    return this.store.keys(`pagerduty:${kind}:*`)
+  }
+
+  /** Waits until nobody refreshes: who does holds a lock until the new pair is stored. */
+  noLocks(within?: number): Promise<void> {
+    return until('all locks are given back', async () => (await this.keys('lock')).length === 0, { within })
+  }
+
+  async close(): Promise<void> {
+    for (const worker of this.#started) {
+      worker.thaw()
+      await worker.kill()
+    }
+    this.store.disconnect()
+    await this.standIn.close()
+    await this.redis.stop()
+  }
+}
+
+/** Runs a test in a world of its own. */
+export async function inWorld(options: WorldOptions, work: (world: World) => Promise<void>): Promise<void> {
+  const world = await World.open(options)
+  try {
+    await work(world)
+  } finally {
+    await world.close()
+  }
+}
+
+/** Waits for something that is about to happen. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  { within = 10_000, every = 10 }: { within?: number | undefined; every?: number } = {},
+): Promise<void> {
+  const giveUpAt = performance.now() + within
+  while (!(await condition())) {
+    if (performance.now() > giveUpAt) throw new Error(`In vain waited for ${within} ms: ${what}`)
+    await pause(every)
+  }
+}
+
+/** A machine that is busy with many worlds may let a login fail once; it is not what is tested. */
+async function patiently(user: User, worker: Worker): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await user.logIn(worker)
+      const { status } = await user.ask(worker)
+      if (status === 200) return
+      throw new Error(`The first request of ${user.id} ended in ${status}`)
+    } catch (error) {
+      if (attempt === 5) throw error
+    }
+  }
+}
+
+const account: Account = { id: 'PACME00', name: 'Acme', subdomain: 'acme', region: 'us', users: [] }
+const people = Array.from({ length: 3000 }, (_, index) => {
+  const id = `U${`${index}`.padStart(5, '0')}`
+  return { id, name: `Person ${index}`, email: `${id}@acme.example`, role: 'user' }
+})

@@ -62,7 +62,8 @@ export { apiError } from './api-error'
 // Where things are kept
 export { MemoryTokenStore } from './memory-token-store'
 export { RedisTokenStore } from './redis-token-store'
-export type { RedisClient, RedisTokenStoreOptions } from './redis-token-store'
+export type { RedisClient } from './redis-client'
+export type { RedisTokenStoreOptions } from './redis-token-store'
 export type { TokenStore } from './token-store'
 
 // PagerDuty's scopes

@@ -1,7 +1,7 @@
 import type { OnError } from './answers'
 import type { ClientOptions } from './client'
 import type { Routes } from './login-routes'
-import type { RedisClient } from './redis-token-store'
+import type { RedisClient } from './redis-client'
 import type { StrategyOptions } from './strategy-options'
 import type { SessionLifetimes } from './grant-options'
 import type { VerifyLogin } from './verify'
@@ -61,7 +61,12 @@ export interface PagerDutyOptions
   webhookSecret?: WebhookSecret
   /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
   secret?: string | readonly string[]
-  /** A client of ioredis, or a URL: sessions and grants live in Redis. `REDIS_URL` */
+  /**
+   * Sessions and grants live in Redis: a client of ioredis 5 or 6 (standalone, Sentinel or Cluster), a standalone
+   * client of node-redis that the app connects, or a URL. Whatever the client's options, a command is over within a
+   * second, and after an outage the connection is back within two; only a client that reads from replicas or gives up
+   * reconnecting is refused. The app closes the client it passed in. `REDIS_URL`
+   */
   redis?: RedisClient | string
   /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
   verify?: VerifyLogin

@@ -1,5 +1,7 @@
+import { withinDeadline } from './deadline'
 import { ConfigurationError } from './errors'
-import { type RedisClient, requireRedis } from './redis-token-store'
+import { type RedisClient, requireRedis } from './redis-client'
+import { RedisLink } from './redis-link'
 
 /** A Redis client, and how to part from it. */
 export interface RedisConnection {
@@ -17,7 +19,8 @@ export interface RedisConnection {
 export function connectRedis(redis: unknown, onError: (error: Error) => void): RedisConnection {
   if (typeof redis !== 'string') {
     requireRedis(redis)
-    return { client: redis, close: async () => {} }
+    const link = new RedisLink(redis, 0)
+    return { client: redis, close: async () => link.close() }
   }
   if (!/^rediss?:\/\/\S+$/.test(redis)) {
     throw new ConfigurationError('redis', 'must be a URL that begins with redis:// or rediss://')
@@ -25,18 +28,16 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): R
   const { Redis } = require('ioredis') as typeof import('ioredis')
   const client = new Redis(redis, {
     connectTimeout: 2_000,
-    // Only to let go of what was given up long ago: the deadline of each command is our own.
-    commandTimeout: 10_000,
+    keepAlive: 10_000,
+    // What a broken connection left unanswered is sent once more over the next one, if that comes at once.
     maxRetriesPerRequest: 1,
     retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
-    // A server that was demoted by a failover is left for the one that takes writes.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   })
   client.on('error', onError)
   return {
     client,
     async close() {
-      await client.quit().catch(() => client.disconnect())
+      await withinDeadline(client.quit(), 1_000, () => new Error('silent')).catch(() => client.disconnect())
     },
   }
 }

@@ -1,17 +1,6 @@
-import { withinDeadline } from './deadline'
-import { ConfigurationError, TokenStoreError } from './errors'
+import type { RedisClient } from './redis-client'
+import { RedisLink } from './redis-link'
 import type { TokenStore } from './token-store'
-
-/** The commands this package sends, as an ioredis client (standalone, Sentinel or Cluster; 5 or 6) offers them. */
-export interface RedisClient {
-  get(key: string): Promise<string | null>
-  mget(keys: string[]): Promise<(string | null)[]>
-  set(key: string, value: string, unit: 'PX', milliseconds: number): Promise<unknown>
-  set(key: string, value: string, unit: 'PX', milliseconds: number, condition: 'NX'): Promise<unknown>
-  set(key: string, value: string, unit: 'PX', milliseconds: number, condition: 'XX'): Promise<unknown>
-  del(...keys: string[]): Promise<number>
-  eval(script: string, keyCount: number, ...args: (string | number)[]): Promise<unknown>
-}
 
 /** Settings of a {@link RedisTokenStore}. */
 export interface RedisTokenStoreOptions {
@@ -33,46 +22,52 @@ return redis.call('DEL', KEYS[1])`
 
 /** Keeps everything in Redis (6.0 or newer), for any number of processes. */
 export class RedisTokenStore implements TokenStore {
-  readonly #redis: RedisClient
+  readonly #link: RedisLink
   readonly #prefix: string
-  readonly #timeout: number
 
-  /** @throws {ConfigurationError} when the client is no ioredis client */
+  /**
+   * @param redis a client of ioredis (standalone, Sentinel or Cluster; 5 or 6), or a standalone one of node-redis
+   * @throws {ConfigurationError} when the client cannot do what is needed of it
+   */
   constructor(redis: RedisClient, options: RedisTokenStoreOptions = {}) {
-    requireRedis(redis)
-    this.#redis = redis
+    this.#link = new RedisLink(redis, options.timeout ?? 1000)
     this.#prefix = options.prefix ?? 'pagerduty:'
-    this.#timeout = options.timeout ?? 1000
   }
 
   async get(key: string): Promise<string | undefined> {
-    return (await this.#within(this.#redis.get(this.#key(key)))) ?? undefined
+    return ((await this.#link.send('get', this.#key(key))) as string | null) ?? undefined
   }
 
   async create(key: string, value: string, ttl: number): Promise<boolean> {
-    const px = Math.max(Math.ceil(ttl), 1)
-    return (await this.#within(this.#redis.set(this.#key(key), value, 'PX', px, 'NX'))) === 'OK'
+    return (await this.#link.send('set', this.#key(key), value, 'PX', lifetime(ttl), 'NX')) === 'OK'
   }
 
   async replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean> {
-    const px = ttl === undefined ? '' : Math.max(Math.ceil(ttl), 1)
-    return (await this.#within(this.#redis.eval(replaceScript, 1, this.#key(key), expected, value, px))) === 1
+    const px = ttl === undefined ? '' : lifetime(ttl)
+    return isOne(await this.#link.send('eval', replaceScript, 1, this.#key(key), expected, value, px))
   }
 
   async delete(key: string, expected?: string): Promise<boolean> {
     const name = this.#key(key)
-    const removed =
-      expected === undefined ? this.#redis.del(name) : this.#redis.eval(deleteScript, 1, name, expected)
-    return (await this.#within(removed)) === 1
+    return isOne(
+      expected === undefined
+        ? await this.#link.send('del', name)
+        : await this.#link.send('eval', deleteScript, 1, name, expected),
+    )
   }
 
   #key(key: string): string {
     return redisKey(this.#prefix, key)
   }
+}
 
-  #within<T>(command: Promise<T>): Promise<T> {
-    return withinRedisDeadline(command, this.#timeout)
-  }
+function lifetime(ttl: number): number {
+  return Math.max(Math.ceil(ttl), 1)
+}
+
+/** ioredis gives numbers as texts where its option `stringNumbers` says so. */
+function isOne(answer: unknown): boolean {
+  return Number(answer) === 1
 }
 
 /**
@@ -82,30 +77,4 @@ export class RedisTokenStore implements TokenStore {
 export function redisKey(prefix: string, key: string): string {
   const colon = key.indexOf(':')
   return `${prefix}${key.slice(0, colon + 1)}{${key.slice(colon + 1)}}`
-}
-
-/** Checks for the shape of an ioredis client before the first login fails on another. */
-export function requireRedis(redis: unknown): asserts redis is RedisClient {
-  const isClient = typeof redis === 'object' && redis !== null && 'defineCommand' in redis && 'eval' in redis
-  if (isClient) return
-  throw new ConfigurationError(
-    'redis',
-    'must be a Redis URL or a client of the package ioredis',
-    'A client of the package redis (node-redis) takes other arguments and cannot be used.',
-  )
-}
-
-/** A Redis client may queue a command for minutes while it reconnects; nobody waits for it that long here. */
-export async function withinRedisDeadline<T>(command: Promise<T>, timeout: number): Promise<T> {
-  try {
-    return await withinDeadline(
-      command,
-      timeout,
-      () => new TokenStoreError(`Redis did not answer within ${timeout} ms`),
-    )
-  } catch (error) {
-    throw error instanceof TokenStoreError
-      ? error
-      : new TokenStoreError('Redis did not do as it was told', error)
-  }
 }

@@ -1,5 +1,7 @@
 import { grantKey } from './grant-vault'
-import { type RedisClient, redisKey, withinRedisDeadline } from './redis-token-store'
+import type { RedisClient } from './redis-client'
+import { RedisLink } from './redis-link'
+import { redisKey } from './redis-token-store'
 import type { TokenStore } from './token-store'
 
 /** A session and the grant it carries, as they stand in the store. */
@@ -69,33 +71,28 @@ for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end
 return 1`
 
 /** Sessions in Redis, one command each. Session and grant share a hash tag, so that a Cluster can serve both at once. */
-export function redisSessions(redis: RedisClient, prefix: string, timeout: number): SessionRecords {
+export function redisSessions(client: RedisClient, prefix: string, timeout: number): SessionRecords {
+  const redis = new RedisLink(client, timeout)
   const key = (id: string) => {
     const [tag = '', ...rest] = id.split('.')
     return [redisKey(prefix, sessionKey(tag)), ...rest].join('.')
   }
   const grant = (grantID: string) => redisKey(prefix, grantKey(grantID))
-  const within = <T>(command: Promise<T>) => withinRedisDeadline(command, timeout)
   return {
     async read(id, grantID) {
-      if (grantID === undefined)
-        return { session: (await within(redis.get(key(id)))) ?? undefined, grant: undefined }
-      const [session, sealed] = await within(redis.mget([key(id), grant(grantID)]))
+      const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]
+      const [session, sealed] = (await redis.send('mget', ...keys)) as (string | null)[]
       return { session: session ?? undefined, grant: sealed ?? undefined }
     },
     async write(id, session, ttl, mustExist) {
-      const px = Math.ceil(ttl)
-      const set = mustExist
-        ? redis.set(key(id), session, 'PX', px, 'XX')
-        : redis.set(key(id), session, 'PX', px)
-      await within(set)
+      await redis.send('set', key(id), session, 'PX', Math.ceil(ttl), ...(mustExist ? ['XX'] : []))
     },
     async extend(id, grantID, ttl) {
       const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]
-      await within(redis.eval(extendScript, keys.length, ...keys, Math.ceil(ttl)))
+      await redis.send('eval', extendScript, keys.length, ...keys, Math.ceil(ttl))
     },
     async delete(id) {
-      await within(redis.del(key(id)))
+      await redis.send('del', key(id))
     },
   }
 }

@@ -13,17 +13,27 @@ export interface RedisServer {
   /** Lets it keep its connections and answer nothing. */
   freeze(): void
   thaw(): void
+  /** Ends it at once, as a crash does. */
   stop(): Promise<void>
+}
+
+/** What is not usual about a server. */
+export interface RedisSettings {
+  port?: number
+  /** Holds its files, and is left as it is when the server stops. */
+  directory?: string
+  /** More arguments of the command line. */
+  more?: readonly (string | number)[]
 }
 
 /** `describe` for tests that need Redis. */
 export const describeWithRedis = describeWith('redis-server')
 
-/** Starts redis-server on a free port of 127.0.0.1, keeping nothing on disk. */
-export async function startRedis(wantedPort?: number): Promise<RedisServer> {
-  const port = wantedPort ?? (await freePort())
-  const directory = mkdtempSync(join(tmpdir(), 'redis-'))
-  const settings = [
+/** Starts redis-server on a free port of 127.0.0.1, keeping nothing on disk unless told otherwise. */
+export async function startRedis(settings: RedisSettings = {}): Promise<RedisServer> {
+  const { directory = temporaryDirectory() } = settings
+  const port = settings.port ?? (await freePort())
+  const usual = [
     '--port',
     port,
     '--bind',
@@ -35,34 +45,52 @@ export async function startRedis(wantedPort?: number): Promise<RedisServer> {
     '--dir',
     directory,
   ]
-  const child = spawn(programs['redis-server'] as string, settings.map(String), {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  await new Promise<void>((resolve, reject) => {
-    let output = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString()
-      if (output.includes('Ready to accept connections')) resolve()
-    })
-    child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)))
-  })
-  child.stdout.resume()
+  const server = await run([...usual, ...(settings.more ?? [])], 'Ready to accept connections')
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
-    freeze: () => void child.kill('SIGSTOP'),
-    thaw: () => void child.kill('SIGCONT'),
+    freeze: server.freeze,
+    thaw: server.thaw,
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const exited = new Promise((resolve) => child.once('exit', resolve))
-      child.kill('SIGKILL')
-      await exited
-      rmSync(directory, { recursive: true, force: true })
+      await server.stop()
+      if (settings.directory === undefined) rmSync(directory, { recursive: true, force: true })
     },
   }
 }
 
-async function freePort(): Promise<number> {
+/** Starts redis-server with these arguments, and waits until it says that it is there. */
+export async function run(
+  args: readonly (string | number)[],
+  sign: string,
+): Promise<Pick<RedisServer, 'freeze' | 'thaw' | 'stop'>> {
+  const child = spawn(programs['redis-server'] as string, args.map(String), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = new Promise((resolve) => child.once('exit', resolve))
+  await new Promise<void>((resolve, reject) => {
+    let output = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+      if (output.includes(sign)) resolve()
+    })
+    child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)))
+  })
+  child.stdout.removeAllListeners('data').resume()
+  return {
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    async stop() {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
+
+export function temporaryDirectory(): string {
+  return mkdtempSync(join(tmpdir(), 'redis-'))
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

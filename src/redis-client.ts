@@ -41,7 +41,7 @@ export function requireRedis(redis: unknown): asserts redis is RedisClient {
     ? refusalOfIORedis(redis)
     : hasMembers(redis, nodeRedisMembers)
       ? refusalOfNodeRedis(redis)
-      : 'must be a Redis URL, or a client of the package ioredis or redis'
+      : 'must be a Redis URL or a client of the package ioredis or redis'
   if (refusal === undefined) return
   throw new ConfigurationError(
     'redis',

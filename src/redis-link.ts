@@ -1,7 +1,9 @@
 import { withinDeadline } from './deadline'
 import { TokenStoreError } from './errors'
-import { type RedisClient, requireRedis } from './redis-client'
-import { redisLine } from './redis-lines'
+import { IORedisLine } from './ioredis-line'
+import { NodeRedisLine } from './node-redis-line'
+import { type RedisClient, isIORedis, requireRedis } from './redis-client'
+import type { RedisLine } from './redis-line'
 
 /** Milliseconds between two looks at a connection that somebody waits for. */
 const look = 250
@@ -63,7 +65,7 @@ class Unanswered extends Error {}
 
 /** Where commands wait while a client has no connection. */
 class Gate {
-  readonly line
+  readonly line: RedisLine
   readonly #waiting = new Set<() => void>()
   #looking: NodeJS.Timeout | undefined
   #lookedAt = -Infinity
@@ -71,7 +73,8 @@ class Gate {
   #leftAt = -Infinity
 
   constructor(redis: RedisClient) {
-    this.line = redisLine(redis, () => this.#open())
+    const changed = () => this.#open()
+    this.line = isIORedis(redis) ? new IORedisLine(redis, changed) : new NodeRedisLine(redis, changed)
   }
 
   get isReady(): boolean {

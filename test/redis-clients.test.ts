@@ -168,9 +168,9 @@ describe('refuses at the start, with a sentence,', () => {
     [
       'what is no client',
       () => ({ get() {}, set() {} }),
-      /a Redis URL, or a client of the package ioredis or redis/,
+      /a Redis URL or a client of the package ioredis or redis/,
     ],
-    ['nothing', () => null, /a Redis URL, or a client/],
+    ['nothing', () => null, /a Redis URL or a client/],
     ['a client on a replica', () => new Redis({ ...lazy, readOnly: true }), /option readOnly$/],
     [
       'a Sentinel client on a replica',

@@ -7,6 +7,8 @@ export const pauses = { first: 1_000, longest: 60_000, longestForAll: 30_000 } a
 const mostRemembered = 10_000
 /** Milliseconds after which a pause that another process began is looked up again. */
 const lookedUp = 1_000
+/** Milliseconds after which the one that is tried first counts as failed. */
+const probeTime = 15_000
 
 interface Pause {
   /** Milliseconds, by the monotonic clock. */
@@ -31,6 +33,7 @@ export class BackOff {
   readonly #kind: string
   readonly #pauses = new Map<string, Pause>()
   #failing: string | undefined
+  #probing: string | undefined
 
   /** @param kind what the grants are; a refused app token says nothing about people's refreshes */
   constructor(store: TokenStore, clientID: string, kind = 'refreshes') {
@@ -69,6 +72,28 @@ export class BackOff {
     return this.known(grantID)
   }
 
+  /**
+   * After a pause of all grants one is tried first, by one process; the others wait a second until that has succeeded, or
+   * all of them would come at once.
+   *
+   * @returns the failure, where another grant is being tried
+   */
+  async tryFirst(grantID: string): Promise<TokenEndpointError | undefined> {
+    const now = performance.now()
+    const ended = [this.#client, this.#kind].find((key) => {
+      const { until = 0 } = this.#pauses.get(key) ?? {}
+      return until <= now && now < until + pauses.longestForAll
+    })
+    const pause = ended === undefined ? undefined : this.#pauses.get(ended)
+    if (ended === undefined || pause === undefined) return undefined
+    if (await this.#store.create(probeOf(ended), grantID, probeTime)) {
+      this.#probing = grantID
+      return undefined
+    }
+    this.#remember(ended, { ...pause, until: now + lookedUp })
+    return paused(pause.failure, lookedUp)
+  }
+
   /** Begins a pause, here and in all processes. */
   async failed(grantID: string, error: TokenEndpointError): Promise<void> {
     const key = this.#concerned(grantID, error)
@@ -87,10 +112,11 @@ export class BackOff {
     const failure = { message, code, error: sent, httpStatus, hint }
     this.#remember(key, { until: now + wait, delay, failure })
     await this.#store.create(key, JSON.stringify({ delay, failure }), wait).catch(() => {}) // Then only here.
+    await this.#endProbe(grantID)
   }
 
-  /** PagerDuty has refreshed the grant. */
-  succeeded(grantID: string): void {
+  /** PagerDuty has answered: it works. */
+  async succeeded(grantID: string): Promise<void> {
     this.#failing = undefined
     this.#pauses.delete(keyOf(grantID))
     for (const key of [this.#client, this.#kind]) {
@@ -98,6 +124,14 @@ export class BackOff {
       // One that runs was begun by a later call than this one, perhaps.
       if (forAll !== undefined && forAll.until < performance.now()) this.#pauses.delete(key)
     }
+    await this.#endProbe(grantID)
+  }
+
+  async #endProbe(grantID: string): Promise<void> {
+    if (this.#probing !== grantID) return
+    this.#probing = undefined
+    const ends = [this.#client, this.#kind].map((key) => this.#store.delete(probeOf(key), grantID))
+    await Promise.allSettled(ends) // They end by themselves.
   }
 
   /** It does not matter any more. */
@@ -121,6 +155,10 @@ export class BackOff {
     const [oldest] = this.#pauses.keys()
     if (this.#pauses.size > mostRemembered && oldest !== undefined) this.#pauses.delete(oldest)
   }
+}
+
+function probeOf(pauseKey: string): string {
+  return `probe:${pauseKey.slice('pause:'.length)}`
 }
 
 function keyOf(grantID: string): string {

@@ -116,7 +116,7 @@ export class MintOnce {
   async #mint(request: AppTokenRequest): Promise<TokenSet> {
     const { id, asked } = request
     const tokens = await this.#request(request)
-    this.#backOff.succeeded(id)
+    await this.#backOff.succeeded(id)
     if (asked.every((scope) => tokens.scope.includes(scope))) {
       this.#minted(request, tokens)
       return tokens

@@ -136,6 +136,8 @@ export class Refresher {
     const { id, record } = current
     const { refreshToken, scope } = record.tokens
     if (refreshToken === undefined) return this.#cannotRenew(current, isRefused)
+    const failure = await this.#backOff.tryFirst(id)
+    if (failure !== undefined) throw failure
     let response: TokenResponse | undefined
     try {
       response = await this.#exchange(lease, refreshToken)
@@ -145,14 +147,15 @@ export class Refresher {
         await this.#backOff.failed(id, error)
         throw error
       }
-      this.#backOff.forget(id)
+      await this.#backOff.succeeded(id)
       return this.#cannotRenew(current, isRefused, error)
     }
     if (response === undefined) return undefined
-    this.#backOff.succeeded(id)
     const tokens = TokenSet.from(response, { scope, refreshToken })
     if (response.id_token !== undefined) await this.#checkIdentity(response.id_token, tokens, record.user)
-    return this.#pairs.save(current, tokens, lease)
+    const renewed = await this.#pairs.save(current, tokens, lease)
+    await this.#backOff.succeeded(id)
+    return renewed
   }
 
   /** Presents the refresh token, and once more when the answer got lost: a grace period lasts seconds, if there is one. */

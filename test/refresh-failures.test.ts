@@ -140,6 +140,25 @@ describe('pauses after failures', () => {
     for (const visitor of [cleo, browser, ben]) expect((await at(one, visitor)).status).toBe(200)
   })
 
+  test('of all grants are followed by one that is tried first, and by the others when that has succeeded', async () => {
+    const ben = await logIn('PACME02')
+    const cleo = await logIn('PGLBX01')
+    pass(2 * day)
+    standIn.failNext('token', 'invalid_client')
+    expect((await at(one, browser)).status).toBe(503)
+    expect((await at(two, ben)).status).toBe(503)
+    wait(2_500)
+    standIn.settings.tokenLatency = 300
+    const first = at(one, browser)
+    await until(() => calls() === 2)
+    expect([(await at(two, ben)).status, (await at(one, cleo)).status]).toEqual([503, 503])
+    expect((await at(two, ben)).headers.get('retry-after')).toBe('1')
+    expect((await first).status).toBe(200)
+    expect(calls()).toBe(2)
+    wait(1_100)
+    expect([(await at(two, ben)).status, (await at(one, cleo)).status]).toEqual([200, 200])
+  })
+
   test('are heard of by those who wait for the lock of the process that failed', async () => {
     pass(2 * day)
     standIn.settings.tokenLatency = 300
@@ -239,7 +258,7 @@ describe('a new pair that the store does not take', () => {
 
 describe('a refresh token that PagerDuty takes no more', () => {
   test('logs nobody out before the access token ends, and is not sent again', async () => {
-    pass(day - hour)
+    pass(day - hour / 2)
     standIn.failNext('token', 'invalid_grant')
     const failed = next(one, 'refreshFailed')
     expect((await at(one, browser)).status).toBe(200)
@@ -256,7 +275,7 @@ describe('a refresh token that PagerDuty takes no more', () => {
   })
 
   test('ends the login at once when the API refuses the access token too', async () => {
-    pass(day - hour)
+    pass(day - hour / 2)
     standIn.revokeAll()
     const failed = next(one, 'refreshFailed')
     expect((await at(one, browser)).status).toBe(200)
@@ -267,7 +286,7 @@ describe('a refresh token that PagerDuty takes no more', () => {
   })
 
   test('leaves the login to those whose token lives, when somebody asks for more than that', async () => {
-    pass(day - hour)
+    pass(day - hour / 2)
     standIn.failNext('token', 'invalid_grant')
     expect((await at(one, browser, '/token?minValidity=7200')).status).toBe(401)
     expect((await at(one, browser)).status).toBe(200)

@@ -77,10 +77,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/user-grants.ts',
     old: '        if (await this.#vault.delete(id, grant)) break\n',
     new: '        break\n',
-    caughtBy: [
-      'test/redis.test.ts',
-      'a slow request that writes its session after the logout revives nothing',
-    ],
+    caughtBy: model,
   },
   {
     name: 'a 401 handled without comparing values',

@@ -49,9 +49,8 @@ export function carryGrant(
   if (session === undefined) return
   const { name } = grants.client
   const previous = session[name]
-  // The grant of the old session is not logged out: it is replaced, or it is the very one. Nor is what is carried over,
-  // such as the login of another instance.
-  for (const member of [name, ...Object.keys(extra)]) delete session[member]
+  // The grant of the old session is not logged out: it is replaced, or it is the very one.
+  delete session[name]
   grantIDs.set(req, grantID)
   wrap(session, 'regenerate', (regenerate, callback) =>
     regenerate((error) => {

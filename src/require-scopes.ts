@@ -171,7 +171,7 @@ export function splitGuard<Options extends object>(
   const last = args.at(-1)
   const hasOptions = typeof last === 'object' && last !== null && !Array.isArray(last)
   const names = hasOptions ? args.slice(0, -1) : args
-  if (!names.every((name) => typeof name === 'string')) throw notNames()
+  if (!names.every((name) => typeof name === 'string' && name !== '')) throw notNames()
   return { names: names as string[], options: hasOptions ? last : {} }
 }
 

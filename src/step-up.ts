@@ -14,13 +14,13 @@ type Refusals = Readonly<Record<string, number>>
  * The scopes that people may be asked for besides those they granted. Guards and the login path go by the same ones: a
  * browser that was sent for a scope which is not asked for there would come back without it, and be sent again.
  *
- * @param stepUpScope undefined for all that guards of the instance name
+ * @param stepUpScope undefined for all that guards of the instance name, and that each login asks for
  */
 export function askableScopes(
   client: Client,
   stepUpScope: readonly string[] | undefined,
 ): ReadonlySet<string> {
-  const named = [...client.scope, ...(stepUpScope ?? namedScopes(client.name))]
+  const named = stepUpScope ?? [...client.scope, ...namedScopes(client.name)]
   return new Set(named.filter((scope) => belongsTo(client.appType, scope)))
 }
 

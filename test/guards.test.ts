@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import {
   ConfigurationError,
   MemoryTokenStore,
+  type Operation,
   pagerduty,
   requireAnyScope,
   requireLogin,
@@ -213,12 +214,16 @@ describe('at the start', () => {
     ['an empty text', ['users.read', '']],
   ])('%s makes no guard that asks for less: it is refused', (_what, args) => {
     const { pd } = app
-    for (const make of [requireScopes, requireAnyScope, pd.requireScopes, pd.requireAnyScope]) {
-      expect(() => (make as (...all: unknown[]) => unknown)(...args)).toThrow(ConfigurationError)
-    }
     const operations = args.map((one) => (one === 'users.read' ? 'GET /users' : one))
-    for (const make of [requireScopesFor, pd.requireScopesFor]) {
-      expect(() => (make as (...all: unknown[]) => unknown)(...operations)).toThrow(ConfigurationError)
+    for (const make of [
+      () => requireScopes(...(args as Scope[])),
+      () => requireAnyScope(...(args as Scope[])),
+      () => requireScopesFor(...(operations as Operation[])),
+      () => pd.requireScopes(...(args as Scope[])),
+      () => pd.requireAnyScope(...(args as Scope[])),
+      () => pd.requireScopesFor(...(operations as Operation[])),
+    ]) {
+      expect(make).toThrow(ConfigurationError)
     }
   })
 

@@ -9,7 +9,7 @@ const undeclared = (Object.keys(operationScopes) as Operation[]).filter(
 )
 
 let standIn: StandIn
-let app: DropIn | undefined
+let app: RunningApp | undefined
 
 beforeEach(async () => {
   standIn = await startPagerDuty()
@@ -21,7 +21,7 @@ afterEach(async () => {
 })
 
 test('a guard by operation asks for the scopes that the operations declare', async () => {
-  app = await startDropIn(standIn, {}, (express, pd) => {
+  const dropIn: DropIn = await startDropIn(standIn, {}, (express, pd) => {
     express.get(
       '/two',
       pd.requireScopesFor('GET /incidents', 'POST /incidents'),
@@ -33,8 +33,9 @@ test('a guard by operation asks for the scopes that the operations declare', asy
     const other = { scopes: { 'GET /incidents': 'services.read' } } as const
     express.get('/other', pd.requireScopesFor('GET /incidents', other), (_req, res) => void res.json(''))
   })
-  const { browser } = await app.logIn()
-  const denied = await app.get(browser, '/two')
+  app = dropIn
+  const { browser } = await dropIn.logIn()
+  const denied = await dropIn.get(browser, '/two')
   expect([denied.status, await denied.json()]).toEqual([
     403,
     expect.objectContaining({
@@ -43,18 +44,19 @@ test('a guard by operation asks for the scopes that the operations declare', asy
       stepUpURL: '/auth/pagerduty?scope=incidents.write',
     }),
   ])
-  expect((await app.get(browser, '/path')).status).toBe(200)
-  expect((await app.get(browser, '/named')).status).toBe(200)
-  expect(await (await app.get(browser, '/other')).json()).toMatchObject({ missing: ['services.read'] })
+  expect((await dropIn.get(browser, '/path')).status).toBe(200)
+  expect((await dropIn.get(browser, '/named')).status).toBe(200)
+  expect(await (await dropIn.get(browser, '/other')).json()).toMatchObject({ missing: ['services.read'] })
 })
 
 test('in a Classic app reading needs read, anything else needs write, and a name given wins', async () => {
-  const classic = await startPagerDuty({
+  await standIn.close()
+  standIn = await startPagerDuty({
     clients: [{ clientID: 'classic', clientSecret: 'x', appType: 'classic', scope: ['read'] }],
   })
-  const running: RunningApp = await serve((express, url) => {
+  const running = await serve((express, url) => {
     const pd = pagerduty({
-      ...classic.options(),
+      ...standIn.options(),
       scope: 'read',
       callbackURL: `${url}/auth/pagerduty/callback`,
     })
@@ -73,6 +75,7 @@ test('in a Classic app reading needs read, anything else needs write, and a name
     )
     express.get('/named', pd.requireScopesFor('GET /users/me', named), (_req, res) => void res.json(''))
   })
+  app = running
   const browser = new Browser()
   const begun = await browser.visit(`${running.url}/auth/pagerduty`)
   await browser.visit(await approve(begun.headers.get('location') as string))
@@ -80,8 +83,6 @@ test('in a Classic app reading needs read, anything else needs write, and a name
   for (const path of ['/reads', '/head', '/writes', '/named'])
     statuses[path] = (await browser.fetch(running.url + path)).status
   expect(statuses).toEqual({ '/reads': 200, '/head': 200, '/writes': 403, '/named': 403 })
-  await running.close()
-  await classic.close()
 })
 
 test.each(undeclared)(

@@ -156,6 +156,23 @@ describe.each(['scoped', 'classic'] as const)('in a %s app', (appType) => {
   })
 })
 
+test.each(['scoped', 'classic'] as const)('has() and missing() of a %s login say the same', (appType) => {
+  const wrong: unknown[] = []
+  for (const granted of grantedSets) {
+    const held = login(appType, granted.join(' '))
+    for (const required of requiredSets) {
+      const missing = required.filter((scope) => {
+        const isRead = appType === 'classic' && scope === 'read'
+        return !granted.includes(scope) && !(isRead && granted.includes('write'))
+      })
+      const said = [held.missing(...required), held.has(...required)]
+      if (JSON.stringify(said) !== JSON.stringify([missing, missing.length === 0]))
+        wrong.push({ granted, required, said })
+    }
+  }
+  expect(wrong.slice(0, 5)).toEqual([])
+})
+
 test('the table has every combination', () => {
   expect([requiredSets.length, grantedSets.length]).toEqual([31, 64])
   expect(rows).toBe(2 * 2 * Object.keys(kinds).length * 31 * 4 * 64)

@@ -17,9 +17,20 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  await app.close()
+  for (const one of [app, ...others.splice(0)]) await one.close()
   await standIn.close()
 })
+
+const others: DropIn[] = []
+
+/** Another app at the same PagerDuty, closed with the first. */
+async function another(
+  ...how: Parameters<typeof startDropIn> extends [unknown, ...infer Rest] ? Rest : never
+) {
+  const other = await startDropIn(standIn, ...how)
+  others.push(other)
+  return other
+}
 
 function addRoutes(
   express: Parameters<NonNullable<Parameters<typeof startDropIn>[2]>>[0],
@@ -157,7 +168,7 @@ test('the login path asks only for scopes that the app names', async () => {
 })
 
 test('stepUpScope limits what people are asked for, and stepUp: false asks for nothing', async () => {
-  const limited = await startDropIn(standIn, { stepUpScope: ['services.read'] }, (express, pd) => {
+  const limited = await another({ stepUpScope: ['services.read'] }, (express, pd) => {
     express.get('/write', pd.requireScopes('incidents.write'), (_req, res) => void res.json('written'))
     express.get(
       '/never',
@@ -170,7 +181,6 @@ test('stepUpScope limits what people are asked for, and stepUp: false asks for n
   for (const path of ['/services', '/write', '/never'])
     statuses.push((await visitor.visit(limited.url + path)).status)
   expect(statuses).toEqual([302, 403, 403])
-  await limited.close()
 })
 
 /** A consent for the route, allowed by a person; the answer to the callback. */
@@ -275,7 +285,7 @@ test('each refused scope is remembered for itself, through other consents too', 
 })
 
 test('of alternatives the first that may be asked for is asked for', async () => {
-  const limited = await startDropIn(standIn, { stepUpScope: ['oncalls.read'] }, (express, pd) => {
+  const limited = await another({ stepUpScope: ['oncalls.read'] }, (express, pd) => {
     express.get(
       '/any',
       pd.requireAnyScope('services.read', 'oncalls.read'),
@@ -285,11 +295,10 @@ test('of alternatives the first that may be asked for is asked for', async () =>
   const visitor = (await limited.logIn()).browser
   const denied = await visitor.visit(`${limited.url}/any`)
   expect(denied.headers.get('location')).toBe('/auth/pagerduty?scope=oncalls.read&returnTo=%2Fany')
-  await limited.close()
 })
 
 test('where a partial grant fails the login, a step-up that fails keeps what there is', async () => {
-  const strict = await startDropIn(standIn, { partialGrant: 'fail' })
+  const strict = await another({ partialGrant: 'fail' })
   const visitor = (await strict.logIn()).browser
   const url = (await asked('/services', visitor, strict)).href
   standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
@@ -297,7 +306,6 @@ test('where a partial grant fails the login, a step-up that fails keeps what the
   expect(finished.headers.get('location')).toBe('/services')
   expect((await visitor.visit(`${strict.url}/services`)).status).toBe(403)
   expect((await strict.get(visitor)).status).toBe(200)
-  await strict.close()
 })
 
 test('a refresh that narrows is noticed, the guard follows at once, and the scope is asked for again', async () => {

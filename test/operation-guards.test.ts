@@ -1,4 +1,11 @@
-import { ConfigurationError, type Operation, operationScopes, pagerduty, requireScopesFor } from '../src'
+import {
+  ConfigurationError,
+  type Operation,
+  type PagerDuty,
+  operationScopes,
+  pagerduty,
+  requireScopesFor,
+} from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { type RunningApp, serve } from './support/app'
 import { Browser } from './support/browser'
@@ -8,19 +15,18 @@ const undeclared = (Object.keys(operationScopes) as Operation[]).filter(
   (operation) => operationScopes[operation] === undefined,
 )
 
-let standIn: StandIn
+let standIn: StandIn | undefined
 let app: RunningApp | undefined
 
-beforeEach(async () => {
-  standIn = await startPagerDuty()
-})
 afterEach(async () => {
   await app?.close()
   app = undefined
-  await standIn.close()
+  await standIn?.close()
+  standIn = undefined
 })
 
 test('a guard by operation asks for the scopes that the operations declare', async () => {
+  standIn = await startPagerDuty()
   const dropIn: DropIn = await startDropIn(standIn, {}, (express, pd) => {
     express.get(
       '/two',
@@ -50,32 +56,34 @@ test('a guard by operation asks for the scopes that the operations declare', asy
 })
 
 test('in a Classic app reading needs read, anything else needs write, and a name given wins', async () => {
-  await standIn.close()
-  standIn = await startPagerDuty({
+  const classic = await startPagerDuty({
     clients: [{ clientID: 'classic', clientSecret: 'x', appType: 'classic', scope: ['read'] }],
   })
+  standIn = classic
+  let pd: PagerDuty | undefined
   const running = await serve((express, url) => {
-    const pd = pagerduty({
-      ...standIn.options(),
+    const made = pagerduty({
+      ...classic.options(),
       scope: 'read',
       callbackURL: `${url}/auth/pagerduty/callback`,
     })
-    express.use(pd.auth())
+    pd = made
+    express.use(made.auth())
     const named = { scopes: { 'GET /users/me': 'write' } } as const
     express.get(
       '/reads',
-      pd.requireScopesFor('GET /incidents', 'GET /users'),
+      made.requireScopesFor('GET /incidents', 'GET /users'),
       (_req, res) => void res.json(''),
     )
-    express.get('/head', pd.requireScopesFor('HEAD /users' as Operation), (_req, res) => void res.json(''))
+    express.get('/head', made.requireScopesFor('HEAD /users' as Operation), (_req, res) => void res.json(''))
     express.get(
       '/writes',
-      pd.requireScopesFor('GET /users', 'PUT /users/{id}'),
+      made.requireScopesFor('GET /users', 'PUT /users/{id}'),
       (_req, res) => void res.json(''),
     )
-    express.get('/named', pd.requireScopesFor('GET /users/me', named), (_req, res) => void res.json(''))
+    express.get('/named', made.requireScopesFor('GET /users/me', named), (_req, res) => void res.json(''))
   })
-  app = running
+  app = { ...running, close: () => Promise.all([pd?.close(), running.close()]).then(() => {}) }
   const browser = new Browser()
   const begun = await browser.visit(`${running.url}/auth/pagerduty`)
   await browser.visit(await approve(begun.headers.get('location') as string))

@@ -1,9 +1,12 @@
+import type { NextFunction } from 'express'
 import { InsufficientScopeError, type PagerDuty } from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { Browser } from './support/browser'
 import { type DropIn, startDropIn } from './support/drop-in'
 
 const all = ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read']
+
+const late = jest.fn()
 
 let standIn: StandIn
 let app: DropIn
@@ -57,6 +60,10 @@ function addRoutes(
   express.get('/late', (_req, res) => {
     res.type('html').write('<p>')
     throw new InsufficientScopeError(['services.read'], ['services.read'])
+  })
+  express.use('/late', pd.errors(), (error: Error, _req: unknown, _res: unknown, next: NextFunction) => {
+    late(error.name)
+    next(error)
   })
   express.get('/renew', async (req, res) => {
     await req.pagerduty.getAccessToken({ forceRefresh: true })
@@ -267,8 +274,9 @@ describe('nothing goes round', () => {
     expect(await followed('/api?required=incidents.read')).toEqual({ status: 403, redirects: 0 })
   })
 
-  test('an error after the answer has begun breaks it off', async () => {
+  test('an error after the answer has begun is left to Express, which breaks it off', async () => {
     await expect(browser.visit(`${app.url}/late`)).rejects.toThrow(/aborted|hang up/)
+    expect(late).toHaveBeenCalledWith('InsufficientScopeError')
   })
 })
 

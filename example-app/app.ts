@@ -7,13 +7,15 @@ import { incidentTable, serviceList } from './list-pages'
 import { mePage } from './me-page'
 import { type Answer, type Profile, getProfile, listIncidents, listServices } from './pagerduty-api'
 import { loginLimit, nonceOf, ownPagesOnly, securityHeaders } from './security'
+import { type Configuration, type Need, missingFor, scopesPage } from './scopes-page'
 import { type SendDelivery, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
 
 export interface ExampleSetup {
   pd: PagerDuty
   callbackURL: string
-  isStandIn: boolean
+  /** What the app is configured with at the stand-in; undefined at the real PagerDuty. */
+  configuration: Configuration | undefined
   /** What the two guarded pages need. */
   needs: { incidents: ScopeName; services: ScopeName }
   /** Whether there is a secret to check webhooks with. */
@@ -24,7 +26,7 @@ export interface ExampleSetup {
 
 /** The example app: everything that `pd` can do, in a few routes. */
 export function createExampleApp(setup: ExampleSetup): Express {
-  const { pd, callbackURL, isStandIn, needs } = setup
+  const { pd, callbackURL, configuration, needs } = setup
   const { origin: url, pathname: callbackPath, protocol } = new URL(callbackURL)
   const app = express()
   app.disable('x-powered-by')
@@ -41,7 +43,10 @@ export function createExampleApp(setup: ExampleSetup): Express {
 
   app.get('/', async (req, res) => {
     if (req.pagerduty.user === undefined) {
-      return sendPage(req, res, { title: 'Welcome', content: welcomePage({ url, isStandIn }) })
+      return sendPage(req, res, {
+        title: 'Welcome',
+        content: welcomePage({ url, isStandIn: configuration !== undefined }),
+      })
     }
     const profile = await getProfile(req)
     const content = mePage(req, profile, { url, nonce: nonceOf(res) })
@@ -63,10 +68,35 @@ export function createExampleApp(setup: ExampleSetup): Express {
     res.set('Cache-Control', 'no-store').json({ incidents: incidents.data })
   })
 
-  app.post('/refresh', ownPagesOnly(url), pd.requireLogin(), async (req, res) => {
+  const form = express.urlencoded({ extended: false, limit: '2kb' })
+  app.post('/refresh', ownPagesOnly(url), pd.requireLogin(), form, async (req, res) => {
     await req.pagerduty.getAccessToken({ forceRefresh: true })
-    res.redirect(303, '/?refreshed#token')
+    const { from } = Object(req.body) as { from?: unknown }
+    res.redirect(303, from === 'scopes' ? '/scopes?refreshed' : '/?refreshed#token')
   })
+
+  const needed: Need[] = [
+    { route: 'GET /incidents', scope: needs.incidents },
+    { route: 'GET /api/incidents', scope: needs.incidents },
+    { route: 'GET /services', scope: needs.services },
+  ]
+  app.get('/scopes', pd.requireLogin(), async (req, res) => {
+    const name = nameIn(await getProfile(req))
+    sendPage(req, res, { title: 'Scopes', content: scopesPage(req, needed, configuration), name })
+  })
+  // A link, for the reason that the login is one: see securityHeaders.
+  app.get('/scopes/ask', pd.requireLogin(), (req, res) => {
+    const scope = missingFor(req, needed)
+    if (scope.length === 0) return res.redirect('/scopes')
+    req.pagerduty.login({ scope, returnTo: '/scopes' })
+  })
+  if (configuration !== undefined) {
+    app.post('/stand-in/scopes', ownPagesOnly(url), pd.requireLogin(), form, (req, res) => {
+      const { scope = [] } = Object(req.body) as { scope?: string | string[] }
+      configuration.change(configuration.choices.filter((one) => [scope].flat().includes(one)))
+      res.redirect(303, '/scopes?configured')
+    })
+  }
 
   app.use((req, res) => {
     const content = html`<h1>There is no such page</h1>

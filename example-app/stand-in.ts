@@ -1,12 +1,31 @@
 import { randomBytes } from 'node:crypto'
 import type { PagerDutyOptions } from '../src'
 import { type StandIn, type WebhookAnswer, defaultClient, sendWebhook, startPagerDuty } from '../src/testing'
+import type { Configuration } from './scopes-page'
 import type { SendDelivery } from './webhooks'
+
+const clientID = 'example-app'
+const configuredAtFirst = ['incidents.read', 'incidents.write', 'users.read']
 
 /** Its app is configured for less than the example asks, as happens at PagerDuty too. */
 export function startStandIn(): Promise<StandIn> {
-  const scope = ['incidents.read', 'incidents.write', 'users.read']
-  return startPagerDuty({ clients: [{ ...defaultClient, clientID: 'example-app', scope }] })
+  const client = { ...defaultClient, clientID, scope: configuredAtFirst }
+  return startPagerDuty({ clients: [client], refreshNarrows: true })
+}
+
+/** The switch on the page of scopes. */
+export function configurationOf(standIn: StandIn): Configuration {
+  let scope: readonly string[] = configuredAtFirst
+  return {
+    choices: [...configuredAtFirst, 'services.read', 'teams.read'],
+    get scope() {
+      return scope
+    },
+    change(changed) {
+      scope = changed
+      standIn.configure(clientID, { scope })
+    },
+  }
 }
 
 /** The options that the environment gives where there is a PagerDuty account. */

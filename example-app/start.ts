@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
 import type { StandIn } from '../src/testing'
 import { type ExampleSetup, createExampleApp } from './app'
-import { deliverer, standInOptions, startStandIn } from './stand-in'
+import { configurationOf, deliverer, standInOptions, startStandIn } from './stand-in'
 
 export interface ExampleOptions {
   /** 0 is any free port. */
@@ -45,7 +45,8 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
       : { incidents: 'incidents.read', services: 'services.read' }
     const send = given && deliverer(given.webhookSecret)
     const hasWebhooks = !isClassic && (send !== undefined || Boolean(process.env['PAGERDUTY_WEBHOOK_SECRET']))
-    const setup = { pd, callbackURL, isStandIn: standIn !== undefined, needs, hasWebhooks, send }
+    const configuration = standIn && configurationOf(standIn)
+    const setup = { pd, callbackURL, configuration, needs, hasWebhooks, send }
     server.on('request', createExampleApp(setup))
     let closed: Promise<void> | undefined
     const close = () => (closed ??= shut(server, pd, standIn))

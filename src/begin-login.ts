@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express'
 import { type Client, requireScope } from './client'
-import { ConfigurationError } from './errors'
-import { namedScopes } from './guarded-scopes'
+import { ConfigurationError, RequestRefusedError } from './errors'
 import {
   type AuthenticateOptions,
   OAuth2Strategy,
@@ -13,6 +12,7 @@ import type { PendingLogins } from './pending-logins'
 import { splitTarget } from './request-target'
 import { sameOriginPath } from './same-origin-path'
 import { parseScopeOption } from './scope'
+import { askableScopes } from './step-up'
 import { UserGrant } from './user-grant'
 
 /**
@@ -39,21 +39,22 @@ export function beginLogin(
     )
   }
   const { query } = splitTarget(req.originalUrl)
-  const more = late === undefined ? askedFor(query.get('scope'), client, stepUpScope) : []
   const held = heldGrant(req, client.name)
-  const scope =
-    options.scope !== undefined
-      ? requireScope(options.scope, client.appType)
-      : late !== undefined
-        ? (late.scope ?? client.scope)
-        : [...new Set([...(more.length > 0 && held ? held.grantedScopes : client.scope), ...more])]
+  const isAsked = late === undefined && options.stepUp !== true
+  const more = isAsked ? askedFor(query.get('scope'), client, stepUpScope, held !== undefined) : []
+  const usual = options.scope === undefined ? client.scope : requireScope(options.scope, client.appType)
+  const isStepUp = held !== undefined && (options.stepUp === true || more.length > 0)
+  const scope = late
+    ? (late.scope ?? client.scope)
+    : // Asking for less than is granted would take it away.
+      [...new Set([...(isStepUp ? held.grantedScopes : usual), ...(options.stepUp ? usual : more)])]
   const login: PendingLogin = {
     ...newPendingValues(),
     codeVerifier: undefined,
     returnTo: late ? late.returnTo : sameOriginPath(options.returnTo ?? query.get('returnTo')),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
-    stepUpOf: late ? late.stepUpOf : more.length > 0 || options.stepUp ? held?.grantID : undefined,
+    isStepUp: late ? late.isStepUp : isStepUp,
     appState: late ? late.appState : options.state,
   }
   // Without query and body: what the visitor sent must not make passport-oauth2 take this for a callback.
@@ -67,17 +68,30 @@ export function beginLogin(
   })
 }
 
-/** Scopes that the query asks for besides: only such as this instance has use for, since anybody can make such a link. */
+/**
+ * Scopes that the query asks for besides: only such as this instance has use for, since anybody can make such a link.
+ *
+ * @throws {RequestRefusedError} none of them is: whoever is logged in would come back as before, and be sent here again
+ */
 function askedFor(
   text: string | null,
   client: Client,
   stepUpScope: readonly string[] | undefined,
+  isLoggedIn: boolean,
 ): readonly string[] {
-  const allowed = new Set([...client.scope, ...(stepUpScope ?? namedScopes(client.name))])
-  return parseScopeOption(text ?? '').filter((scope) => allowed.has(scope))
+  const wanted = parseScopeOption(text ?? '')
+  const askable = askableScopes(client, stepUpScope)
+  const more = wanted.filter((scope) => askable.has(scope))
+  if (more.length > 0 || wanted.length === 0 || !isLoggedIn) return more
+  throw new RequestRefusedError('This app does not ask PagerDuty for that permission', {
+    code: 'ERR_PAGERDUTY_SCOPE_NOT_ASKED_FOR',
+    status: 403,
+    hint: `People are asked for what guards name, or for what "stepUpScope" lists: ${[...askable].join(' ')}`,
+  })
 }
 
-function heldGrant(req: Request, name: string): UserGrant | undefined {
+/** The grant of whoever is logged in. */
+export function heldGrant(req: Request, name: string): UserGrant | undefined {
   const held = (req as unknown as Record<string, unknown>)[name]
   return UserGrant.is(held) && held.user !== undefined ? held : undefined
 }

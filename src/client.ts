@@ -1,6 +1,6 @@
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from './errors'
-import { type AppType, isScopeToken, parseScopeOption } from './scope'
+import { type AppType, belongsTo, isScopeToken, parseScopeOption } from './scope'
 
 /** What this application is at PagerDuty. */
 export interface ClientOptions {
@@ -152,29 +152,30 @@ function isLoopback(hostname: string): boolean {
 /**
  * Checks a scope list against what the kind of app can be granted: PagerDuty answers a scope it does not know with a
  * quietly smaller grant, so a mix-up would show only as 403 later.
+ *
+ * @param option the option's name, for the message
  */
-export function requireScope(value: unknown, appType: AppType): readonly string[] {
+export function requireScope(value: unknown, appType: AppType, option = 'scope'): readonly string[] {
   const isList = Array.isArray(value) && value.every((item) => typeof item === 'string')
   const scope = typeof value === 'string' || isList ? parseScopeOption(value as string | string[]) : []
   if (scope.length === 0) {
     throw new ConfigurationError(
-      'scope',
+      option,
       'is required: name the PagerDuty scopes to ask for, such as "incidents.read"',
     )
   }
   for (const token of scope) {
-    if (!isScopeToken(token)) throw new ConfigurationError('scope', 'has a character that no scope can have')
+    if (!isScopeToken(token)) throw new ConfigurationError(option, 'has a character that no scope can have')
     if (token.startsWith('as_account-')) {
       throw new ConfigurationError(
-        'scope',
+        option,
         `has ${token}, which belongs to app tokens; use the option "account"`,
       )
     }
-    const isClassic = token === 'read' || token === 'write'
-    if (token !== 'openid' && isClassic !== (appType === 'classic')) {
+    if (!belongsTo(appType, token)) {
       throw new ConfigurationError(
-        'scope',
-        isClassic
+        option,
+        appType === 'scoped'
           ? `has "${token}", which only Classic User OAuth knows; a Scoped app asks for scopes such as "incidents.read"`
           : `has "${token}", which only Scoped OAuth knows; a Classic app asks for "read" or "write"`,
         'Check appType against the kind of OAuth functionality that the app has at PagerDuty.',

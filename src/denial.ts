@@ -2,8 +2,7 @@ import type { NextFunction, Request, Response } from 'express'
 import { type OnError, answer, isNavigation, redirect } from './answers'
 import { InsufficientScopeError, LoginRequiredError, UnauthorizedError } from './errors'
 import { sameOriginPath } from './same-origin-path'
-import { missingScopes } from './scope'
-import { isRefused, stepUpURL } from './step-up'
+import { askableScopes, isRefused, stepUpURL } from './step-up'
 import { UserGrant } from './user-grant'
 
 /** How denials of one instance are answered. */
@@ -33,7 +32,7 @@ export function deny(
   const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
   const back = returnPath(req)
-  if (onError === undefined && isNavigation(req) && back !== undefined) {
+  if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') return redirect(res, withReturnTo(loginPath, back))
     if (more.length > 0 && !isRefused(req, name, more))
       return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
@@ -49,12 +48,12 @@ export function deny(
 function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
   const grant = (req as unknown as Record<string, unknown>)[options.name]
   if (!options.stepUp || !UserGrant.is(grant) || grant.user === undefined) return []
-  // Of alternatives the first one will do.
-  const wanted = error.isAny ? error.missing.slice(0, 1) : error.missing
-  const mayAsk = wanted.every((scope) => options.stepUpScope?.includes(scope) ?? true)
+  const allowed = askableScopes(grant.client, options.stepUpScope)
   // What is granted already and refused all the same, by PagerDuty's API, is not to be had by asking.
-  const isNew = missingScopes(grant.grantedScopes, wanted, 'scoped').length === wanted.length
-  return mayAsk && isNew ? wanted : []
+  const wanted = error.missing.filter((scope) => allowed.has(scope) && grant.missing(scope).length > 0)
+  // Of alternatives one will do.
+  if (error.isAny) return wanted.slice(0, 1)
+  return wanted.length === error.missing.length ? wanted : []
 }
 
 /** Where to go on afterwards: here, or for a form where it was sent from; undefined for what a browser cannot go back to. */

@@ -51,8 +51,6 @@ export interface PagerDutyOptions
   apiURL?: string
   /** Accepted issuers of id_tokens. `PAGERDUTY_ISSUER` */
   issuer?: string | readonly string[]
-  /** Scopes that PagerDuty has added since this version: no warning is given for them. */
-  extraScopes?: readonly string[]
   /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
   account?: string
   /** Scopes that app tokens have where a call names none. @default the option `scope` */

@@ -25,11 +25,14 @@ import {
   requireLogin,
   requireScopes,
   requireScopesFor,
+  scopesOfOperations,
+  splitGuard,
 } from './require-scopes'
 import { parseScopeOption } from './scope'
 import type { Operation } from './scope-catalogue'
 import { sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
+import { requireStepUpScope } from './strategy-options'
 import { unknownScopeWarner } from './unknown-scopes'
 import { UserGrants } from './user-grants'
 import type { WebhookHandler, WebhookOptions } from './webhook-options'
@@ -114,14 +117,14 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   warnOfUnknown('scope', client.scope)
   warnOfUnknown('stepUpScope', resolved.stepUpScope ?? [])
   warnOfUnknown('appScope', parseScopeOption(resolved.appScope ?? []))
-  warnOfPartialGrants(events, warn)
-  /** The arguments of a guard, with what this instance knows for its options. */
-  const guarding = (args: readonly (ScopeName | GuardOptions)[]) => {
-    const own = args.filter((argument) => typeof argument === 'object')
-    const scopes = args.filter((argument) => typeof argument === 'string')
-    requireScope(scopes, client.appType)
+  warnOfPartialGrants(events, typeof resolved.partialGrant === 'function', warn)
+  /** The options of a guard, with what this instance knows for those left out; and its scopes, looked over. */
+  const guarding = <Options extends GuardOptions>(own: Options, scopes: readonly string[]): Options => {
+    requireScope(scopes, client.appType, 'scopes')
+    requireStepUpScope(own.stepUpScope, client.appType)
     warnOfUnknown('requireScopes', scopes)
-    return [...scopes, { ...guard, ...own[0] }]
+    warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
+    return { ...guard, ...own }
   }
   // Whoever wants the tokens that a Classic app does not get is told so by the attempt.
   const requireAppTokens = () => appTokens ?? new AppTokens({ ...resolved, tokenStore: store, events })
@@ -140,12 +143,18 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     },
     sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
     requireLogin: (own) => requireLogin({ ...guard, ...own }),
-    requireScopes: (...args) => requireScopes(...guarding(args)),
-    requireAnyScope: (...args) => requireAnyScope(...guarding(args)),
+    requireScopes(...args) {
+      const { names, options: own } = splitGuard<GuardOptions>(args)
+      return requireScopes(...(names as ScopeName[]), guarding(own, names))
+    },
+    requireAnyScope(...args) {
+      const { names, options: own } = splitGuard<GuardOptions>(args)
+      return requireAnyScope(...(names as ScopeName[]), guarding(own, names))
+    },
     requireScopesFor(...args) {
-      const own = args.filter((argument) => typeof argument === 'object')
-      const operations = args.filter((argument) => typeof argument === 'string')
-      return requireScopesFor(...operations, { ...guard, ...own[0] })
+      const { names, options: own } = splitGuard<OperationGuardOptions>(args)
+      const scopes = scopesOfOperations(names, own)[client.appType]
+      return requireScopesFor(...(names as Operation[]), guarding(own, scopes))
     },
     get appTokens() {
       return requireAppTokens()
@@ -191,13 +200,12 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   }
 }
 
-/** What a function of the user's decides about, it knows; everybody else is told once for each difference. */
-function warnOfPartialGrants(events: Events, warn: (message: string) => void): void {
+/** Each difference is told once. What a function of the app's decides about at a login, the app knows. */
+function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message: string) => void): void {
   const told = new Set<string>()
-  events.on('partialGrant', ({ missing, diagnosis }) => {
-    const difference = missing.join(' ')
-    if (told.has(difference)) return
-    told.add(difference)
+  events.on('partialGrant', ({ when, diagnosis }) => {
+    if (told.has(diagnosis) || (appDecides && when === 'login')) return
+    told.add(diagnosis)
     warn(diagnosis)
   })
 }

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { packScopes, unpackScopes } from './scope-set'
 
 /** A login that was begun in this browser and has not come back yet. */
 export interface PendingLogin {
@@ -15,8 +16,8 @@ export interface PendingLogin {
   readonly scope: readonly string[] | undefined
   /** It has been begun anew already, because it came back too late. */
   readonly isRestarted: boolean
-  /** The grant that this login is to widen, where it was begun by somebody logged in. */
-  readonly stepUpOf: string | undefined
+  /** Whether it is to widen the grant of somebody who was logged in when it began. */
+  readonly isStepUp: boolean
   /** The app's own state object (passport-oauth2's `state` option). */
   readonly appState: unknown
 }
@@ -35,44 +36,30 @@ export function nonceOf(login: Pick<PendingLogin, 'grantID'>): string {
   return createHash('sha256').update(`nonce ${login.grantID}`).digest('base64url').slice(0, 22)
 }
 
-/** As text, for sealing; the state itself is what the text is bound to. */
+/** As text, for sealing; the state itself is what the text is bound to. It has to be short: it ends in a cookie. */
 export function encodePendingLogin(login: PendingLogin): string {
-  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState, stepUpOf } = login
-  return JSON.stringify([
-    grantID,
-    startedAt,
-    codeVerifier,
-    returnTo,
-    scope?.join(' '),
-    isRestarted ? 1 : 0,
-    appState,
-    stepUpOf,
-  ])
+  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, isStepUp, appState } = login
+  const flags = (isRestarted ? 1 : 0) + (isStepUp ? 2 : 0)
+  const members = [grantID, startedAt.toString(36), codeVerifier, returnTo, scope && packScopes(scope), flags]
+  return JSON.stringify(appState === undefined ? members : [...members, appState])
 }
 
-/** The login again, from a text that was sealed for this state. */
-export function decodePendingLogin(text: string, state: string): PendingLogin {
-  const [grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, appState, stepUpOf] = JSON.parse(
-    text,
-  ) as [
-    string,
-    number,
-    string | null,
-    string | null,
-    string | null,
-    number,
-    unknown,
-    string | null | undefined,
-  ]
+type Members = [string, string, string | null, string | null, string | null, number, unknown?]
+
+/** The login again, from a text that was sealed for this state; undefined where another version wrote it. */
+export function decodePendingLogin(text: string, state: string): PendingLogin | undefined {
+  const [grantID, startedAt, codeVerifier, returnTo, packed, flags, appState] = JSON.parse(text) as Members
+  const scope = packed === null ? undefined : unpackScopes(packed)
+  if (packed !== null && scope === undefined) return undefined
   return {
     state,
     grantID,
-    startedAt,
+    startedAt: parseInt(startedAt, 36),
     codeVerifier: codeVerifier ?? undefined,
     returnTo: returnTo ?? undefined,
-    scope: scope?.split(' '),
-    isRestarted: isRestarted === 1,
+    scope,
+    isRestarted: (flags & 1) !== 0,
+    isStepUp: (flags & 2) !== 0,
     appState: appState ?? undefined,
-    stepUpOf: stepUpOf ?? undefined,
   }
 }

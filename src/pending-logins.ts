@@ -66,6 +66,7 @@ export class PendingLogins {
     const text = cookie && this.#sealer.open(cookie.value, this.#place(state))
     if (text === undefined) return undefined
     const login = decodePendingLogin(text, state)
+    if (login === undefined) return undefined
     const age = Date.now() - login.startedAt
     return age < lifetime + grace ? { login, isExpired: age >= lifetime } : undefined
   }

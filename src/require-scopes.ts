@@ -4,7 +4,7 @@ import { requireScope } from './client'
 import { type DenialOptions, deny } from './denial'
 import { ConfigurationError, InsufficientScopeError } from './errors'
 import { nameScopes } from './guarded-scopes'
-import { type AppType, isScopeToken } from './scope'
+import { type AppType, belongsTo, isScopeToken } from './scope'
 import { type Operation, type Scope, operationScopes } from './scope-catalogue'
 import { operationOf } from './scopes-for'
 import { UserGrant } from './user-grant'
@@ -28,7 +28,7 @@ export interface GuardOptions {
 
 /** Options of {@link requireScopesFor}. */
 export interface OperationGuardOptions extends GuardOptions {
-  /** Scopes of operations that declare none. */
+  /** Scopes of operations that declare none, or instead of what they declare. In a Classic app `read` or `write`. */
   scopes?: { readonly [Name in Operation]?: ScopeName } | undefined
 }
 
@@ -43,7 +43,7 @@ export function requireLogin(options: GuardOptions = {}): RequestHandler {
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
 export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-  const { names, options } = split<GuardOptions>(scopes)
+  const { names, options } = splitGuard<GuardOptions>(scopes)
   const required = requireNames(names, options)
   return guard(options, (grant) => {
     fit(required, grant)
@@ -58,7 +58,7 @@ export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]):
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
 export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-  const { names, options } = split<GuardOptions>(scopes)
+  const { names, options } = splitGuard<GuardOptions>(scopes)
   const required = requireNames(names, options)
   return guard(options, (grant) => {
     fit(required, grant)
@@ -79,17 +79,47 @@ export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]
 export function requireScopesFor(
   ...operations: readonly (Operation | OperationGuardOptions)[]
 ): RequestHandler {
-  const { names, options } = split<OperationGuardOptions>(operations)
-  if (names.length === 0)
-    throw new ConfigurationError('operations', 'of a guard must be one or more, such as "GET /incidents"')
-  const scoped = [...new Set(names.map((name) => scopeOf(name, options)))]
-  const classic = names.every((name) => name.startsWith('GET ')) ? ['read'] : ['write']
-  nameScopes(options.name ?? 'pagerduty', [...scoped, ...classic])
+  const { names, options } = splitGuard<OperationGuardOptions>(operations)
+  const needed = scopesOfOperations(names, options)
+  requireNames([...needed.scoped, ...needed.classic], options)
   return guard(options, (grant) => {
-    const required = grant.appType === 'classic' ? classic : scoped
+    const required = needed[grant.appType]
+    fit(required, grant)
     const missing = grant.missing(...required)
     if (missing.length > 0) throw new InsufficientScopeError(required, missing)
   })
+}
+
+/**
+ * What operations need, in each kind of app.
+ *
+ * @internal
+ * @throws {ConfigurationError} see {@link requireScopesFor}
+ */
+export function scopesOfOperations(
+  names: readonly string[],
+  { scopes }: OperationGuardOptions,
+): Record<AppType, readonly string[]> {
+  if (names.length === 0)
+    throw new ConfigurationError('operations', 'of a guard must be one or more, such as "GET /incidents"')
+  const needs = names.map((name) => {
+    const operation = operationOf(name)
+    const named = operation && scopes?.[operation]
+    const scope = named ?? (operation && operationScopes[operation])
+    if (scope !== undefined)
+      return { scope, classic: named ?? (operation?.startsWith('GET ') ? 'read' : 'write') }
+    throw new ConfigurationError(
+      'operations',
+      operation === undefined
+        ? `of a guard: "${name}" is no operation of PagerDuty’s REST API that this package knows`
+        : `of a guard: "${name}" declares no scope, which does not mean that it needs none`,
+      `Name one: requireScopesFor('${name}', { scopes: { '${operation ?? name}': 'incidents.read' } }), or use requireScopes().`,
+    )
+  })
+  return {
+    scoped: [...new Set(needs.map(({ scope }) => scope))],
+    classic: [...new Set(needs.map(({ classic }) => classic))],
+  }
 }
 
 function guard(options: GuardOptions, check: (grant: UserGrant) => void): RequestHandler {
@@ -129,39 +159,33 @@ function grantOf(req: Request, name: string): UserGrant {
   throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
 }
 
-/** Tells the names from the options, which may stand last. */
-function split<Options extends object>(
+/**
+ * Tells the names from the options, which may stand last. Anything else is refused: left out, it would open a route.
+ *
+ * @internal
+ * @throws {ConfigurationError}
+ */
+export function splitGuard<Options extends object>(
   args: readonly (string | Options)[],
 ): { names: readonly string[]; options: Partial<Options> } {
   const last = args.at(-1)
-  const options = typeof last === 'object' && !Array.isArray(last) ? last : {}
-  return { names: args.filter((argument) => argument !== options) as string[], options }
+  const hasOptions = typeof last === 'object' && last !== null && !Array.isArray(last)
+  const names = hasOptions ? args.slice(0, -1) : args
+  if (!names.every((name) => typeof name === 'string' && name !== '')) throw notNames()
+  return { names: names as string[], options: hasOptions ? last : {} }
 }
 
 function requireNames(names: readonly string[], options: GuardOptions): readonly string[] {
-  if (names.length === 0 || !names.every(isScopeToken)) {
-    throw new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
-  }
-  nameScopes(options.name ?? 'pagerduty', names)
+  if (names.length === 0 || !names.every(isScopeToken)) throw notNames()
+  nameScopes(options.name ?? 'pagerduty', [...names, ...(options.stepUpScope ?? [])])
   return names
+}
+
+function notNames(): ConfigurationError {
+  return new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
 }
 
 /** Scopes of the other kind of app would be refused for ever; whoever guards by hand learns it at the first request. */
 function fit(required: readonly string[], { appType }: { appType: AppType }): void {
-  const isClassic = (scope: string) => scope === 'read' || scope === 'write'
-  if (required.some((scope) => scope !== 'openid' && isClassic(scope) !== (appType === 'classic')))
-    requireScope(required, appType)
-}
-
-function scopeOf(name: string, { scopes }: OperationGuardOptions): string {
-  const operation = operationOf(name)
-  const scope = (operation && scopes?.[operation]) ?? (operation && operationScopes[operation])
-  if (scope !== undefined) return scope
-  throw new ConfigurationError(
-    'operations',
-    operation === undefined
-      ? `of a guard: "${name}" is no operation of PagerDuty’s REST API that this package knows`
-      : `of a guard: "${name}" declares no scope, which does not mean that it needs none`,
-    `Name one: requireScopesFor('${name}', { scopes: { '${name}': 'incidents.read' } }), or use requireScopes().`,
-  )
+  if (!required.every((scope) => belongsTo(appType, scope))) requireScope(required, appType, 'scopes')
 }

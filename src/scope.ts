@@ -22,6 +22,11 @@ export function isScopeToken(token: unknown): token is string {
   return typeof token === 'string' && scopeToken.test(token)
 }
 
+/** Whether a kind of app can be granted a scope: `read` and `write` belong to Classic User OAuth, all others to Scoped OAuth. */
+export function belongsTo(appType: AppType, scope: string): boolean {
+  return scope === 'openid' || (scope === 'read' || scope === 'write') === (appType === 'classic')
+}
+
 /**
  * The required scopes that the granted ones do not cover, exactly and case-sensitively.
  *

@@ -23,7 +23,7 @@ export function operationOf(request: string): Operation | undefined {
     (candidate) =>
       candidate.segments.length === segments.length &&
       candidate.segments.every(
-        (part, at) => part === segments[at] || (isParameter(part) && segments[at] !== ''),
+        (part, at) => part === segments[at] || (isParameter(part) && isID(segments[at])),
       ),
   )
   // "/users/me" is itself before it is a "/users/{id}".
@@ -63,6 +63,11 @@ export function nearestScope(scope: string): Scope | undefined {
 
 function isParameter(segment: string): boolean {
   return segment.startsWith('{')
+}
+
+/** What a URL parser would drop, with the segment before it, is no id. */
+function isID(segment: string | undefined): boolean {
+  return segment !== undefined && !['', '.', '..'].includes(segment)
 }
 
 function parameters(segments: readonly string[]): number {

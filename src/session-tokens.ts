@@ -3,7 +3,6 @@ import { ConfigurationError, TokenStoreError } from './errors'
 import type { GrantOptions } from './grant-options'
 import { guardGrant, sessionOf } from './grant-session'
 import type { AuthenticateOptions } from './oauth2-strategy'
-import { parseScopeOption } from './scope'
 import { type PagerDutyStrategy, startLogin } from './strategy'
 import { Throttle } from './throttle'
 import { UserGrant } from './user-grant'
@@ -63,10 +62,7 @@ export class RequestGrant extends UserGrant {
     if (strategy === undefined) {
       throw new ConfigurationError('strategy', 'is needed by login(): give sessionTokens() the strategy')
     }
-    const { scope } = options
-    // Asking for less would take away what is granted.
-    const all = scope === undefined ? {} : { scope: [...this.grantedScopes, ...parseScopeOption(scope)] }
-    startLogin(strategy, this.#req, { ...options, ...all, stepUp: scope !== undefined })
+    startLogin(strategy, this.#req, { ...options, stepUp: options.scope !== undefined })
   }
 
   /** Forgets the grant, everywhere and at once, and ends the login it made. */

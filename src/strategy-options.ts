@@ -1,7 +1,8 @@
-import type { Client } from './client'
+import { type Client, requireScope } from './client'
 import { ConfigurationError } from './errors'
 import type { GrantOptions } from './grant-options'
 import type { PartialGrantPolicy } from './partial-grant'
+import type { AppType } from './scope'
 import type { UserGrants } from './user-grants'
 
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
@@ -28,6 +29,8 @@ export interface StrategyOptions extends GrantOptions {
   partialGrant?: PartialGrantPolicy | undefined
   /** Scopes that people may be asked for step by step. @default all that the guards of this instance name */
   stepUpScope?: readonly string[] | undefined
+  /** Scopes that PagerDuty has added since this version: no warning is given for them. */
+  extraScopes?: readonly string[] | undefined
   /** @internal */
   grants?: UserGrants
 }
@@ -61,4 +64,16 @@ export function requirePKCE(options: StrategyOptions, client: Client): boolean {
     )
   }
   return !unsafelyWithoutPKCE
+}
+
+/** @throws {ConfigurationError} a scope of the other kind of app is among them */
+export function requireStepUpScope(scope: readonly string[] | undefined, appType: AppType): void {
+  if (scope !== undefined && !(Array.isArray(scope) && scope.length === 0))
+    requireScope(scope, appType, 'stepUpScope')
+}
+
+/** @throws {ConfigurationError} */
+export function requirePolicy(policy: PartialGrantPolicy): PartialGrantPolicy {
+  if (policy === 'accept' || policy === 'fail' || typeof policy === 'function') return policy
+  throw new ConfigurationError('partialGrant', 'must be "accept", "fail" or a function')
 }

@@ -1,17 +1,23 @@
 import type { Request, Response } from 'express'
 import { redirect } from './answers'
 import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response'
-import { beginLogin, stateStore } from './begin-login'
-import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError } from './errors'
+import { beginLogin, heldGrant, stateStore } from './begin-login'
+import type { Client } from './client'
+import {
+  AuthorizationResponseError,
+  PagerDutyOAuthError,
+  RequestRefusedError,
+  ScopeNotGrantedError,
+} from './errors'
 import { type FinishedLogin, type LoginParts, LoginRefusal, finishLogin } from './finish-login'
 import { carryGrant } from './grant-session'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
 import type { PendingLogin } from './pending-login'
 import { type FoundLogin, PendingLogins } from './pending-logins'
 import { missingScopes } from './scope'
-import { isWider, keptData, refusalOf, rememberRefusal } from './step-up'
-import { type StrategyOptions, requirePKCE } from './strategy-options'
-import { UserGrant } from './user-grant'
+import { isWider, keptData, rememberRefusal } from './step-up'
+import { type StrategyOptions, requirePKCE, requirePolicy, requireStepUpScope } from './strategy-options'
+import { unknownScopeWarner } from './unknown-scopes'
 import { UserGrants } from './user-grants'
 import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
 
@@ -48,6 +54,8 @@ export class PagerDutyStrategy extends OAuth2Strategy {
     const grants = options.grants ?? new UserGrants(options)
     const { client } = grants
     const pending = new PendingLogins(client, grants.store, grants.keys)
+    requireStepUpScope(options.stepUpScope, client.appType)
+    if (options.grants === undefined) warnOfUnknown(client, options)
     super(
       {
         authorizationURL: client.authorizationURL,
@@ -67,7 +75,7 @@ export class PagerDutyStrategy extends OAuth2Strategy {
       pending,
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
-      partialGrant: options.partialGrant ?? 'accept',
+      partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
       stepUpScope: options.stepUpScope,
     }
   }
@@ -138,9 +146,8 @@ function stray(
   act: PassportActions,
 ): void {
   const { grants, pending } = strategy._login
-  const held = (req as unknown as Record<string, unknown>)[grants.client.name]
   // Reload or "back" after the login: there is nothing to finish, and nothing wrong.
-  if (UserGrant.is(held) && held.user !== undefined) {
+  if (heldGrant(req, grants.client.name) !== undefined) {
     return options.successRedirect === undefined ? act.pass() : act.redirect(options.successRedirect)
   }
   throw found !== undefined
@@ -187,33 +194,33 @@ async function finish(
       }),
   }
   const { returnTo } = login
-  const held = widened(req, grants, login)
+  const { name, appType } = grants.client
+  const requested = login.scope ?? grants.client.scope
+  const held = login.isStepUp ? heldGrant(req, name) : undefined
+  /** Whoever is logged in stays so, with what was granted before. */
   const keep = (refused: readonly string[]) => {
-    rememberRefusal(req, grants.client.name, refused)
+    rememberRefusal(req, name, refused)
     const goOn = returnTo ?? options.successRedirect
     return goOn === undefined ? act.pass() : act.redirect(goOn)
   }
-  const requested = login.scope ?? grants.client.scope
   let finished: FinishedLogin
   try {
     finished = await finishLogin(parts, req, res, login, response)
   } catch (error) {
-    // Whoever does not want to grant more keeps what there is.
-    const isDenied = error instanceof AuthorizationResponseError && error.code === 'access_denied'
-    if (held === undefined || !isDenied) throw error
+    if (held === undefined || !isNotGranted(error)) throw error
     return keep(held.missing(...requested))
   }
   const { grant, verdict } = finished
   const { user, tokens } = grant.record
   const isSame = held?.user?.id === user.id && held.user.accountID === user.accountID
-  const missing = missingScopes(tokens.scope, requested, grants.client.appType)
-  if (held !== undefined && isSame && !isWider(held, tokens.scope, grants.client.appType)) {
+  const missing = missingScopes(tokens.scope, requested, appType)
+  if (held !== undefined && isSame && !isWider(held, tokens.scope, appType)) {
     // PagerDuty may see both as one authorization, so the new tokens are left to end by themselves.
     await grants.forget(grant.id, { revoke: false })
-    return keep(held.missing(...requested))
+    // If all that was asked for came, then another tab has got more meanwhile: it is worth asking for both.
+    return keep(missing.length > 0 ? held.missing(...requested) : [])
   }
-  const kept = isSame ? keptData(req, grants.client.name) : {}
-  if (isSame) Object.assign(kept, refusalOf(grants.client.name, missing))
+  const kept = isSame ? keptData(req, name, missing) : {}
   const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
   carryGrant(req, grants, grant.id, { ...kept, ...back })
   const info: LoginInfo = {
@@ -227,11 +234,16 @@ async function finish(
   act.success(verdict.user, info)
 }
 
-/** The grant that a login is to widen, if it is still the one that this browser holds. */
-function widened(req: Request, grants: UserGrants, login: PendingLogin): UserGrant | undefined {
-  const held = (req as unknown as Record<string, unknown>)[grants.client.name]
-  const isTheOne = UserGrant.is(held) && held.grantID !== undefined && held.grantID === login.stepUpOf
-  return isTheOne ? held : undefined
+/**
+ * Whether it was not to be had: denied, not granted by PagerDuty where the app insists on it, or that came out when the same
+ * callback arrived a first time.
+ */
+function isNotGranted(error: unknown): boolean {
+  if (error instanceof ScopeNotGrantedError) return true
+  return (
+    error instanceof AuthorizationResponseError &&
+    ['access_denied', 'ERR_PAGERDUTY_STATE_USED'].includes(error.code)
+  )
 }
 
 /** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
@@ -248,4 +260,13 @@ function onlyGET(): RequestRefusedError {
     status: 405,
     headers: { Allow: 'GET' },
   })
+}
+
+/** Whoever composes by hand has no logger here. */
+function warnOfUnknown(client: Client, { extraScopes = [], stepUpScope = [] }: StrategyOptions): void {
+  const warn = unknownScopeWarner(client, extraScopes, (message) =>
+    process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' }),
+  )
+  warn('scope', client.scope)
+  warn('stepUpScope', stepUpScope)
 }

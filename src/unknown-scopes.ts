@@ -20,7 +20,7 @@ export function unknownScopeWarner(
       const nearest = nearestScope(scope)
       warn(
         `"${option}" names "${scope}", which is no scope of PagerDuty’s that this package knows` +
-          `${nearest === undefined ? '' : `; did you mean "${nearest}"?`} PagerDuty would leave it out without an error. ` +
+          `${nearest === undefined ? '.' : `; did you mean "${nearest}"?`} PagerDuty would leave it out without an error. ` +
           `If PagerDuty has added it, name it in "extraScopes".`,
       )
     }

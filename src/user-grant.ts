@@ -1,4 +1,5 @@
 import { type BearerFetch, bearerFetch } from './bearer-fetch'
+import type { Client } from './client'
 import { LoginRequiredError, UnauthorizedError } from './errors'
 import type { PagerDutyUser } from './id-token'
 import { type AppType, missingScopes } from './scope'
@@ -76,6 +77,11 @@ export class UserGrant {
   /** The kind of app that the login is to: decides what a scope covers. */
   get appType(): AppType {
     return this.#grants.client.appType
+  }
+
+  /** @internal */
+  get client(): Client {
+    return this.#grants.client
   }
 
   /** Whether all of these scopes are granted. */

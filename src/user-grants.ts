@@ -10,6 +10,7 @@ import { type Grant, GrantVault } from './grant-vault'
 import { IDTokenVerifier, type PagerDutyUser } from './id-token'
 import { MemoryTokenStore } from './memory-token-store'
 import { Refresher } from './refresh'
+import { missingScopes } from './scope'
 import type { KeyRing } from './seal'
 import { revokeToken } from './token-endpoint'
 import type { TokenSet } from './token-set'
@@ -54,7 +55,7 @@ export class UserGrants {
       refreshed: ({ id, record }, before) => {
         const { user, version, tokens, requestedScopes } = record
         this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt })
-        const missing = before.record.tokens.scope.filter((scope) => !tokens.scope.includes(scope))
+        const missing = missingScopes(tokens.scope, before.record.tokens.scope, this.client.appType)
         if (missing.length === 0) return
         const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
         const grantedScopes = tokens.scope

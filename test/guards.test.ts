@@ -2,10 +2,12 @@ import fc from 'fast-check'
 import {
   ConfigurationError,
   MemoryTokenStore,
+  type Operation,
   pagerduty,
   requireAnyScope,
   requireLogin,
   requireScopes,
+  requireScopesFor,
   type Scope,
   sessionTokens,
 } from '../src'
@@ -13,6 +15,8 @@ import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { serve } from './support/app'
 import { Browser } from './support/browser'
 import { type DropIn, startDropIn } from './support/drop-in'
+
+const secret = 'a secret of thirty-two characters or more, for tests'
 
 let standIn: StandIn
 let app: DropIn
@@ -198,8 +202,95 @@ describe('at the start', () => {
     expect(make).toThrow(ConfigurationError)
   })
 
-  test('a guard on scopes of the other kind of app is refused', () => {
-    expect(() => app.pd.requireScopes('read')).toThrow(/only Classic User OAuth knows/)
+  test.each<[string, unknown[]]>([
+    ['undefined between scopes', ['users.read', undefined]],
+    ['undefined before options', [undefined, { stepUp: false }]],
+    ['undefined after a scope and options', ['users.read', { stepUp: false }, undefined]],
+    ['a list after a scope', ['users.read', ['incidents.write']]],
+    ['null', ['users.read', null]],
+    ['a number', ['users.read', 5]],
+    ['options between scopes', ['users.read', { stepUp: false }, 'incidents.write']],
+    ['options twice', ['users.read', { stepUp: false }, { stepUp: true }]],
+    ['an empty text', ['users.read', '']],
+  ])('%s makes no guard that asks for less: it is refused', (_what, args) => {
+    const { pd } = app
+    const operations = args.map((one) => (one === 'users.read' ? 'GET /users' : one))
+    for (const make of [
+      () => requireScopes(...(args as Scope[])),
+      () => requireAnyScope(...(args as Scope[])),
+      () => requireScopesFor(...(operations as Operation[])),
+      () => pd.requireScopes(...(args as Scope[])),
+      () => pd.requireAnyScope(...(args as Scope[])),
+      () => pd.requireScopesFor(...(operations as Operation[])),
+    ]) {
+      expect(make).toThrow(ConfigurationError)
+    }
+  })
+
+  describe('Classic and Scoped are told apart', () => {
+    const connection = { clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/cb', secret }
+    const scoped = pagerduty({ ...connection, appType: 'scoped', scope: 'incidents.read' })
+    const classic = pagerduty({ ...connection, appType: 'classic', scope: 'read' })
+    const classicOnly = /"read", which only Classic User OAuth knows; a Scoped app asks for/
+    const scopedOnly = /"incidents.read", which only Scoped OAuth knows; a Classic app asks for/
+    afterAll(() => Promise.all([scoped.close(), classic.close()]))
+
+    test.each<[string, () => unknown, RegExp]>([
+      ['scope: read', () => pagerduty({ ...connection, scope: 'read' }), classicOnly],
+      [
+        'stepUpScope: read',
+        () => pagerduty({ ...connection, scope: 'users.read', stepUpScope: ['read'] }),
+        classicOnly,
+      ],
+      ['requireScopes', () => scoped.requireScopes('users.read', 'read'), classicOnly],
+      ['requireAnyScope', () => scoped.requireAnyScope('users.read', 'read'), classicOnly],
+      [
+        'the stepUpScope of a guard',
+        () => scoped.requireScopes('users.read', { stepUpScope: ['read'] }),
+        classicOnly,
+      ],
+      [
+        'requireScopesFor',
+        () => scoped.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'read' } }),
+        classicOnly,
+      ],
+    ])('in a Scoped app: %s is refused', (_where, make, reason) => {
+      expect(make).toThrow(reason)
+    })
+
+    test.each<[string, () => unknown]>([
+      ['scope', () => pagerduty({ ...connection, appType: 'classic', scope: 'incidents.read' })],
+      [
+        'stepUpScope',
+        () =>
+          pagerduty({ ...connection, appType: 'classic', scope: 'read', stepUpScope: ['incidents.read'] }),
+      ],
+      ['requireScopes', () => classic.requireScopes('read', 'incidents.read')],
+      ['requireAnyScope', () => classic.requireAnyScope('read', 'incidents.read')],
+      [
+        'requireScopesFor',
+        () => classic.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'incidents.read' } }),
+      ],
+    ])('in a Classic app: incidents.read in %s is refused', (_where, make) => {
+      expect(make).toThrow(scopedOnly)
+    })
+
+    test('what fits is not', () => {
+      for (const make of [
+        () => classic.requireScopesFor('GET /incidents', 'POST /incidents'),
+        () => classic.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'read' } }),
+        () => classic.requireScopes('read', 'openid'),
+        () => scoped.requireScopes('incidents.read', 'openid'),
+        () => scoped.requireScopes('incidents.read', { stepUpScope: [] }),
+      ]) {
+        expect(make).not.toThrow()
+      }
+    })
+  })
+
+  test('partialGrant knows its words', () => {
+    const make = () => startDropIn(standIn, { partialGrant: 'Fail' as 'fail' })
+    return expect(make()).rejects.toThrow(/"partialGrant" must be "accept", "fail" or a function/)
   })
 })
 

@@ -104,6 +104,60 @@ test('the types compile for a user, under CommonJS and ESM, without the types of
     pagerduty({ verify: async ({ user }) => user.id, redis: 'redis://127.0.0.1' }).on('login', ({ user }) => user.id)
     await startPagerDuty()`,
   )
+  const literals = (pd: string) => `
+    ${pd}.requireScopes('incidents.read', 'users:contact_methods.read', 'read', { stepUp: false })
+    // @ts-expect-error: a misspelt scope
+    ${pd}.requireScopes('incidents.raed')
+    // @ts-expect-error: letters count
+    ${pd}.requireScopes('users.read', 'Incidents.read')
+    // @ts-expect-error: two scopes in one text
+    ${pd}.requireAnyScope('incidents.read users.read')
+    // @ts-expect-error: a text of which nothing is known
+    ${pd}.requireScopes(String('incidents.read'))
+    // @ts-expect-error: a list in the place of scopes
+    ${pd}.requireScopes(['incidents.read'])
+    // @ts-expect-error: there may be nothing there
+    ${pd}.requireScopes(process.env['SCOPE'] as 'users.read' | undefined)
+    ${pd}.requireScopesFor('GET /incidents', 'POST /incidents')
+    ${pd}.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'users.read' } })
+    // @ts-expect-error: a misspelt operation
+    ${pd}.requireScopesFor('GET /incidnts')
+    // @ts-expect-error: an operation that is none, in the options
+    ${pd}.requireScopesFor('GET /users/me', { scopes: { 'GET /user/me': 'users.read' } })
+    // @ts-expect-error: a misspelt scope, in the options
+    ${pd}.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'user.read' } })
+  `
+  const words = `${literals('pd')} ${literals('parts')}
+    const resource: 'users:sessions' = scopes['users:sessions.write'].resource
+    const access: 'write' = scopes['users:sessions.write'].access
+    const note: string = scopes['incident.read'].note
+    const declared: 'incidents.read' = operationScopes['GET /incidents/{id}']
+    const undeclared: undefined = operationScopes['GET /users/me']
+    // @ts-expect-error: another scope than the operation's
+    const wrong: 'incidents.write' = operationScopes['GET /incidents/{id}']
+    const needed: readonly Scope[] | 'unknown' = scopesFor('GET /incidents/{id}')
+    const anything = scopesFor(String('GET /incidents/PT4KHLK'))
+    // @ts-expect-error: not without a look whether it is known
+    const first: Scope = scopesFor('GET /incidents')[0]
+    const scope: Scope = 'jira_cloud_rules.write'
+    // @ts-expect-error: Scope is no text
+    const text: Scope = 'incidents.raed'
+    // @ts-expect-error: the names of a policy
+    pagerduty({ scope: 'users.read', partialGrant: 'refuse' })
+    pagerduty({ scope: 'users.read', partialGrant: async ({ missing }, req) => missing.length < 2 && req.path !== '/' })
+    export { access, anything, declared, first, needed, note, resource, scope, text, undeclared, wrong }
+  `
+  const values = 'operationScopes, pagerduty, scopes, scopesFor, type Scope'
+  write(
+    'literals.mts',
+    `import express from 'express'; import { ${values} } from 'passport-pagerduty'
+    import * as parts from 'passport-pagerduty'; ${use} ${words}`,
+  )
+  write(
+    'literals.cts',
+    `import express = require('express'); import { ${values} } from 'passport-pagerduty'
+    import parts = require('passport-pagerduty'); ${use} ${words}`,
+  )
   write(
     'tsconfig.json',
     JSON.stringify({
@@ -114,7 +168,7 @@ test('the types compile for a user, under CommonJS and ESM, without the types of
         noEmit: true,
         types: ['node', 'express'],
       },
-      files: ['use.cts', 'use.mts'],
+      files: ['use.cts', 'use.mts', 'literals.cts', 'literals.mts'],
     }),
   )
   expect(complaintsOf(() => run(join(root, 'node_modules/.bin/tsc'), ['-p', '.']))).toBe('')

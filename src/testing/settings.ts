@@ -23,6 +23,8 @@ export interface Settings {
   grace: number
   /** Whether a refresh ends the access token before it. @default false */
   revokeOldAccessToken: boolean
+  /** Whether a refresh leaves out what the app is not configured with any more. Whether PagerDuty does is not known. @default false */
+  refreshNarrows: boolean
   /** Whether a `nonce` of the authorization request comes back in the id_token. @default false */
   echoNonce: boolean
   /** Changes the id_token's claims before they are signed. @default undefined */
@@ -48,6 +50,7 @@ export function resolveSettings(given: Partial<Settings>): Settings {
     reuse: 'revoke-family',
     grace: 0,
     revokeOldAccessToken: false,
+    refreshNarrows: false,
     echoNonce: false,
     idTokenClaims: undefined,
     tokenLatency: 0,

@@ -70,6 +70,9 @@ function renew(parts: Parts, client: RegisteredClient, form: Parameters): Reply 
   if (!value) return oauthError('invalid_request', 'The refresh_token is missing')
   const pair = parts.grants.refresh(value, client.clientID)
   if (!pair) return oauthError('invalid_grant', 'The refresh token is unknown, used, expired or revoked')
+  const { delegation } = pair.access
+  if (parts.settings.refreshNarrows)
+    delegation.scope = ['openid', ...narrowScope(client, delegation.scope.join(' '))]
   return tokenAnswer(parts, pair)
 }
 

@@ -57,7 +57,7 @@ export class Fleet {
   }
 
   succeeded(process: number, who: number): void {
-    ;(this.#processes[process] as BackOff).succeeded(idOf(who))
+    void (this.#processes[process] as BackOff).succeeded(idOf(who))
   }
 
   /** The answer of a call that fails comes later. */

@@ -184,7 +184,7 @@ describeWithChromium('scopes in a browser', () => {
     })
     page = await context.newPage()
     await logIn()
-    const boxes = await page.locator('main *:visible').all()
+    const boxes = await page.locator('body *:visible').all()
     const rights = await Promise.all(
       boxes.map(async (box) => (await box.boundingBox()) ?? { x: 0, width: 0 }),
     )

@@ -75,7 +75,7 @@ export class Lease {
     try {
       await this.#store.delete(this.#key, this.#owner)
     } catch {
-      // It ends by itself.
+      leaveBehind(this.#owner) // It ends by itself, or is taken away when this process comes again.
     }
   }
 }
@@ -83,11 +83,27 @@ export class Lease {
 /** Whether the lock is this owner's now. */
 async function take(store: TokenStore, key: string, owner: string, duration: number): Promise<boolean> {
   try {
+    if (await store.create(key, owner, duration)) return true
+    const holder = await store.get(key)
     // A client that lost the reply sends the command again, and is told that the key is taken: by itself.
-    return (await store.create(key, owner, duration)) || (await store.get(key)) === owner
+    if (holder === owner) return true
+    const isLeftBehind =
+      holder !== undefined && leftBehind.delete(holder) && (await store.delete(key, holder))
+    return isLeftBehind && (await store.create(key, owner, duration))
   } catch (error) {
-    // It may have been taken all the same, or be taken yet: nobody would release it.
+    // It may have been taken all the same, or be taken yet.
+    leaveBehind(owner)
     void store.delete(key, owner).catch(() => {})
     throw error
   }
+}
+
+const mostLeftBehind = 10_000
+/** Owners of this process that the store did not answer: what they hold, nobody renews and nobody releases. */
+const leftBehind = new Set<string>()
+
+function leaveBehind(owner: string): void {
+  leftBehind.add(owner)
+  const [oldest] = leftBehind
+  if (leftBehind.size > mostLeftBehind && oldest !== undefined) leftBehind.delete(oldest)
 }

@@ -52,6 +52,30 @@ test('a lease whose reply was lost is recognised by its owner', async () => {
   expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
 })
 
+test('a lock that was taken without an answer does not keep its own process out', async () => {
+  const create = store.create.bind(store)
+  const lost = new Error('no answer')
+  // What is tried to make up for it gets lost too.
+  const removal = jest.spyOn(store, 'delete').mockRejectedValue(lost)
+  jest.spyOn(store, 'create').mockImplementationOnce(async (...args) => {
+    await create(...args)
+    throw lost
+  })
+  await expect(Lease.acquire(store, 'lock:a', duration)).rejects.toThrow('no answer')
+  expect(await store.get('lock:a')).toBeDefined()
+  removal.mockRestore()
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
+})
+
+test('a lock that could not be released does not keep its own process out', async () => {
+  const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  const removal = jest.spyOn(store, 'delete').mockRejectedValue(new Error('no answer'))
+  await lease.release()
+  removal.mockRestore()
+  expect(await store.get('lock:a')).toBeDefined()
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
+})
+
 test('a released lease leaves no timer behind', async () => {
   const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   await lease.release()

@@ -35,7 +35,7 @@ describeWithRedis('a PagerDuty that refuses', () => {
       // Whoever had begun before the first refusal was stored, and then one try after each pause.
       expect(calls).toBeLessThanOrEqual(40)
       // A second until the pause is looked up again, and one until the first try has succeeded.
-    expect(score.slowestRecovery).toBeLessThan(Math.min(longestClientPause, minute) + 4_000)
+      expect(score.slowestRecovery).toBeLessThan(Math.min(longestClientPause, minute) + 4_000)
     }))
 
   test.each<[string, Fault]>([

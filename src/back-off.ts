@@ -121,8 +121,9 @@ export class BackOff {
     this.#pauses.delete(keyOf(grantID))
     for (const key of [this.#client, this.#kind]) {
       const forAll = this.#pauses.get(key)
-      // One that runs was begun by a later call than this one, perhaps.
-      if (forAll !== undefined && forAll.until < performance.now()) this.#pauses.delete(key)
+      // One that runs was begun by a later call than this one, perhaps; unless it only waits for this very one.
+      const isOver = forAll !== undefined && forAll.until < performance.now()
+      if (isOver || this.#probing === grantID) this.#pauses.delete(key)
     }
     await this.#endProbe(grantID)
   }

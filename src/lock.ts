@@ -75,7 +75,7 @@ export class Lease {
     try {
       await this.#store.delete(this.#key, this.#owner)
     } catch {
-      leaveBehind(this.#owner) // It ends by itself, or is taken away when this process comes again.
+      leaveBehind(this.#store, this.#owner) // It ends by itself, or is taken away when this process comes again.
     }
   }
 }
@@ -87,12 +87,11 @@ async function take(store: TokenStore, key: string, owner: string, duration: num
     const holder = await store.get(key)
     // A client that lost the reply sends the command again, and is told that the key is taken: by itself.
     if (holder === owner) return true
-    const isLeftBehind =
-      holder !== undefined && leftBehind.delete(holder) && (await store.delete(key, holder))
-    return isLeftBehind && (await store.create(key, owner, duration))
+    if (holder === undefined || leftBehind.get(store)?.delete(holder) !== true) return false
+    return (await store.delete(key, holder)) && (await store.create(key, owner, duration))
   } catch (error) {
     // It may have been taken all the same, or be taken yet.
-    leaveBehind(owner)
+    leaveBehind(store, owner)
     void store.delete(key, owner).catch(() => {})
     throw error
   }
@@ -100,10 +99,11 @@ async function take(store: TokenStore, key: string, owner: string, duration: num
 
 const mostLeftBehind = 10_000
 /** Owners of this process that the store did not answer: what they hold, nobody renews and nobody releases. */
-const leftBehind = new Set<string>()
+const leftBehind = new WeakMap<TokenStore, Set<string>>()
 
-function leaveBehind(owner: string): void {
-  leftBehind.add(owner)
-  const [oldest] = leftBehind
-  if (leftBehind.size > mostLeftBehind && oldest !== undefined) leftBehind.delete(oldest)
+function leaveBehind(store: TokenStore, owner: string): void {
+  const owners = leftBehind.get(store) ?? new Set()
+  leftBehind.set(store, owners.add(owner))
+  const [oldest] = owners
+  if (owners.size > mostLeftBehind && oldest !== undefined) owners.delete(oldest)
 }

@@ -8,7 +8,7 @@ export type { PagerDutyEvents } from './events'
 
 // Parts: login
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './strategy'
-export type { LoginInfo } from './strategy'
+export type { LoginInfo } from './login-callback'
 export type { StrategyOptions } from './strategy-options'
 export type { AuthenticateOptions } from './oauth2-strategy'
 export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './verify'

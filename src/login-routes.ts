@@ -6,7 +6,8 @@ import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } f
 import { sessionOf } from './grant-session'
 import { splitTarget } from './request-target'
 import type { RequestGrant } from './session-tokens'
-import type { LoginInfo, PagerDutyStrategy } from './strategy'
+import type { LoginInfo } from './login-callback'
+import type { PagerDutyStrategy } from './strategy'
 
 /** Paths of the drop-in's routes, as the browser sees them. */
 export interface Routes {

@@ -1,5 +1,3 @@
-import cluster from 'node:cluster'
-import { randomBytes } from 'node:crypto'
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { type AnswerOptions, answer } from './answers'
 import { AppTokens } from './app-tokens'
@@ -14,8 +12,8 @@ import { type GrantsByID, grantsByID } from './grants-by-id'
 import { loginPathOf, loginRoutes } from './login-routes'
 import { MemoryTokenStore } from './memory-token-store'
 import type { PagerDutyOptions } from './pagerduty-options'
-import { type RedisConnection, connectRedis } from './redis-connection'
-import { RedisTokenStore } from './redis-token-store'
+import { connectRedis } from './redis-connection'
+import { orClose, randomSecret, storeOf } from './start-up'
 import {
   type GuardOptions,
   type OperationGuardOptions,
@@ -208,36 +206,6 @@ function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message
     told.add(diagnosis)
     warn(diagnosis)
   })
-}
-
-function storeOf(redis: RedisConnection | undefined, name: string, warn: (message: string) => void) {
-  if (redis !== undefined) return new RedisTokenStore(redis.client, { prefix: `${name}:` })
-  if (cluster.isWorker) {
-    throw new ConfigurationError(
-      'redis',
-      'is required in a cluster: its workers share no memory',
-      'Supply REDIS_URL.',
-    )
-  }
-  if (process.env['NODE_ENV'] === 'production') {
-    warn('"redis" is not set: logins are kept in memory, are lost at a restart and seen by this process only')
-  }
-  return new MemoryTokenStore()
-}
-
-/** A connection made for an app that cannot start would keep the process alive. */
-function orClose<T>(redis: RedisConnection | undefined, make: () => T): T {
-  try {
-    return make()
-  } catch (error) {
-    void redis?.close()
-    throw error
-  }
-}
-
-/** Only what is forgotten with this process anyway may be sealed with a secret that is, too. */
-function randomSecret(isOwn: boolean): string | undefined {
-  return isOwn && process.env['NODE_ENV'] !== 'production' ? randomBytes(32).toString('base64url') : undefined
 }
 
 /** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */

@@ -87,15 +87,21 @@ async function keepAsking(world: World, user: User, score: Score, isOver: () => 
   }
 }
 
-/** The last fault may have begun a pause of half a minute. */
+/** The last fault may have begun a pause of a minute. */
 async function recover(user: User, worker: Worker, score: Score): Promise<void> {
   const startedAt = performance.now()
+  const statuses: number[] = []
   const isWell = async () => {
     const answer = await user.ask(worker)
+    statuses.push(answer.status)
     score.judge(user, answer, 200, 503)
     return answer.status === 200
   }
-  await until(`an answer for ${user.id}`, isWell, { within: 60_000, every: 500 })
+  try {
+    await until(`an answer for ${user.id}`, isWell, { within: 75_000, every: 500 })
+  } catch (error) {
+    throw new Error(`It saw ${[...new Set(statuses)].join(', ')}`, { cause: error })
+  }
   score.recovered(performance.now() - startedAt)
 }
 

@@ -136,7 +136,8 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
         const { answers, slowest, back, queued } = seen.get(name) as Seen
         expect(answers).toEqual([{ status: 503, retryAfter: '2', setCookie: null }])
         expect(slowest).toBeLessThan(2_500)
-        expect(queued).toBe(0)
+        // What was on its way when the connection broke may be sent once more; nothing piles up.
+        expect(queued).toBeLessThanOrEqual(1)
         expect(back.live).toBeLessThan(2_000)
         expect(back.ended).toBeLessThan(2_500)
       },

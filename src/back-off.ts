@@ -15,6 +15,8 @@ interface Pause {
   until: number
   delay: number
   failure: Failure
+  /** The version of the grant that could not be refreshed; where it is another one, some process has had success since. */
+  version?: number | undefined
 }
 
 /** A failure as other processes are told of it. It holds no secret: only codes, and sentences of this package. */
@@ -95,23 +97,25 @@ export class BackOff {
   }
 
   /** Begins a pause, here and in all processes. */
-  async failed(grantID: string, error: TokenEndpointError): Promise<void> {
+  async failed(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
     const key = this.#concerned(grantID, error)
     // A refusal of what this one grant asks for says nothing about the endpoint.
     if (error.isTransient) this.#failing = grantID
-    const longest = key === keyOf(grantID) ? pauses.longest : pauses.longestForAll
+    const isOwn = key === keyOf(grantID)
+    const longest = isOwn ? pauses.longest : pauses.longestForAll
+    const seen = isOwn ? version : undefined
     const before = this.#pauses.get(key)
     const now = performance.now()
     // Several at once are one failure, and what is long ago does not count.
     if (before !== undefined && now < before.until && error.retryAfter === undefined) return
-    const isInARow = before !== undefined && now < before.until + longest
+    const isInARow = before !== undefined && now < before.until + longest && before.version === seen
     const delay = isInARow ? Math.min(before.delay * 2, longest) : pauses.first
     // Spread, so that what failed together is not tried together.
     const wait = Math.max(delay * (0.8 + 0.2 * Math.random()), (error.retryAfter ?? 0) * 1000)
     const { message, code, error: sent, httpStatus, hint } = error
     const failure = { message, code, error: sent, httpStatus, hint }
-    this.#remember(key, { until: now + wait, delay, failure })
-    await this.#store.create(key, JSON.stringify({ delay, failure }), wait).catch(() => {}) // Then only here.
+    this.#remember(key, { until: now + wait, delay, failure, version: seen })
+    await this.#store.create(key, JSON.stringify({ delay, failure, version: seen }), wait).catch(() => {}) // Then only here.
     await this.#endProbe(grantID)
   }
 
@@ -176,9 +180,9 @@ function paused(failure: Failure, left: number): TokenEndpointError {
   })
 }
 
-function decode(value: string | undefined): { delay: number; failure: Failure } | undefined {
+function decode(value: string | undefined): Omit<Pause, 'until'> | undefined {
   try {
-    return value === undefined ? undefined : (JSON.parse(value) as { delay: number; failure: Failure })
+    return value === undefined ? undefined : (JSON.parse(value) as Omit<Pause, 'until'>)
   } catch {
     return undefined
   }

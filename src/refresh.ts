@@ -144,7 +144,7 @@ export class Refresher {
     } catch (error) {
       if (!(error instanceof TokenEndpointError)) throw error
       if (error.error !== 'invalid_grant' || error.isTransient) {
-        await this.#backOff.failed(id, error)
+        await this.#backOff.failed(id, error, record.version)
         throw error
       }
       await this.#backOff.succeeded(id)

@@ -106,6 +106,21 @@ describe('pauses after failures', () => {
     expect((await at(one, browser)).status).toBe(200)
   })
 
+  test('begin anew when another process has had success in between', async () => {
+    pass(2 * day)
+    standIn.failNext('token', '500', 3)
+    for (const seconds of [1, 2, 4]) {
+      expect((await at(one, browser)).status).toBe(503)
+      wait(seconds * 1000 + 100)
+    }
+    expect((await at(two, browser)).status).toBe(200)
+    pass(2 * day)
+    standIn.failNext('token', '500')
+    expect((await at(one, browser)).status).toBe(503)
+    wait(1_100)
+    expect((await at(one, browser)).status).toBe(200)
+  })
+
   test.each([
     ['a rate limit', { status: 429, retryAfter: 7 }],
     ['wrong credentials', 'invalid_client'],

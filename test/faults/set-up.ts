@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'esbuild'
-import checkPrograms from '../support/global-setup'
+import { sayWhatIsMissing } from '../support/global-setup'
 import { bundledWorker, rowsFile } from './paths'
 
 /** Bundles the worker around the package as it was built, and begins an empty table. */
 export default async function setUp(): Promise<void> {
-  checkPrograms()
+  sayWhatIsMissing()
   const built = join(__dirname, '../../dist/index.js')
   await build({
     entryPoints: [join(__dirname, 'worker.ts')],

@@ -1,7 +1,14 @@
+import { install } from '../attacks/support/install'
 import { programs } from './programs'
 
+/** Before all tests. */
+export default async function globalSetup(): Promise<void> {
+  sayWhatIsMissing()
+  await install()
+}
+
 /** Says once and loudly what is missing, and how to get it. On CI that is a failure. */
-export default function globalSetup(): void {
+export function sayWhatIsMissing(): void {
   const missing = Object.entries(programs).flatMap(([name, path]) => (path === undefined ? [name] : []))
   if (missing.length === 0) return
   const line =

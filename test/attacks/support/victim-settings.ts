@@ -1,0 +1,41 @@
+import type { GrantOwner, PagerDutyOptions } from '../../../src'
+
+/** What is particular about a victim. It travels as JSON, so functions have names here. */
+export interface VictimSettings {
+  /** Whether the app mounts `pd.auth()`, or the parts beside Passport and express-session of its own. */
+  style: 'drop-in' | 'parts'
+  /** Options of `pagerduty()`, beside those that point it at the stand-in. */
+  options?: PagerDutyOptions
+  /** Where sessions of the app's own live, with the parts. */
+  redis?: string | undefined
+  /** `resave` of a session of the app's own. */
+  resave?: boolean
+  queryParser?: 'simple' | 'extended'
+  trustProxy?: boolean
+  verify?: 'throws' | 'refuses'
+  /** Leaves errors to Express's own handler. */
+  plainErrors?: boolean
+}
+
+/** What a victim does when told to. */
+export type Order =
+  | { kind: 'clock'; offset: number }
+  | { kind: 'handled' }
+  | { kind: 'size' }
+  | { kind: 'revoke'; owner: GrantOwner }
+  | { kind: 'token'; scope: string[] }
+
+/** What comes back for each kind of order. */
+export interface Results {
+  clock: true
+  /** How often a handler that needs a login or a signature has run. */
+  handled: number
+  /** Bytes. */
+  size: { heapUsed: number; rss: number }
+  revoke: true
+  token: readonly string[]
+}
+
+/** What a victim says: its URL once, results of orders, and what must never happen. */
+export type Answer =
+  { url: string } | { id: number; result: unknown } | { id: number; failure: string } | { problem: string }

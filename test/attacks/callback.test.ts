@@ -11,7 +11,7 @@ inEachHouse(houses, (house) => {
       await browser.visit(altered(callback, { state }))
       expect({ state, user: await victim.userOf(browser) }).toEqual({ state, user: null })
     }
-    expect(standIn.calls.token).toBe(0)
+    expect(standIn.calls.token.authorization_code).toBe(0)
     await browser.visit(callback)
     expect(await victim.userOf(browser)).toBe('PACME01')
   })

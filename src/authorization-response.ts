@@ -13,7 +13,7 @@ const members = ['code', 'state', 'error', 'iss'] as const
 const longestMember = 2048
 
 /** Errors that a login can end with (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6); nothing else is repeated. */
-const knownErrors = new Set([
+export const authorizationErrors: ReadonlySet<string> = new Set([
   'access_denied',
   'invalid_request',
   'unauthorized_client',
@@ -48,7 +48,11 @@ export function readAuthorizationResponse(client: Client, url: string): Authoriz
     })
   }
   if (iss !== undefined && !client.issuers.includes(iss)) throw malformed('comes from another issuer')
-  return { state, code, error: error === undefined || knownErrors.has(error) ? error : 'unknown_error' }
+  return {
+    state,
+    code,
+    error: error === undefined || authorizationErrors.has(error) ? error : 'unknown_error',
+  }
 }
 
 function readMembers(query: URLSearchParams): Partial<Record<(typeof members)[number], string>> {

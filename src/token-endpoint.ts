@@ -109,7 +109,7 @@ function unanswered(error: unknown): TokenEndpointError {
  */
 function refusal({ status, headers }: Answer, body: Record<string, unknown> | undefined): TokenEndpointError {
   const sent = body?.['error']
-  const error = typeof sent === 'string' && knownErrors.has(sent) ? sent : undefined
+  const error = typeof sent === 'string' && tokenErrors.has(sent) ? sent : undefined
   // PagerDuty says "invalid_request" and describes it as an invalid scope.
   const isScope = error === 'invalid_request' && /invalid scope/i.test(String(body?.['error_description']))
   const isTransient = status === 408 || status === 429 || status >= 500 || error === undefined
@@ -129,7 +129,7 @@ function refusal({ status, headers }: Answer, body: Record<string, unknown> | un
 }
 
 /** RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section 2.2.1. */
-const knownErrors = new Set([
+export const tokenErrors: ReadonlySet<string> = new Set([
   'invalid_request',
   'invalid_client',
   'invalid_grant',

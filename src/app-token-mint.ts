@@ -1,5 +1,6 @@
 import type { AccountName } from './account'
 import { type AppTokenRequest, appTokenRequest } from './app-token-vault'
+import type { Background } from './background'
 import type { Client } from './client'
 import { withinDeadline } from './deadline'
 import { endOf, renewalOf } from './freshness'
@@ -35,15 +36,23 @@ export interface MintObserver {
 export class AppTokenMint {
   readonly #client: Client
   readonly #mint: MintOnce
+  readonly #background: Background
   readonly #observer: MintObserver
   readonly #held = new Map<string, Held>()
   readonly #flights = new Map<string, Promise<TokenSet>>()
   readonly #forgotten = new Map<string, string>()
   readonly #hopeless = new Throttle(hopelessFor)
 
-  constructor(client: Client, store: TokenStore, keys: KeyRing, observer: MintObserver) {
+  constructor(
+    client: Client,
+    store: TokenStore,
+    keys: KeyRing,
+    background: Background,
+    observer: MintObserver,
+  ) {
     this.#client = client
     this.#mint = new MintOnce(client, store, keys, (request, tokens) => observer.minted(request, tokens))
+    this.#background = background
     this.#observer = observer
   }
 
@@ -102,7 +111,7 @@ export class AppTokenMint {
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     this.#mint.close()
-    await Promise.allSettled(this.#flights.values())
+    await this.#background.settled()
   }
 
   /** Behind the callers' backs: of a failure an event tells, and until the token's end nobody needs to know more. */
@@ -144,7 +153,7 @@ export class AppTokenMint {
       )
       .finally(() => this.#flights.delete(id))
     this.#flights.set(id, started)
-    started.catch(() => {}) // There may be nobody waiting.
+    this.#background.add(started)
     return started
   }
 

@@ -1,6 +1,7 @@
 import { parseAccount } from './account'
 import { AppTokenMint } from './app-token-mint'
 import type { AppTokenRequest } from './app-token-vault'
+import { Background } from './background'
 import { type BearerInit, bearerFetch } from './bearer-fetch'
 import { Client, requireScope } from './client'
 import { apiURLs } from './endpoints'
@@ -82,7 +83,8 @@ export class AppTokens {
     const { tokenStore, secret, account, events = new Events() } = options
     this.#ownStore = tokenStore === undefined ? new MemoryTokenStore() : undefined
     const store = tokenStore ?? (this.#ownStore as MemoryTokenStore)
-    this.#mint = new AppTokenMint(this.#client, store, resolveSecret({ secret, tokenStore }), {
+    const background = new Background(options.waitUntil)
+    this.#mint = new AppTokenMint(this.#client, store, resolveSecret({ secret, tokenStore }), background, {
       minted: (request, { expiresAt }) => events.tell('mint', { ...named(request), expiresAt }),
       mintFailed: (request, error) => events.tell('mintFailed', { ...named(request), error }),
     })

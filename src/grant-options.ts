@@ -1,3 +1,4 @@
+import type { WaitUntil } from './background'
 import type { ClientOptions } from './client'
 import { ConfigurationError } from './errors'
 import { KeyRing } from './seal'
@@ -21,6 +22,11 @@ export interface GrantOptions extends ClientOptions {
   session?: SessionLifetimes | undefined
   /** Revoke the tokens at PagerDuty when a grant is ended. @default true */
   revokeOnLogout?: boolean | undefined
+  /**
+   * Is given a promise of what goes on after an answer: refreshes, revocations, webhook handlers. For platforms that freeze a
+   * process between requests. The promises never reject.
+   */
+  waitUntil?: WaitUntil | undefined
 }
 
 const hour = 60 * 60_000

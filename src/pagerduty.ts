@@ -173,6 +173,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
           appScope: own.appScope ?? resolved.appScope,
           tokenStore: store,
           appTokens: requireAppTokens,
+          waitUntil: resolved.waitUntil,
           events,
           warn,
         },

@@ -1,3 +1,4 @@
+import { Background } from './background'
 import { Client } from './client'
 import { withinDeadline } from './deadline'
 import { TokenEndpointError, TokenStoreError } from './errors'
@@ -38,7 +39,7 @@ export class UserGrants {
   readonly #refresher: Refresher
   readonly #revokes: boolean
   readonly #hopeless = new Throttle(hopelessFor)
-  readonly #background = new Set<Promise<void>>()
+  readonly #background: Background
 
   /** @throws {ConfigurationError} */
   constructor(options: GrantOptions, events = new Events()) {
@@ -51,6 +52,7 @@ export class UserGrants {
     this.lifetimes = resolveLifetimes(options)
     this.#vault = new GrantVault(this.store, this.keys)
     this.#revokes = options.revokeOnLogout ?? true
+    this.#background = new Background(options.waitUntil)
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
       refreshed: ({ id, record }, before) => {
         const { user, version, tokens, requestedScopes } = record
@@ -104,7 +106,7 @@ export class UserGrants {
     if (now + minValidity >= endOf(tokens)) return this.#renewed(newest)
     if (tokens.refreshToken !== undefined && now >= renewalOf(tokens, newest.id, version)) {
       const renewal = this.#refresher.ahead(newest)
-      if (renewal !== undefined) this.#inBackground(renewal)
+      if (renewal !== undefined) this.#background.add(renewal)
     }
     return newest
   }
@@ -145,7 +147,7 @@ export class UserGrants {
   /** Ends a grant everywhere, at once. PagerDuty is told in the background: logging out does not depend on it. */
   forget(id: string, options: { revoke?: boolean } = {}): Promise<void> {
     const forgotten = this.#forget(id, options.revoke ?? true)
-    this.#inBackground(forgotten)
+    this.#background.add(forgotten)
     return forgotten
   }
 
@@ -172,7 +174,7 @@ export class UserGrants {
   /** Asks PagerDuty in the background to revoke tokens that nobody needs any more. */
   revoke(tokens: TokenSet): void {
     if (!this.#revokes) return
-    this.#inBackground(
+    this.#background.add(
       revokeToken(this.client, tokens.refreshToken ?? tokens.accessToken, revocationTimeout).catch(
         (error: Error) => {
           this.events.tell('warning', { error })
@@ -184,21 +186,13 @@ export class UserGrants {
   /** Starts nothing more and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     await this.#refresher.close()
-    // A logout may begin a revocation.
-    while (this.#background.size > 0) await Promise.allSettled(this.#background)
+    await this.#background.settled()
   }
 
   #renewed(grant: Grant, isRefused = false): Promise<Grant> {
-    return withinDeadline(this.#refresher.renew(grant, isRefused), callersWait, stillWaiting)
-  }
-
-  #inBackground(work: Promise<unknown>): void {
-    const done = work.then(
-      () => {},
-      () => {}, // Told by an event where it matters.
-    )
-    this.#background.add(done)
-    void done.finally(() => this.#background.delete(done))
+    const renewal = this.#refresher.renew(grant, isRefused)
+    this.#background.add(renewal)
+    return withinDeadline(renewal, callersWait, stillWaiting)
   }
 }
 

@@ -1,3 +1,4 @@
+import { Background, type WaitUntil } from './background'
 import { withinDeadline } from './deadline'
 import type { Claim } from './webhook-claims'
 import { asTrouble, shuttingDown } from './webhook-trouble'
@@ -23,8 +24,12 @@ export interface WebhookJob {
 
 /** Runs handlers, each under its claim, and knows which of them are running. */
 export class WebhookHandling {
-  readonly #running = new Set<Promise<void>>()
+  readonly #running: Background
   #isClosed = false
+
+  constructor(waitUntil?: WaitUntil) {
+    this.#running = new Background(waitUntil)
+  }
 
   /** @throws {WebhookError} nothing is started any more */
   requireOpen(): void {
@@ -44,7 +49,8 @@ export class WebhookHandling {
     }
     // Called by a promise, so that what it throws at once is a rejection too.
     const work = Promise.resolve().then(job.handle)
-    const outcome = this.#track(work.then(() => mark(job), fail(claim)))
+    const outcome = work.then(() => mark(job), fail(claim))
+    this.#running.add(outcome)
     const left = () => Math.max(answerBy - performance.now(), 0)
     try {
       await withinDeadline(work, left(), () => late)
@@ -63,13 +69,7 @@ export class WebhookHandling {
   /** Starts nothing more, and waits so many milliseconds for handlers at most: they are the app's, and may hang. */
   async close(timeout: number): Promise<void> {
     this.#isClosed = true
-    await withinDeadline(Promise.all(this.#running), timeout, () => late).catch(() => {})
-  }
-
-  #track(outcome: Promise<void>): Promise<void> {
-    const settled = outcome.catch(() => {}).finally(() => this.#running.delete(settled))
-    this.#running.add(settled)
-    return outcome
+    await withinDeadline(this.#running.settled(), timeout, () => late).catch(() => {})
   }
 }
 

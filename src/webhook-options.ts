@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import type { OnError } from './answers'
 import type { AppTokens } from './app-tokens'
+import type { WaitUntil } from './background'
 import { ConfigurationError } from './errors'
 import type { Events } from './events'
 import type { TokenStore } from './token-store'
@@ -56,6 +57,8 @@ export interface WebhookReceiverOptions extends WebhookOptions {
   /** Gives the handler its `fetch` and `getToken`. */
   appTokens?:
     Pick<AppTokens, 'fetch' | 'getToken'> | (() => Pick<AppTokens, 'fetch' | 'getToken'>) | undefined
+  /** Is given a promise of a handler that goes on after its answer; see the option of `pagerduty()`. */
+  waitUntil?: WaitUntil | undefined
   /** @internal */
   events?: Events
   /** @internal Where warnings go. */

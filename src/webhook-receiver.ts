@@ -45,7 +45,7 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
   const { events = new Events() } = options
   const ownStore = options.tokenStore === undefined ? new MemoryTokenStore() : undefined
   const claims = new WebhookClaims(options.tokenStore ?? (ownStore as MemoryTokenStore), name, remembered)
-  const handling = new WebhookHandling()
+  const handling = new WebhookHandling(options.waitUntil)
   const warn = once(options.warn ?? ((message) => process.emitWarning(message)))
 
   function pagerdutyWebhook(req: Request, res: ServerResponse, next: NextFunction): void {

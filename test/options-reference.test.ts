@@ -38,6 +38,7 @@ const options: Record<keyof PagerDutyOptions, true> = {
   tokenURL: true,
   unsafelyWithoutPKCE: true,
   verify: true,
+  waitUntil: true,
   webhookSecret: true,
 }
 

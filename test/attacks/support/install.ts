@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Plugin, build } from 'esbuild'
 import { folders, program } from './paths'
@@ -29,6 +29,8 @@ export async function install(): Promise<void> {
   const installs = Object.entries(folders).map(async ([version, folder]) => {
     const modules = join(folder, 'node_modules')
     mkdirSync(join(modules, 'passport-pagerduty'), { recursive: true })
+    // Without one, TypeScript takes the name of the package for that of the checkout.
+    writeFileSync(join(folder, 'package.json'), '{ "private": true }')
     const unpack = ['-xzf', join(cache, filename), '--strip-components=1']
     execFileSync('tar', [...unpack, '-C', join(modules, 'passport-pagerduty')])
     const express = join(root, 'node_modules', version === '4' ? 'express4' : 'express')

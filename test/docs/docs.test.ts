@@ -1,0 +1,225 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type StandIn, startPagerDuty } from '../../src/testing'
+import { folders } from '../attacks/support/paths'
+import { Browser } from '../support/browser'
+import { type Example, examplesOf, programOf } from './examples'
+import { RunningExample, environmentOf } from './run-example'
+
+const root = join(__dirname, '../..')
+const pages = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md') && !name.endsWith('.api.md'))
+  .map((name) => `docs/${name}`)
+const all = ['README.md', ...pages].flatMap(examplesOf)
+const typed = all.filter(({ language }) => language === 'ts')
+
+let standIn: StandIn
+
+beforeAll(async () => {
+  standIn = await startPagerDuty()
+})
+afterAll(() => standIn.close())
+
+/** The only example below a heading, or the one at a position. */
+function example(page: string, heading: string, language = 'ts', position = 0): Example {
+  const found = all.filter((one) => one.page === page && one.heading === heading && one.language === language)
+  const one = found[position]
+  if (one === undefined) throw new Error(`${page} has no such example below "${heading}"`)
+  return one
+}
+
+async function run(
+  one: Example,
+  use: (app: RunningExample) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const name = `${one.page}-${one.heading}`.replace(/\W+/g, '-').toLowerCase()
+  const app = await RunningExample.start(name, programOf(one), { ...environmentOf(standIn), ...env })
+  try {
+    await use(app)
+  } finally {
+    await app.stop()
+  }
+}
+
+test('the quick start greets whoever logs in, and shows incidents', () =>
+  run(example('docs/quick-start.md', 'Quick start', 'js'), async (app) => {
+    const browser = await app.logIn('/')
+    const page = await browser.visit(`${app.url}/`)
+    expect(await page.text()).toBe('Hello PACME01 of acme')
+    expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
+  }))
+
+test('the app of the README shows incidents to whoever logs in', () =>
+  run(example('README.md', 'Use it'), async (app) => {
+    const browser = await app.logIn('/incidents')
+    expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
+  }))
+
+test('the app with a Passport of its own knows its user, and logs out', () =>
+  run(example('docs/passport.md', 'In an app that has Passport already'), async (app) => {
+    const browser = await app.logIn()
+    const user = async () => (await browser.fetch(`${app.url}/`)).json()
+    expect(await user()).toEqual({ user: { id: 'PACME00/PACME01' } })
+    expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
+    await browser.fetch(`${app.url}/logout`, { method: 'POST' })
+    expect(await user()).toEqual({ user: null })
+  }))
+
+async function typesOf(answer: Response): Promise<string[]> {
+  const { incidents } = (await answer.json()) as { incidents: { type: string }[] }
+  return incidents.map(({ type }) => type)
+}
+
+describe('recipes', () => {
+  const recipe = (heading: string, position = 0) => example('docs/recipes.md', heading, 'ts', position)
+
+  test('a background job works when the session is over', () => {
+    const one = recipe('A background job with a person’s token')
+    const work =
+      "app.post('/work', async (_req, res) => res.json(await writeReport(jobs[0] as { grantID: string })))\n"
+    return run({ ...one, code: one.code + work }, async (app) => {
+      const browser = await app.logIn()
+      expect((await browser.fetch(`${app.url}/reports`, { method: 'POST' })).status).toBe(202)
+      const report = await new Browser().fetch(`${app.url}/work`, { method: 'POST' })
+      expect(await typesOf(report)).toContain('incident')
+    })
+  })
+
+  test('all sessions of a user end', () =>
+    run(recipe('End all sessions of a user'), async (app) => {
+      const browsers = [await app.logIn(), await app.logIn()]
+      const end = `${app.url}/people/PACME00/PACME01/sessions`
+      expect((await new Browser().fetch(end, { method: 'DELETE' })).status).toBe(204)
+      const left = await Promise.all(browsers.map(async (one) => (await one.fetch(`${app.url}/me`)).json()))
+      expect(left).toEqual([{}, {}])
+    }))
+
+  test('req.user is what the own table says', () =>
+    run(recipe('Your own table of users'), async (app) => {
+      const browser = await app.logIn()
+      const me = (await (await browser.fetch(`${app.url}/me`)).json()) as { id: string }
+      expect(me).toMatchObject({ name: 'Ada Okafor' })
+      expect(JSON.parse(me.id)).toEqual({ account: 'PACME00', pagerdutyID: 'PACME01' })
+    }))
+
+  test('two instances in one app ask for a login each', () =>
+    run(
+      recipe('Classic and Scoped side by side'),
+      async (app) => {
+        const browser = await app.logIn()
+        expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
+        expect((await browser.fetch(`${app.url}/everything`)).status).toBe(401)
+      },
+      {
+        CLASSIC_CLIENT_ID: 'classic',
+        CLASSIC_CLIENT_SECRET: 'of the classic app',
+        CLASSIC_CALLBACK_URL: 'http://localhost:3000/auth/classic/callback',
+      },
+    ))
+
+  test('an app under a path of a proxy is reached there', () =>
+    run(recipe('Behind a proxy'), async (app) => {
+      const begun = await new Browser().visit(`${app.url}/oncall/auth/pagerduty`, {
+        'X-Forwarded-Proto': 'https',
+      })
+      const { searchParams } = new URL(begun.headers.get('location') as string)
+      expect(searchParams.get('redirect_uri')).toBe('https://acme.example/oncall/auth/pagerduty/callback')
+    }))
+
+  test('a script is told where to go, and goes there', () =>
+    run(recipe('A single-page app'), async (app) => {
+      const stranger = await new Browser().fetch(`${app.url}/api/incidents`)
+      expect({ status: stranger.status, location: stranger.headers.get('location') }).toEqual({
+        status: 401,
+        location: null,
+      })
+      const browser = await app.logIn('/auth/pagerduty?returnTo=%2F')
+      expect((await browser.fetch(`${app.url}/api/incidents`)).status).toBe(200)
+    }))
+
+  test('calls to PagerDuty go through the proxy of the environment', () =>
+    run(recipe('An HTTP proxy towards PagerDuty'), async (app) => {
+      const answer = await (await app.logIn()).fetch(`${app.url}/me`)
+      expect(await answer.json()).toEqual({ id: 'PACME01' })
+    }))
+
+  test('the platform is told of what goes on', () =>
+    run(recipe('Serverless'), async (app) => {
+      const answer = await (await app.logIn()).fetch(`${app.url}/me`)
+      expect(await answer.json()).toEqual({ id: 'PACME01' })
+    }))
+})
+
+test.each([4, 5] as const)(
+  'every example in TypeScript compiles under the types of Express %i',
+  (version) => {
+    const folder = join(folders[version], 'typed')
+    mkdirSync(folder, { recursive: true })
+    if (version === 4) installTypes(folders[4])
+    const files = typed.map((one, position) => {
+      const name = `${position}-${one.page.replace(/\W+/g, '-')}.mts`
+      writeFileSync(join(folder, name), `// ${one.page}: ${one.heading}\n${programOf(one)}`)
+      return name
+    })
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2023',
+      strict: true,
+      noEmit: true,
+      skipLibCheck: true,
+      types: ['node'],
+    }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+    expect(complaintsOf(join(folder, 'tsconfig.json'))).toBe('')
+  },
+)
+
+/** What a user has who installed the types of Express 4: those of Passport go with them. */
+function installTypes(folder: string): void {
+  const types = join(folder, 'node_modules/@types')
+  if (existsSync(types)) return
+  mkdirSync(types, { recursive: true })
+  symlinkSync(join(root, 'node_modules/@types/express4'), join(types, 'express'))
+  for (const name of ['passport', 'express-session']) {
+    cpSync(join(root, 'node_modules/@types', name), join(types, name), { recursive: true })
+  }
+}
+
+/** What the compiler prints. */
+function complaintsOf(project: string): string {
+  try {
+    return execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', project], { encoding: 'utf8' })
+  } catch (error) {
+    return (error as { stdout: string }).stdout
+  }
+}
+
+test('every link between pages leads somewhere', () => {
+  const broken = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', ...pages].flatMap((page) => {
+    const text = readFileSync(join(root, page), 'utf8')
+    const targets = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target]) => target as string)
+    return targets.filter((target) => !leadsSomewhere(page, target)).map((target) => `${page}: ${target}`)
+  })
+  expect(broken).toEqual([])
+})
+
+function leadsSomewhere(page: string, target: string): boolean {
+  const [path = '', anchor] = target.split('#')
+  const file = path === '' ? join(root, page) : join(root, dirname(page), path)
+  if (!existsSync(file)) return false
+  if (anchor === undefined) return true
+  const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    slugOf(title as string),
+  )
+  return headings.includes(anchor)
+}
+
+/** As GitHub makes them. */
+function slugOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replace(/\s/g, '-')
+}

@@ -23,25 +23,22 @@ export class Worker {
   readonly #exited: Promise<unknown>
   #orders = 0
 
-  private constructor(child: ChildProcess, url: string, taps: Taps, onProblem: (problem: string) => void) {
+  private constructor(child: ChildProcess, url: string, taps: Taps, listener: Listener) {
     this.#child = child
     this.#exited = once(child, 'exit')
     this.url = url
     this.toRedis = taps.toRedis
     this.toPagerDuty = taps.toPagerDuty
     child.on('message', (message: Message) => {
-      if ('problem' in message) onProblem(message.problem)
+      if ('problem' in message) listener.problem(message.problem)
+      if ('told' in message) listener.told(message.grantID, `process ${child.pid}: ${message.told}`)
       if (!('id' in message)) return
       this.#waiting.get(message.id)?.(message)
       this.#waiting.delete(message.id)
     })
   }
 
-  static async start(
-    env: Record<string, string>,
-    taps: Taps,
-    onProblem: (problem: string) => void,
-  ): Promise<Worker> {
+  static async start(env: Record<string, string>, taps: Taps, listener: Listener): Promise<Worker> {
     const child = fork(bundledWorker, {
       execArgv: ['--expose-gc'],
       env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
@@ -51,7 +48,7 @@ export class Worker {
     )
     const [message] = (await Promise.race([once(child, 'message'), died])) as [{ url: string }]
     died.catch(() => {})
-    return new Worker(child, message.url, taps, onProblem)
+    return new Worker(child, message.url, taps, listener)
   }
 
   /** Whether it has been stopped by {@link freeze}. */
@@ -109,6 +106,14 @@ export class Worker {
   async #closeTaps(): Promise<void> {
     await Promise.all([this.toRedis?.close(), this.toPagerDuty?.close()])
   }
+}
+
+/** Hears what workers say unasked. */
+export interface Listener {
+  /** What must never happen. */
+  problem(problem: string): void
+  /** What became of a grant. */
+  told(grantID: string, what: string): void
 }
 
 /** The relays of one worker. */

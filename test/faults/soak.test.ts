@@ -62,9 +62,11 @@ async function measure(worker: Worker, isOver: () => boolean): Promise<{ sizes: 
 async function makeTrouble(world: World, isOver: () => boolean): Promise<number> {
   let faults = 0
   while (!isOver()) {
-    for (const trouble of shuffled(troubles)) {
+    for (const [name, trouble] of shuffled(Object.entries(troubles))) {
       if (isOver()) break
+      world.note(name)
       await trouble(world)
+      world.note(`over: ${name}`)
       faults += 1
       await pause(500)
     }
@@ -83,8 +85,14 @@ async function keepAsking(world: World, user: User, score: Score, isOver: () => 
     const answer = await user.ask(world.anyWorker)
     // The connection to a worker that is killed breaks; a load balancer asks another one.
     score.judge(user, answer, 200, 503, 0)
+    if (answer.status === 401) return tell(world, user)
     await pause(300 + Math.random() * 400)
   }
+}
+
+/** How it came about that a user was lost. */
+function tell(world: World, user: User): void {
+  process.stderr.write(`\n${user.id} has been lost:\n${world.storyOf(user.grantID)}\n`)
 }
 
 /** The last fault may have begun a pause of a minute. */

@@ -8,28 +8,36 @@ import type { World } from './world'
 export type Trouble = (world: World) => Promise<unknown>
 
 /** Short ones of all kinds, to draw from. The first worker of the world is never ended. */
-export const troubles: readonly Trouble[] = [
-  ...(['reset', 'reset-after', 'half', 'html', '503'] as const).map(
-    (fault): Trouble =>
-      async ({ standIn }) =>
-        standIn.failNext('token', fault, 3),
+export const troubles: Readonly<Record<string, Trouble>> = {
+  ...Object.fromEntries(
+    (['reset', 'reset-after', 'half', 'html', '503'] as const).map((fault) => [
+      `the next three token calls: ${fault}`,
+      async ({ standIn }: World) => standIn.failNext('token', fault, 3),
+    ]),
   ),
-  refusing('invalid_client'),
-  refusing('429'),
-  refusing('500'),
-  slow(3_000),
-  slow(12_000),
-  ...Object.values(outages).map((outage): Trouble => async (world) => {
-    await outage.begin(world)
-    await pause(2_000)
-    await outage.end(world)
-  }),
-  slowRedis,
-  freezeOne,
-  (world) => replaceOne(world, (worker) => worker.kill()),
-  (world) => replaceOne(world, (worker) => worker.terminate()),
-  (world) => replaceOne(world, (worker) => worker.terminate()),
-]
+  'every token call: invalid_client': refusing('invalid_client'),
+  'every token call: 429': refusing('429'),
+  'every token call: 500': refusing('500'),
+  'token calls take 3 s': slow(3_000),
+  'token calls take 12 s': slow(12_000),
+  ...Object.fromEntries(
+    Object.entries(outages).map(([name, outage]) => [
+      `Redis ${name}`,
+      async (world: World) => {
+        await outage.begin(world)
+        await pause(2_000)
+        await outage.end(world)
+      },
+    ]),
+  ),
+  'Redis takes 0.2 s for each command': slowRedis,
+  'a process is frozen for 3 s': freezeOne,
+  'kill -9': (world) => replaceOne(world, (worker) => worker.kill()),
+  'a rolling restart': async (world) => {
+    await replaceOne(world, (worker) => worker.terminate())
+    await replaceOne(world, (worker) => worker.terminate())
+  },
+}
 
 function refusing(fault: Fault): Trouble {
   return async ({ standIn }) => {

@@ -18,7 +18,11 @@ export interface Results {
 
 /** What a worker says: its URL once, results of orders, and what must never happen. */
 export type Message =
-  { url: string } | { id: number; result: unknown } | { id: number; failure: string } | { problem: string }
+  | { url: string }
+  | { id: number; result: unknown }
+  | { id: number; failure: string }
+  | { problem: string }
+  | { told: string; grantID: string }
 
 const clock = Date.now.bind(Date)
 let offset = Number(process.env['FAULTS_CLOCK'] ?? 0)
@@ -34,6 +38,11 @@ process.on('uncaughtException', (error) => say({ problem: `uncaught exception: $
 process.on('warning', (warning) => say({ problem: `warning: ${describe(warning)}` }))
 
 const pd = pagerduty({ scope: 'incidents.read' })
+// So that a user who is lost can be told how it came about.
+pd.on('refresh', ({ grantID, version }) => say({ told: `refreshed to version ${version}`, grantID }))
+pd.on('refreshFailed', ({ grantID, error }) => say({ told: `not refreshed: ${error.message}`, grantID }))
+pd.on('logout', ({ grantID }) => say({ told: 'logged out', grantID }))
+
 const app = express()
 app.use(pd.auth())
 app.get('/token', pd.requireLogin(), async (req, res) => {

@@ -40,6 +40,7 @@ export class World {
   /** What must never happen in a worker, and did. */
   readonly problems: string[] = []
   readonly #started = new Set<Worker>()
+  readonly #happened: { at: number; grantID: string | undefined; what: string }[] = []
   #offset = 0
   #people = 0
 
@@ -88,7 +89,10 @@ export class World {
         ...env,
       },
       taps,
-      (problem) => this.problems.push(problem),
+      {
+        problem: (problem) => this.problems.push(problem),
+        told: (grantID, what) => this.note(what, grantID),
+      },
     )
     this.#started.add(worker)
     return worker
@@ -117,6 +121,21 @@ export class World {
     }
     await Promise.all(Array.from({ length: 16 }, logInSome))
     return users
+  }
+
+  /** Keeps in mind what happened, to one grant or to all. */
+  note(what: string, grantID?: string): void {
+    this.#happened.push({ at: performance.now(), grantID, what })
+    if (this.#happened.length > 20_000) this.#happened.splice(0, 10_000)
+  }
+
+  /** What has happened in the last minutes that may concern a grant. */
+  storyOf(grantID: string): string {
+    const now = performance.now()
+    const lines = this.#happened.filter(
+      ({ at, grantID: whose }) => now - at < 120_000 && (whose === undefined || whose === grantID),
+    )
+    return lines.map(({ at, what }) => `${((at - now) / 1000).toFixed(1)} s  ${what}`).join('\n')
   }
 
   /** One of the workers, as a load balancer picks it. */

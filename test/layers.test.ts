@@ -31,9 +31,10 @@ test.each(files)('%s imports only files that stand below it in the table, types 
   expect(above).toEqual([])
 })
 
-test('the stand-in imports nothing of the library, and the library nothing of the stand-in', () => {
+test('the stand-in imports nothing of the library but a type, and the library nothing of the stand-in', () => {
   const standIn = readdirSync(join(root, 'src/testing')).flatMap((name) => importsOf(`src/testing/${name}`))
-  expect(standIn.filter((name) => name.startsWith('..'))).toEqual([])
+  // The battery for token stores knows what a store looks like, no more.
+  expect(standIn.filter((name) => name.startsWith('..'))).toEqual(['../token-store'])
   expect(
     files.flatMap((file) => importsOf(`src/${file}.ts`)).filter((name) => name.includes('testing')),
   ).toEqual([])

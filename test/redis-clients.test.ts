@@ -2,11 +2,10 @@ import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 import { RESP_TYPES, createClient, createClientPool, createCluster, createSentinel } from 'redis'
 import { ConfigurationError, type RedisClient, RedisTokenStore } from '../src'
-import { type StandIn, startPagerDuty } from '../src/testing'
+import { type StandIn, startPagerDuty, testTokenStore } from '../src/testing'
 import { startDropIn } from './support/drop-in'
 import { type RedisServer, describeWithRedis, startRedis } from './support/redis'
 import { type Relay, startRelay } from './support/relay'
-import { tokenStoreContract } from './support/token-store-contract'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
@@ -78,7 +77,7 @@ describeWithRedis('the clients that users have', () => {
     describe('keeps to the contract of token stores', () => {
       beforeEach(() => admin.flushall())
 
-      tokenStoreContract(() => new RedisTokenStore(clientOf(family)))
+      testTokenStore(() => new RedisTokenStore(clientOf(family)))
     })
 
     test('takes a login, a refresh and a logout', async () => {

@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis'
 import { MemoryTokenStore, RedisTokenStore } from '../src'
 import { type RedisServer, describeWithRedis, startRedis } from './support/redis'
-import { tokenStoreContract } from './support/token-store-contract'
+import { testTokenStore } from '../src/testing'
 
 describe('MemoryTokenStore', () => {
-  tokenStoreContract(() => new MemoryTokenStore())
+  testTokenStore(() => new MemoryTokenStore())
 
   test('forgets values whose life is over without being asked for them', async () => {
     jest.useFakeTimers()
@@ -31,7 +31,7 @@ describeWithRedis('RedisTokenStore', () => {
   })
   beforeEach(() => redis.flushall())
 
-  tokenStoreContract(() => new RedisTokenStore(redis))
+  testTokenStore(() => new RedisTokenStore(redis))
 
   test('keeps all keys of a grant on one node of a cluster', async () => {
     const store = new RedisTokenStore(redis, { prefix: 'mine:' })

@@ -41,7 +41,7 @@ export interface Settings {
 
 export function resolveSettings(given: Partial<Settings>): Settings {
   const defaults: Settings = {
-    now: Date.now,
+    now: () => Date.now(),
     autoApprove: undefined,
     codeLifetime: 30,
     accessTokenLifetime: undefined,

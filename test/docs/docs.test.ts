@@ -5,7 +5,7 @@ import { type StandIn, startPagerDuty } from '../../src/testing'
 import { folders } from '../attacks/support/paths'
 import { Browser } from '../support/browser'
 import { type Example, examplesOf, programOf } from './examples'
-import { RunningExample, environmentOf } from './run-example'
+import { RunningExample, environmentOf, runTests } from './run-example'
 
 const root = join(__dirname, '../..')
 const pages = readdirSync(join(root, 'docs'))
@@ -71,6 +71,15 @@ async function typesOf(answer: Response): Promise<string[]> {
   const { incidents } = (await answer.json()) as { incidents: { type: string }[] }
   return incidents.map(({ type }) => type)
 }
+
+test.each([
+  ['Tests of your own', 1],
+  ['A token store of your own', 10],
+])('the tests of the page about tests pass: %s', (heading, count) => {
+  const { code } = example('docs/testing.md', heading)
+  const report = runTests(heading.replace(/\W+/g, '-'), code)
+  expect(report).toContain(`# pass ${count}\n# fail 0\n`)
+})
 
 describe('recipes', () => {
   const recipe = (heading: string, position = 0) => example('docs/recipes.md', heading, 'ts', position)

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -75,6 +75,17 @@ export class RunningExample {
     this.#child.kill('SIGKILL')
     await ended
   }
+}
+
+/** Runs a file of tests of an example, and returns what node:test reports. */
+export function runTests(name: string, program: string): string {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, `${name}.test.mjs`)
+  writeFileSync(file, transformSync(program, { loader: 'ts', format: 'esm', target: 'node20' }).code)
+  // Within Jest's environment node:test would take itself for a child of another one.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  const { stdout } = spawnSync('node', ['--test', '--test-reporter=tap', file], { encoding: 'utf8', env })
+  return stdout
 }
 
 /** The environment of an example at a stand-in. */

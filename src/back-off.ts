@@ -1,8 +1,11 @@
 import { TokenEndpointError } from './errors'
 import type { TokenStore } from './token-store'
 
-/** Milliseconds: the first pause, doubled with each failure in a row up to the longest. */
-export const pauses = { first: 1_000, longest: 60_000, longestForAll: 30_000 } as const
+/**
+ * Milliseconds: the first pause, doubled with each failure in a row up to the longest. Servers that let a lost answer be asked
+ * for again do so for a minute at most, so that several attempts have to fit in there.
+ */
+export const pauses = { first: 1_000, longest: 15_000, longestForAll: 10_000 } as const
 
 const mostRemembered = 10_000
 /** Milliseconds after which a pause that another process began is looked up again. */

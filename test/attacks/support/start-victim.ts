@@ -51,8 +51,12 @@ export class Victim {
     const died = once(child, 'exit').then(([code]) =>
       Promise.reject(new Error(`The victim ended with ${code} before it listened: ${output}`)),
     )
-    const [message] = (await Promise.race([once(child, 'message'), died])) as [{ url: string }]
     died.catch(() => {})
+    const [message] = (await Promise.race([once(child, 'message'), died])) as [Answer]
+    if (!('url' in message)) {
+      child.kill('SIGKILL')
+      throw new Error(`The victim did not start: ${JSON.stringify(message)}`)
+    }
     const victim = new Victim(child, message.url)
     Object.defineProperty(victim, 'output', { get: () => output })
     return victim

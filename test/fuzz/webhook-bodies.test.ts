@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { type Receiving, eventText, post, receive } from '../support/webhooks'
 import { runs } from './runs'
 
-/** Anything that JSON can say, lone surrogates among it. */
+/** Anything that JSON can say. */
 const anyText = fc.string({ unit: 'binary', maxLength: 40 })
 const anyJSON = fc.json({ stringUnit: 'binary', depthSize: 'medium' })
 
@@ -27,6 +27,7 @@ const nesting = fc
     return `${open.repeat(times)}1${isClosed ? close.repeat(times) : ''}`
   })
 
+/** Halves of characters, and what is none. */
 const surrogate = fc.constantFrom('"\\ud800"', '"\\udfff\\ud800"', '"\\uD83D"', '"\\u0000"', '"\ufffe"')
 
 const value = fc.oneof(
@@ -99,7 +100,7 @@ describe('Z12: a delivery that was signed with the true secret', () => {
       fc.asyncProperty(fc.uuid(), fc.uuid(), anyText, async (first, last, title) => {
         const text = eventText({ id: 'ID', data: { title } })
         await post(app.path, text.replace('"id":"ID"', `"id":"${first}","id":"${last}"`))
-        expect(app.handled.at(-1)).toMatchObject({ id: last, data: { title: title.toWellFormed() } })
+        expect(app.handled.at(-1)).toMatchObject({ id: last, data: { title: title } })
       }),
       runs(200),
     )

@@ -39,6 +39,7 @@ export class Victim {
   static async start(standIn: StandIn | undefined, start: VictimStart): Promise<Victim> {
     const { express, env, options, ...rest } = start
     const settings: VictimSettings = { ...rest, options: { ...standIn?.options(), ...options } }
+    if (start.regions !== undefined) delete settings.options?.apiURL
     const child = fork(join(folders[express], program), {
       execArgv: ['--expose-gc'],
       env: { PATH: process.env['PATH'], VICTIM: JSON.stringify(settings), ...env },

@@ -338,6 +338,8 @@ inEachHouse(
     test('W16: an address that an event brings gets no token of the app', async () => {
       const { victim, standIn } = house
       const elsewhere = await FaultServer.start()
+      const call = async (self: string) =>
+        (await deliver(victim, asking('call', { self }), {}, '/hooks/call')).status
       for (const self of [
         elsewhere.url,
         `//${new URL(elsewhere.url).host}/incidents`,
@@ -346,12 +348,12 @@ inEachHouse(
         'https://api.pagerduty.com.evil.example/',
       ]) {
         // No 4xx: the event is PagerDuty's, and it is not lost.
-        expect([self, (await deliver(victim, asking('call', { self }))).status]).toEqual([self, 500])
+        expect([self, await call(self)]).toEqual([self, 500])
       }
       standIn.failNext('api', { status: 307, headers: { Location: elsewhere.url }, body: '' })
-      expect((await deliver(victim, asking('call', { self: `${standIn.url}/incidents` }))).status).toBe(502)
+      expect(await call(`${standIn.url}/incidents`)).toBe(502)
       expect([elsewhere.requests, standIn.calls.api]).toEqual([[], 1])
-      expect((await deliver(victim, asking('call', { self: `${standIn.url}/incidents` }))).status).toBe(202)
+      expect(await call(`${standIn.url}/incidents`)).toBe(202)
       await elsewhere.close()
     })
 

@@ -126,7 +126,10 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
   const denial = denialOf(options)
 
   return function pagerdutyGuard(req: Request, res: Response, next: NextFunction): void {
-    const fail = (error: unknown) => deny(error, req, res, next, denial)
+    const fail = (error: unknown) => {
+      // Somebody else has answered meanwhile, or a handler before the guard. Express would cut that answer off.
+      if (!res.writableEnded) deny(error, req, res, next, denial)
+    }
     const decide = (grant: UserGrant) => {
       try {
         check(grant)

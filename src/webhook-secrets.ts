@@ -1,4 +1,5 @@
 import { ConfigurationError } from './errors'
+import { isPlaceholder } from './placeholder'
 
 /** Secrets of a webhook subscription: one, several while they rotate, or a function that knows them at each delivery. */
 export type WebhookSecret =
@@ -30,5 +31,5 @@ function requireSecrets(value: unknown): readonly string[] {
 
 /** A line end from a file, or a placeholder, would have every delivery refused, and after three the subscription disabled. */
 function isSecret(value: unknown): value is string {
-  return typeof value === 'string' && /^[\x21-\x7e]{16,}$/.test(value)
+  return typeof value === 'string' && /^[\x21-\x7e]{16,}$/.test(value) && !isPlaceholder(value)
 }

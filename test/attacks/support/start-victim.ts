@@ -39,6 +39,7 @@ export class Victim {
   static async start(standIn: StandIn | undefined, start: VictimStart): Promise<Victim> {
     const { express, env, options, ...rest } = start
     const settings: VictimSettings = { ...rest, options: { ...standIn?.options(), ...options } }
+    if (start.regions !== undefined) delete settings.options?.apiURL
     const child = fork(join(folders[express], program), {
       execArgv: ['--expose-gc'],
       env: { PATH: process.env['PATH'], VICTIM: JSON.stringify(settings), ...env },
@@ -51,8 +52,12 @@ export class Victim {
     const died = once(child, 'exit').then(([code]) =>
       Promise.reject(new Error(`The victim ended with ${code} before it listened: ${output}`)),
     )
-    const [message] = (await Promise.race([once(child, 'message'), died])) as [{ url: string }]
     died.catch(() => {})
+    const [message] = (await Promise.race([once(child, 'message'), died])) as [Answer]
+    if (!('url' in message)) {
+      child.kill('SIGKILL')
+      throw new Error(`The victim did not start: ${JSON.stringify(message)}`)
+    }
     const victim = new Victim(child, message.url)
     Object.defineProperty(victim, 'output', { get: () => output })
     return victim

@@ -13,6 +13,8 @@ export interface VictimSettings {
   queryParser?: 'simple' | 'extended'
   trustProxy?: boolean
   verify?: 'throws' | 'refuses'
+  /** A server in the place of PagerDuty's regional API hosts. */
+  regions?: string
   /** Leaves errors to Express's own handler. */
   plainErrors?: boolean
 }

@@ -9,6 +9,9 @@ import session from 'express-session'
 import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../../src'
+import { guardedRoutes, misplacedGuards } from './victim-guards'
+import { regionsAt } from './victim-regions'
+import { webhookRoutes } from './victim-webhooks'
 import type { Answer, Order, VictimSettings } from './victim-settings'
 
 const settings = JSON.parse(process.env['VICTIM'] ?? '{}') as VictimSettings
@@ -28,6 +31,7 @@ process.on('unhandledRejection', (reason) => say({ problem: `unhandled rejection
 process.on('uncaughtException', (error) => say({ problem: `uncaught exception: ${inspect(error)}` }))
 
 let handled = 0
+const ran = () => void (handled += 1)
 const app = express()
 if (settings.queryParser) app.set('query parser', settings.queryParser)
 if (settings.trustProxy) app.set('trust proxy', true)
@@ -40,9 +44,11 @@ server.listen(0, '127.0.0.1', () => {
     ...behaviours(),
     ...settings.options,
   })
+  misplacedGuards(app, pd, ran)
   if (settings.style === 'drop-in') app.use(pd.auth())
   else byHand(app, pd)
   routes(app, pd)
+  guardedRoutes(app, pd, ran)
   if (!settings.plainErrors) app.use(pd.errors())
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
     obey(pd, order).then(
@@ -56,8 +62,9 @@ process.on('disconnect', () => process.exit())
 
 /** What options can do that is no JSON. */
 function behaviours(): PagerDutyOptions {
-  const { verify } = settings
+  const { verify, regions } = settings
   return {
+    ...(regions !== undefined && { fetch: regionsAt(regions) }),
     ...(verify === 'throws' && {
       verify: async () => {
         throw new Error('The user table is gone')
@@ -134,6 +141,7 @@ function routes(to: Express, pd: PagerDuty): void {
     res.type('text').send(parts.map((part) => inspect(part, all)).join('\n'))
   })
   if (settings.options?.webhookSecret === undefined) return
+  webhookRoutes(to, pd, ran)
   to.post(
     '/webhook',
     pd.webhook((event) => {

@@ -1,0 +1,411 @@
+import { Redis } from 'ioredis'
+import { Browser } from '../support/browser'
+import { FaultServer, json } from '../support/fault-server'
+import { gate } from '../support/webhooks'
+import { type InHouse, halfOfThem, houses, inEachHouse } from './support/houses'
+import { cookiesOf } from './support/raw-request'
+import { meantFor } from './support/victim-regions'
+
+jest.setTimeout(30_000) // Other suites run beside this one.
+
+/** Has the app call PagerDuty's API with a browser's token; `query` says how. */
+function call(url: string, browser: Browser, query: Record<string, string> = {}): Promise<Response> {
+  return browser.fetch(`${url}/resource?${new URLSearchParams(query).toString()}`)
+}
+
+const started = { victim: { options: { account: 'us.acme' } } }
+const owner = { accountID: 'PACME00', userID: 'PACME01' }
+
+inEachHouse(
+  houses,
+  (house) => {
+    let elsewhere: FaultServer
+    beforeAll(async () => {
+      elsewhere = await FaultServer.start()
+    })
+    beforeEach(() => {
+      elsewhere.requests.length = 0
+    })
+    afterAll(() => elsewhere.close())
+
+    test('G7: a token goes to no other scheme, host or port, however the URL is written', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      const { port } = new URL(standIn.url)
+      const other = new URL(elsewhere.url).port
+      for (const url of [
+        elsewhere.url,
+        `${elsewhere.url}/incidents`,
+        `//127.0.0.1:${other}/incidents`,
+        `///127.0.0.1:${other}/incidents`,
+        `/\\127.0.0.1:${other}/incidents`,
+        `\\\\127.0.0.1:${other}/incidents`,
+        `/\t/127.0.0.1:${other}/incidents`,
+        `\n//127.0.0.1:${other}/incidents`,
+        `http:\\\\127.0.0.1:${other}`,
+        `http://127.0.0.1:${port}@127.0.0.1:${other}/incidents`,
+        `http://127.0.0.1:${port}%2f@127.0.0.1:${other}/incidents`,
+        `http://127.0.0.1:${other}#@127.0.0.1:${port}/`,
+        `http://127.0.0.1:${other}?@127.0.0.1:${port}/`,
+        `http://127.0.0.1:${other}\\@127.0.0.1:${port}/`,
+        `http://１２７.0.0.1:${other}/incidents`,
+        `http://127。0。0。1:${other}/incidents`,
+        `http://2130706433:${other}/`,
+        `http://0x7f.1:${other}/`,
+        `http://[::ffff:127.0.0.1]:${other}/`,
+        `http://localhost:${other}/`,
+        // At the very place, but not as the API's origin.
+        `http://localhost:${port}/incidents`,
+        `http://127.0.0.2:${port}/incidents`,
+        `http://user@127.0.0.1:${port}/incidents`,
+        `http://:secret@127.0.0.1:${port}/incidents`,
+        `https://127.0.0.1:${port}/incidents`,
+        `HTTPS:/127.0.0.1:${port}/incidents`,
+        `http://127.0.0.1:${port}0/incidents`,
+        `http://127.0.0.1:${port}.evil.example/incidents`,
+        `http://127.0.0.1/incidents`,
+        'https://api.pagerduty.com.evil.example/incidents',
+        'https://evil.example/.api.pagerduty.com',
+        'https://api.pagerduty.com/incidents',
+        `blob:${standIn.url}/incidents`,
+        `blob:${elsewhere.url}/incidents`,
+        'data:application/json,{}',
+        'file:///etc/passwd',
+        'javascript:1',
+        'http://169.254.169.254/latest/meta-data/',
+        'http://[',
+        'http://%00/',
+      ]) {
+        const answer = await call(victim.url, browser, { url })
+        expect({ url, status: answer.status, body: await answer.json() }).toEqual({
+          url,
+          status: 500,
+          body: {
+            title: 'The request could not be completed',
+            status: 500,
+            code: 'ERR_PAGERDUTY_FOREIGN_URL',
+          },
+        })
+      }
+      expect([elsewhere.requests, standIn.calls.api]).toEqual([[], 0])
+    })
+
+    test('G7: what only writes the API’s origin in another way goes there, and a path stays one', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      const { port } = new URL(standIn.url)
+      const urls = [
+        `HTTP://127.0.0.1:${port}/incidents`,
+        `http:\\\\127.1:${port}\\incidents`,
+        `http://127.0.0.1.:${port}/incidents`,
+        '/x/../incidents',
+        'incidents',
+        '/incidents?next=//evil.example',
+        '/incidents#@evil.example',
+        '?/../incidents',
+        `http:127.0.0.1:${new URL(elsewhere.url).port}`, // A path, where the API's URL is http too.
+      ]
+      const answers = await Promise.all(urls.map((url) => call(victim.url, browser, { url })))
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 200, 404, 404])
+      expect(elsewhere.requests).toEqual([])
+    })
+
+    test('G7: no redirect of the API is followed, wherever it leads', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      for (const status of [300, 301, 302, 303, 305, 307, 308]) {
+        for (const location of [elsewhere.url, `//${new URL(elsewhere.url).host}/x`, '/incidents', '']) {
+          standIn.resetCalls()
+          standIn.failNext('api', { status, headers: { Location: location }, body: '' })
+          const answer = await call(victim.url, browser)
+          expect({ status, location, answered: answer.status, calls: standIn.calls.api }).toEqual({
+            status,
+            location,
+            answered: 502,
+            calls: 1,
+          })
+          expect(answer.headers.get('location')).toBeNull()
+        }
+      }
+      // What only looks like one is an answer as any other.
+      const headers = {
+        Location: elsewhere.url,
+        Refresh: `0;url=${elsewhere.url}`,
+        Link: `<${elsewhere.url}>; rel=next`,
+      }
+      standIn.failNext('api', { status: 201, headers, body: {} })
+      expect((await call(victim.url, browser)).status).toBe(201)
+      expect(elsewhere.requests).toEqual([])
+    })
+
+    test('G7: a link to the next page is followed within the API only', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      for (const [next, status, calls] of [
+        [`${elsewhere.url}/incidents?offset=25`, 500, 1],
+        [`//${new URL(elsewhere.url).host}/incidents`, 500, 1],
+        [`${standIn.url.replace('http:', 'https:')}/incidents`, 500, 1],
+        [`${standIn.url}@${new URL(elsewhere.url).host}/`, 500, 1],
+        [`${standIn.url}/incidents?offset=1`, 200, 2],
+        ['/incidents?offset=1', 200, 2],
+      ] as const) {
+        standIn.resetCalls()
+        standIn.failNext('api', { status: 200, body: { incidents: [], next } })
+        const answer = await call(victim.url, browser, { follow: 'next' })
+        expect({ next, status: answer.status, calls: standIn.calls.api }).toEqual({ next, status, calls })
+      }
+      expect(elsewhere.requests).toEqual([])
+    })
+
+    test('G7: each call carries the token of whose request it is, among many at once', async () => {
+      const { victim } = house
+      const people = ['PACME01', 'PACME02', 'PGLBX01', 'PGLBX02']
+      const browsers = await Promise.all(people.map((user) => victim.logIn(new Browser(), user)))
+      const answers = await Promise.all(
+        Array.from({ length: 48 }, async (_, index) => {
+          const answer = await call(victim.url, browsers[index % 4] as Browser, { url: '/users/me' })
+          return ((await answer.json()) as { user: { id: string } }).user.id
+        }),
+      )
+      expect(answers).toEqual(answers.map((_, index) => people[index % 4]))
+    })
+
+    test('G10: an API that refuses every token is asked twice, and PagerDuty for a new token once', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      standIn.failNext('api', { status: 401, body: 'no' }, 10)
+      standIn.resetCalls()
+      const first = await call(victim.url, browser)
+      expect([first.status, standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([401, 1, 2])
+      // Nor does the next request start over.
+      const more = await Promise.all([1, 2, 3, 4].map(() => call(victim.url, browser)))
+      expect(more.map(({ status }) => status)).toEqual([401, 401, 401, 401])
+      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([1, 6])
+      standIn.clearFaults()
+      expect((await call(victim.url, browser)).status).toBe(200)
+    })
+
+    test('G10: a 403 of the API has nothing renewed', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      const answers = await Promise.all(
+        ['/services', '/oncalls', '/services'].map((url) => call(victim.url, browser, { url })),
+      )
+      expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
+      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([0, 3])
+    })
+
+    test('a token that ends while its request is handled is renewed once, and the call is made', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      const answer = await callAcross(house, browser, async () => standIn.expireAccessTokens())
+      expect([answer.status, standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([200, 1, 2])
+    })
+
+    test('a login that the app ends while a request of it is handled gets no new token', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      const answer = await callAcross(house, browser, async () => {
+        await victim.order({ kind: 'revoke', owner })
+        standIn.expireAccessTokens()
+      })
+      expect([answer.status, await answer.json()]).toEqual([
+        401,
+        expect.objectContaining({ code: 'ERR_PAGERDUTY_LOGIN_REQUIRED' }),
+      ])
+      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([0, 1])
+      expect(await victim.userOf(browser)).toBeNull()
+    })
+
+    test('a login that PagerDuty ends while a request of it is handled is over, without a word of why', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      const answer = await callAcross(house, browser, async () => standIn.revokeAll())
+      expect([answer.status, await answer.json()]).toEqual([
+        401,
+        {
+          title: 'This PagerDuty login has ended; log in again',
+          status: 401,
+          code: 'ERR_PAGERDUTY_LOGIN_REQUIRED',
+        },
+      ])
+      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([1, 1])
+    })
+
+    test('G8: an app token, or a person’s own, is no login when a request brings it', async () => {
+      const { standIn, victim } = house
+      await victim.logIn()
+      await victim.order({ kind: 'token', scope: ['incidents.read'] })
+      const before = await victim.handled()
+      const form = new URLSearchParams({
+        grant_type: 'client_credentials',
+        client_id: 'stand-in-client',
+        client_secret: 'stand-in-secret',
+        scope: 'as_account-us.acme incidents.read',
+      })
+      const minted = await fetch(`${standIn.url}/oauth/token`, { method: 'POST', body: form })
+      const { access_token: appToken } = (await minted.json()) as { access_token: string }
+      for (const token of [appToken, standIn.newestAccessToken('PACME01') as string]) {
+        for (const headers of [
+          { Authorization: `Bearer ${token}` },
+          { Authorization: `Token token=${token}` },
+          { 'X-Forwarded-Access-Token': token },
+          {
+            Cookie: `access_token=${token}; pagerduty=${token}; connect.sid=${token}; pagerduty.sid=${token}`,
+          },
+        ]) {
+          for (const path of ['/me', '/incidents', `/me?access_token=${token}`]) {
+            const answer = await fetch(victim.url + path, { headers: headers as Record<string, string> })
+            expect({ headers, path, status: answer.status }).toEqual({ headers, path, status: 401 })
+            expect(await answer.text()).not.toContain(token)
+          }
+        }
+      }
+      expect([(await victim.handled()) - before, standIn.calls.api]).toEqual([0, 0])
+    })
+  },
+  started,
+)
+
+/** Has something happen between a guard and the call that its handler makes. */
+async function callAcross(
+  { victim, standIn }: InHouse,
+  browser: Browser,
+  happen: () => Promise<void>,
+): Promise<Response> {
+  const [passed, hasHappened] = [gate(), gate()]
+  const door = await FaultServer.start()
+  door.behave = async (res) => {
+    passed.open()
+    await hasHappened.promise
+    res.end()
+  }
+  const called = call(victim.url, browser, { gate: door.url })
+  await passed.promise
+  standIn.resetCalls()
+  await happen()
+  hasHappened.open()
+  const answer = await called
+  await door.close()
+  return answer
+}
+
+inEachHouse(
+  houses.filter(({ store, express }) => store === 'redis' && express === 5),
+  (house) => {
+    test('G8: an app token as it is kept is no person’s grant, and a grant no app token', async () => {
+      const { standIn, victim } = house
+      const browser = await victim.logIn()
+      expect((await browser.fetch(`${victim.url}/me`)).status).toBe(200)
+      await victim.order({ kind: 'token', scope: ['incidents.read'] })
+      const handled = await victim.handled()
+      const redis = new Redis(house.redis?.url as string)
+      const [grant] = await redis.keys('pagerduty:grant:*')
+      const [appToken] = await redis.keys('pagerduty:app:*')
+      expect([grant, appToken]).toEqual([expect.any(String), expect.any(String)])
+      const values = await redis.mget(grant as string, appToken as string)
+      await redis.mset({ [appToken as string]: values[0] as string, [grant as string]: values[1] as string })
+      expect((await browser.fetch(`${victim.url}/me`)).status).toBe(401)
+      expect((await victim.handled()) - handled).toBe(0)
+      // A process that has none in memory reads what stands there, and mints one instead.
+      standIn.resetCalls()
+      const other = await house.another()
+      const scope = ['as_account-us.acme', 'incidents.read']
+      expect(await other.order({ kind: 'token', scope: ['incidents.read'] })).toEqual(scope)
+      expect(standIn.calls.token.client_credentials).toBe(1)
+      await redis.quit()
+    })
+  },
+  started,
+)
+
+inEachHouse(halfOfThem, (house) => {
+  let api: FaultServer
+  beforeAll(async () => {
+    api = await FaultServer.start()
+  })
+  afterAll(() => api.close())
+
+  test('G9: a token goes to the region that PagerDuty signed, whatever a request says', async () => {
+    const { standIn } = house
+    const victim = await house.another({ regions: api.url })
+    const hosts = { PACME01: 'https://api.pagerduty.com', PGLBX01: 'https://api.eu.pagerduty.com' }
+    for (const [user, host] of Object.entries(hosts)) {
+      const browser = await victim.logIn(new Browser(), user)
+      for (const [headers, query] of [
+        [{}, {}],
+        [{ 'X-PagerDuty-Region': 'eu', 'X-Forwarded-Host': 'api.eu.pagerduty.com' }, {}],
+        [{ Cookie: `${cookiesOf(browser)['Cookie']}; region=eu; apiURL=https://evil.example` }, {}],
+        [{}, { region: 'eu', apiURL: 'https://evil.example', server: 'api.eu.pagerduty.com' }],
+        [{}, { region: 'us', 'user[region]': 'us', 'pagerduty[user][apiURL]': 'https://evil.example' }],
+      ] as [Record<string, string>, Record<string, string>][]) {
+        const text = new URLSearchParams(query).toString()
+        await browser.fetch(`${victim.url}/resource?${text}`, { headers })
+        const { headers: received, url } = api.last
+        expect({ query, host: received[meantFor], url }).toEqual({ query, host, url: '/incidents' })
+      }
+      const foreign = Object.values(hosts).find((one) => one !== host) as string
+      const before = api.requests.length
+      expect((await call(victim.url, browser, { url: `${foreign}/incidents` })).status).toBe(500)
+      expect(api.requests).toHaveLength(before)
+    }
+    // The claim says one thing, the signed audience another: the audience counts.
+    standIn.settings.idTokenClaims = (claims) => ({ ...claims, region: 'UnitedStates', apiURL: api.url })
+    const browser = await victim.logIn(new Browser(), 'PGLBX01')
+    await call(victim.url, browser)
+    expect(api.last.headers[meantFor]).toBe(hosts.PGLBX01)
+    for (const audience of [
+      [],
+      Object.values(hosts),
+      ['https://api.pagerduty.com.evil.example'],
+      ['https://evil.example', hosts.PACME01],
+      ['https://API.pagerduty.com'],
+      ['http://api.pagerduty.com'],
+      ['https://api.pagerduty.com/'],
+    ]) {
+      standIn.settings.idTokenClaims = (claims) => ({ ...claims, aud: [...audience, claims['azp']] })
+      const refused = new Browser()
+      await refused.visit(await victim.approved(refused))
+      expect({ audience, user: await victim.userOf(refused) }).toEqual({ audience, user: null })
+    }
+    standIn.settings.idTokenClaims = undefined
+  })
+
+  test('G7: the API sees the token in one header, and nothing of what the visitor sent', async () => {
+    const victim = await house.another({ options: { apiURL: api.url } })
+    const browser = await victim.logIn()
+    const before = api.requests.length
+    const headers = { Authorization: 'Bearer of-the-visitor', 'X-Private': 'yes', From: 'evil@example.com' }
+    await browser.fetch(`${victim.url}/resource?url=/incidents`, { headers })
+    expect(api.requests).toHaveLength(before + 1)
+    const token = house.standIn.newestAccessToken('PACME01') as string
+    const { headers: received, url, body } = api.last
+    expect(received.authorization).toBe(`Bearer ${token}`)
+    expect(url + body).not.toContain(token)
+    expect([received['x-private'], received['from'], received['cookie'], received['referer']]).toEqual(
+      Array(4).fill(undefined),
+    )
+  })
+
+  test('G8: a login that is answered with an app token in the place of a person’s is refused where at_hash is required', async () => {
+    const { standIn } = house
+    const endpoint = await FaultServer.start()
+    endpoint.behave = async (res, { form }) => {
+      const ask = (body: URLSearchParams) => fetch(`${standIn.url}/oauth/token`, { method: 'POST', body })
+      const told = (await (await ask(form)).json()) as object
+      const app = new URLSearchParams({ scope: 'as_account-us.acme incidents.read users.read' })
+      for (const name of ['client_id', 'client_secret']) app.set(name, form.get(name) as string)
+      app.set('grant_type', 'client_credentials')
+      const { access_token, scope } = (await (await ask(app)).json()) as Record<string, unknown>
+      await json({ ...told, access_token, scope })(res, {} as never)
+    }
+    const options = { tokenURL: `${endpoint.url}/oauth/token` }
+    const victim = await house.another({ options: { ...options, requireAtHash: true } })
+    const browser = new Browser()
+    await browser.visit(await victim.approved(browser))
+    expect(await victim.userOf(browser)).toBeNull()
+    expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(401)
+    expect([await victim.handled(), standIn.calls.api]).toEqual([0, 0])
+    await endpoint.close()
+  })
+})

@@ -16,7 +16,8 @@ const settings = JSON.parse(process.env['VICTIM'] ?? '{}') as VictimSettings
 const clock = Date.now.bind(Date)
 const monotonic = performance.now.bind(performance)
 let offset = 0
-Date.now = () => clock() + offset
+let stoppedAt: number | undefined
+Date.now = () => stoppedAt ?? clock() + offset
 performance.now = () => monotonic() + offset
 globalThis.Date = new Proxy(Date, {
   construct: (target, args, newTarget) =>
@@ -147,6 +148,7 @@ async function obey(pd: PagerDuty, order: Order): Promise<unknown> {
   switch (order.kind) {
     case 'clock':
       offset = order.offset
+      stoppedAt = order.stoppedAt
       return true
     case 'handled':
       return handled
@@ -157,7 +159,7 @@ async function obey(pd: PagerDuty, order: Order): Promise<unknown> {
         await pause(10)
       }
       const { heapUsed, rss } = process.memoryUsage()
-      return { heapUsed, rss }
+      return { heapUsed, rss, peak: process.resourceUsage().maxRSS * 1024 }
     }
     case 'revoke':
       await pd.grants.revoke(order.owner)

@@ -97,6 +97,7 @@ function byHand(to: Express, pd: PagerDuty): void {
 }
 
 function routes(to: Express, pd: PagerDuty): void {
+  const isClassic = settings.options?.appType === 'classic'
   to.get('/', (req, res) => void res.json({ user: req.pagerduty?.user?.id ?? null }))
   to.get('/failed', (_req, res) => void res.status(401).json('The login failed'))
   // Each of these counts how often it ran, since what must not run must not have run.
@@ -104,12 +105,12 @@ function routes(to: Express, pd: PagerDuty): void {
     handled += 1
     res.json({ user: req.pagerduty.user, scope: req.pagerduty.grantedScopes })
   })
-  to.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
+  to.get('/incidents', pd.requireScopes(isClassic ? 'read' : 'incidents.read'), async (req, res) => {
     handled += 1
     const answer = await req.pagerduty.fetch('/incidents')
     res.status(answer.status).json(await answer.json())
   })
-  to.all('/services', pd.requireScopes('services.read'), (_req, res) => {
+  to.all('/services', pd.requireScopes(isClassic ? 'write' : 'services.read'), (_req, res) => {
     handled += 1
     res.json('services')
   })

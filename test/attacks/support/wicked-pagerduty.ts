@@ -69,7 +69,7 @@ export class WickedPagerDuty {
     await this.#server.close()
   }
 
-  /** Seconds since the epoch, by the clock of the victim that logged in last. */
+  /** Seconds since the epoch, by the clock of the victim that is being attacked. */
   get now(): number {
     return Math.floor((this.#clock.stoppedAt ?? Date.now() + this.#clock.offset) / 1000)
   }
@@ -88,6 +88,7 @@ export class WickedPagerDuty {
   async #setClock(victim: Victim, clock: { offset: number; stoppedAt?: number }): Promise<void> {
     await victim.order({ kind: 'clock', ...clock })
     this.#clocks.set(victim, clock)
+    this.#clock = clock
   }
 
   /** Resolves when a request has come in for which this holds. */
@@ -112,15 +113,22 @@ export class WickedPagerDuty {
     return browser.visit(this.consent(await victim.begin(browser)))
   }
 
-  /** A login that has to come about. */
+  /** A login that has to come about, and the page that it leads to: a grant that nobody shows lives for a minute. */
   async logIn(victim: Victim, browser = new Browser()): Promise<Browser> {
     const finished = await this.tryLogIn(victim, browser)
-    if (finished.status === 302) return browser
+    if (finished.status === 302 && (await victim.userOf(browser)) !== null) return browser
     throw new Error(`The login failed: ${finished.status} ${await finished.text()}`)
   }
 
-  /** PagerDuty's own answer to each grant, with some members changed; `undefined` leaves one out. */
-  answer(changes: Record<string, unknown> = {}, makeIDToken?: (login: LoginAtHand) => string): Behaviour {
+  /**
+   * PagerDuty's own answer to each grant, with some members changed; `undefined` leaves one out. An id_token that is made
+   * to order comes with a refresh too.
+   */
+  answer(
+    changes: Record<string, unknown> = {},
+    makeIDToken?: (login: LoginAtHand) => string,
+    rewrite = (text: string) => text,
+  ): Behaviour {
     return (res, request) => {
       const { form } = request
       const number = ++this.#issued
@@ -128,6 +136,7 @@ export class WickedPagerDuty {
       const access_token = `pdus+_${canary}-${number}`
       const login = { now: this.now, nonce: nonce ?? '', accessToken: access_token }
       const isApp = form.get('grant_type') === 'client_credentials'
+      const isLogin = nonce !== undefined
       const make = makeIDToken ?? ((at: LoginAtHand) => signed(claimsOf(at, this.user)))
       this.lastAnswer = {
         access_token,
@@ -135,10 +144,10 @@ export class WickedPagerDuty {
         token_type: 'bearer',
         expires_in: 3600,
         scope: scope ?? form.get('scope') ?? undefined,
-        ...(nonce !== undefined && { id_token: make(login) }),
+        ...((isLogin || (makeIDToken && !isApp)) && { id_token: make(login) }),
         ...changes,
       }
-      return json(this.lastAnswer)(res, request)
+      return json(rewrite(JSON.stringify(this.lastAnswer)))(res, request)
     }
   }
 

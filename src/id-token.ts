@@ -83,10 +83,10 @@ export class IDTokenVerifier {
     }
     try {
       try {
-        return claimsOf(await jwtVerify(idToken, await this.#keys.current(), options))
+        return claimsOf(idToken, await jwtVerify(idToken, await this.#keys.current(), options))
       } catch (error) {
         if (!(error instanceof joseErrors.JWKSNoMatchingKey)) throw error
-        return claimsOf(await jwtVerify(idToken, await this.#keys.renewed(), options))
+        return claimsOf(idToken, await jwtVerify(idToken, await this.#keys.renewed(), options))
       }
     } catch (error) {
       throw error instanceof IDTokenError ? error : refused(`failed verification (${codeOf(error)})`)
@@ -134,13 +134,32 @@ function isCanonical(token: string): boolean {
   )
 }
 
-/** The claims of a JWT that is not typed as something else, such as an access or logout token (RFC 8725 section 3.11). */
-function claimsOf({
-  payload,
-  protectedHeader,
-}: Awaited<ReturnType<typeof jwtVerify>>): Record<string, unknown> {
+/**
+ * The claims of a JWT that is not typed as something else, such as an access or logout token (RFC 8725 section 3.11), and
+ * says nothing twice (RFC 7515 section 4, RFC 7519 section 4): readers differ in which of the two they believe.
+ */
+function claimsOf(
+  idToken: string,
+  { payload, protectedHeader }: Awaited<ReturnType<typeof jwtVerify>>,
+): Record<string, unknown> {
+  const [head, body] = idToken.split('.')
+  if (repeatsName(head, protectedHeader) || repeatsName(body, payload)) throw refused('says something twice')
   if (protectedHeader.typ === undefined || /^jwt$/i.test(protectedHeader.typ)) return payload
   throw refused('is another kind of token')
+}
+
+/** Whether an encoded JSON text has more names than are left when it is read. */
+function repeatsName(encoded = '', read: object): boolean {
+  const strings = Buffer.from(encoded, 'base64url')
+    .toString()
+    .matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)
+  return [...strings].filter(([, colon]) => colon !== undefined).length > countNames(read)
+}
+
+function countNames(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  const within = Object.values(value).reduce((sum: number, member) => sum + countNames(member), 0)
+  return Array.isArray(value) ? within : within + Object.keys(value).length
 }
 
 function audiencesOf(claims: Record<string, unknown>): readonly string[] {

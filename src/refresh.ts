@@ -138,9 +138,12 @@ export class Refresher {
     if (refreshToken === undefined) return this.#cannotRenew(current, isRefused)
     const failure = await this.#backOff.tryFirst(id)
     if (failure !== undefined) throw failure
-    let response: TokenResponse | undefined
+    let tokens: TokenSet
     try {
-      response = await this.#exchange(lease, refreshToken)
+      const response = await this.#exchange(lease, refreshToken)
+      if (response === undefined) return undefined
+      tokens = TokenSet.from(response, { scope, refreshToken })
+      if (response.id_token !== undefined) await this.#checkIdentity(response.id_token, tokens, record.user)
     } catch (error) {
       if (!(error instanceof TokenEndpointError)) throw error
       if (error.error !== 'invalid_grant' || error.isTransient) {
@@ -150,9 +153,6 @@ export class Refresher {
       await this.#backOff.succeeded(id)
       return this.#cannotRenew(current, isRefused, error)
     }
-    if (response === undefined) return undefined
-    const tokens = TokenSet.from(response, { scope, refreshToken })
-    if (response.id_token !== undefined) await this.#checkIdentity(response.id_token, tokens, record.user)
     const renewed = await this.#pairs.save(current, tokens, lease)
     await this.#backOff.succeeded(id)
     return renewed
@@ -186,10 +186,10 @@ export class Refresher {
   async #checkIdentity(idToken: string, tokens: TokenSet, user: Grant['record']['user']): Promise<void> {
     const verified = this.#idTokens.verify(idToken, { accessToken: tokens.accessToken })
     const now = await verified.catch((error: Error) => {
-      if (error instanceof PagerDutyOAuthError && error.isTransient) return user
+      if (error instanceof PagerDutyOAuthError) return error.isTransient ? user : undefined
       throw error
     })
-    if (now.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
+    if (now?.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
       return
     this.#observer.orphaned(tokens)
     throw new TokenEndpointError('PagerDuty answered a refresh with the tokens of somebody else', {

@@ -535,6 +535,20 @@ describe('D11: a token out of shape', () => {
     expect(await refusal(`${base64(algTwice)}.${payload}.${signature}`)).toMatchObject(refused)
   })
 
+  test.each<[string, string]>([
+    ['in the payload', written('{', '{"user_id":"POTHER1",')],
+    ['in the payload, spelt in another way', written('{', '{"user\\u005fid":"POTHER1",')],
+    ['in an object within', written('{', '{"deep":[{"a":1,"b":{"a":":","a":"}"}}],')],
+    ['in the header', compactJWS('{"alg":"none","alg":"RS256","kid":"key-1"}', claims, rs256(key))],
+  ])('a name twice %s is refused, though it is signed', async (_name, doubled) => {
+    expect(await refusal(doubled)).toMatchObject(refused)
+  })
+
+  test('the same name in different objects, or as a value, is no name twice', async () => {
+    const deep = { a: [{ a: 'a' }, { a: '"a":' }], b: { a: '\\', 'a"': null, 'a\\': ':' } }
+    expect(await verifier().verify(token({ deep, a: '{"sub":"x"}' }), context)).toBeDefined()
+  })
+
   test('any changed character is refused', async () => {
     const good = token()
     const on = verifier()

@@ -21,7 +21,12 @@ export interface VictimSettings {
 
 /** What a victim does when told to. */
 export type Order =
-  | { kind: 'clock'; offset: number }
+  | {
+      kind: 'clock'
+      offset: number
+      /** Where the wall clock stands still; the monotonic one goes on. */
+      stoppedAt?: number
+    }
   | { kind: 'handled' }
   | { kind: 'size' }
   | { kind: 'revoke'; owner: GrantOwner }
@@ -32,8 +37,8 @@ export interface Results {
   clock: true
   /** How often a handler that needs a login or a signature has run. */
   handled: number
-  /** Bytes. */
-  size: { heapUsed: number; rss: number }
+  /** Bytes; `peak` is the most that the process ever had in memory. */
+  size: { heapUsed: number; rss: number; peak: number }
   revoke: true
   token: readonly string[]
 }

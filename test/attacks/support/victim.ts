@@ -19,7 +19,8 @@ const settings = JSON.parse(process.env['VICTIM'] ?? '{}') as VictimSettings
 const clock = Date.now.bind(Date)
 const monotonic = performance.now.bind(performance)
 let offset = 0
-Date.now = () => clock() + offset
+let stoppedAt: number | undefined
+Date.now = () => stoppedAt ?? clock() + offset
 performance.now = () => monotonic() + offset
 globalThis.Date = new Proxy(Date, {
   construct: (target, args, newTarget) =>
@@ -103,6 +104,7 @@ function byHand(to: Express, pd: PagerDuty): void {
 }
 
 function routes(to: Express, pd: PagerDuty): void {
+  const isClassic = settings.options?.appType === 'classic'
   to.get('/', (req, res) => void res.json({ user: req.pagerduty?.user?.id ?? null }))
   to.get('/failed', (_req, res) => void res.status(401).json('The login failed'))
   // Each of these counts how often it ran, since what must not run must not have run.
@@ -110,12 +112,12 @@ function routes(to: Express, pd: PagerDuty): void {
     handled += 1
     res.json({ user: req.pagerduty.user, scope: req.pagerduty.grantedScopes })
   })
-  to.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
+  to.get('/incidents', pd.requireScopes(isClassic ? 'read' : 'incidents.read'), async (req, res) => {
     handled += 1
     const answer = await req.pagerduty.fetch('/incidents')
     res.status(answer.status).json(await answer.json())
   })
-  to.all('/services', pd.requireScopes('services.read'), (_req, res) => {
+  to.all('/services', pd.requireScopes(isClassic ? 'write' : 'services.read'), (_req, res) => {
     handled += 1
     res.json('services')
   })
@@ -155,6 +157,7 @@ async function obey(pd: PagerDuty, order: Order): Promise<unknown> {
   switch (order.kind) {
     case 'clock':
       offset = order.offset
+      stoppedAt = order.stoppedAt
       return true
     case 'handled':
       return handled
@@ -165,7 +168,7 @@ async function obey(pd: PagerDuty, order: Order): Promise<unknown> {
         await pause(10)
       }
       const { heapUsed, rss } = process.memoryUsage()
-      return { heapUsed, rss }
+      return { heapUsed, rss, peak: process.resourceUsage().maxRSS * 1024 }
     }
     case 'revoke':
       await pd.grants.revoke(order.owner)

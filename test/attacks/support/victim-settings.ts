@@ -15,6 +15,8 @@ export interface VictimSettings {
   verify?: 'throws' | 'refuses'
   /** Leaves errors to Express's own handler. */
   plainErrors?: boolean
+  /** Writes out everything it can get hold of. */
+  tellsAll?: boolean
 }
 
 /** What a victim does when told to. */

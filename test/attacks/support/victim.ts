@@ -9,6 +9,7 @@ import session from 'express-session'
 import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../../src'
+import { indiscreet, tellAll } from './victim-canaries'
 import type { Answer, Order, VictimSettings } from './victim-settings'
 
 const settings = JSON.parse(process.env['VICTIM'] ?? '{}') as VictimSettings
@@ -42,6 +43,7 @@ server.listen(0, '127.0.0.1', () => {
   })
   if (settings.style === 'drop-in') app.use(pd.auth())
   else byHand(app, pd)
+  if (settings.tellsAll) tellAll(app, pd)
   routes(app, pd)
   if (!settings.plainErrors) app.use(pd.errors())
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
@@ -58,6 +60,7 @@ process.on('disconnect', () => process.exit())
 function behaviours(): PagerDutyOptions {
   const { verify } = settings
   return {
+    ...(settings.tellsAll && indiscreet),
     ...(verify === 'throws' && {
       verify: async () => {
         throw new Error('The user table is gone')

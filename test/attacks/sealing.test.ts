@@ -2,13 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { Browser } from '../support/browser'
 import { startRelay } from '../support/relay'
-import { type InHouse, houses, inEachHouse } from './support/houses'
+import { type InHouse, dropIns, inEachHouse } from './support/houses'
 import type { Victim } from './support/start-victim'
 
 const secretOf = () => randomBytes(32).toString('base64url')
-const overRedis = houses.filter(
-  ({ store, style, express }) => store === 'redis' && (express === 5 || style === 'parts'),
-)
+const overRedis = dropIns.filter(({ store }) => store === 'redis')
 
 async function grantKeys(redis: Redis): Promise<string[]> {
   return (await redis.keys('pagerduty:grant:*')).toSorted()

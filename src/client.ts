@@ -1,6 +1,6 @@
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from './errors'
-import { type AppType, belongsTo, isScopeToken, parseScopeOption } from './scope'
+import { type AppType, belongsTo, isScopeToken, parseScopeOption, quoted } from './scope'
 
 /** What this application is at PagerDuty. */
 export interface ClientOptions {
@@ -176,8 +176,8 @@ export function requireScope(value: unknown, appType: AppType, option = 'scope')
       throw new ConfigurationError(
         option,
         appType === 'scoped'
-          ? `has "${token}", which only Classic User OAuth knows; a Scoped app asks for scopes such as "incidents.read"`
-          : `has "${token}", which only Scoped OAuth knows; a Classic app asks for "read" or "write"`,
+          ? `has ${quoted(token)}, which only Classic User OAuth knows; a Scoped app asks for scopes such as "incidents.read"`
+          : `has ${quoted(token)}, which only Scoped OAuth knows; a Classic app asks for "read" or "write"`,
         'Check appType against the kind of OAuth functionality that the app has at PagerDuty.',
       )
     }

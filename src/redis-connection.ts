@@ -1,5 +1,5 @@
 import { withinDeadline } from './deadline'
-import { ConfigurationError } from './errors'
+import { ConfigurationError, TokenStoreError } from './errors'
 import { type RedisClient, requireRedis } from './redis-client'
 import { RedisLink } from './redis-link'
 
@@ -33,7 +33,8 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): R
     maxRetriesPerRequest: 1,
     retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
   })
-  client.on('error', onError)
+  // An error of ioredis carries the command: where Redis refuses the password, the password.
+  client.on('error', (error) => onError(new TokenStoreError('The connection to Redis failed', error)))
   return {
     client,
     async close() {

@@ -22,6 +22,11 @@ export function isScopeToken(token: unknown): token is string {
   return typeof token === 'string' && scopeToken.test(token)
 }
 
+/** A scope for a message. What does not look like the name of one may be a secret in the wrong place. */
+export function quoted(scope: string): string {
+  return /^[a-z_.:-]{1,64}$/i.test(scope) ? `"${scope}"` : 'something that does not look like a scope'
+}
+
 /** Whether a kind of app can be granted a scope: `read` and `write` belong to Classic User OAuth, all others to Scoped OAuth. */
 export function belongsTo(appType: AppType, scope: string): boolean {
   return scope === 'openid' || (scope === 'read' || scope === 'write') === (appType === 'classic')

@@ -1,4 +1,5 @@
 import type { Client } from './client'
+import { quoted } from './scope'
 import { isKnownScope, nearestScope } from './scopes-for'
 
 /**
@@ -19,7 +20,7 @@ export function unknownScopeWarner(
       told.add(scope)
       const nearest = nearestScope(scope)
       warn(
-        `"${option}" names "${scope}", which is no scope of PagerDuty’s that this package knows` +
+        `"${option}" names ${quoted(scope)}, which is no scope of PagerDuty’s that this package knows` +
           `${nearest === undefined ? '.' : `; did you mean "${nearest}"?`} PagerDuty would leave it out without an error. ` +
           `If PagerDuty has added it, name it in "extraScopes".`,
       )

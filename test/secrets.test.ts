@@ -43,45 +43,6 @@ test('no secret shows when the parts are inspected, spread or turned into JSON',
   }
 })
 
-test('no token shows in what handlers, verify and listeners get, and the stored token works afterwards', async () => {
-  const standIn = await startPagerDuty()
-  const looks: string[] = []
-  const app = await startDropIn(
-    standIn,
-    {
-      verify: ({ user, tokens, ...rest }) => {
-        looks.push(everyWayToLook(tokens), everyWayToLook(rest))
-        return user
-      },
-    },
-    (express, pd) => {
-      express.get('/look', pd.requireLogin(), (req, res) => {
-        looks.push(
-          everyWayToLook(req.pagerduty),
-          everyWayToLook((req as unknown as { session: object }).session),
-        )
-        looks.push(everyWayToLook(req.user))
-        res.json('looked')
-      })
-      for (const event of ['login', 'refresh', 'refreshFailed', 'logout', 'warning'] as const) {
-        pd.on(event, (detail) => void looks.push(everyWayToLook(detail)))
-      }
-    },
-  )
-  const { browser } = await app.logIn()
-  expect((await app.get(browser, '/look')).status).toBe(200)
-  expect((await app.get(browser)).status).toBe(200)
-  standIn.expireAccessTokens()
-  expect((await app.get(browser)).status).toBe(200)
-  standIn.failNext('token', 'invalid_grant')
-  standIn.expireAccessTokens()
-  expect((await app.get(browser)).status).toBe(401)
-  expect(looks.length).toBeGreaterThan(6)
-  expect(looks.join('\n')).not.toMatch(/pd(us|eu)\+_/)
-  await app.close()
-  await standIn.close()
-})
-
 test('no token and no stack shows in any answer', async () => {
   const standIn = await startPagerDuty()
   const app = await startDropIn(standIn)

@@ -17,6 +17,8 @@ export interface VictimSettings {
   regions?: string
   /** Leaves errors to Express's own handler. */
   plainErrors?: boolean
+  /** Writes out everything it can get hold of. */
+  tellsAll?: boolean
 }
 
 /** What a victim does when told to. */

@@ -9,10 +9,11 @@ import session from 'express-session'
 import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../../src'
+import { indiscreet, tellAll } from './victim-canaries'
 import { guardedRoutes, misplacedGuards } from './victim-guards'
 import { regionsAt } from './victim-regions'
-import { webhookRoutes } from './victim-webhooks'
 import type { Answer, Order, VictimSettings } from './victim-settings'
+import { webhookRoutes } from './victim-webhooks'
 
 const settings = JSON.parse(process.env['VICTIM'] ?? '{}') as VictimSettings
 
@@ -45,11 +46,14 @@ server.listen(0, '127.0.0.1', () => {
     ...behaviours(),
     ...settings.options,
   })
-  misplacedGuards(app, pd, ran)
+  // Their scopes are those of Scoped apps.
+  const isScoped = settings.options?.appType !== 'classic'
+  if (isScoped) misplacedGuards(app, pd, ran)
   if (settings.style === 'drop-in') app.use(pd.auth())
   else byHand(app, pd)
+  if (settings.tellsAll) tellAll(app, pd)
   routes(app, pd)
-  guardedRoutes(app, pd, ran)
+  if (isScoped) guardedRoutes(app, pd, ran)
   if (!settings.plainErrors) app.use(pd.errors())
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
     obey(pd, order).then(
@@ -66,6 +70,7 @@ function behaviours(): PagerDutyOptions {
   const { verify, regions } = settings
   return {
     ...(regions !== undefined && { fetch: regionsAt(regions) }),
+    ...(settings.tellsAll && indiscreet),
     ...(verify === 'throws' && {
       verify: async () => {
         throw new Error('The user table is gone')

@@ -9,16 +9,13 @@ export type Viewer = string | undefined
 export function eventPage(happenings: readonly Happening[], viewer: Viewer, nonce: string): Markup {
   return html`<h1>Events</h1>
     <p class="lead">What passport-pagerduty tells of, as it happens. Never a token or another secret.</p>
-    <section class="card events-card">
+    <section class="card happen">
       <h2>Make something happen</h2>
-      <div class="buttons">
-        <form method="post" action="/refresh">
-          <input type="hidden" name="from" value="events" />
-          <button data-testid="refresh">Refresh the token</button>
-        </form>
-        <a class="button quiet" href="/services" data-testid="denied">Open a page without its scope</a>
-        <a class="button quiet" href="/webhooks">Send a webhook</a>
-      </div>
+      <form class="buttons" method="post" action="/refresh">
+        <button name="from" value="events" data-testid="refresh">Refresh the token</button>
+        <a class="button" href="/services">Open a page without its scope</a>
+        <a class="button" href="/webhooks">Send a webhook</a>
+      </form>
     </section>
     <table class="list" role="table" data-testid="events">
       <thead role="rowgroup">

@@ -73,10 +73,12 @@ describeWithChromium('the page of events in a browser', () => {
     await fetch(`${app.url}/auth/pagerduty/callback?code=a&state=b`)
     await rows('loginFailed').waitFor()
     if (process.env['SCREENSHOTS']) await page.screenshot({ path: join(screenshots, 'events-light.png') })
-    await page.setViewportSize({ width: 390, height: 844 })
     await page.emulateMedia({ colorScheme: 'dark' })
-    const widths = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]')
-    expect(widths).toEqual([390, 390])
+    for (const width of [390, 360]) {
+      await page.setViewportSize({ width, height: 844 })
+      const widths = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]')
+      expect(widths).toEqual([width, width])
+    }
   })
 
   test('is for people who are logged in', async () => {

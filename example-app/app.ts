@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import express, { type Express, type Request, type RequestHandler } from 'express'
 import type { PagerDuty, ScopeName } from '../src'
+import { events } from './events'
 import { type Markup, html } from './html'
 import { notice, sendPage } from './layout'
 import { incidentTable, serviceList } from './list-pages'
@@ -60,6 +61,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   )
   app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
 
+  app.use(events(pd))
   if (setup.hasWebhooks) app.use(webhooks(pd, { url, send: setup.send }))
 
   app.get('/api/incidents', pd.requireScopes(needs.incidents), async (req, res) => {
@@ -72,7 +74,8 @@ export function createExampleApp(setup: ExampleSetup): Express {
   app.post('/refresh', ownPagesOnly(url), pd.requireLogin(), form, async (req, res) => {
     await req.pagerduty.getAccessToken({ forceRefresh: true })
     const { from } = Object(req.body) as { from?: unknown }
-    res.redirect(303, from === 'scopes' ? '/scopes?refreshed' : '/?refreshed#token')
+    const back = { scopes: '/scopes?refreshed', events: '/events' }[String(from)]
+    res.redirect(303, back ?? '/?refreshed#token')
   })
 
   const needed: Need[] = [

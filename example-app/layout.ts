@@ -44,7 +44,7 @@ function navigation(req: Request, name: string): Markup {
       >${label}</a
     >`
   return html`<nav aria-label="Pages">
-      ${link('/', 'You', 'nav-home')}${link('/incidents', 'Incidents', 'nav-incidents')}${link('/webhooks', 'Webhooks', 'nav-webhooks')}${link('/scopes', 'Scopes', 'nav-scopes')}
+      ${link('/', 'You', 'nav-home')}${link('/incidents', 'Incidents', 'nav-incidents')}${link('/webhooks', 'Webhooks', 'nav-webhooks')}${link('/scopes', 'Scopes', 'nav-scopes')}${link('/events', 'Events', 'nav-events')}
     </nav>
     <form class="who" method="post" action="/auth/pagerduty/logout">
       <span data-testid="user-name">${name}</span>

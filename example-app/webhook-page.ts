@@ -1,5 +1,6 @@
 import type { Delivery, DeliveryLog } from './delivery-log'
 import { type Markup, html } from './html'
+import { live } from './live'
 
 /** Deliveries that the stand-in can be made to send. */
 export const kinds = {
@@ -37,12 +38,11 @@ export function webhookPage(
           )}
         </tr>
       </thead>
-      <tbody role="rowgroup" id="deliveries" aria-live="polite">
+      <tbody role="rowgroup" id="rows" aria-live="polite">
         ${log.deliveries.map(deliveryRow)}
       </tbody>
     </table>
-    <p class="small" id="live">Reload the page to see more.</p>
-    ${live(nonce)}`
+    ${live('/webhooks/stream', nonce)}`
 }
 
 /** One delivery; also what is sent to pages that are open. */
@@ -104,20 +104,4 @@ export function tokenCard({ mints, uses }: DeliveryLog): Markup {
       <dd data-testid="mints-saved">${Math.max(uses - mints.length, 0)} of ${uses}</dd>
     </dl>
   </section>`
-}
-
-/** Shows deliveries as they come in. Without it the page shows them as they were when it was made. */
-function live(nonce: string): Markup {
-  return html`<script nonce="${nonce}">
-    const rows = document.getElementById('deliveries')
-    const note = document.getElementById('live')
-    const source = new EventSource('/webhooks/stream')
-    source.onopen = () => (note.textContent = 'Live.')
-    source.onerror = () => (note.textContent = 'Not connected; trying again.')
-    source.onmessage = ({ data }) => {
-      const { row, tokens } = JSON.parse(data)
-      rows.insertAdjacentHTML('afterbegin', row)
-      document.getElementById('app-tokens').outerHTML = tokens
-    }
-  </script>`
 }

@@ -1,7 +1,8 @@
 import express, { type Router } from 'express'
 import { type PagerDuty, type WebhookHandler, incidentIDOf } from '../src'
-import { DeliveryLog } from './delivery-log'
+import { type Delivery, DeliveryLog } from './delivery-log'
 import { sendPage } from './layout'
+import { stream } from './live'
 import { nonceOf, ownPagesOnly } from './security'
 import { deliveryRow, tokenCard, webhookPage } from './webhook-page'
 
@@ -37,13 +38,12 @@ export function webhooks(
 
   // Server-sent events, each with a row of the table and the panel of tokens.
   router.get('/webhooks/stream', pd.requireLogin(), (req, res) => {
-    res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders()
-    const show: Parameters<typeof log.on<'delivery'>>[1] = (delivery) => {
-      const data = { row: deliveryRow(delivery).text, tokens: tokenCard(log).text }
-      res.write(`data: ${JSON.stringify(data)}\n\n`)
-    }
-    log.on('delivery', show)
-    req.on('close', () => log.off('delivery', show))
+    stream(req, res, (send) => {
+      const show = (delivery: Delivery) =>
+        send({ row: deliveryRow(delivery), panels: { 'app-tokens': tokenCard(log) } })
+      log.on('delivery', show)
+      return () => log.off('delivery', show)
+    })
   })
 
   if (send !== undefined) {

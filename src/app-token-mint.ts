@@ -4,7 +4,7 @@ import type { Background } from './background'
 import type { Client } from './client'
 import { withinDeadline } from './deadline'
 import { endOf, renewalOf } from './freshness'
-import { MintOnce, late } from './mint-once'
+import { MintOnce, type MintOnceObserver, late } from './mint-once'
 import type { KeyRing } from './seal'
 import type { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
@@ -24,8 +24,7 @@ interface Held {
 }
 
 /** What the mint tells about its work. */
-export interface MintObserver {
-  minted(request: AppTokenRequest, tokens: TokenSet): void
+export interface MintObserver extends MintOnceObserver {
   mintFailed(request: AppTokenRequest, error: Error): void
 }
 
@@ -51,7 +50,7 @@ export class AppTokenMint {
     observer: MintObserver,
   ) {
     this.#client = client
-    this.#mint = new MintOnce(client, store, keys, (request, tokens) => observer.minted(request, tokens))
+    this.#mint = new MintOnce(client, store, keys, observer)
     this.#background = background
     this.#observer = observer
   }

@@ -5,7 +5,7 @@ import { Background } from './background'
 import { type BearerInit, bearerFetch } from './bearer-fetch'
 import { Client, requireScope } from './client'
 import { apiURLs } from './endpoints'
-import { ConfigurationError } from './errors'
+import { ConfigurationError, reasonOf } from './errors'
 import { Events } from './events'
 import { type GrantOptions, resolveSecret } from './grant-options'
 import { MemoryTokenStore } from './memory-token-store'
@@ -80,13 +80,16 @@ export class AppTokens {
         'Register an app with Scoped OAuth at PagerDuty for server-to-server work.',
       )
     }
-    const { tokenStore, secret, account, events = new Events() } = options
+    const { tokenStore, secret, account, events = new Events(options.name) } = options
     this.#ownStore = tokenStore === undefined ? new MemoryTokenStore() : undefined
     const store = tokenStore ?? (this.#ownStore as MemoryTokenStore)
     const background = new Background(options.waitUntil)
     this.#mint = new AppTokenMint(this.#client, store, resolveSecret({ secret, tokenStore }), background, {
       minted: (request, { expiresAt }) => events.tell('mint', { ...named(request), expiresAt }),
-      mintFailed: (request, error) => events.tell('mintFailed', { ...named(request), error }),
+      mintFailed: (request, error) =>
+        events.tell('mintFailed', { ...named(request), reason: reasonOf(error), error }),
+      waited: (request, duration) =>
+        events.tell('lockWait', { lock: 'mint', account: named(request).account, duration }),
     })
     this.#account = account
     if (account !== undefined) parseAccount(account)

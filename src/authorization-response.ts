@@ -44,6 +44,7 @@ export function readAuthorizationResponse(client: Client, url: string): Authoriz
     throw new AuthorizationResponseError('This login was not begun here', {
       code: 'ERR_PAGERDUTY_STATE_MISSING',
       status: 400,
+      stateMismatch: 'missing',
       hint: 'The callback came without a state: it was not sent by PagerDuty for a login of this app.',
     })
   }

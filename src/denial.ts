@@ -1,6 +1,13 @@
 import type { NextFunction, Request, Response } from 'express'
 import { type OnError, answer, isNavigation, redirect } from './answers'
-import { InsufficientScopeError, LoginRequiredError, UnauthorizedError } from './errors'
+import {
+  InsufficientScopeError,
+  LoginRequiredError,
+  PagerDutyOAuthError,
+  UnauthorizedError,
+  reasonOf,
+} from './errors'
+import type { Denial } from './pagerduty-events'
 import { sameOriginPath } from './same-origin-path'
 import { askableScopes, isRefused, stepUpURL } from './step-up'
 import { UserGrant } from './user-grant'
@@ -33,14 +40,39 @@ export function deny(
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
   const back = returnPath(req)
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
-    if (isLoggedOut && req.method === 'GET') return redirect(res, withReturnTo(loginPath, back))
-    if (more.length > 0 && !isRefused(req, name, more))
+    if (isLoggedOut && req.method === 'GET') {
+      tell(error, req, name, 'login')
+      return redirect(res, withReturnTo(loginPath, back))
+    }
+    if (more.length > 0 && !isRefused(req, name, more)) {
+      tell(error, req, name, 'stepUp')
       return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
+    }
   }
+  tell(error, req, name, 'error')
   answer(error, req, res, next, {
     login: isLoggedOut ? loginPath : undefined,
     stepUp: more.length > 0 ? stepUpURL(loginPath, more, isNavigation(req) ? back : undefined) : undefined,
     onError,
+  })
+}
+
+/** Tells of a denial. The URL is the visitor's, and may hold what nobody else should read: the route is the app's own. */
+function tell(error: unknown, req: Request, name: string, answered: Denial['answer']): void {
+  const grant = (req as unknown as Record<string, unknown>)[name]
+  if (!UserGrant.is(grant) || !(error instanceof PagerDutyOAuthError)) return
+  const { path } = Object(req.route) as { path?: unknown }
+  const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
+  grant.events.tell('denied', {
+    reason: reasonOf(error),
+    status: error.status,
+    answer: answered,
+    method: req.method,
+    route: typeof path === 'string' ? path : undefined,
+    required,
+    missing,
+    user: grant.user,
+    grantID: grant.grantID,
   })
 }
 

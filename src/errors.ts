@@ -15,6 +15,17 @@ export interface ErrorDetails {
 }
 
 /**
+ * Why a callback's `state` is that of no login that could be finished. `missing`: it has none. `expired`: the login took too
+ * long, twice. `otherBrowser`: no login is pending in this browser: it was begun in another one or on another host, or is
+ * finished, or cookies are blocked. `unknown`: others are pending here, but not this one: it is finished, or was begun
+ * elsewhere. `otherStrategy`: it was begun by another strategy of this app. `unreadable`: its cookie was sealed with another
+ * secret, for another client or callback URL, or is altered. `used`: it was redeemed before, and nothing came of that. Any of
+ * them may be a forgery.
+ */
+export type StateMismatch =
+  'missing' | 'expired' | 'otherBrowser' | 'unknown' | 'otherStrategy' | 'unreadable' | 'used'
+
+/**
  * Base of all errors of this package. Express sends `status` and `headers` as they are, so an unhandled one is
  * still a correct answer.
  *
@@ -69,6 +80,13 @@ export class ConfigurationError extends PagerDutyOAuthError {
 /** PagerDuty's answer to the authorization request, as the browser brought it back, is no login. */
 export class AuthorizationResponseError extends PagerDutyOAuthError {
   override name = 'AuthorizationResponseError'
+  /** Why its `state` is that of no login that could be finished; undefined where something else is wrong. */
+  readonly stateMismatch: StateMismatch | undefined
+
+  constructor(message: string, details: ErrorDetails & { stateMismatch?: StateMismatch }) {
+    super(message, details)
+    this.stateMismatch = details.stateMismatch
+  }
 }
 
 /** The token endpoint refused, did not answer, or answered with something that is not a token. */
@@ -239,4 +257,15 @@ export class TokenStoreError extends PagerDutyOAuthError {
       cause: cause instanceof Error ? new Error(cause.message) : undefined,
     })
   }
+}
+
+/**
+ * What an error is counted and told by: its `code`, or its class where it is not this package's.
+ *
+ * @internal
+ */
+export function reasonOf(error: unknown): string {
+  if (error instanceof PagerDutyOAuthError) return error.code
+  const { name } = Object(error) as { name?: unknown }
+  return typeof name === 'string' && /^\w{1,64}$/.test(name) ? name : 'unknown'
 }

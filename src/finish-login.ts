@@ -101,6 +101,7 @@ async function join(parts: LoginParts, req: Request, pendingLogin: PendingLogin)
     throw new AuthorizationResponseError('This login is finished already', {
       code: 'ERR_PAGERDUTY_STATE_USED',
       status: 403,
+      stateMismatch: 'used',
       hint: 'The same callback arrived before and came to nothing, or its login has been ended since.',
     })
   }

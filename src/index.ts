@@ -1,10 +1,11 @@
 // The one object
 export { pagerduty } from './pagerduty'
 export type { PagerDuty } from './pagerduty'
-export type { Logger, PagerDutyOptions, SessionCookie, SessionOptions } from './pagerduty-options'
+export type { PagerDutyOptions, SessionCookie, SessionOptions } from './pagerduty-options'
 export type { Routes } from './login-routes'
 export type { GrantOwner, GrantsByID } from './grants-by-id'
-export type { PagerDutyEvents } from './events'
+export type { Logger } from './event-log'
+export type { Denial, PagerDutyEvents } from './pagerduty-events'
 
 // Parts: login
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './strategy'
@@ -57,7 +58,7 @@ export type {
   WebhookService,
   WebhookServiceDetail,
 } from './webhook-resources'
-export type { WebhookVerdict } from './events'
+export type { WebhookVerdict } from './pagerduty-events'
 
 // Answers of PagerDuty's REST API
 export { apiError } from './api-error'
@@ -90,4 +91,4 @@ export {
   UnauthorizedError,
   WebhookError,
 } from './errors'
-export type { ErrorDetails } from './errors'
+export type { ErrorDetails, StateMismatch } from './errors'

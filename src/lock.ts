@@ -80,6 +80,27 @@ export class Lease {
   }
 }
 
+/** Times the wait for a lock that somebody else holds. */
+export class LockWait {
+  readonly #ended: (duration: number) => void
+  #since: number | undefined
+
+  /** @param ended takes the milliseconds that a wait took */
+  constructor(ended: (duration: number) => void) {
+    this.#ended = ended
+  }
+
+  begin(): void {
+    this.#since ??= performance.now()
+  }
+
+  end(): void {
+    if (this.#since === undefined) return
+    this.#ended(performance.now() - this.#since)
+    this.#since = undefined
+  }
+}
+
 /** Whether the lock is this owner's now. */
 async function take(store: TokenStore, key: string, owner: string, duration: number): Promise<boolean> {
   try {

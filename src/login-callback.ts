@@ -31,6 +31,7 @@ export interface LoginStrategy extends OAuth2StrategyInstance {
 export function stray(
   strategy: LoginStrategy,
   req: Request,
+  state: string,
   found: FoundLogin | undefined,
   options: AuthenticateOptions,
   act: PassportActions,
@@ -40,20 +41,24 @@ export function stray(
   if (heldGrant(req, grants.client.name) !== undefined) {
     return options.successRedirect === undefined ? act.pass() : act.redirect(options.successRedirect)
   }
+  const stateMismatch = found === undefined ? pending.mismatch(req, state) : 'expired'
   throw found !== undefined
     ? new AuthorizationResponseError('This login took too long', {
         code: 'ERR_PAGERDUTY_STATE_EXPIRED',
         status: 403,
+        stateMismatch,
       })
     : pending.hasAny(req)
       ? new AuthorizationResponseError('This login was not begun here, or is finished already', {
           code: 'ERR_PAGERDUTY_STATE_UNKNOWN',
           status: 403,
+          stateMismatch,
           hint: 'The callback was used twice, or belongs to another browser, strategy or client.',
         })
       : new AuthorizationResponseError('This login is over, or this browser does not keep cookies', {
           code: 'ERR_PAGERDUTY_STATE_COOKIE_MISSING',
           status: 403,
+          stateMismatch,
           hint:
             'Begin and end a login on the same host: that of callbackURL. Cookies are lost when they differ, when the ' +
             'browser blocks them, or when the login took longer than fifteen minutes.',

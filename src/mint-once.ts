@@ -3,7 +3,7 @@ import { BackOff } from './back-off'
 import type { Client } from './client'
 import { pause } from './deadline'
 import { PagerDutyOAuthError, ScopeNotGrantedError, TokenEndpointError, TokenStoreError } from './errors'
-import { Lease } from './lock'
+import { Lease, LockWait } from './lock'
 import { NotGranted } from './not-granted'
 import type { KeyRing } from './seal'
 import { requestToken } from './token-endpoint'
@@ -16,6 +16,13 @@ const exchangeTimeout = 10_000
 const longestWait = 11_000
 const firstWait = 50
 
+/** What is told about mints. */
+export interface MintOnceObserver {
+  minted(request: AppTokenRequest, tokens: TokenSet): void
+  /** Another process was minting; the wait for it took so many milliseconds. */
+  waited(request: AppTokenRequest, duration: number): void
+}
+
 /** One mint at a time for each request in all processes that share the store. What comes of it is shared by them. */
 export class MintOnce {
   readonly #client: Client
@@ -23,21 +30,16 @@ export class MintOnce {
   readonly #vault: AppTokenVault
   readonly #backOff: BackOff
   readonly #notGranted: NotGranted
-  readonly #minted: (request: AppTokenRequest, tokens: TokenSet) => void
+  readonly #observer: MintOnceObserver
   #isClosed = false
 
-  constructor(
-    client: Client,
-    store: TokenStore,
-    keys: KeyRing,
-    minted: (request: AppTokenRequest, tokens: TokenSet) => void,
-  ) {
+  constructor(client: Client, store: TokenStore, keys: KeyRing, observer: MintOnceObserver) {
     this.#client = client
     this.#store = store
     this.#vault = new AppTokenVault(store, keys)
     this.#backOff = new BackOff(store, client.clientID, 'app tokens')
     this.#notGranted = new NotGranted(store)
-    this.#minted = minted
+    this.#observer = observer
   }
 
   /** Why no token may be asked for now, as far as this process knows. */
@@ -53,13 +55,16 @@ export class MintOnce {
    * @throws {TokenEndpointError} PagerDuty gave no token this time
    */
   async obtain(request: AppTokenRequest, isWanted: (tokens: TokenSet) => boolean): Promise<TokenSet> {
+    const wait = new LockWait((duration) => this.#observer.waited(request, duration))
     try {
-      return await this.#shared(request, isWanted)
+      return await this.#shared(request, isWanted, wait)
     } catch (error) {
       const isOurs = error instanceof PagerDutyOAuthError && !(error instanceof TokenStoreError)
       if (isOurs || this.#isClosed) throw error
       // Minting costs nothing that could be lost: without a store, each process has tokens of its own.
       return this.#mint(request)
+    } finally {
+      wait.end()
     }
   }
 
@@ -79,13 +84,18 @@ export class MintOnce {
   }
 
   /** Waits for the lock, or for the token that its holder stores, or for the holder's failure. */
-  async #shared(request: AppTokenRequest, isWanted: (tokens: TokenSet) => boolean): Promise<TokenSet> {
+  async #shared(
+    request: AppTokenRequest,
+    isWanted: (tokens: TokenSet) => boolean,
+    lockWait: LockWait,
+  ): Promise<TokenSet> {
     const { id } = request
     const giveUpAt = performance.now() + longestWait
     for (let wait = firstWait; ; wait = Math.min(wait * 1.5, 4 * firstWait)) {
       const before = await this.#vault.read(id)
       if (before !== undefined && isWanted(before)) return before
       const lease = await Lease.acquire(this.#store, `lock:app-${id}`, leaseDuration)
+      if (lease !== undefined) lockWait.end()
       try {
         const again = lease === undefined ? undefined : this.#vault.read(id)
         const [stored, failure] = await Promise.all([again, this.#failure(request)])
@@ -101,6 +111,7 @@ export class MintOnce {
         await lease?.release()
       }
       if (performance.now() >= giveUpAt) throw late()
+      lockWait.begin()
       await pause(wait * (1 + Math.random()))
     }
   }
@@ -118,7 +129,7 @@ export class MintOnce {
     const tokens = await this.#request(request)
     await this.#backOff.succeeded(id)
     if (asked.every((scope) => tokens.scope.includes(scope))) {
-      this.#minted(request, tokens)
+      this.#observer.minted(request, tokens)
       return tokens
     }
     await this.#notGranted.found(request, tokens.scope)

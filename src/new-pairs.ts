@@ -9,7 +9,8 @@ const closingTimeout = 30_000
 
 /** What is told about new pairs. */
 export interface PairObserver {
-  refreshed(grant: Grant, before: Grant): void
+  /** A new pair is stored, so many milliseconds after it was asked for. */
+  refreshed(grant: Grant, before: Grant, duration: number): void
   /** The store does not take a new pair yet. */
   unsaved(grantID: string, error: Error): void
   /** New tokens that belong to nobody any more. */
@@ -40,16 +41,17 @@ export class NewPairs {
    * Stores a new pair as the next version of a grant. If the store fails, this goes on in the background; the pair counts
    * as unsaved until then, and the lease is held and released here.
    *
+   * @param askedAt when the pair was asked for, by the monotonic clock
    * @throws {LoginRequiredError} the grant was logged out meanwhile
    */
-  async save(before: Grant, tokens: TokenSet, lease: Lease): Promise<Grant> {
+  async save(before: Grant, tokens: TokenSet, lease: Lease, askedAt: number): Promise<Grant> {
     const record = { ...before.record, version: before.record.version + 1, tokens }
     try {
-      return await this.#write(before, record)
+      return await this.#write(before, record, askedAt)
     } catch (error) {
       if (!(error instanceof TokenStoreError)) throw error
       const grant = { ...before, record }
-      const saved = this.#writeLater(before, record, lease)
+      const saved = this.#writeLater(before, record, lease, askedAt)
       this.#unsaved.set(before.id, { grant, saved })
       this.#observer.unsaved(before.id, error)
       return grant
@@ -62,12 +64,12 @@ export class NewPairs {
     await Promise.all([...this.#unsaved.values()].map(({ saved }) => saved))
   }
 
-  async #writeLater(before: Grant, record: Grant['record'], lease: Lease): Promise<void> {
+  async #writeLater(before: Grant, record: Grant['record'], lease: Lease, askedAt: number): Promise<void> {
     while (performance.now() < this.#giveUpAt) {
       // Soon again: once the store is back, whoever reads the old version there would present a token that is used up.
       await pause(100)
       try {
-        await this.#write(before, record)
+        await this.#write(before, record, askedAt)
         break
       } catch (error) {
         if (error instanceof LoginRequiredError) break
@@ -77,9 +79,9 @@ export class NewPairs {
     await lease.release()
   }
 
-  async #write(before: Grant, record: Grant['record']): Promise<Grant> {
+  async #write(before: Grant, record: Grant['record'], askedAt: number): Promise<Grant> {
     const stored = (await this.#vault.update(before, record)) ?? (await this.#adopt(before, record))
-    this.#observer.refreshed(stored, before)
+    this.#observer.refreshed(stored, before, performance.now() - askedAt)
     return stored
   }
 

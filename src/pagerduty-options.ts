@@ -1,5 +1,6 @@
 import type { OnError } from './answers'
 import type { ClientOptions } from './client'
+import type { Logger } from './event-log'
 import type { Routes } from './login-routes'
 import type { RedisClient } from './redis-client'
 import type { StrategyOptions } from './strategy-options'
@@ -23,11 +24,6 @@ export interface SessionCookie {
   sameSite?: 'lax' | 'strict' | 'none' | undefined
   /** Milliseconds. @default the session's absolute lifetime */
   maxAge?: number | undefined
-}
-
-/** Where warnings go: anything with the shape of `console`. */
-export interface Logger {
-  warn(message: string): void
 }
 
 /** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
@@ -74,6 +70,6 @@ export interface PagerDutyOptions
   routes?: Routes
   /** Takes over the answers to denials and failures. */
   onError?: OnError
-  /** Where warnings go. @default Node's process warnings */
+  /** Takes what happens, by level; see {@link Logger}. @default warnings about options and scopes are process warnings */
   logger?: Logger
 }

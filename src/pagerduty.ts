@@ -6,11 +6,13 @@ import { deny } from './denial'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
 import { ConfigurationError, InsufficientScopeError } from './errors'
-import { Events, type PagerDutyEvents } from './events'
+import { logEvents } from './event-log'
+import { Events } from './events'
 import type { GrantOptions } from './grant-options'
 import { type GrantsByID, grantsByID } from './grants-by-id'
 import { loginPathOf, loginRoutes } from './login-routes'
 import { MemoryTokenStore } from './memory-token-store'
+import type { PagerDutyEvents } from './pagerduty-events'
 import type { PagerDutyOptions } from './pagerduty-options'
 import { connectRedis } from './redis-connection'
 import { orClose, randomSecret, storeOf } from './start-up'
@@ -87,7 +89,8 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
   }
   const name = resolved.name ?? 'pagerduty'
-  const events = new Events()
+  const events = new Events(name)
+  if (resolved.logger) logEvents(events, resolved.logger)
   const redis =
     resolved.redis === undefined
       ? undefined

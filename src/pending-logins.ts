@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Client } from './client'
-import { ConfigurationError } from './errors'
+import { ConfigurationError, type StateMismatch } from './errors'
 import { type PendingLogin, decodePendingLogin, encodePendingLogin } from './pending-login'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
@@ -74,6 +74,17 @@ export class PendingLogins {
   /** Whether the browser holds any pending login of this strategy: tells a lost cookie from a forged callback. */
   hasAny(req: IncomingMessage): boolean {
     return this.#cookies(req).length > 0
+  }
+
+  /** Why {@link find} found nothing, as far as the browser's cookies tell. */
+  mismatch(req: IncomingMessage, state: string): StateMismatch {
+    const own = this.#cookies(req)
+    if (own.some((cookie) => cookie.fingerprint === fingerprint(state))) return 'unreadable'
+    const isAnothers = new RegExp(`-login-[0-9a-z]{8,9}-${fingerprint(state)}=`).test(
+      req.headers.cookie ?? '',
+    )
+    if (isAnothers) return 'otherStrategy'
+    return own.length > 0 ? 'unknown' : 'otherBrowser'
   }
 
   /** Takes a pending login for redemption. Exactly one caller, in all processes, gets true. */

@@ -5,7 +5,7 @@ import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, TokenStore
 import { endOf } from './freshness'
 import type { Grant, GrantVault } from './grant-vault'
 import type { IDTokenVerifier } from './id-token'
-import { Lease } from './lock'
+import { Lease, LockWait } from './lock'
 import { NewPairs, type PairObserver } from './new-pairs'
 import { requestToken } from './token-endpoint'
 import { type TokenResponse, TokenSet } from './token-set'
@@ -18,6 +18,10 @@ const exchangeTimeout = 60_000
 /** What the refresher tells about its work. */
 export interface RefreshObserver extends PairObserver {
   refreshFailed(grantID: string, error: Error): void
+  /** Somebody else had refreshed it already. */
+  overtaken(grant: Grant): void
+  /** Another process was at it; the wait for it took so many milliseconds. */
+  waited(grantID: string, duration: number): void
 }
 
 /** One refresh at a time for each grant, in this process and in all that share the store. */
@@ -110,15 +114,28 @@ export class Refresher {
     return this.#backOff.known(id)
   }
 
-  /** Waits for the lock, or for the version that its holder writes, or for the holder's failure. */
   async #run(seen: Grant, isRefused: boolean): Promise<Grant> {
+    const wait = new LockWait((duration) => this.#observer.waited(seen.id, duration))
+    try {
+      return await this.#runOnce(seen, isRefused, wait)
+    } finally {
+      wait.end()
+    }
+  }
+
+  /** Waits for the lock, or for the version that its holder writes, or for the holder's failure. */
+  async #runOnce(seen: Grant, isRefused: boolean, wait: LockWait): Promise<Grant> {
     const { id } = seen
     const giveUpAt = performance.now() + exchangeTimeout
     while (performance.now() < giveUpAt) {
       const lease = await Lease.acquire(this.#store, `lock:${id}`, leaseDuration)
+      if (lease !== undefined) wait.end()
       try {
         const [current, failure] = await Promise.all([this.#current(id), this.#backOff.look(id)])
-        if (current.record.version !== seen.record.version) return current
+        if (current.record.version !== seen.record.version) {
+          this.#observer.overtaken(current)
+          return current
+        }
         if (failure !== undefined) throw failure
         const renewed = lease && (await this.#renewUnder(lease, current, isRefused))
         if (renewed !== undefined) return renewed
@@ -126,6 +143,7 @@ export class Refresher {
         if (this.#pairs.unsaved(id) === undefined) await lease?.release()
       }
       if (this.#isClosed) break
+      wait.begin()
       await pause(50 + Math.random() * 50)
     }
     throw new TokenStoreError('Another process has not finished a refresh')
@@ -138,6 +156,7 @@ export class Refresher {
     if (refreshToken === undefined) return this.#cannotRenew(current, isRefused)
     const failure = await this.#backOff.tryFirst(id)
     if (failure !== undefined) throw failure
+    const askedAt = performance.now()
     let tokens: TokenSet
     try {
       const response = await this.#exchange(lease, refreshToken)
@@ -153,7 +172,7 @@ export class Refresher {
       await this.#backOff.succeeded(id)
       return this.#cannotRenew(current, isRefused, error)
     }
-    const renewed = await this.#pairs.save(current, tokens, lease)
+    const renewed = await this.#pairs.save(current, tokens, lease, askedAt)
     await this.#backOff.succeeded(id)
     return renewed
   }

@@ -3,7 +3,7 @@ import { redirect } from './answers'
 import { readAuthorizationResponse } from './authorization-response'
 import { beginLogin, stateStore } from './begin-login'
 import type { Client } from './client'
-import { PagerDutyOAuthError, RequestRefusedError } from './errors'
+import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from './errors'
 import { type LoginParts, LoginRefusal } from './finish-login'
 import { finish, stray } from './login-callback'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
@@ -82,7 +82,7 @@ export class PagerDutyStrategy extends OAuth2Strategy {
       if (req.method !== 'GET') throw onlyGET()
       const found = this._login.pending.find(req, response.state)
       if (found?.isExpired && !found.login.isRestarted) return begin(this, req, res, options, found.login)
-      if (found === undefined || found.isExpired) return stray(this, req, found, options, act)
+      if (found === undefined || found.isExpired) return stray(this, req, response.state, found, options, act)
       finish(this, req, res, found.login, response, options, act).catch((error: unknown) =>
         refuse(this, error, act),
       )
@@ -121,7 +121,10 @@ function begin(
 
 /** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
 function refuse(strategy: PagerDutyStrategy, error: unknown, act: PassportActions): void {
-  strategy._login.grants.events.tell('loginFailed', { error: error as Error })
+  const { events } = strategy._login.grants
+  const cause = error instanceof AuthorizationResponseError ? error.stateMismatch : undefined
+  if (cause !== undefined) events.tell('stateMismatch', { cause })
+  events.tell('loginFailed', { reason: reasonOf(error), error: error as Error })
   if (error instanceof LoginRefusal) act.fail(error.info ?? error, error.status)
   else if (error instanceof PagerDutyOAuthError && error.status < 500) act.fail(error, error.status)
   else act.error(error)

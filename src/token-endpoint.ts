@@ -1,6 +1,7 @@
 import { type Answer, ExchangeError, boundedFetch } from './bounded-fetch'
 import type { Client } from './client'
 import { TokenEndpointError } from './errors'
+import { inSpan } from './telemetry'
 import { type TokenResponse, parseTokenResponse } from './token-set'
 
 const maxBytes = 64 * 1024
@@ -19,6 +20,30 @@ export async function requestToken(
   grant: Readonly<Record<string, string>>,
   timeout: number,
   extraHeaders: Readonly<Record<string, string>> = {},
+): Promise<TokenResponse> {
+  const { hostname } = new URL(client.tokenURL)
+  const grantType = grant['grant_type'] ?? ''
+  const attributes = {
+    'passport_pagerduty.instance': client.name,
+    'passport_pagerduty.grant_type': grantType,
+    'http.request.method': 'POST',
+    'server.address': hostname,
+  }
+  const name = `passport-pagerduty ${spanNames.get(grantType) ?? 'token'}`
+  return inSpan(name, attributes, () => exchange(client, grant, timeout, extraHeaders))
+}
+
+const spanNames: ReadonlyMap<string, string> = new Map([
+  ['authorization_code', 'login'],
+  ['refresh_token', 'refresh'],
+  ['client_credentials', 'mint'],
+])
+
+async function exchange(
+  client: Client,
+  grant: Readonly<Record<string, string>>,
+  timeout: number,
+  extraHeaders: Readonly<Record<string, string>>,
 ): Promise<TokenResponse> {
   const answer = await post(client, client.tokenURL, grant, timeout, extraHeaders)
   const body = parseObject(answer)

@@ -1,6 +1,7 @@
 import { type BearerFetch, bearerFetch } from './bearer-fetch'
 import type { Client } from './client'
 import { LoginRequiredError, UnauthorizedError } from './errors'
+import type { Events } from './events'
 import type { PagerDutyUser } from './id-token'
 import { type AppType, missingScopes } from './scope'
 import { type Grant, type UserGrants, isOver } from './user-grants'
@@ -82,6 +83,11 @@ export class UserGrant {
   /** @internal */
   get client(): Client {
     return this.#grants.client
+  }
+
+  /** @internal */
+  get events(): Events {
+    return this.#grants.events
   }
 
   /** Whether all of these scopes are granted. */

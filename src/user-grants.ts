@@ -1,7 +1,7 @@
 import { Background } from './background'
 import { Client } from './client'
 import { withinDeadline } from './deadline'
-import { TokenEndpointError, TokenStoreError } from './errors'
+import { TokenEndpointError, TokenStoreError, reasonOf } from './errors'
 import { Events } from './events'
 import { endOf, renewalOf } from './freshness'
 import { GrantIndex } from './grant-index'
@@ -42,7 +42,7 @@ export class UserGrants {
   readonly #background: Background
 
   /** @throws {ConfigurationError} */
-  constructor(options: GrantOptions, events = new Events()) {
+  constructor(options: GrantOptions, events = new Events(options.name)) {
     this.client = new Client(options)
     this.store = options.tokenStore ?? new MemoryTokenStore()
     this.keys = resolveSecret(options)
@@ -54,9 +54,9 @@ export class UserGrants {
     this.#revokes = options.revokeOnLogout ?? true
     this.#background = new Background(options.waitUntil)
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
-      refreshed: ({ id, record }, before) => {
+      refreshed: ({ id, record }, before, duration) => {
         const { user, version, tokens, requestedScopes } = record
-        this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt })
+        this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt, duration })
         const missing = missingScopes(tokens.scope, before.record.tokens.scope, this.client.appType)
         if (missing.length === 0) return
         const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
@@ -70,7 +70,11 @@ export class UserGrants {
           diagnosis,
         })
       },
-      refreshFailed: (grantID, error) => this.events.tell('refreshFailed', { grantID, error }),
+      refreshFailed: (grantID, error) =>
+        this.events.tell('refreshFailed', { grantID, reason: reasonOf(error), error }),
+      overtaken: ({ id, record }) =>
+        this.events.tell('refreshOvertaken', { grantID: id, version: record.version }),
+      waited: (grantID, duration) => this.events.tell('lockWait', { lock: 'refresh', grantID, duration }),
       unsaved: (_grantID, error) => this.events.tell('warning', { error }),
       orphaned: (tokens) => this.revoke(tokens),
     })

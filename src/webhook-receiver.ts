@@ -2,8 +2,9 @@ import type { NextFunction, Request, RequestHandler, Response as ServerResponse 
 import { answer } from './answers'
 import { withinDeadline } from './deadline'
 import { ConfigurationError, WebhookError } from './errors'
-import { Events, type WebhookVerdict } from './events'
+import { Events } from './events'
 import { MemoryTokenStore } from './memory-token-store'
+import type { WebhookVerdict } from './pagerduty-events'
 import { type WebhookCheck, checkDelivery, isStale } from './webhook-check'
 import { WebhookClaims } from './webhook-claims'
 import { webhookContext } from './webhook-context'
@@ -55,7 +56,9 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
     let event: WebhookDelivery['event'] | undefined
     const tell = (verdict: Verdict, status: number, error?: Error) => {
       const { id: eventID, event_type: eventType } = event ?? {}
-      events.tell('webhook', { receiver: name, verdict, status, deliveryID, eventID, eventType, error })
+      const duration = performance.now() - startedAt
+      const about = { deliveryID, eventID, eventType, error }
+      events.tell('webhook', { receiver: name, verdict, status, duration, ...about })
     }
 
     /** Settles when it is time to answer, with what there is to tell besides what the handler does. */

@@ -330,7 +330,11 @@ test('events tell of mints and failures, and of no token', async () => {
   await failure(tokens.getToken('teams.read', { account: 'eu.globex' }))
   expect(told).toEqual([
     ['mint', { account: 'us.acme', scope: ['users.read'], expiresAt }],
-    ['mintFailed', { account: 'eu.globex', scope: ['teams.read'] }, 'ScopeNotGrantedError'],
+    [
+      'mintFailed',
+      { account: 'eu.globex', scope: ['teams.read'], reason: 'ERR_PAGERDUTY_SCOPE_NOT_GRANTED' },
+      'ScopeNotGrantedError',
+    ],
   ])
 })
 

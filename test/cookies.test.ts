@@ -58,6 +58,7 @@ test('E3: a login that arrives as plain http ends in an error with the remedy, n
   expect(refused.status).toBe(500)
   expect(refused.headers.get('set-cookie')).toBeNull()
   expect(heard).toHaveBeenCalledWith({
+    reason: 'ERR_PAGERDUTY_CONFIGURATION',
     error: expect.objectContaining({
       option: 'callbackURL',
       hint: expect.stringContaining('X-Forwarded-Proto: https') as unknown,

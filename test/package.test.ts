@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -88,6 +88,37 @@ test('the tarball loads in a CommonJS Jest, and a login works there', () => {
   const report = run(join(root, 'node_modules/.bin/jest'), ['--rootDir', folder, '--ci', '--json'])
   expect(JSON.parse(report)).toMatchObject({ numPassedTests: 1, numTotalTests: 1 })
 }, 30_000)
+
+test('the tarball measures with @opentelemetry/api where the app has it, in CommonJS and ESM', () => {
+  const scope = join(folder, 'with-api')
+  const modules = join(scope, 'node_modules')
+  mkdirSync(modules, { recursive: true })
+  cpSync(join(folder, 'node_modules/passport-pagerduty'), join(modules, 'passport-pagerduty'), {
+    recursive: true,
+  })
+  symlinkSync(join(root, 'node_modules/@opentelemetry'), join(modules, '@opentelemetry'))
+  const measure = `
+    const counted = []
+    const meter = { createCounter: (name) => ({ add: () => counted.push(name) }), createHistogram: () => {} }
+    metrics.setGlobalMeterProvider({ getMeter: () => meter })
+    ${use}
+    const server = app.listen(0, '127.0.0.1', async () => {
+      await fetch('http://127.0.0.1:' + server.address().port)
+      console.log(counted.join()); server.close(); server.closeAllConnections(); await pd.close()
+    })`
+  writeFileSync(
+    join(scope, 'use.cjs'),
+    `const express = require('express'); const { pagerduty } = require('passport-pagerduty')
+    const { metrics } = require('@opentelemetry/api'); ${measure}`,
+  )
+  writeFileSync(
+    join(scope, 'use.mjs'),
+    `import express from 'express'; import { pagerduty } from 'passport-pagerduty'
+    import { metrics } from '@opentelemetry/api'; ${measure}`,
+  )
+  for (const program of ['use.cjs', 'use.mjs'])
+    expect(run('node', [program], scope)).toBe('passport_pagerduty.denials\n')
+})
 
 test('the types compile for a user, under CommonJS and ESM, without the types of our dependencies', () => {
   write(

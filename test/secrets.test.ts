@@ -1,8 +1,10 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
-import { pagerduty } from '../src'
+import { type PagerDuty, pagerduty } from '../src'
 import { startPagerDuty } from '../src/testing'
 import { Browser } from './support/browser'
 import { startDropIn } from './support/drop-in'
+import { eventNames, everyEvent } from './support/every-event'
 
 const secrets = {
   clientSecret: 'CANARY-client-secret-of-some-length',
@@ -41,6 +43,28 @@ test('no secret shows when the parts are inspected, spread or turned into JSON',
   for (const part of [pd, pd.strategy, pd.grants, pd.auth()]) {
     expect(everyWayToLook(part)).not.toContain('CANARY')
   }
+})
+
+test('no secret shows in any event, to a listener, a subscriber or the log', async () => {
+  const standIn = await startPagerDuty()
+  const looks = new Map<string, string>()
+  const look = (what: string, ...seen: unknown[]) => void looks.set(what, everyWayToLook(seen))
+  const hear = (message: unknown, channel: string | symbol) => look(String(channel), message)
+  for (const name of eventNames) subscribe(`passport-pagerduty:${name}`, hear)
+  const level = (name: string) => (message: string, detail?: object) =>
+    look(`${name} ${message}`, message, detail)
+  const logger = { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') }
+  const listen = (pd: PagerDuty) => {
+    for (const name of eventNames) pd.on(name, (detail) => look(name, detail))
+  }
+  await everyEvent(standIn, listen, { logger })
+  for (const name of eventNames) unsubscribe(`passport-pagerduty:${name}`, hear)
+  expect([...looks.keys()]).toEqual(expect.arrayContaining(eventNames))
+  expect([...looks.keys()]).toEqual(
+    expect.arrayContaining(eventNames.map((name) => `passport-pagerduty:${name}`)),
+  )
+  expect([...looks.values()].join('\n')).not.toMatch(/CANARY|pd(us|eu)\+_|stand-in-secret/)
+  await standIn.close()
 })
 
 test('no token and no stack shows in any answer', async () => {

@@ -1,0 +1,39 @@
+import type { Request, Response } from 'express'
+import { type Markup, html } from './html'
+
+/** What is sent to pages that are open: a new row of the table, and panels that have changed, by their ids. */
+export interface Update {
+  row: Markup
+  panels?: Record<string, Markup>
+}
+
+/** Answers with server-sent events, until the page is closed. `follow` calls back, and returns what ends that. */
+export function stream(
+  req: Request,
+  res: Response,
+  follow: (send: (update: Update) => void) => () => void,
+): void {
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders()
+  const stop = follow(({ row, panels = {} }) => {
+    const texts = Object.fromEntries(Object.entries(panels).map(([id, { text }]) => [id, text]))
+    res.write(`data: ${JSON.stringify({ row: row.text, panels: texts })}\n\n`)
+  })
+  req.on('close', stop)
+}
+
+/** Shows what the stream at `path` sends, in the table `rows`. Without it the page shows things as they were. */
+export function live(path: string, nonce: string): Markup {
+  return html`<p class="small" id="live">Reload the page to see more.</p>
+    <script nonce="${nonce}">
+      const rows = document.getElementById('rows')
+      const note = document.getElementById('live')
+      const source = new EventSource('${path}')
+      source.onopen = () => (note.textContent = 'Live.')
+      source.onerror = () => (note.textContent = 'Not connected; trying again.')
+      source.onmessage = ({ data }) => {
+        const { row, panels } = JSON.parse(data)
+        rows.insertAdjacentHTML('afterbegin', row)
+        for (const [id, text] of Object.entries(panels)) document.getElementById(id).outerHTML = text
+      }
+    </script>`
+}

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
-import { grantIDOf, newSessionID, sessionOf } from './grant-session'
+import { carryOthers, grantIDOf, newSessionID, sessionOf } from './grant-session'
 import type { PagerDutyOptions } from './pagerduty-options'
 import type { RedisConnection } from './redis-connection'
 import { redisSessions, storedSessions } from './session-records'
@@ -42,7 +42,7 @@ export function dropInSession(
     name,
     secret: keys.texts('session cookie'),
     store,
-    genid: newSessionID,
+    genid: (req) => newSessionID(req as Request, client.name),
     resave: false,
     saveUninitialized: false,
     proxy: client.isSecure ? true : undefined,
@@ -62,12 +62,12 @@ export function dropInSession(
       },
       async end(req: Request, res: Response) {
         const current = sessionOf(req)
-        const end = isOwn(req) ? current?.destroy.bind(current) : current?.regenerate.bind(current)
+        const isAll = !carryOthers(req, client.name) && isOwn(req)
+        const end = isAll ? current?.destroy.bind(current) : current?.regenerate.bind(current)
         await new Promise<void>((resolve, reject) => {
           end?.((error) => (error ? reject(error as Error) : resolve()))
         })
-        if (isOwn(req))
-          res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
+        if (isAll) res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
       },
     },
   }

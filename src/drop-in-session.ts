@@ -38,7 +38,7 @@ export function dropInSession(
       `"session.cookie.sameSite" is "${cookie.sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
     )
   }
-  const middleware = session({
+  const ownSession = session({
     name,
     secret: keys.texts('session cookie'),
     store,
@@ -48,6 +48,10 @@ export function dropInSession(
     proxy: client.isSecure ? true : undefined,
     cookie,
   })
+  const middleware: RequestHandler = (req, res, next) => {
+    keepFromCaches(res, name)
+    ownSession(req, res, next)
+  }
   const isOwn = (req: Request) => (req as { sessionStore?: unknown }).sessionStore === store
 
   return {
@@ -81,4 +85,16 @@ function cookieName(isSecure: boolean, name: string, options: PagerDutyOptions):
 
 function domainOf({ domain }: { domain?: string | undefined }): { domain?: string } {
   return domain === undefined ? {} : { domain }
+}
+
+/** An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. */
+function keepFromCaches(res: Response, cookieName: string): void {
+  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => Response
+  // express-session adds its cookie at this very moment, before it calls what was here before.
+  res.writeHead = (...args: unknown[]) => {
+    const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
+    if (cookies.some((cookie) => String(cookie).startsWith(`${cookieName}=`)))
+      res.setHeader('Cache-Control', 'no-store')
+    return writeHead(...args)
+  }
 }

@@ -22,6 +22,9 @@ export const houses = all.filter(({ store }) => store === 'memory' || programs['
 /** One of each kind, for attacks on what does not depend on the rest. */
 export const dropIns = houses.filter(({ style }) => style === 'drop-in')
 
+/** Those whose grants are in Redis: none without redis-server. */
+export const overRedis = houses.filter(({ store }) => store === 'redis')
+
 /** What a test in a house has. */
 export interface InHouse {
   readonly standIn: StandIn
@@ -40,6 +43,7 @@ export function inEachHouse(
   define: (house: InHouse & House) => void,
   settings: { victim?: Partial<VictimStart>; standIn?: StandInOptions } = {},
 ): void {
+  if (which.length === 0) return
   describe.each(which)('Express $express, $style, $store', (house) => {
     const running: { standIn?: StandIn; redis?: RedisServer; victims: Victim[] } = { victims: [] }
     const start = async (more: Partial<VictimStart> = {}) => {

@@ -51,7 +51,11 @@ export class Victim {
     const died = once(child, 'exit').then(([code]) =>
       Promise.reject(new Error(`The victim ended with ${code} before it listened: ${output}`)),
     )
-    const [message] = (await Promise.race([once(child, 'message'), died])) as [{ url: string }]
+    const [message] = (await Promise.race([once(child, 'message'), died])) as [Answer]
+    if (!('url' in message)) {
+      child.kill()
+      throw new Error(`The victim did not start: ${JSON.stringify(message)}`)
+    }
     died.catch(() => {})
     const victim = new Victim(child, message.url)
     Object.defineProperty(victim, 'output', { get: () => output })

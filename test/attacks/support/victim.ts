@@ -4,11 +4,12 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { RedisStore } from 'connect-redis'
-import express, { type Express, type Request } from 'express'
+import express, { type Express, type Request, type Response } from 'express'
 import session from 'express-session'
 import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../../src'
+import { sessionRoutes } from './victim-sessions'
 import type { Answer, Order, VictimSettings } from './victim-settings'
 
 const settings = JSON.parse(process.env['VICTIM'] ?? '{}') as VictimSettings
@@ -43,6 +44,7 @@ server.listen(0, '127.0.0.1', () => {
   if (settings.style === 'drop-in') app.use(pd.auth())
   else byHand(app, pd)
   routes(app, pd)
+  sessionRoutes(app)
   if (!settings.plainErrors) app.use(pd.errors())
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
     obey(pd, order).then(
@@ -103,10 +105,14 @@ function routes(to: Express, pd: PagerDuty): void {
     handled += 1
     res.json({ user: req.pagerduty.user, scope: req.pagerduty.grantedScopes })
   })
-  to.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
+  const incidents = async (req: Request, res: Response): Promise<void> => {
     handled += 1
     const answer = await req.pagerduty.fetch('/incidents')
     res.status(answer.status).json(await answer.json())
+  }
+  // Express 4 waits for no promise.
+  to.get('/incidents', pd.requireScopes('incidents.read'), (req, res, next) => {
+    incidents(req, res).catch(next)
   })
   to.all('/services', pd.requireScopes('services.read'), (_req, res) => {
     handled += 1

@@ -28,6 +28,7 @@ inEachHouse(
   (house) => {
     /** Four processes of the same app, where they can be. */
     let fleet: Victim[] = []
+    const processOf = (person: number) => fleet[person % fleet.length] as Victim
     beforeAll(async () => {
       const more = house.redis ? await Promise.all([1, 2, 3].map(() => house.another())) : []
       fleet = [house.victim, ...more]
@@ -70,10 +71,9 @@ inEachHouse(
     })
 
     test('E6: all sessions of a user end at once, in every process; nobody else’s do', async () => {
-      const sessions = await Promise.all([0, 1, 2, 3, 4].map((i) => fleet[i % fleet.length]?.logIn()))
+      const sessions = await Promise.all([0, 1, 2, 3, 4].map((i) => processOf(i).logIn()))
       const other = await house.victim.logIn(new Browser(), 'PACME02')
-      const everywhere = () =>
-        Promise.all(sessions.flatMap((one) => fleet.map((at) => me(at, one as Browser))))
+      const everywhere = () => Promise.all(sessions.flatMap((one) => fleet.map((at) => me(at, one))))
       expect(new Set(await everywhere())).toEqual(new Set([200]))
       await fleet.at(-1)?.order({ kind: 'revoke', owner: { accountID: 'PACME00', userID: 'PACME01' } })
       expect(new Set(await everywhere())).toEqual(new Set([401]))
@@ -104,15 +104,15 @@ inEachHouse(
       const people = await Promise.all(
         many.map(async (user, i) => ({
           user,
-          browser: await fleet[i % fleet.length]?.logIn(new Browser(), user),
+          browser: await processOf(i).logIn(new Browser(), user),
         })),
       )
       standIn.expireAccessTokens()
       const seen = people.flatMap(({ user, browser }) =>
         Array.from({ length: 12 }, async (_, i) => {
           const path = i % 3 === 0 ? '/me' : '/call?url=/users/me'
-          const answer = await browser?.fetch(`${fleet[i % fleet.length]?.url}${path}`)
-          const { user: found } = (await answer?.json()) as { user: { id: string } }
+          const answer = await browser.fetch(processOf(i).url + path)
+          const { user: found } = (await answer.json()) as { user: { id: string } }
           return { user, found: found.id }
         }),
       )

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import express, { type Express, type Request, type RequestHandler } from 'express'
+import express, { type ErrorRequestHandler, type Express, type Request, type RequestHandler } from 'express'
 import type { PagerDuty, ScopeName } from '../src'
 import { events } from './events'
 import { type Markup, html } from './html'
@@ -106,8 +106,18 @@ export function createExampleApp(setup: ExampleSetup): Express {
       <p class="lead"><a href="/">Go to the start</a></p>`
     sendPage(req, res, { title: 'Not found', content, status: 404 })
   })
-  app.use(pd.errors())
+  app.use(pd.errors(), failed)
   return app
+}
+
+/** What is left of errors: Express's own page would show the stack, unless NODE_ENV is production. */
+const failed: ErrorRequestHandler = (error: { status?: number; stack?: string }, req, res, next) => {
+  if (res.headersSent) return next(error)
+  const { status = 500 } = error
+  if (status >= 500) process.stderr.write(`${error.stack}\n`)
+  const content = html`<h1>This could not be done</h1>
+    <p class="lead"><a href="/">Go to the start</a></p>`
+  sendPage(req, res, { title: 'Not done', content, status })
 }
 
 /** A page of what one call to PagerDuty lists. */

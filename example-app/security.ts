@@ -35,12 +35,21 @@ export function securityHeaders(origin: string): RequestHandler {
 
 /** Lets one address begin or finish 60 logins a minute. */
 export function loginLimit(): RequestHandler {
+  return limit(60, 'Too many logins from this address. Wait a minute, then try again.')
+}
+
+/** Lets one address deliver 600 webhooks a minute; PagerDuty sends again what is answered with 429. */
+export function webhookLimit(): RequestHandler {
+  return limit(600, 'Too many deliveries from this address. Send them again in a minute.')
+}
+
+function limit(perMinute: number, message: string): RequestHandler {
   return rateLimit({
     windowMs: 60_000,
-    limit: 60,
+    limit: perMinute,
     standardHeaders: 'draft-8',
     legacyHeaders: false,
-    message: 'Too many logins from this address. Wait a minute, then try again.',
+    message,
   })
 }
 

@@ -3,7 +3,7 @@ import { type PagerDuty, type WebhookHandler, incidentIDOf } from '../src'
 import { type Delivery, DeliveryLog } from './delivery-log'
 import { sendPage } from './layout'
 import { stream } from './live'
-import { nonceOf, ownPagesOnly } from './security'
+import { nonceOf, ownPagesOnly, webhookLimit } from './security'
 import { deliveryRow, tokenCard, webhookPage } from './webhook-page'
 
 /** Sends one of the deliveries that the stand-in knows. */
@@ -29,7 +29,7 @@ export function webhooks(
     })
     log.did(event.id, `POST /incidents/${incidentID}/notes: ${answer.status}`)
   }
-  router.post('/webhooks/pagerduty', pd.webhook(handler))
+  router.post('/webhooks/pagerduty', webhookLimit(), pd.webhook(handler))
 
   router.get('/webhooks', pd.requireLogin(), (req, res) => {
     const content = webhookPage(log, { canSend: send !== undefined, url, nonce: nonceOf(res) })

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
-import { grantIDOf, newSessionID, sessionOf } from './grant-session'
+import { carryOthers, grantIDOf, newSessionID, sessionOf } from './grant-session'
 import type { PagerDutyOptions } from './pagerduty-options'
 import type { RedisConnection } from './redis-connection'
 import { redisSessions, storedSessions } from './session-records'
@@ -38,16 +38,20 @@ export function dropInSession(
       `"session.cookie.sameSite" is "${cookie.sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
     )
   }
-  const middleware = session({
+  const ownSession = session({
     name,
     secret: keys.texts('session cookie'),
     store,
-    genid: newSessionID,
+    genid: (req) => newSessionID(req as Request, client.name),
     resave: false,
     saveUninitialized: false,
     proxy: client.isSecure ? true : undefined,
     cookie,
   })
+  const middleware: RequestHandler = (req, res, next) => {
+    keepFromCaches(res, name)
+    ownSession(req, res, next)
+  }
   const isOwn = (req: Request) => (req as { sessionStore?: unknown }).sessionStore === store
 
   return {
@@ -62,12 +66,12 @@ export function dropInSession(
       },
       async end(req: Request, res: Response) {
         const current = sessionOf(req)
-        const end = isOwn(req) ? current?.destroy.bind(current) : current?.regenerate.bind(current)
+        const isAll = !carryOthers(req, client.name) && isOwn(req)
+        const end = isAll ? current?.destroy.bind(current) : current?.regenerate.bind(current)
         await new Promise<void>((resolve, reject) => {
           end?.((error) => (error ? reject(error as Error) : resolve()))
         })
-        if (isOwn(req))
-          res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
+        if (isAll) res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
       },
     },
   }
@@ -81,4 +85,16 @@ function cookieName(isSecure: boolean, name: string, options: PagerDutyOptions):
 
 function domainOf({ domain }: { domain?: string | undefined }): { domain?: string } {
   return domain === undefined ? {} : { domain }
+}
+
+/** An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. */
+function keepFromCaches(res: Response, cookieName: string): void {
+  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => Response
+  // express-session adds its cookie at this very moment, before it calls what was here before.
+  res.writeHead = (...args: unknown[]) => {
+    const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
+    if (cookies.some((cookie) => String(cookie).startsWith(`${cookieName}=`)))
+      res.setHeader('Cache-Control', 'no-store')
+    return writeHead(...args)
+  }
 }

@@ -12,7 +12,10 @@ export interface GrantOwner {
 export interface GrantsByID {
   /** The grant with this id; undefined when it has ended. */
   get(id: string): Promise<UserGrant | undefined>
-  /** Lets a grant outlive its session. False when there is none. A logout still ends it. */
+  /**
+   * Lets a grant outlive its session, for background jobs: also a step-up or another login that takes its place there. Only
+   * a logout of the session that holds it, or `revoke`, ends it. False when there is none.
+   */
   keep(id: string): Promise<boolean>
   /** All grants of a user. */
   list(owner: GrantOwner): Promise<UserGrant[]>

@@ -1,7 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ConfigurationError, TokenStoreError } from './errors'
 import type { GrantOptions } from './grant-options'
-import { guardGrant, sessionOf } from './grant-session'
+import { carryOthers, guardGrant, nameInstance, sessionOf } from './grant-session'
 import type { AuthenticateOptions } from './oauth2-strategy'
 import { type PagerDutyStrategy, startLogin } from './strategy'
 import { Throttle } from './throttle'
@@ -72,10 +72,10 @@ export class RequestGrant extends UserGrant {
     if (grantID === undefined || session === undefined) return
     await this.#grants.forget(grantID)
     this.drop()
-    delete session[this.#grants.client.name]
     if (this.#options.sessions !== undefined) {
       return this.#options.sessions.end(this.#req, this.#req.res as Response)
     }
+    carryOthers(this.#req, this.#grants.client.name)
     const { logout } = this.#req as { logout?: (callback: (error?: unknown) => void) => void }
     const end =
       session['passport'] !== undefined && logout ? logout.bind(this.#req) : session.regenerate.bind(session)
@@ -100,6 +100,7 @@ export function sessionTokens(options: SessionTokensOptions): RequestHandler {
   const grants = options.grants ?? requireShared(options)
   const { name } = grants.client
   const extendIfDue = extender(grants, options)
+  nameInstance(name)
 
   return function pagerdutySessionTokens(req: Request, _res: Response, next: NextFunction): void {
     const session = sessionOf(req)

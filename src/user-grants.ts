@@ -155,7 +155,17 @@ export class UserGrants {
     return forgotten
   }
 
-  async #forget(id: string, revokes: boolean): Promise<void> {
+  /**
+   * Ends a grant in whose place a new login has put another, unless it is kept. Its tokens are left to end by themselves:
+   * PagerDuty may see both logins as one authorization.
+   */
+  replaced(id: string): Promise<void> {
+    const replaced = this.#forget(id, false, true)
+    this.#background.add(replaced)
+    return replaced
+  }
+
+  async #forget(id: string, revokes: boolean, sparesKept = false): Promise<void> {
     let ended: Grant | undefined
     try {
       for (;;) {
@@ -164,6 +174,7 @@ export class UserGrants {
           await this.#vault.delete(id) // What cannot be opened goes as well.
           break
         }
+        if (sparesKept && grant.record.isKept) return
         ended = grant
         if (await this.#vault.delete(id, grant)) break
         // A refresh came between, and its pair is the one to revoke; or the reply was lost, and it is gone already.

@@ -25,6 +25,9 @@ export const dropIns = houses.filter(({ style }) => style === 'drop-in')
 /** Four of them, with each Express, style and store among them, for attacks that take their time. */
 export const halfOfThem = houses.filter(({ express, store }) => (express === 5) === (store === 'redis'))
 
+/** Those whose grants are in Redis: none without redis-server. */
+export const overRedis = houses.filter(({ store }) => store === 'redis')
+
 /** What a test in a house has. */
 export interface InHouse {
   readonly standIn: StandIn

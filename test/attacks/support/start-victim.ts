@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { type StandIn, approve } from '../../../src/testing'
 import { Browser } from '../../support/browser'
 import { folders, program } from './paths'
@@ -78,6 +79,11 @@ export class Victim {
     })
     this.#child.send({ id, order })
     return answered
+  }
+
+  /** Waits until it has said this on stderr. */
+  async says(text: string): Promise<void> {
+    while (!this.output.includes(text)) await once(this.#child.stderr as Readable, 'data')
   }
 
   /** How often a handler that needs a login, a scope or a signature has run. */

@@ -40,7 +40,6 @@ export function guardedRoutes(app: Express, pd: PagerDuty, ran: Ran): void {
   app.use('/admin', guard, express.Router().use(answer))
   app.all('/twice', guard, pd.requireLogin(), guard, pd.requireScopes('services.read'), answer)
   // The guard sees the request when it has been answered, and much of the answer is still here.
-  // The guard sees the request when it has been answered, and much of the answer is still here.
   app.get(
     '/late',
     (_req, res, next) => {

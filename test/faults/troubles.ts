@@ -12,7 +12,12 @@ export const troubles: Readonly<Record<string, Trouble>> = {
   ...Object.fromEntries(
     (['reset', 'reset-after', 'half', 'html', '503'] as const).map((fault) => [
       `the next three token calls: ${fault}`,
-      async ({ standIn }: World) => standIn.failNext('token', fault, 3),
+      async ({ standIn }: World) => {
+        standIn.failNext('token', fault, 3)
+        await pause(2_000)
+        // While everything is paused nobody calls, and what waits for calls would pile up and outlast the soak.
+        standIn.clearFaults()
+      },
     ]),
   ),
   'every token call: invalid_client': refusing('invalid_client'),

@@ -12,6 +12,7 @@ import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../../src'
 import { indiscreet, tellAll } from './victim-canaries'
 import { guardedRoutes, misplacedGuards } from './victim-guards'
 import { regionsAt } from './victim-regions'
+import { callbackRoutes } from './victim-callback'
 import type { Answer, Order, VictimSettings } from './victim-settings'
 import { webhookRoutes } from './victim-webhooks'
 
@@ -54,6 +55,7 @@ server.listen(0, '127.0.0.1', () => {
   if (settings.tellsAll) tellAll(app, pd)
   routes(app, pd)
   if (isScoped) guardedRoutes(app, pd, ran)
+  callbackRoutes(app, pd, settings, url)
   if (!settings.plainErrors) app.use(pd.errors())
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
     obey(pd, order).then(
@@ -180,5 +182,8 @@ async function obey(pd: PagerDuty, order: Order): Promise<unknown> {
       return true
     case 'token':
       return (await pd.appTokens.getToken(order.scope)).scope
+    case 'close':
+      await pd.close()
+      return true
   }
 }

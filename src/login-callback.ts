@@ -39,7 +39,7 @@ export function stray(
   const { grants, pending } = strategy._login
   // Reload or "back" after the login: there is nothing to finish, and nothing wrong.
   if (heldGrant(req, grants.client.name) !== undefined) {
-    return options.successRedirect === undefined ? act.pass() : act.redirect(options.successRedirect)
+    return goOn(options, act)
   }
   const stateMismatch = found === undefined ? pending.mismatch(req, state) : 'expired'
   throw found !== undefined
@@ -95,8 +95,7 @@ export async function finish(
   /** Whoever is logged in stays so, with what was granted before. */
   const keep = (refused: readonly string[]) => {
     rememberRefusal(req, name, refused)
-    const goOn = returnTo ?? options.successRedirect
-    return goOn === undefined ? act.pass() : act.redirect(goOn)
+    return goOn(options, act, returnTo)
   }
   let finished: FinishedLogin
   try {
@@ -127,6 +126,13 @@ export async function finish(
     state: login.appState,
   }
   act.success(verdict.user, info)
+}
+
+/** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */
+function goOn(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
+  const location = returnTo ?? options.successReturnToOrRedirect ?? options.successRedirect
+  if (location === undefined) act.pass()
+  else act.redirect(location)
 }
 
 /**

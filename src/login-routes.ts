@@ -49,7 +49,11 @@ export function loginRoutes(
       if (!user) return answer(asRefusal(info), req, res, next, links)
       establish(req).then(
         () => redirect(res, info?.returnTo ?? home),
-        (failure: unknown) => answer(failure, req, res, next, links),
+        (failure: unknown) => {
+          // express-session would try again at the end of the answer, and have the connection cut when that fails too.
+          delete (req as { session?: unknown }).session
+          answer(failure, req, res, next, links)
+        },
       )
     }
     const handler = passport.authenticate(client.name, options, finished) as RequestHandler

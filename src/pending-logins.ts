@@ -19,6 +19,8 @@ const grace = 5 * 60_000
 const mostPending = 5
 const mostBytes = 800
 const mostBytesTogether = 4096
+/** Per answer: hundreds of them, which no login of ours has set, would make headers that no proxy hands on. */
+const mostCleared = 20
 const duplicateWait = 10_000
 
 /**
@@ -53,10 +55,11 @@ export class PendingLogins {
     }
     const kept = this.#cookies(req).sort((a, b) => b.startedAt - a.startedAt)
     let size = cookie.length
-    kept.forEach((other, position) => {
+    const surplus = kept.filter((other, position) => {
       size += other.name.length + 1 + other.value.length
-      if (position + 1 >= mostPending || size > mostBytesTogether) this.#clear(res, other.name)
+      return position + 1 >= mostPending || size > mostBytesTogether
     })
+    for (const { name: old } of surplus.slice(0, mostCleared)) this.#clear(res, old)
     res.appendHeader('Set-Cookie', `${cookie}; ${this.#attributes}; Max-Age=${(lifetime + grace) / 1000}`)
   }
 

@@ -19,6 +19,8 @@ export interface VictimSettings {
   plainErrors?: boolean
   /** Writes out everything it can get hold of. */
   tellsAll?: boolean
+  /** Runs a second instance in the same app, for `second-client`. */
+  second?: boolean
 }
 
 /** What a victim does when told to. */
@@ -33,6 +35,7 @@ export type Order =
   | { kind: 'size' }
   | { kind: 'revoke'; owner: GrantOwner }
   | { kind: 'token'; scope: string[] }
+  | { kind: 'close' }
 
 /** What comes back for each kind of order. */
 export interface Results {
@@ -43,6 +46,8 @@ export interface Results {
   size: { heapUsed: number; rss: number; peak: number }
   revoke: true
   token: readonly string[]
+  /** What ran in the background is done. */
+  close: true
 }
 
 /** What a victim says: its URL once, results of orders, and what must never happen. */

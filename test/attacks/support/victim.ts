@@ -9,6 +9,7 @@ import session from 'express-session'
 import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../../src'
+import { callbackRoutes } from './victim-callback'
 import { indiscreet, tellAll } from './victim-canaries'
 import { guardedRoutes, misplacedGuards } from './victim-guards'
 import { regionsAt } from './victim-regions'
@@ -56,6 +57,7 @@ server.listen(0, '127.0.0.1', () => {
   routes(app, pd)
   if (isScoped) guardedRoutes(app, pd, ran)
   sessionRoutes(app)
+  callbackRoutes(app, pd, settings, url)
   if (!settings.plainErrors) app.use(pd.errors())
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
     obey(pd, order).then(
@@ -179,5 +181,8 @@ async function obey(pd: PagerDuty, order: Order): Promise<unknown> {
       return true
     case 'token':
       return (await pd.appTokens.getToken(order.scope)).scope
+    case 'close':
+      await pd.close()
+      return true
   }
 }

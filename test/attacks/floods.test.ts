@@ -1,0 +1,200 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { approve } from '../../src/testing'
+import { Browser } from '../support/browser'
+import { altered } from '../support/drop-in'
+import { flood, keysOf } from './support/flood'
+import { type InHouse, houses, inEachHouse } from './support/houses'
+
+jest.setTimeout(180_000)
+
+const megabyte = 1024 * 1024
+/** A pending login and its claim are over after fifteen minutes. */
+const longestClaim = 15 * 60_000
+
+/** Each style over Redis, with one Express each, and one that keeps all in memory. */
+const flooded = houses.filter(
+  ({ express, style, store }) =>
+    (express === 5) === (style === 'drop-in') && (store === 'redis' || express === 5),
+)
+
+/** A person who logs in and works while a flood goes on: all that the app answers to them. */
+async function workDuring(flooding: Promise<void>, { victim }: InHouse): Promise<unknown[]> {
+  let isOver = false
+  const over = flooding.finally(() => (isOver = true))
+  const browser = await victim.logIn(new Browser(), 'PGLBX01')
+  const seen = new Set<unknown>()
+  while (!isOver) {
+    seen.add((await browser.fetch(`${victim.url}/incidents`)).status)
+    seen.add(await victim.userOf(browser))
+    await pause(20)
+  }
+  await over
+  return [...seen]
+}
+
+const unharmed = [200, 'PGLBX01']
+
+inEachHouse(flooded, (house) => {
+  /** How many keys of each kind there are in Redis. */
+  const kinds = async () => {
+    const counts: Record<string, number> = {}
+    for (const { key } of house.redis ? await keysOf(house.redis) : []) {
+      const [kind = ''] = /^\w+:[a-z]*/.exec(key) ?? []
+      counts[kind] = (counts[kind] ?? 0) + 1
+    }
+    return counts
+  }
+  const heap = async () => (await house.victim.order({ kind: 'size' })).heapUsed
+  // What a process keeps for good is there after one login and one that failed.
+  beforeAll(async () => {
+    await house.victim.logIn(new Browser(), 'PGLBX01')
+    await new Browser().visit(`${house.victim.url}/auth/pagerduty/callback?code=x&state=y`)
+  })
+
+  // Pending logins that pile up on the server: CVE-2021-22119 (Spring Security).
+  test('A2, A5: thousands of logins by nobody leave nothing in Redis, and no two are alike', async () => {
+    const { victim, redis, style } = house
+    const times = redis && style === 'drop-in' ? 10_000 : 3_000
+    const seen = { state: new Set(), code_challenge: new Set(), nonce: new Set() }
+    const before = { keys: await kinds(), heap: await heap() }
+    await flood(times, async () => {
+      const { searchParams } = new URL(await victim.begin(new Browser()))
+      // One state for everybody: CVE-2023-31999 (@fastify/oauth2).
+      for (const [name, values] of Object.entries(seen)) values.add(searchParams.get(name))
+    })
+    expect(Object.values(seen).map(({ size }) => size)).toEqual([times, times, times])
+    expect(await kinds()).toEqual(before.keys)
+    expect((await heap()) - before.heap).toBeLessThan(8 * megabyte)
+  })
+
+  // A cookie that grows with each login is an advisory of Authlib’s too.
+  test('A4, A5: hundreds of logins in one browser leave it less than 4 KB of cookies, and the five newest are good', async () => {
+    const { victim } = house
+    const before = await kinds()
+    const browser = new Browser()
+    const cookieHeader = () => [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    let longest = 0
+    await flood(
+      1_000,
+      async (i) => {
+        await victim.begin(browser, `/auth/pagerduty?returnTo=/${'x'.repeat(i % 400)}`)
+        longest = Math.max(longest, cookieHeader().length)
+      },
+      1,
+    )
+    expect(longest).toBeLessThan(4096 + 2 * 5) // what stands between cookies is not counted
+    expect(await kinds()).toEqual(before)
+    const callbacks: string[] = []
+    for (let i = 0; i < 5; i++) {
+      callbacks.push(await approve(await victim.begin(browser, `/auth/pagerduty?returnTo=/tab/${i}`)))
+    }
+    expect(cookieHeader().length).toBeLessThan(4096)
+    for (const [i, callback] of callbacks.entries()) {
+      const finished = await browser.copy().visit(callback)
+      expect([i, finished.headers.get('location')]).toEqual([i, `/tab/${i}`])
+    }
+  })
+
+  test('B1, B7: thousands of forged callbacks cost no key, no token call and no memory, and nobody else notices', async () => {
+    const { victim, standIn } = house
+    const before = { keys: await kinds(), heap: await heap() }
+    const attacker = new Browser()
+    const own = await victim.approved(attacker)
+    const forged = [
+      { state: undefined },
+      { state: 'x'.repeat(2_000) },
+      { state: '__proto__', 'constructor[prototype][x]': '1' },
+      { code: 'x'.repeat(4_000) },
+      { code: undefined, error: 'access_denied', state: 'y' },
+      { code: undefined, error: '<script>', state: undefined },
+      { iss: 'https://evil.example' },
+      { 'state[a][b][c]': 'x' },
+    ]
+    const statuses = new Set<number>()
+    const flooding = flood(3_000, async (i) => {
+      const callback = altered(own, forged[i % forged.length] as Record<string, string | undefined>)
+      statuses.add((await (i % 2 ? attacker.copy() : new Browser()).visit(callback)).status)
+    })
+    expect(await workDuring(flooding, house)).toEqual(unharmed)
+    expect([...statuses].filter((status) => ![302, 400, 403].includes(status))).toEqual([])
+    expect(standIn.calls.token.authorization_code).toBe(1) // the person's own
+    const { 'pagerduty:login': claims = 0, ...others } = await kinds()
+    const { 'pagerduty:login': claimsBefore = 0 } = before.keys
+    const sessions = Object.values(others).reduce((sum, count) => sum + count, claims)
+    const sessionsBefore = Object.values(before.keys).reduce((sum, count) => sum + count, 0)
+    // One person has logged in: session, grant and claim.
+    expect({ claims: claims - claimsBefore, all: sessions - sessionsBefore }).toEqual(
+      house.redis ? { claims: 1, all: 3 } : { claims: 0, all: 0 },
+    )
+    expect((await heap()) - before.heap).toBeLessThan(8 * megabyte)
+    await attacker.visit(own)
+    expect(await victim.userOf(attacker)).toBe('PACME01')
+  })
+
+  test('B3: what a login with a forged code leaves is a claim that is over within fifteen minutes', async () => {
+    const { victim, standIn, redis } = house
+    const before = { keys: await kinds(), heap: await heap() }
+    const flooding = flood(300, async () => {
+      const browser = new Browser()
+      const state = new URL(await victim.begin(browser)).searchParams.get('state')
+      await browser.visit(`${victim.url}/auth/pagerduty/callback?code=forged&state=${state}`)
+    })
+    expect(await workDuring(flooding, house)).toEqual(unharmed)
+    expect(standIn.calls.token.authorization_code).toBe(301)
+    const { 'pagerduty:login': claims = 0 } = await kinds()
+    expect(claims - (before.keys['pagerduty:login'] ?? 0)).toBe(redis ? 301 : 0)
+    const left = redis ? await keysOf(redis) : []
+    const endless = left.filter(({ key, ttl }) => ttl < 0 || (key.includes(':login:') && ttl > longestClaim))
+    expect(endless).toEqual([])
+    expect((await heap()) - before.heap).toBeLessThan(8 * megabyte)
+  })
+
+  test('B6: huge cookies and parameters, with either query parser, are answered and change nothing', async () => {
+    const { victim } = house
+    const others = await Promise.all(
+      (['simple', 'extended'] as const).map((queryParser) => house.another({ queryParser })),
+    )
+    const pending = Array.from(
+      { length: 300 },
+      (_, i) => `pagerduty-login-zzzzzzzzz-${String(i).padStart(8, 'A')}=1.x.y`,
+    )
+    const cookies = [
+      pending.join('; '),
+      `pagerduty=${'x'.repeat(12_000)}`,
+      `pagerduty-login-zzzzzzzzz-AAAAAAAA=${'x'.repeat(12_000)}`,
+      '__proto__=1; constructor=1; hasOwnProperty=1; pagerduty=__proto__; connect.sid=s%3A__proto__.x',
+      `${'; '.repeat(5_000)}=`,
+      'pagerduty-login-zzzzzzzzz-AAAAAAAA; pagerduty=%; =; %=%ff',
+    ]
+    const queries = [
+      `returnTo=/${'x'.repeat(10_000)}`,
+      `returnTo${'[a]'.repeat(3_000)}=1`,
+      'scope=incidents.read+'.repeat(500),
+      `${'&'.repeat(10_000)}a=1`,
+      `a[]=1${'&a[]=1'.repeat(1_500)}`,
+      'a[__proto__][b]=1&__proto__=1&constructor.prototype.c=1&scope[__proto__]=1',
+      `returnTo=${'%2f'.repeat(3_000)}`,
+    ]
+    for (const { url } of [victim, ...others]) {
+      const requests = [
+        ...cookies.map((cookie) => ['', { Cookie: cookie }] as const),
+        ...queries.map((query) => [`?${query}`, {}] as const),
+      ]
+      for (const [query, headers] of requests) {
+        const begun = await new Browser().visit(`${url}/auth/pagerduty${query}`, headers)
+        expect([query.slice(0, 40), begun.status]).toEqual([query.slice(0, 40), 302])
+        expect(begun.headers.getSetCookie().length).toBeLessThan(25) // proxies hand on some kilobytes
+        const back = await new Browser().visit(
+          `${url}/auth/pagerduty/callback${query || '?code=x&state=y'}`,
+          headers,
+        )
+        expect([302, 400, 403]).toContain(back.status)
+        const page = await new Browser().visit(`${url}/${query}`, headers)
+        expect(await page.json()).toEqual({ user: null })
+      }
+    }
+    const huge = await new Browser().visit(victim.url, { Cookie: 'x'.repeat(20_000) })
+    expect(huge.status).toBe(431)
+    await victim.logIn()
+  })
+})

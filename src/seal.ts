@@ -5,7 +5,7 @@ const algorithm = 'aes-256-gcm'
 const nonceBytes = 12
 const tagBytes = 16
 /** What examples and templates hold where a secret belongs. */
-const placeholder = /change[-_ ]?me|keyboard cat|your[-_ ].*secret|placeholder|password|^(0123456789)/i
+export const placeholder = /change[-_ ]?me|keyboard cat|your[-_ ].*secret|placeholder|password|^(0123456789)/i
 
 /**
  * The keys derived from the option `secret`: one per purpose, so that nothing sealed for one can be opened as another.

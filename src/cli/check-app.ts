@@ -71,7 +71,7 @@ function begun({ status, headers, text }: Answer, url: string, client: Configura
     ]
   }
   if (!location.startsWith(client.authorizationURL)) {
-    const where = URL.canParse(location, url) ? `, to ${new URL(location, url).host}` : ''
+    const where = location !== '' && URL.canParse(location, url) ? `, to ${new URL(location, url).host}` : ''
     return [
       error(
         check,

@@ -44,7 +44,8 @@ function processes({ environment, options }: Configuration): Finding[] {
 }
 
 /** A part of PagerDuty that is somewhere else has to be so for identity and API alike. */
-function overrides({ client, isProduction, has }: Configuration): Finding[] {
+function overrides({ client, isProduction, has, isRefused }: Configuration): Finding[] {
+  if (isRefused('identityURL') || isRefused('apiURL')) return []
   const { origin, hostname } = new URL(client.tokenURL)
   const isReal = origin === identityURL
   const findings: Finding[] = []

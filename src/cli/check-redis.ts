@@ -9,11 +9,10 @@ const oldest = 6
 const slow = 50
 
 /** Redis: there, let in, new enough, and fit for logins. */
-export async function checkRedis({ options, has, isProduction }: Configuration): Promise<Finding[]> {
+export async function checkRedis({ options, isRefused, isProduction }: Configuration): Promise<Finding[]> {
   const { redis } = options
   if (typeof redis !== 'string') {
-    if (has('redis')) return []
-    return [without(isProduction)]
+    return isRefused('redis') ? [] : [without(isProduction)]
   }
   const place = hostOf(redis)
   let facts: RedisFacts

@@ -19,6 +19,8 @@ export interface Configuration {
   readonly client: Client
   /** Whether an option is there, and is not one that was replaced. */
   has: (option: keyof typeof variables) => boolean
+  /** Whether an option was replaced. */
+  isRefused: (option: keyof typeof variables) => boolean
   readonly isProduction: boolean
 }
 
@@ -53,6 +55,7 @@ export function readConfiguration(
         options,
         client: outcome,
         has: (option) => given[option] !== undefined && !refused.has(option),
+        isRefused: (option) => refused.has(option),
         isProduction: environment['NODE_ENV'] === 'production',
       }
       return { configuration, findings: findingsOf(given, [...refused.values()], hint) }

@@ -6,7 +6,7 @@ import { checkProcess } from './check-process'
 import { checkRedis } from './check-redis'
 import { checkScopes } from './check-scopes'
 import { checkSecrets } from './check-secrets'
-import { readConfiguration } from './configuration'
+import { type Configuration, readConfiguration } from './configuration'
 import type { Finding } from './finding'
 import { hasErrors, reportJSON, reportText, shown } from './report'
 import { withSpinner } from './spinner'
@@ -43,14 +43,17 @@ async function examine(given: Environment, { readsFile, url }: DoctorOptions): P
   )
   const asked = await Promise.all([
     checkRedis(configuration),
-    checkPagerDuty(configuration).then(async (findings) => [
-      ...findings,
-      // Where PagerDuty cannot be reached, one finding is enough.
-      ...(findings.some(({ check }) => check === 'identity')
-        ? []
-        : (await Promise.all([checkRegistration(configuration), checkCredentials(configuration)])).flat()),
-    ]),
+    askPagerDuty(configuration),
     checkApp(configuration, url),
   ])
   return [...ofVariables, ...ofOptions, ...here, ...asked.flat()]
+}
+
+/** Where PagerDuty cannot be reached, one finding is enough; and where it is not known, nobody is asked. */
+async function askPagerDuty(configuration: Configuration): Promise<Finding[]> {
+  if (configuration.isRefused('identityURL')) return []
+  const findings = await checkPagerDuty(configuration)
+  if (findings.some(({ check }) => check === 'identity')) return findings
+  const more = await Promise.all([checkRegistration(configuration), checkCredentials(configuration)])
+  return [...findings, ...more.flat()]
 }

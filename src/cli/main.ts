@@ -1,7 +1,5 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { doctor } from './doctor'
-import { defaultPort, simulate } from './simulate'
 import { variables } from '../environment'
 
 const help = `Usage: passport-pagerduty <command> [options]
@@ -13,7 +11,7 @@ doctor      looks for mistakes in the configuration of an app, and says how to m
   --json               prints one JSON document
 
 simulate    runs a stand-in for PagerDuty on this machine, with a page to control it
-  --port <port>        of the stand-in (${defaultPort})
+  --port <port>        of the stand-in (4000, if it is free)
   --client-id <id>     of the app that it knows
   --scope <scopes>     that this app is configured with
   --app-type <type>    scoped or classic
@@ -60,6 +58,7 @@ async function runDoctor(args: readonly string[]): Promise<number> {
   if (url !== undefined && !/^https?:\/\//.test(url))
     throw new UsageError('--url has to begin with https:// or http://.')
   if (url !== undefined && !URL.canParse(url)) throw new UsageError('--url is no address.')
+  const { doctor } = require('./doctor') as typeof import('./doctor')
   return doctor(process.env, { readsFile: files.length > 0, url, json })
 }
 
@@ -81,6 +80,7 @@ async function runSimulate(args: readonly string[]): Promise<number> {
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) < 65_536))
     throw new UsageError('--port has to be a number up to 65535.')
   if (appType !== 'scoped' && appType !== 'classic') throw new UsageError('--app-type is scoped or classic.')
+  const { simulate } = require('./simulate') as typeof import('./simulate')
   return simulate({ port: port === undefined ? undefined : Number(port), clientID, scope, appType })
 }
 

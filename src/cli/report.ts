@@ -37,15 +37,20 @@ export function hasErrors(findings: readonly Finding[]): boolean {
  */
 export function shown(findings: readonly Finding[], environment: Environment): Finding[] {
   const secrets = secretVariables.flatMap((variable) => secretsIn(environment[variable] ?? ''))
+  // Host names come back in lower case.
+  const anySecret = new RegExp(secrets.map((secret) => escaped(secret)).join('|') || '(?!)', 'gi')
   const clean = (text: string) =>
-    secrets
-      .reduce((rest, secret) => rest.replaceAll(secret, '***'), stripVTControlCharacters(text))
-      .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+    stripVTControlCharacters(text.replaceAll(anySecret, '***')).replaceAll(/[\p{Cc}\u2028\u2029]+/gu, ' ')
   return findings.map(({ message, remedy, ...finding }) => ({
     ...finding,
     message: clean(message),
     remedy: remedy === undefined ? undefined : clean(remedy),
   }))
+}
+
+/** A text as a pattern that means it. */
+function escaped(text: string): string {
+  return text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&')
 }
 
 /** The longest first, so that of one that holds another nothing is left. */

@@ -5,7 +5,7 @@ import { control } from './control'
 import { isColoured } from './terminal'
 
 /** Port of the stand-in where none is named, if it is free. */
-export const defaultPort = 4000
+const defaultPort = 4000
 
 const webhookSecret = 'stand-in-webhook-secret'
 const app = 'http://localhost:3000'

@@ -314,10 +314,9 @@ describe('the running app', () => {
     const behind = express()
     behind.use((req, res, next) => {
       Object.assign(req.headers, header)
-      const { setHeader } = res
+      const setHeader = res.setHeader.bind(res)
       if (!keepsCookies)
-        res.setHeader = (name, value) =>
-          name.toLowerCase() === 'set-cookie' ? res : setHeader.call(res, name, value)
+        res.setHeader = (name, value) => (name.toLowerCase() === 'set-cookie' ? res : setHeader(name, value))
       next()
     })
     behind.use(pd.auth())

@@ -74,7 +74,7 @@ export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: Co
               <section>
                 <h2>The next token calls</h2>
                 <form class="row" method="post">
-                  <label
+                  <label class="wide"
                     >fail with<select name="fault">
                       ${Object.entries(faults).map(([value, label]) => option(value, label))}
                     </select></label
@@ -137,7 +137,7 @@ export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: Co
               <section>
                 <h2>Send a webhook</h2>
                 <form class="row" method="post">
-                  <label>to<input name="url" type="url" value="${webhookURL}" required /></label>
+                  <label class="wide">to<input name="url" type="url" value="${webhookURL}" required /></label>
                   <label
                     >event<select name="event">
                       ${['incident.triggered', 'incident.acknowledged', 'incident.resolved', 'incident.annotated', 'service.updated', 'pagey.ping'].map((type) => option(type, type))}

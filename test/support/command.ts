@@ -53,3 +53,48 @@ export function troubles(findings: readonly JSONFinding[]): string[] {
     .filter(({ level }) => level === 'warning' || level === 'error')
     .map(({ level, check }) => `${level} ${check}`)
 }
+
+/** A running `passport-pagerduty simulate`. */
+export interface Simulation {
+  url: string
+  /** The control page. */
+  page: string
+  /** What it printed to be exported. */
+  env: Record<string, string>
+  output: string
+  /** Stops it as Ctrl-C does, and gives its exit code. */
+  stop(): Promise<number | null>
+}
+
+/** Starts the simulation, on any free port unless told otherwise, and waits until it says that it is there. */
+export async function startSimulation(...args: readonly string[]): Promise<Simulation> {
+  const child = spawn(process.execPath, [program, 'simulate', '--port', '0', ...args], {
+    env: { PATH: process.env['PATH'] },
+  })
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+  let output = ''
+  await new Promise<void>((resolve, reject) => {
+    const heard = (chunk: Buffer) => {
+      output += chunk.toString()
+      if (output.includes('any address of this machine')) resolve()
+    }
+    child.stdout.on('data', heard)
+    child.stderr.on('data', heard)
+    void ended.then((code) => reject(new Error(`it ended with ${code}: ${output}`)))
+  })
+  const exported = [...output.matchAll(/^export (\w+)=(.*)$/gm)]
+  const env = Object.fromEntries(
+    exported.map(([, name, value]) => [name as string, (value as string).replaceAll("'", '')]),
+  )
+  const url = env['PAGERDUTY_IDENTITY_URL'] as string
+  return {
+    url,
+    page: `${url}/__stand-in/`,
+    env,
+    output,
+    stop() {
+      child.kill('SIGINT')
+      return ended
+    },
+  }
+}

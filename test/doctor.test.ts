@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { WriteStream } from 'node:tty'
@@ -513,4 +513,19 @@ test('something turns on a terminal while it waits, and is gone afterwards; else
   await expect(withSpinner(stream(true), 'Asking', Promise.reject(new Error('no')))).rejects.toThrow('no')
   expect(written[0]).toMatch(/Asking$/)
   expect(written.at(-1)).toBe('\r\u001b[K')
+})
+
+test('the documentation lists every check', () => {
+  const folder = join(__dirname, '../src/cli')
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  const namesIn = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name)
+  const source = readdirSync(folder).map(read).join('\n')
+  const checks = new Set([
+    ...namesIn(source, /\b(?:ok|note|warning|error|unreachable)\(\s*'([a-z-]+)'/g),
+    ...namesIn(source, /\bcheck = '([a-z-]+)'/g),
+    ...namesIn(read('configuration.ts'), /^ {2}\w+: '([a-z-]+)',$/gm),
+  ])
+  const [, table = ''] = readFileSync(join(__dirname, '../docs/doctor.md'), 'utf8').split('### What it finds')
+  const listed = namesIn(table, /^\| (`[^|]*`) *\|/gm).flatMap((names = '') => names.match(/[a-z-]+/g) ?? [])
+  expect(listed.toSorted()).toEqual([...checks].toSorted())
 })

@@ -137,7 +137,9 @@ export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: Co
               <section>
                 <h2>Send a webhook</h2>
                 <form class="row" method="post">
-                  <label class="wide">to<input name="url" type="url" value="${webhookURL}" required /></label>
+                  <label class="whole"
+                    >to<input name="url" type="url" value="${webhookURL}" required
+                  /></label>
                   <label
                     >event<select name="event">
                       ${['incident.triggered', 'incident.acknowledged', 'incident.resolved', 'incident.annotated', 'service.updated', 'pagey.ping'].map((type) => option(type, type))}

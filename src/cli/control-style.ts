@@ -27,6 +27,7 @@ form { margin-top: .9rem }
 .row { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end }
 .row label { flex: 1 1 7rem }
 .row .wide { flex-basis: 12rem }
+.row .whole { flex-basis: 100% }
 label { display: block; color: var(--soft); font-size: .8125rem }
 input, select { display: block; width: 100%; height: 2.5rem; margin-top: .2rem; padding: 0 .6rem; border: 1px solid var(--line); border-radius: 8px; background: var(--back); color: var(--ink); font: .9375rem/1.5 system-ui, sans-serif }
 button { min-height: 2.5rem; padding: 0 1rem; border: 1px solid var(--line); border-radius: 8px; background: none; color: inherit; font: inherit; font-weight: 600; cursor: pointer }

@@ -30,6 +30,8 @@ export interface Bounds {
   timeout: number
   /** Bytes of body after inflation. */
   maxBytes: number
+  /** Give a redirect as the answer it is, in place of an error. It is never followed. @default false */
+  showsRedirects?: boolean
 }
 
 /**
@@ -59,13 +61,18 @@ async function exchange(
   fetch: typeof globalThis.fetch,
   url: string,
   init: RequestInit,
-  { maxBytes }: Bounds,
+  { maxBytes, showsRedirects = false }: Bounds,
 ): Promise<Answer> {
   const response = await fetch(url, { ...init, redirect: 'manual' })
+  if (showsRedirects) return answerOf(response, maxBytes)
   if (response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400)) {
     await response.body?.cancel()
     throw new ExchangeError('redirect')
   }
+  return answerOf(response, maxBytes)
+}
+
+async function answerOf(response: Response, maxBytes: number): Promise<Answer> {
   return { status: response.status, headers: response.headers, text: await readText(response, maxBytes) }
 }
 

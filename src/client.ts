@@ -145,7 +145,8 @@ function requireOrigin(option: string, value: unknown): string {
   )
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a host name means the machine itself. */
+export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }
 

@@ -22,9 +22,7 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): R
     const link = new RedisLink(redis, 0)
     return { client: redis, close: async () => link.close() }
   }
-  if (!/^rediss?:\/\/\S+$/.test(redis)) {
-    throw new ConfigurationError('redis', 'must be a URL that begins with redis:// or rediss://')
-  }
+  requireRedisURL(redis)
   const { Redis } = require('ioredis') as typeof import('ioredis')
   const client = new Redis(redis, {
     connectTimeout: 2_000,
@@ -41,4 +39,10 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): R
       await withinDeadline(client.quit(), 1_000, () => new Error('silent')).catch(() => client.disconnect())
     },
   }
+}
+
+/** @throws {ConfigurationError} */
+export function requireRedisURL(url: string): void {
+  if (/^rediss?:\/\/\S+$/.test(url)) return
+  throw new ConfigurationError('redis', 'must be a URL that begins with redis:// or rediss://')
 }

@@ -1,3 +1,4 @@
+import { nearest } from './nearest'
 import { type Operation, type Scope, operationScopes, otherScopes, scopes } from './scope-catalogue'
 
 const byMethod = new Map<string, { segments: readonly string[]; operation: Operation }[]>()
@@ -53,12 +54,7 @@ export function isKnownScope(scope: string): scope is Scope {
 /** The known scope that a text is nearest to, if it is near to one at all: for a hint about a misspelt one. */
 export function nearestScope(scope: string): Scope | undefined {
   const known = [...Object.keys(scopes), ...Object.keys(otherScopes)] as Scope[]
-  const text = scope.toLowerCase()
-  const distances = known.map((candidate) => ({ candidate, distance: distanceOf(text, candidate) }))
-  const [nearest] = distances.toSorted((one, other) => one.distance - other.distance)
-  return nearest !== undefined && nearest.distance <= Math.max(2, scope.length / 4)
-    ? nearest.candidate
-    : undefined
+  return nearest(scope.toLowerCase(), known)
 }
 
 function isParameter(segment: string): boolean {
@@ -72,27 +68,4 @@ function isID(segment: string | undefined): boolean {
 
 function parameters(segments: readonly string[]): number {
   return segments.filter(isParameter).length
-}
-
-/** How many letters have to be added, taken away, changed or swapped with their neighbour (Damerau, Levenshtein). */
-function distanceOf(one: string, other: string): number {
-  const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, column) => column)]
-  for (let row = 1; row <= one.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= other.length; column++) {
-      const isSame = one[row - 1] === other[column - 1]
-      const swapped =
-        one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1]
-          ? (rows[row - 2]?.[column - 2] ?? Infinity) + 1
-          : Infinity
-      current[column] = Math.min(
-        (rows[row - 1]?.[column] ?? 0) + 1,
-        (current[column - 1] ?? 0) + 1,
-        (rows[row - 1]?.[column - 1] ?? 0) + (isSame ? 0 : 1),
-        swapped,
-      )
-    }
-    rows.push(current)
-  }
-  return rows.at(-1)?.at(-1) ?? 0
 }

@@ -31,11 +31,24 @@ test.each(files)('%s imports only files that stand below it in the table, types 
   expect(above).toEqual([])
 })
 
-test('the stand-in imports nothing of the library but a type, and the library nothing of the stand-in', () => {
-  const standIn = readdirSync(join(root, 'src/testing')).flatMap((name) => importsOf(`src/testing/${name}`))
+function importsOfFolder(folder: string): string[] {
+  return readdirSync(join(root, folder)).flatMap((name) => importsOf(`${folder}/${name}`))
+}
+
+test('the stand-in imports nothing of the library but a type, and neither of them the command', () => {
   // The battery for token stores knows what a store looks like, no more.
-  expect(standIn.filter((name) => name.startsWith('..'))).toEqual(['../token-store'])
-  expect(
-    files.flatMap((file) => importsOf(`src/${file}.ts`)).filter((name) => name.includes('testing')),
-  ).toEqual([])
+  const outside = importsOfFolder('src/testing').filter((name) => name.startsWith('..'))
+  expect(outside).toEqual(['../token-store'])
+  const ofLibrary = files.flatMap((file) => importsOf(`src/${file}.ts`))
+  expect(ofLibrary.filter((name) => /^\.\/(testing|cli)(\/|$)/.test(name))).toEqual([])
+})
+
+test('the command imports the library file by file, and the stand-in through its door', () => {
+  const outside = importsOfFolder('src/cli').filter((name) => name.startsWith('..'))
+  const allowed = new Set([
+    '../testing',
+    ...files.filter((file) => file !== 'index').map((file) => `../${file}`),
+  ])
+  expect(outside).toContain('../testing')
+  expect(outside.filter((name) => !allowed.has(name))).toEqual([])
 })

@@ -54,6 +54,23 @@ test('the tarball loads in CommonJS', () => {
   expect(run('node', ['use.cjs'])).toBe('loaded\n')
 })
 
+test('the command is there, and no import of the package loads it', () => {
+  const { bin } = JSON.parse(
+    readFileSync(join(folder, 'node_modules/passport-pagerduty/package.json'), 'utf8'),
+  ) as {
+    bin: Record<string, string>
+  }
+  const program = join(folder, 'node_modules/passport-pagerduty', bin['passport-pagerduty'] as string)
+  expect(run('node', [program, '--help'])).toMatch(/^Usage: passport-pagerduty <command>/)
+  write(
+    'loaded.cjs',
+    `require('passport-pagerduty'); require('passport-pagerduty/testing')
+    console.log(Object.keys(require.cache).filter((path) => path.includes('passport-pagerduty/dist/')).length > 50,
+      Object.keys(require.cache).filter((path) => path.includes('dist/cli/')))`,
+  )
+  expect(run('node', ['loaded.cjs'])).toBe('true []\n')
+})
+
 test('the tarball loads in ESM', () => {
   write(
     'use.mjs',

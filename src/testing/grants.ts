@@ -16,6 +16,21 @@ export interface Delegation {
   revoked: boolean
 }
 
+/** A login, or a token of the app itself, that still serves. Shows no token. */
+export interface LiveGrant {
+  clientID: string
+  subdomain: string
+  /** Absent where the app itself got the token. */
+  user?: AccountUser
+  scope: readonly string[]
+  /** When it was consented to, in milliseconds since the epoch, as the ends below. */
+  startedAt: number
+  /** When its newest access token ends; undefined when none serves. */
+  accessUntil: number | undefined
+  /** When its refresh token ends; undefined when there is none. */
+  refreshUntil: number | undefined
+}
+
 export interface Token {
   value: string
   delegation: Delegation
@@ -145,6 +160,29 @@ export class Grants {
   expireAccessTokens(): void {
     for (const token of this.#access.values())
       token.expiresAt = Math.min(token.expiresAt, this.#settings.now())
+  }
+
+  /** What serves, the newest last. */
+  live(): LiveGrant[] {
+    const access = [...this.#access.values()].filter((token) => this.#isLive(token))
+    const refresh = [...this.#refresh.values()].filter((token) => !token.spent && this.#isLive(token))
+    const delegations = new Set([...access, ...refresh].map(({ delegation }) => delegation))
+    const endOf = (tokens: readonly Token[], delegation: Delegation) =>
+      tokens.findLast((token) => token.delegation === delegation)?.expiresAt
+    return [...delegations]
+      .toSorted((one, other) => one.startedAt - other.startedAt)
+      .map((delegation) => {
+        const { clientID, account, user, scope, startedAt } = delegation
+        return {
+          clientID,
+          subdomain: account.subdomain,
+          ...(user && { user }),
+          scope,
+          startedAt,
+          accessUntil: endOf(access, delegation),
+          refreshUntil: endOf(refresh, delegation),
+        }
+      })
   }
 
   newestAccessToken(userID: string): string | undefined {

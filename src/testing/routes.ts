@@ -16,10 +16,12 @@ import type { Reply } from './wire'
 export interface Observation {
   calls: () => Calls
   faults: FaultQueue
+  /** Serves more below `/__stand-in/`. */
+  control: RequestHandler | undefined
 }
 
 /** Every path of the stand-in. PagerDuty's discovery document names other addresses than its documentation: both are here. */
-export function routes(parts: Parts, { calls, faults }: Observation): Express {
+export function routes(parts: Parts, { calls, faults, control }: Observation): Express {
   const { settings, grants } = parts
   const app = express()
   app.disable('x-powered-by')
@@ -61,6 +63,7 @@ export function routes(parts: Parts, { calls, faults }: Observation): Express {
   app.get('/__stand-in/calls', (_req, res) =>
     send(res, { status: 200, body: { ...calls(), reuses: grants.reuses } }),
   )
+  if (control) app.use('/__stand-in', control)
   app.use((_req, res) => send(res, apiError(404, 'Not Found', 2100)))
   app.use(answerFailure)
   return app

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { RequestHandler } from 'express'
 import { defaultAccounts } from './accounts'
 import type { Account } from './accounts'
 import { noCalls } from './calls'
@@ -11,6 +12,7 @@ import type { RegisteredClient, StandInClient } from './clients'
 import { FaultQueue } from './faults'
 import type { Fault, Target } from './faults'
 import { Grants } from './grants'
+import type { LiveGrant } from './grants'
 import { IDTokenSigner } from './id-token-signer'
 import type { Parts } from './parts'
 import { routes } from './routes'
@@ -31,6 +33,8 @@ export interface StandInOptions extends Partial<Settings> {
   clients?: readonly StandInClient[]
   /** Accounts and their users. @default defaultAccounts */
   accounts?: readonly Account[]
+  /** @internal Serves what is below `/__stand-in/`. */
+  control?: (standIn: StandIn) => RequestHandler
 }
 
 /** The options of this package that point a client at the stand-in. */
@@ -69,6 +73,8 @@ export interface StandIn {
   expireAccessTokens(): void
   /** Ends every code and token, as the button "Revoke All Tokens" does. */
   revokeAll(): void
+  /** The logins and app tokens that still serve, the newest last. */
+  liveGrants(): LiveGrant[]
   /** The newest access token of a user that would still be accepted. */
   newestAccessToken(userID: string): string | undefined
   /** The newest refresh token of a user that would still be accepted. */
@@ -115,7 +121,6 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const data = new Map(accounts.map((account) => [account.id, sampleData(account, settings.now())]))
   const parts: Parts = { origin: url, settings, accounts, data, clients, grants, signer }
-  server.on('request', routes(parts, { calls: () => calls, faults }))
   let closed: Promise<void> | undefined
 
   const connection = (clientID = first.clientID): StandInConnection => {
@@ -129,7 +134,7 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     }
   }
 
-  return {
+  const standIn: StandIn = {
     url,
     settings,
     get calls() {
@@ -152,6 +157,7 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     rotateKeys: () => signer.rotate(),
     expireAccessTokens: () => grants.expireAccessTokens(),
     revokeAll: () => grants.revokeAll(),
+    liveGrants: () => grants.live(),
     newestAccessToken: (userID) => grants.newestAccessToken(userID),
     newestRefreshToken: (userID) => grants.newestRefreshToken(userID),
     async sendWebhook(target, event, { subdomain = accounts[0]?.subdomain, ...how }) {
@@ -162,6 +168,8 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     },
     close: () => (closed ??= shut(server)),
   }
+  server.on('request', routes(parts, { calls: () => calls, faults, control: options.control?.(standIn) }))
+  return standIn
 }
 
 async function listen(port: number): Promise<Server> {

@@ -1,0 +1,141 @@
+import { type Answer, boundedFetch } from '../bounded-fetch'
+import { loginPathOf } from '../login-routes'
+import { bounds, unreachable } from './check-pagerduty'
+import type { Configuration } from './configuration'
+import { type Finding, error, note, ok, warning } from './finding'
+
+const check = 'app'
+const proxyRemedy =
+  'Let the proxy that ends TLS send "X-Forwarded-Proto: https", overwriting what clients send.'
+
+/** The running app, as a browser reaches it: through the proxy. */
+export async function checkApp(
+  { client, has }: Configuration,
+  address: string | undefined,
+): Promise<Finding[]> {
+  if (!has('callbackURL') || !has('clientID')) return []
+  if (address === undefined) {
+    const text = client.isSecure ? 'The proxy was not checked' : 'The running app was not checked'
+    return [note(check, text, `Name the running app: --url ${new URL(client.callbackURL).origin}`)]
+  }
+  const { origin } = new URL(address)
+  const path = loginPathOf(client)
+  let answer: Answer
+  try {
+    answer = await visit(origin + path)
+  } catch (failure) {
+    return [unreachable(check, new URL(origin).host, failure)]
+  }
+  const findings = [...sameOrigin(origin, client.callbackURL), ...begun(answer, origin + path, client)]
+  const isPlainPortKnown = origin.startsWith('https:') && new URL(origin).port === ''
+  return [
+    ...findings,
+    ...(isPlainPortKnown
+      ? await plain(`http://${new URL(origin).host}${path}`, client.authorizationURL)
+      : []),
+  ]
+}
+
+function visit(url: string): Promise<Answer> {
+  return boundedFetch(
+    globalThis.fetch,
+    url,
+    { headers: { Accept: 'text/html' } },
+    { ...bounds, showsRedirects: true },
+  )
+}
+
+function sameOrigin(origin: string, callbackURL: string): Finding[] {
+  if (new URL(callbackURL).origin === origin) return []
+  return [
+    warning(
+      check,
+      `${origin} is not where PAGERDUTY_CALLBACK_URL leads: a login begun there comes back without its cookie`,
+      `Let people open ${new URL(callbackURL).origin}, and redirect them from everywhere else.`,
+    ),
+  ]
+}
+
+function begun({ status, headers, text }: Answer, url: string, client: Configuration['client']): Finding[] {
+  const location = headers.get('location') ?? ''
+  if (status >= 500 && text.includes('ERR_PAGERDUTY_CONFIGURATION')) {
+    return [error('proxy', `${url} is taken for plain http by the app`, proxyRemedy)]
+  }
+  if (status === 404) {
+    return [
+      error(
+        check,
+        `${url} is not there (404)`,
+        'Mount pd.auth(), or let the option routes.login be the path that is there.',
+      ),
+    ]
+  }
+  if (!location.startsWith(client.authorizationURL)) {
+    const where = location !== '' && URL.canParse(location, url) ? `, to ${new URL(location, url).host}` : ''
+    return [
+      error(
+        check,
+        `${url} answered ${status}${where}, and does not lead to PagerDuty’s login`,
+        'Check that the address is the app’s own, and that it uses the same PAGERDUTY_IDENTITY_URL.',
+      ),
+    ]
+  }
+  const sent = new URL(location).searchParams
+  const different = differences(sent, client)
+  if (different.length > 0) {
+    return [
+      error(
+        check,
+        `The running app has another ${different.join(' and ')} than this environment`,
+        'Run the doctor with the environment of the app, and restart the app after a change.',
+      ),
+    ]
+  }
+  return [
+    ok(check, `${url} leads to PagerDuty’s login, with this client ID and callback URL`),
+    cookie(headers, client.isSecure),
+  ]
+}
+
+function differences(sent: URLSearchParams, { clientID, callbackURL }: Configuration['client']): string[] {
+  return [
+    ...(sent.get('client_id') === clientID ? [] : ['client ID']),
+    ...(sent.get('redirect_uri') === callbackURL ? [] : ['callback URL']),
+  ]
+}
+
+function cookie(headers: Headers, isSecure: boolean): Finding {
+  const pending = headers.getSetCookie().find((line) => /^[^=]*-login-/.test(line))
+  if (pending === undefined) {
+    return error(
+      'cookie',
+      'The login sets no cookie, so nobody can come back from it',
+      'Let the proxy pass Set-Cookie on, and cache nothing below the login path.',
+    )
+  }
+  const isProtected = /^__Host-/.test(pending) && /;\s*secure\b/i.test(pending)
+  const isWhole = /;\s*httponly\b/i.test(pending) && /;\s*samesite=lax\b/i.test(pending)
+  if (!isWhole || (isSecure && !isProtected)) {
+    return error(
+      'cookie',
+      'The login’s cookie has lost attributes on its way',
+      'Let the proxy pass Set-Cookie on as it is.',
+    )
+  }
+  return ok(
+    'cookie',
+    isSecure
+      ? 'The login’s cookie is Secure, and bound to the host'
+      : 'The login’s cookie is HttpOnly and Lax',
+  )
+}
+
+/** What comes by plain http may be refused, redirected or not answered, but must not begin a login. */
+async function plain(url: string, authorizationURL: string): Promise<Finding[]> {
+  const answer = await visit(url).catch(() => undefined)
+  if (!answer?.headers.get('location')?.startsWith(authorizationURL))
+    return [ok('proxy', 'Plain http begins no login')]
+  return [
+    error('proxy', `${url} begins a login, though it is plain http`, `Redirect it to https. ${proxyRemedy}`),
+  ]
+}

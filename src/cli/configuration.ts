@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { parseAccount } from '../account'
+import { Client, type ClientOptions } from '../client'
+import { variables, withEnvironment } from '../environment'
+import { ConfigurationError } from '../errors'
+import { resolveSecret } from '../grant-options'
+import { MemoryTokenStore } from '../memory-token-store'
+import type { PagerDutyOptions } from '../pagerduty-options'
+import { requireRedisURL } from '../redis-connection'
+import { secretSource } from '../webhook-secrets'
+import { type Finding, error, note, ok } from './finding'
+import type { Environment } from './variables'
+
+/** What is looked at: the options as the app takes them from its environment. */
+export interface Configuration {
+  readonly environment: Environment
+  /** Those that the library refuses are replaced with sound ones, so that the others can be looked at. */
+  readonly options: PagerDutyOptions
+  readonly client: Client
+  /** Whether an option is there, and is not one that was replaced. */
+  has: (option: keyof typeof variables) => boolean
+  /** Whether an option was replaced. */
+  isRefused: (option: keyof typeof variables) => boolean
+  readonly isProduction: boolean
+}
+
+const checks = {
+  clientID: 'client-id',
+  clientSecret: 'client-secret',
+  callbackURL: 'callback-url',
+  scope: 'scope',
+  appType: 'app-type',
+  identityURL: 'identity-url',
+  apiURL: 'api-url',
+  issuer: 'issuer',
+  account: 'account',
+  webhookSecret: 'webhook-secret',
+  secret: 'session-secret',
+  redis: 'redis-url',
+} as const satisfies Record<keyof typeof variables, string>
+
+/** Everything that the library would refuse, and not only the first of it: what is refused is put right, and tried again. */
+export function readConfiguration(
+  environment: Environment,
+  hint: string,
+): { configuration: Configuration; findings: readonly Finding[] } {
+  const given = withEnvironment({}, environment)
+  const refused = new Map<string, ConfigurationError>()
+  let options = given
+  for (;;) {
+    const outcome = attempt(options)
+    if (outcome instanceof Client) {
+      const configuration: Configuration = {
+        environment,
+        options,
+        client: outcome,
+        has: (option) => given[option] !== undefined && !refused.has(option),
+        isRefused: (option) => refused.has(option),
+        isProduction: environment['NODE_ENV'] === 'production',
+      }
+      return { configuration, findings: findingsOf(given, [...refused.values()], hint) }
+    }
+    const option = outcome.option as keyof typeof variables
+    if (refused.has(option)) throw outcome
+    refused.set(option, outcome)
+    options = { ...options, [option]: soundValue(option, options) }
+  }
+}
+
+/** As far as a start can fail for what stands in the environment. */
+function attempt(options: PagerDutyOptions): Client | ConfigurationError {
+  try {
+    const client = new Client(options as ClientOptions)
+    const { secret, redis, account, webhookSecret } = options
+    if (typeof redis === 'string') requireRedisURL(redis)
+    resolveSecret({ secret, tokenStore: redis === undefined ? undefined : new MemoryTokenStore() })
+    if (account !== undefined) parseAccount(account)
+    if (webhookSecret !== undefined) secretSource(webhookSecret)
+    return client
+  } catch (failure) {
+    if (failure instanceof ConfigurationError) return failure
+    throw failure
+  }
+}
+
+function soundValue(option: keyof typeof variables, { scope, appType }: PagerDutyOptions): unknown {
+  switch (option) {
+    case 'clientID':
+    case 'clientSecret':
+      return 'unknown'
+    case 'callbackURL':
+      return 'http://localhost/auth/pagerduty/callback'
+    case 'scope':
+      return appType === 'classic' ? 'read' : 'openid'
+    case 'appType':
+      return /(^|\s)(read|write)(\s|$)/.test(String(scope)) ? 'classic' : 'scoped'
+    case 'secret':
+      return randomBytes(32).toString('base64url')
+    default:
+      return undefined
+  }
+}
+
+function findingsOf(
+  given: PagerDutyOptions,
+  refused: readonly ConfigurationError[],
+  hint: string,
+): Finding[] {
+  const findings = refused.map((failure) => {
+    const option = failure.option as keyof typeof variables
+    const variable = variables[option]
+    // The README has it in the code, where nobody but the app sees it.
+    if (option === 'scope' && given.scope === undefined) {
+      return note(
+        'scope',
+        'PAGERDUTY_SCOPE is not set; scopes that the code names are not seen here',
+        'Name them with --scope "incidents.read users.read" to have them checked.',
+      )
+    }
+    const rest = failure.message.replace(`"${option}" `, '')
+    return given[option] === undefined
+      ? error(
+          checks[option],
+          `${variable} is not set; it ${rest}`,
+          (failure.hint ?? `Set ${variable}.`) + hint,
+        )
+      : error(checks[option], `${variable} ${rest}`, failure.hint ?? `Correct ${variable}.`)
+  })
+  if (findings.some(({ level }) => level === 'error')) return findings
+  return [...findings, ok('options', 'Nothing that the package needs is missing or contradictory')]
+}

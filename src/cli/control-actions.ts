@@ -1,0 +1,82 @@
+import type { Fault, StandIn } from '../testing'
+
+/** Failures to choose from, in the words of the page. */
+export const faults = {
+  '503': '503',
+  '429': '429, Retry-After: 1',
+  '500': '500',
+  invalid_grant: 'invalid_grant',
+  invalid_client: 'invalid_client',
+  reset: 'connection reset',
+  'reset-after': 'done, but the answer is lost',
+  stall: 'silence',
+  half: 'half an answer',
+  html: 'a proxy’s 502 page',
+} as const satisfies Partial<Record<Fault & string, string>>
+
+/** How a webhook is signed. */
+export interface WebhookSigning {
+  secret: string
+}
+
+/** Does what a button of the control page asks for, and says so. */
+export async function act(
+  standIn: StandIn,
+  form: URLSearchParams,
+  { secret }: WebhookSigning,
+): Promise<string> {
+  switch (form.get('do')) {
+    case 'expire':
+      standIn.expireAccessTokens()
+      return 'All access tokens have ended; refresh tokens serve.'
+    case 'revoke':
+      standIn.revokeAll()
+      return 'All grants are revoked.'
+    case 'rotate':
+      await standIn.rotateKeys()
+      return 'New id_tokens are signed with a new key.'
+    case 'reset':
+      standIn.resetCalls()
+      return 'Calls are counted anew.'
+    case 'fail':
+      return fail(standIn, form)
+    case 'clear':
+      standIn.clearFaults()
+      return 'The next calls succeed.'
+    case 'latency':
+      standIn.settings.tokenLatency = whole(form.get('token'), 120_000)
+      standIn.settings.apiLatency = whole(form.get('api'), 120_000)
+      return 'Latencies are set.'
+    case 'approve':
+      standIn.settings.autoApprove = form.get('user') || undefined
+      return form.get('user') ? 'Logins are approved at once.' : 'Logins are asked for.'
+    case 'webhook':
+      return send(standIn, form, secret)
+    default:
+      return 'There is no such button.'
+  }
+}
+
+function fail(standIn: StandIn, form: URLSearchParams): string {
+  const fault = form.get('fault') as keyof typeof faults
+  if (!Object.hasOwn(faults, fault)) return 'There is no such failure.'
+  const times = Math.max(whole(form.get('times'), 100), 1)
+  standIn.failNext('token', fault, times)
+  return `${times === 1 ? 'The next token call fails' : `The next ${times} token calls fail`}: ${faults[fault]}.`
+}
+
+async function send(standIn: StandIn, form: URLSearchParams, secret: string): Promise<string> {
+  const event = form.get('event') ?? ''
+  try {
+    const { status } = await standIn.sendWebhook(form.get('url') ?? '', event, { secret })
+    return `${event} was answered with ${status}.`
+  } catch (error) {
+    const { message, cause } = error as Error
+    return `${event} was not delivered: ${cause instanceof Error ? cause.message : message}`
+  }
+}
+
+function whole(value: string | null, most: number): number {
+  const number = Math.floor(Number(value))
+  return number >= 0 && number <= most ? number : 0
+}

@@ -1,0 +1,59 @@
+import { checkApp } from './check-app'
+import { checkCallback } from './check-callback'
+import { checkCredentials, checkRegistration } from './check-client'
+import { checkPagerDuty } from './check-pagerduty'
+import { checkProcess } from './check-process'
+import { checkRedis } from './check-redis'
+import { checkScopes } from './check-scopes'
+import { checkSecrets } from './check-secrets'
+import { type Configuration, readConfiguration } from './configuration'
+import type { Finding } from './finding'
+import { hasErrors, reportJSON, reportText, shown } from './report'
+import { withSpinner } from './spinner'
+import { isColoured } from './terminal'
+import { type Environment, fileHint, readVariables } from './variables'
+
+/** How the doctor is asked. */
+export interface DoctorOptions {
+  /** Whether variables came from a file as well. */
+  readsFile: boolean
+  /** Address of the running app. */
+  url: string | undefined
+  json: boolean
+}
+
+/** Looks at everything, says what it found, and returns the exit code. */
+export async function doctor(environment: Environment, options: DoctorOptions): Promise<number> {
+  const findings = await withSpinner(
+    process.stderr,
+    'Asking Redis and PagerDuty…',
+    examine(environment, options),
+  )
+  const list = shown(findings, environment)
+  process.stdout.write(options.json ? reportJSON(list) : reportText(list, isColoured(process.stdout)))
+  return hasErrors(list) ? 1 : 0
+}
+
+/** All findings, in the order in which things depend on each other. What has to be asked for is asked for at once. */
+async function examine(given: Environment, { readsFile, url }: DoctorOptions): Promise<Finding[]> {
+  const { environment, findings: ofVariables } = readVariables(given)
+  const { configuration, findings: ofOptions } = readConfiguration(environment, fileHint(readsFile))
+  const here = [checkProcess, checkScopes, checkCallback, checkSecrets].flatMap((check) =>
+    check(configuration),
+  )
+  const asked = await Promise.all([
+    checkRedis(configuration),
+    askPagerDuty(configuration),
+    checkApp(configuration, url),
+  ])
+  return [...ofVariables, ...ofOptions, ...here, ...asked.flat()]
+}
+
+/** Where PagerDuty cannot be reached, one finding is enough; and where it is not known, nobody is asked. */
+async function askPagerDuty(configuration: Configuration): Promise<Finding[]> {
+  if (configuration.isRefused('identityURL')) return []
+  const findings = await checkPagerDuty(configuration)
+  if (findings.some(({ check }) => check === 'identity')) return findings
+  const more = await Promise.all([checkRegistration(configuration), checkCredentials(configuration)])
+  return [...findings, ...more.flat()]
+}

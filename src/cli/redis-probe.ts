@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto'
+import { withinDeadline } from '../deadline'
+import type { IORedis } from '../redis-client'
+import { connectRedis } from '../redis-connection'
+import { RedisTokenStore } from '../redis-token-store'
+
+/** Milliseconds for the connection, and for each command. */
+const patience = 2_000
+const pings = 5
+
+/** What a Redis says about itself and lets be done. An error stands where it did not. */
+export interface RedisFacts {
+  /** Lines of INFO. */
+  info: ReadonlyMap<string, string>
+  /** The option `save`; undefined where CONFIG is forbidden, as it is in many managed services. */
+  save: string | undefined
+  /** What went wrong with the commands that the package needs. */
+  refusal: Error | undefined
+  /** Milliseconds to Redis and back, the middle of several. */
+  roundTrip: number
+}
+
+/**
+ * Connects as an app would, looks around, and puts one key there for a moment.
+ *
+ * @throws {Error} the connection's first error, or that there was none in time
+ */
+export async function probeRedis(url: string): Promise<RedisFacts> {
+  let failed: (error: Error) => void = () => {}
+  const connection = connectRedis(url, (error) => failed(error))
+  const client = connection.client as IORedis
+  const send = (command: string, ...args: string[]) =>
+    withinDeadline(client.call(command, ...args), patience, () => new Error(`${command} was not answered`))
+  try {
+    const ready = new Promise<void>((resolve, reject) => {
+      client.on('ready', resolve)
+      failed = reject
+    })
+    await withinDeadline(ready, patience, () => new Error('no answer within 2 seconds'))
+    return {
+      info: linesOf(await send('info').catch(() => '')),
+      save: await send('config', 'get', 'save').then(
+        (answer) => (answer as string[])[1],
+        () => undefined,
+      ),
+      refusal: await tryCommands(client, send),
+      roundTrip: await roundTripOf(() => send('ping')),
+    }
+  } finally {
+    client.disconnect()
+  }
+}
+
+/** The store's own operations, and the sessions' one of its own: rights, scripts, a replica and full memory show there. */
+async function tryCommands(
+  client: IORedis,
+  send: (command: string, ...args: string[]) => Promise<unknown>,
+): Promise<Error | undefined> {
+  const store = new RedisTokenStore(client, { timeout: patience })
+  const key = `doctor:${randomUUID()}`
+  try {
+    await store.create(key, 'one', 10_000)
+    await store.replace(key, 'one', 'two')
+    await store.get(key)
+    await send('mget', `pagerduty:doctor:{${key.slice(7)}}`)
+    await store.delete(key)
+    return undefined
+  } catch (failure) {
+    const { cause } = failure as Error
+    return cause instanceof Error ? cause : (failure as Error)
+  }
+}
+
+async function roundTripOf(ping: () => Promise<unknown>): Promise<number> {
+  const times: number[] = []
+  for (let i = 0; i < pings; i++) {
+    const startedAt = performance.now()
+    await ping()
+    times.push(performance.now() - startedAt)
+  }
+  return times.toSorted((one, other) => one - other)[Math.floor(pings / 2)] ?? 0
+}
+
+function linesOf(info: unknown): Map<string, string> {
+  const lines = String(info).split('\r\n')
+  return new Map(
+    lines.flatMap((line) => {
+      const colon = line.indexOf(':')
+      return colon < 0 ? [] : [[line.slice(0, colon), line.slice(colon + 1)] as const]
+    }),
+  )
+}

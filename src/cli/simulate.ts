@@ -1,0 +1,80 @@
+import { once } from 'node:events'
+import { styleText } from 'node:util'
+import { type StandIn, defaultAccounts, defaultClient, startPagerDuty } from '../testing'
+import { control } from './control'
+import { isColoured } from './terminal'
+
+/** Port of the stand-in where none is named, if it is free. */
+const defaultPort = 4000
+
+const webhookSecret = 'stand-in-webhook-secret'
+const app = 'http://localhost:3000'
+const account = 'us.acme'
+
+/** What to simulate. */
+export interface SimulateOptions {
+  port: number | undefined
+  clientID: string | undefined
+  scope: string | undefined
+  appType: 'scoped' | 'classic'
+}
+
+/** Runs the stand-in until it is told to stop, and returns the exit code. */
+export async function simulate(options: SimulateOptions): Promise<number> {
+  const standIn = await start(options)
+  process.stdout.write(welcome(standIn, options, isColoured(process.stdout)))
+  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+  await standIn.close()
+  return 0
+}
+
+async function start(options: SimulateOptions): Promise<StandIn> {
+  const { port = defaultPort, clientID = defaultClient.clientID, appType } = options
+  const run = (wanted: number) =>
+    startPagerDuty({
+      port: wanted,
+      clients: [{ ...defaultClient, clientID, appType, scope: scopeOf(options) }],
+      control: (standIn) =>
+        control(standIn, defaultAccounts, { secret: webhookSecret, webhookURL: `${app}/webhooks/pagerduty` }),
+    })
+  try {
+    return await run(port)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    if (options.port !== undefined) throw new Error(`Port ${port} is taken: name another one, or none.`)
+    return run(0)
+  }
+}
+
+function scopeOf({ scope, appType }: SimulateOptions): string[] {
+  if (scope !== undefined) return scope.split(/\s+/).filter(Boolean)
+  return appType === 'classic' ? ['write'] : [...defaultClient.scope]
+}
+
+function welcome(standIn: StandIn, options: SimulateOptions, coloured: boolean): string {
+  const bold = (text: string) => (coloured ? styleText('bold', text) : text)
+  const variables = {
+    ...standIn.env(),
+    PAGERDUTY_CALLBACK_URL: `${app}/auth/pagerduty/callback`,
+    PAGERDUTY_SCOPE: scopeOf(options).join(' '),
+    ...(options.appType === 'scoped' && { PAGERDUTY_ACCOUNT: account }),
+    PAGERDUTY_WEBHOOK_SECRET: webhookSecret,
+  }
+  return [
+    bold('A stand-in for PagerDuty, on this machine'),
+    '',
+    `  Control page   ${standIn.url}/__stand-in/`,
+    '  Stop           Ctrl-C',
+    '',
+    bold('For the app, before it starts:'),
+    '',
+    ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
+    '',
+    'The callback URL may be any address of this machine.',
+    '',
+  ].join('\n')
+}
+
+function quoted(value: string): string {
+  return /^[\w.:/@-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`
+}

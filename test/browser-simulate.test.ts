@@ -5,7 +5,7 @@ import { describeWithChromium, startChromium } from './support/chromium'
 import { type Simulation, startSimulation } from './support/command'
 import { type DropIn, startDropIn } from './support/drop-in'
 
-jest.setTimeout(20_000)
+jest.setTimeout(60_000)
 
 describeWithChromium('the control page in a browser', () => {
   let chromium: Browser

@@ -16,7 +16,7 @@ import { startRelay } from './support/relay'
 const secret = 'q7Zt0Kx2Vd9mWc4RbYhN8sLfE1jUaG6p'
 const wellKept = ['--appendonly', 'yes', '--maxmemory', '200mb']
 
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 
 let standIn: StandIn
 let app: DropIn

@@ -11,7 +11,7 @@ const secret = 'q7Zt0Kx2Vd9mWc4RbYhN8sLfE1jUaG6p'
 const clientSecret = defaultClient.clientSecret as string
 const callbackURL = 'http://localhost:3000/auth/pagerduty/callback'
 
-jest.setTimeout(30_000)
+jest.setTimeout(120_000)
 
 let standIn: StandIn
 /** Of an app in development, without Redis: nothing is wrong with it. */

@@ -75,7 +75,7 @@ export class Client {
     this.requireAtHash = options.requireAtHash ?? false
     this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
 
-    if (!/^[a-z][\w-]{0,31}$/i.test(this.name)) {
+    if (typeof this.name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(this.name)) {
       throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
     }
     if (this.appType === 'scoped' && this.isPublic) {

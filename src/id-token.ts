@@ -112,7 +112,8 @@ export class IDTokenVerifier {
     if (apiURL === undefined) throw refused('does not name the regional REST API of the user')
     const id = identifier(claims['user_id'] ?? claims['sub'])
     const accountID = identifier(claims['account_id'])
-    if (id === undefined || accountID === undefined) throw refused('lacks the ids of user and account')
+    if (id === undefined || accountID === undefined || typeof claims['sub'] !== 'string')
+      throw refused('lacks the ids of user and account')
     return {
       id,
       accountID,

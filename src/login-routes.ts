@@ -19,8 +19,13 @@ export interface Routes {
   home?: string | undefined
 }
 
-/** Where the drop-in begins a login. */
+/**
+ * Where the drop-in begins a login.
+ *
+ * @throws {ConfigurationError}
+ */
 export function loginPathOf(client: Client, routes: Routes = {}): string {
+  requireRoutes(routes)
   const { pathname } = new URL(client.callbackURL)
   return (
     routes.login ??
@@ -120,4 +125,16 @@ function wrongMethod(method: string): RequestRefusedError {
     status: 405,
     headers: { Allow: method },
   })
+}
+
+/** A path that is none would never be matched, or be sent to browsers as something else. */
+function requireRoutes(routes: unknown): void {
+  if (typeof routes !== 'object' || routes === null) {
+    throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
+  }
+  for (const route of ['login', 'logout'] as const) {
+    const path = (routes as Routes)[route] as unknown
+    if (path === undefined || (typeof path === 'string' && path.startsWith('/'))) continue
+    throw new ConfigurationError(`routes.${route}`, 'must be a path, such as "/login"')
+  }
 }

@@ -15,7 +15,7 @@ export class KeyRing {
 
   /** @throws {ConfigurationError} when a secret is missing, short or a placeholder */
   constructor(secret: string | readonly string[]) {
-    this.#secrets = typeof secret === 'string' ? [secret] : [...secret]
+    this.#secrets = Array.isArray(secret) ? [...(secret as readonly string[])] : [secret as string]
     if (this.#secrets.length === 0) throw new ConfigurationError('secret', 'must hold at least one secret')
     for (const value of this.#secrets) {
       if (typeof value !== 'string' || value.length < 32 || isPlaceholder(value)) {

@@ -66,10 +66,11 @@ export function requirePKCE(options: StrategyOptions, client: Client): boolean {
   return !unsafelyWithoutPKCE
 }
 
-/** @throws {ConfigurationError} a scope of the other kind of app is among them */
+/** @throws {ConfigurationError} no list, or a scope of the other kind of app is among them */
 export function requireStepUpScope(scope: readonly string[] | undefined, appType: AppType): void {
-  if (scope !== undefined && !(Array.isArray(scope) && scope.length === 0))
-    requireScope(scope, appType, 'stepUpScope')
+  if (scope === undefined) return
+  if (!Array.isArray(scope)) throw new ConfigurationError('stepUpScope', 'must be a list of scopes')
+  if (scope.length > 0) requireScope(scope, appType, 'stepUpScope')
 }
 
 /** @throws {ConfigurationError} */

@@ -181,7 +181,10 @@ const hints: ReadonlyMap<string, string> = new Map([
 export function parseWait(headers: Headers): number | undefined {
   for (const value of [headers.get('retry-after'), headers.get('ratelimit-reset')]) {
     if (value === null) continue
-    const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000
+    // Date.parse() alone takes nearly anything with a number in it for some day long past.
+    const isDate = /^[A-Z][a-z]+, .+ GMT$/.test(value)
+    const date = isDate ? (Date.parse(value) - Date.now()) / 1000 : NaN
+    const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : date
     if (!Number.isNaN(seconds)) return Math.min(Math.max(Math.ceil(seconds), 0), longestWait)
   }
   return undefined

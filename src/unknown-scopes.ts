@@ -1,4 +1,5 @@
 import type { Client } from './client'
+import { ConfigurationError } from './errors'
 import { quoted } from './scope'
 import { isKnownScope, nearestScope } from './scopes-for'
 
@@ -7,12 +8,14 @@ import { isKnownScope, nearestScope } from './scopes-for'
  * smaller grant. Each is told once.
  *
  * @param allowed scopes that PagerDuty may have added since
+ * @throws {ConfigurationError} `extraScopes` is no list
  */
 export function unknownScopeWarner(
   { appType }: Client,
   allowed: readonly string[],
   warn: (message: string) => void,
 ): (option: string, scopes: readonly string[]) => void {
+  if (!Array.isArray(allowed)) throw new ConfigurationError('extraScopes', 'must be a list of scopes')
   const told = new Set<string>(['openid', ...allowed])
   return (option, scopes) => {
     if (appType === 'classic') return

@@ -75,6 +75,7 @@ export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<P
 /** @throws {ConfigurationError} when no form has that many parameters */
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
   if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
+  if (typeof verify !== 'function') throw new ConfigurationError('verify', 'must be a function')
   if (verify.length <= 2) {
     const plain = verify as VerifyLogin
     return async (login, req) => ({ user: await plain(login, req), info: undefined })

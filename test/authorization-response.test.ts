@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import {
   type AuthorizationResponse,
   readAuthorizationResponse,
@@ -284,92 +283,7 @@ describe('an error from the query', () => {
   })
 })
 
-describe('any query', () => {
-  const name = fc.constantFrom(
-    'code',
-    'state',
-    'error',
-    'iss',
-    'code[]',
-    'state[a]',
-    'error.x',
-    'other',
-    '__proto__',
-    '',
-  )
-  const value = fc.oneof(
-    fc.constantFrom('a', 'b', '', 'access_denied', issuer, '%00', '%ed%a0%80', '<CANARY>', 'CANARY%0d%0a'),
-    fc.string({ unit: 'binary' }).map((it) => encodeURIComponent(it)),
-    fc.string({ unit: 'binary-ascii' }),
-  )
-  const pairs = (maxLength: number) => fc.array(fc.tuple(name, value), { maxLength })
-  const begun = fc.constantFrom<[string, string][]>(
-    [
-      ['state', 'a'],
-      ['code', 'b'],
-    ],
-    [
-      ['error', 'access_denied'],
-      ['state', 'a'],
-    ],
-  )
-  const query = fc.oneof(
-    pairs(5),
-    fc.tuple(begun, pairs(2)).map((lists) => lists.flat()),
-  )
-
-  it('is a response with one code or one known error, or a typed refusal', () => {
-    const tally = { read: 0, refused: 0 }
-    fc.assert(
-      fc.property(query, (sentPairs) => {
-        const text = sentPairs.map((pair) => pair.join('=')).join('&')
-        const response = attempt(`${path}?${text}`)
-        tally[response instanceof Error ? 'refused' : 'read']++
-        const shown = response instanceof Error ? visibleText(response) : ''
-        expect(shown).not.toContain('CANARY')
-        if (response instanceof Error) return
-        const sent = new URL(`http://x${path}?${text}`).searchParams
-        const only = (member: string) => sent.getAll(member).filter((it) => it !== '')
-        expect(only('state')).toEqual([response?.state])
-        expect(only('code')).toEqual(response?.code === undefined ? [] : [response.code])
-        expect(response?.code === undefined).toBe(response?.error !== undefined)
-        expect([undefined, 'access_denied', 'unknown_error']).toContain(response?.error)
-        expect(only('iss').every((it) => it === issuer)).toBe(true)
-      }),
-      { numRuns: 3_000 },
-    )
-    expect(tally.read).toBeGreaterThan(100)
-    expect(tally.refused).toBeGreaterThan(100)
-  })
-})
-
-describe('any request target', () => {
-  const piece = fc.constantFrom(
-    '/',
-    '//',
-    'a',
-    ':',
-    '@',
-    '?',
-    '#',
-    '%',
-    '%00',
-    '..',
-    'code=a',
-    '&',
-    'callback',
-    ' ',
-  )
-
-  it('of a server that is asked for paths is no reason to throw anything else', () => {
-    fc.assert(
-      fc.property(fc.array(piece), (pieces) => {
-        expect(() => attempt(`/${pieces.join('')}`)).not.toThrow()
-      }),
-      { numRuns: 2_000 },
-    )
-  })
-
+describe('a request target that no URL parser takes', () => {
   for (const url of ['/\\[', '/\\a:b', 'http://[', 'http://a:b/', '/\\?code=a&state=b']) {
     test(`"${url}" is answered like any other`, () => {
       expect(() => attempt(url)).not.toThrow()

@@ -99,6 +99,7 @@ describe('the overrides', () => {
     'http://localhost:3000/cb',
     'http://127.0.0.1/cb',
     'http://127.8.8.8:1/cb',
+    'http://127.10.200.30/cb',
     'http://[::1]:3000/cb',
   ])('of callbackURL may be %s, by http, and is kept as it is written', (callbackURL) => {
     const local = client({ callbackURL })
@@ -169,6 +170,13 @@ describe('an option that is wrong is named:', () => {
     ['clientSecret', { clientSecret: null }],
     ['clientSecret', { clientSecret: '', appType: 'classic', scope: 'read' }],
     ['callbackURL', { callbackURL: undefined }],
+    ['callbackURL', { callbackURL: 'https://app.example/cb ' }],
+    ['callbackURL', { callbackURL: 'https://app.example/a b' }],
+    ['identityURL', { identityURL: 'https://app.example/?x' }],
+    ['scope', { scope: ['incidents.read', 5] }],
+    ['issuer', { issuer: [['https://a.example']] }],
+    ['name', { name: NaN }],
+    ['name', { name: ['pagerduty'] }],
     ['callbackURL', { callbackURL: '/auth/pagerduty/callback' }],
     ['scope', { scope: undefined }],
     ['scope', { scope: '' }],

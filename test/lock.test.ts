@@ -82,3 +82,38 @@ test('a released lease leaves no timer behind', async () => {
   store.close()
   expect(jest.getTimerCount()).toBe(0)
 })
+
+test('a lock left behind by this process is not taken when somebody else has taken it meanwhile', async () => {
+  const left = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  jest.spyOn(store, 'delete').mockRejectedValueOnce(new Error('store down'))
+  await left.release()
+  const look = store.get.bind(store)
+  jest.spyOn(store, 'get').mockImplementationOnce(async (key) => {
+    const holder = await look(key)
+    await store.delete(key)
+    await store.create(key, 'another process', duration)
+    return holder
+  })
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeUndefined()
+  expect(await look('lock:a')).toBe('another process')
+})
+
+test('a lock left behind that somebody else takes as it is taken away is theirs', async () => {
+  const left = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  jest.spyOn(store, 'delete').mockRejectedValueOnce(new Error('store down'))
+  await left.release()
+  const take = store.delete.bind(store)
+  jest.spyOn(store, 'delete').mockImplementationOnce(async (...args) => {
+    const isGone = await take(...args)
+    await store.create('lock:a', 'another process', duration)
+    return isGone
+  })
+  expect(await Lease.acquire(store, 'lock:a', duration)).toBeUndefined()
+})
+
+test('exactly half of a lease is enough to start something', async () => {
+  const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
+  jest.spyOn(store, 'replace').mockRejectedValue(new Error('store down'))
+  await jest.advanceTimersByTimeAsync(duration / 2)
+  expect([lease.remaining, lease.isSound]).toEqual([duration / 2, true])
+})

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { sameOriginPath } from '../src/same-origin-path'
 
 const app = 'https://app.example'
@@ -117,90 +116,5 @@ describe('what a browser could take for another place', () => {
     [true],
   ])('%j is no text and refused', (value) => {
     expect(sameOriginPath(value)).toBeUndefined()
-  })
-})
-
-describe('any text', () => {
-  const piece = fc.constantFrom(
-    ...[
-      '/',
-      '//',
-      '\\',
-      '.',
-      '..',
-      '%2e',
-      '%2f',
-      '%5c',
-      '%09',
-      '\t',
-      '\n',
-      '\r',
-      '\0',
-      ' ',
-      ':',
-      '@',
-      '?',
-      '#',
-    ],
-    ...[
-      'evil.example',
-      'https:',
-      'javascript:',
-      'app.example',
-      'a',
-      '%',
-      '\u00e9',
-      '\uff0f',
-      '\u3002',
-      '\ud800',
-      '[',
-      ']',
-    ],
-  )
-  const crafted = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''))
-  const rooted = crafted.map((path) => `/${path}`)
-  const anything = fc.oneof(rooted, crafted, fc.string({ unit: 'binary' }), fc.webUrl())
-
-  it('leads to this app or nowhere, by whatever base', () => {
-    let found = 0
-    fc.assert(
-      fc.property(anything, (value) => {
-        const path = sameOriginPath(value)
-        if (path === undefined) return
-        found++
-        for (const base of [app, `${app}/auth/pagerduty/callback?code=x`, 'http://127.0.0.1:3000']) {
-          const url = new URL(path, base)
-          expect(url.origin).toBe(new URL(base).origin)
-          expect(url.pathname + url.search + url.hash).toBe(path)
-        }
-        expect(path).toMatch(/^\/(?![/\\])[\x21-\x5b\x5d-\x7e]*$/)
-        expect(path.length).toBeLessThanOrEqual(400)
-      }),
-      { numRuns: 5_000 },
-    )
-    expect(found).toBeGreaterThan(200)
-  })
-
-  it('that is found stays the same when it is looked at again', () => {
-    fc.assert(
-      fc.property(anything, (value) => {
-        const path = sameOriginPath(value)
-        fc.pre(path !== undefined)
-        expect(sameOriginPath(path)).toBe(path)
-      }),
-      { numRuns: 5_000 },
-    )
-  })
-
-  it('that a browser takes to this app unchanged is found', () => {
-    fc.assert(
-      fc.property(fc.webPath(), fc.webQueryParameters(), (path, query) => {
-        const value = `${path}?${query}`
-        fc.pre(/^\/(?!\/)/.test(value) && value.length <= 400)
-        const url = new URL(value, app)
-        fc.pre(url.origin === app && url.pathname + url.search === value)
-        expect(sameOriginPath(value)).toBe(value)
-      }),
-    )
   })
 })

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { isScopeToken, missingScopes, parseGrantedScope, parseScopeOption } from '../src/scope'
 
 describe('a granted scope', () => {
@@ -18,21 +17,6 @@ describe('a granted scope', () => {
     ['constructor __proto__', ['constructor', '__proto__']],
   ])('%j is split at spaces only', (scope, expected) => {
     expect(parseGrantedScope(scope)).toEqual(expected)
-  })
-
-  it('of any text has no empty, doubled or divisible token, and loses none', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('a', 'b', ' ', '\t', '\u00a0', ',') }), (scope) => {
-        const tokens = parseGrantedScope(scope)
-        expect(new Set(tokens).size).toBe(tokens.length)
-        for (const token of tokens) {
-          expect(token).not.toBe('')
-          expect(` ${scope} `).toContain(` ${token} `)
-        }
-        expect(tokens.join(' ').length).toBeLessThanOrEqual(scope.length)
-        expect(new Set(scope.match(/[^ ]+/g))).toEqual(new Set(tokens))
-      }),
-    )
   })
 })
 
@@ -112,34 +96,5 @@ describe('missing scopes', () => {
     ['write in particular does not read', ['incidents.write'], ['read'], ['read']],
   ])('of a Classic app: %s', (_name, granted, required, expected) => {
     expect(missingScopes(granted, required, 'classic')).toEqual(expected)
-  })
-
-  const word = fc.constantFrom('read', 'write', 'openid', 'a.read', 'a.write', 'a', 'READ', '', 'constructor')
-  const words = fc.array(word)
-
-  it('are, in a Scoped app, exactly those that are not members', () => {
-    fc.assert(
-      fc.property(words, words, (granted, required) => {
-        const members = new Set(granted)
-        expect(missingScopes(granted, required, 'scoped')).toEqual(required.filter((it) => !members.has(it)))
-      }),
-    )
-  })
-
-  it('never grow when more is granted', () => {
-    fc.assert(
-      fc.property(
-        words,
-        words,
-        word,
-        fc.constantFrom('scoped', 'classic'),
-        (granted, required, more, appType) => {
-          const before = missingScopes(granted, required, appType)
-          const after = missingScopes([...granted, more], required, appType)
-          expect(after.every((it) => before.includes(it))).toBe(true)
-          expect(missingScopes(granted, required, 'scoped')).toEqual(expect.arrayContaining([...before]))
-        },
-      ),
-    )
   })
 })

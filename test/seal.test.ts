@@ -243,6 +243,14 @@ describe('secrets in turn', () => {
     expect(texts.join()).not.toContain('CANARY')
   })
 
+  // Whatever is in Redis and in browsers was sealed by keys derived in this very way.
+  it('derive the same keys in every version of this package', () => {
+    const ring = new KeyRing('tcHjcj7kM9x0PqfYwL3bVn5sZr8aUe-0123xyz')
+    const sealed = '1.9BuoPW.7ItQMy2W0lFIhtXDFCrXwhsr6AAtq0F1kSlFh8MoSl1b3XJ0'
+    expect(ring.sealer('grant').open(sealed, 'grant:1')).toBe('the text')
+    expect(ring.texts('session')).toEqual(['F6BFUkzaXvl56rFw90l4dTfRA_a-iIMT7ODW4aTqm_U'])
+  })
+
   it('that are random differ', () => {
     expect(KeyRing.random().texts('a')).not.toEqual(KeyRing.random().texts('a'))
   })
@@ -301,6 +309,8 @@ describe('a secret', () => {
 
   for (const value of [
     'changeme-changeme-changeme-changeme',
+    'change-me-0123-abcdefghijklmnopqrstuv',
+    'please change me 0123456789 abcdefghij',
     'keyboard cat keyboard cat keyboard cat',
     'your-secret-here-your-secret-here',
     '01234567890123456789012345678901',

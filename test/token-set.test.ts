@@ -1,6 +1,4 @@
 import { inspect } from 'node:util'
-import fc from 'fast-check'
-import { TokenEndpointError } from '../src/errors'
 import { type TokenResponse, TokenSet, parseTokenResponse } from '../src/token-set'
 import { visibleText } from './support/fault-server'
 
@@ -89,58 +87,5 @@ describe('the secrets of a token set', () => {
 
   test('do not show by inspect with getters and hidden members', () => {
     expect(visibleText(tokens)).not.toContain('CANARY')
-  })
-})
-
-describe('any token response', () => {
-  const mostly = (usual: unknown, other: fc.Arbitrary<unknown>) =>
-    fc.oneof({ arbitrary: fc.constant(usual), weight: 4 }, other)
-  const word = fc.oneof(
-    fc.string({ maxLength: 12 }),
-    fc.constantFrom('bearer', 'Bearer', 'a.b', 'openid', '', '60'),
-  )
-  const value = fc.oneof(word, fc.double(), fc.integer(), fc.constant(null), fc.jsonValue({ maxDepth: 2 }))
-  const body = fc.record(
-    {
-      access_token: mostly('a', value),
-      token_type: mostly('bearer', value),
-      expires_in: mostly(60, value),
-      refresh_token: mostly('b', value),
-      scope: mostly('openid', value),
-      id_token: mostly(null, value),
-      extra: value,
-    },
-    { requiredKeys: [] },
-  )
-
-  function attempt(candidate: Record<string, unknown>): TokenResponse | undefined {
-    try {
-      return parseTokenResponse(candidate)
-    } catch (error) {
-      if (error instanceof TokenEndpointError) return undefined
-      throw error
-    }
-  }
-
-  it('is a sound token set or a typed error', () => {
-    let accepted = 0
-    fc.assert(
-      fc.property(body, (candidate) => {
-        const parsed = attempt(candidate)
-        if (parsed === undefined) return
-        accepted++
-        expect(parsed.access_token).toMatch(/^[!-~]+$/)
-        expect(Object.keys(parsed)).toHaveLength(5)
-        const tokens = TokenSet.from(parsed, { scope: ['before'] })
-        expect(tokens.expiresAt).toBeGreaterThanOrEqual(now)
-        expect(tokens.expiresAt).toBeLessThanOrEqual(now + 400 * 86_400_000)
-        expect(tokens.scope.every((token) => token !== '' && !token.includes(' '))).toBe(true)
-        expect(new Set(tokens.scope).size).toBe(tokens.scope.length)
-        expect(typeof (tokens.refreshToken ?? '')).toBe('string')
-        expect(tokens.refreshToken).not.toBe('')
-      }),
-      { numRuns: 2_000 },
-    )
-    expect(accepted).toBeGreaterThan(100)
   })
 })

@@ -101,6 +101,11 @@ export class BackOff {
 
   /** Begins a pause, here and in all processes. */
   async failed(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
+    await this.#begin(grantID, error, version)
+    await this.#endProbe(grantID)
+  }
+
+  async #begin(grantID: string, error: TokenEndpointError, version: number | undefined): Promise<void> {
     const key = this.#concerned(grantID, error)
     // A refusal of what this one grant asks for says nothing about the endpoint.
     if (error.isTransient) this.#failing = grantID
@@ -119,7 +124,6 @@ export class BackOff {
     const failure = { message, code, error: sent, httpStatus, hint }
     this.#remember(key, { until: now + wait, delay, failure, version: seen })
     await this.#store.create(key, JSON.stringify({ delay, failure, version: seen }), wait).catch(() => {}) // Then only here.
-    await this.#endProbe(grantID)
   }
 
   /** PagerDuty has answered: it works. */

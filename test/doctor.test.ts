@@ -527,5 +527,5 @@ test('the documentation lists every check', () => {
   ])
   const [, table = ''] = readFileSync(join(__dirname, '../docs/doctor.md'), 'utf8').split('### What it finds')
   const listed = namesIn(table, /^\| (`[^|]*`) *\|/gm).flatMap((names = '') => names.match(/[a-z-]+/g) ?? [])
-  expect(listed.toSorted()).toEqual([...checks].toSorted())
+  expect(new Set(listed)).toEqual(new Set(checks))
 })

@@ -27,7 +27,7 @@ export interface RedisFacts {
  */
 export async function probeRedis(url: string): Promise<RedisFacts> {
   let failed: (error: Error) => void = () => {}
-  const connection = connectRedis(url, (error) => failed(error))
+  const connection = connectRedis(url, (error) => failed(reasonOf(error)))
   const client = connection.client as IORedis
   const send = (command: string, ...args: string[]) =>
     withinDeadline(client.call(command, ...args), patience, () => new Error(`${command} was not answered`))
@@ -66,9 +66,13 @@ async function tryCommands(
     await store.delete(key)
     return undefined
   } catch (failure) {
-    const { cause } = failure as Error
-    return cause instanceof Error ? cause : (failure as Error)
+    return reasonOf(failure as Error)
   }
+}
+
+/** What Redis or the system said, which the library's own errors carry as their cause. */
+function reasonOf(error: Error): Error {
+  return error.cause instanceof Error ? error.cause : error
 }
 
 async function roundTripOf(ping: () => Promise<unknown>): Promise<number> {

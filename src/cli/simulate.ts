@@ -22,8 +22,10 @@ export interface SimulateOptions {
 /** Runs the stand-in until it is told to stop, and returns the exit code. */
 export async function simulate(options: SimulateOptions): Promise<number> {
   const standIn = await start(options)
+  // Before anybody can read that it runs.
+  const toldToStop = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   process.stdout.write(welcome(standIn, options, isColoured(process.stdout)))
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+  await toldToStop
   await standIn.close()
   return 0
 }

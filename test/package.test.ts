@@ -59,14 +59,14 @@ test('at most 95 packages are installed, the package and Express included', () =
     packages: Record<string, LockedPackage>
   }
   const installed = new Set([''])
-  const needed = Object.keys(packages['']?.dependencies ?? {}).map((name) => [name, ''] as const)
+  const needed = ['express', ...Object.keys(packages['']?.dependencies ?? {})]
   // A set grows while it is gone through.
-  const queue = new Set([...needed, ['express', ''] as const])
-  for (const [name, from] of queue) {
+  const queue = new Set(needed.map((name) => ({ name, from: '' })))
+  for (const { name, from } of queue) {
     const path = placeOf(name, from, packages)
     if (installed.has(path)) continue
     installed.add(path)
-    for (const next of Object.keys(packages[path]?.dependencies ?? {})) queue.add([next, path])
+    for (const next of Object.keys(packages[path]?.dependencies ?? {})) queue.add({ name: next, from: path })
   }
   expect(installed).toContain('node_modules/express')
   expect(installed.size).toBeGreaterThan(50)

@@ -17,9 +17,9 @@ export interface Newcomer {
   /** Of the Node that the newcomer has. @default the PATH of the tests */
   path?: string
   /** Opens a page, logs in where it is asked to, and returns the text it ends at. */
-  visit(url: string, say: (line: string) => void): Promise<string>
+  visit: (url: string, say: (line: string) => void) => Promise<string>
   /** Installs without a registry. */
-  installOffline?(folder: string): void
+  installOffline?: (folder: string) => void
 }
 
 /** How it went. */

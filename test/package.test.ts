@@ -44,6 +44,48 @@ const use = `
   app.get('/', pd.requireScopes('users.read'), (req, res) => { res.json(req.pagerduty.user) })
 `
 
+test('the package depends on passport, passport-oauth2, express-session and ioredis, and on nothing else', () => {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as LockedPackage
+  expect(Object.keys(dependencies ?? {})).toEqual([
+    'express-session',
+    'ioredis',
+    'passport',
+    'passport-oauth2',
+  ])
+})
+
+test('at most 95 packages are installed, the package and Express included', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, LockedPackage>
+  }
+  const installed = new Set([''])
+  const needed = ['express', ...Object.keys(packages['']?.dependencies ?? {})]
+  // A set grows while it is gone through.
+  const queue = new Set(needed.map((name) => ({ name, from: '' })))
+  for (const { name, from } of queue) {
+    const path = placeOf(name, from, packages)
+    if (installed.has(path)) continue
+    installed.add(path)
+    for (const next of Object.keys(packages[path]?.dependencies ?? {})) queue.add({ name: next, from: path })
+  }
+  expect(installed).toContain('node_modules/express')
+  expect(installed.size).toBeGreaterThan(50)
+  expect(installed.size).toBeLessThanOrEqual(95)
+})
+
+interface LockedPackage {
+  dependencies?: Record<string, string>
+}
+
+/** Where a package finds one that it depends on. */
+function placeOf(name: string, from: string, packages: Record<string, LockedPackage>): string {
+  for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/node_modules/')))) {
+    const path = at === '' ? `node_modules/${name}` : `${at}/node_modules/${name}`
+    if (path in packages) return path
+    if (at === '') throw new Error(`${name} is not in the lock file`)
+  }
+}
+
 test('the tarball loads in CommonJS', () => {
   write(
     'use.cjs',
@@ -79,6 +121,21 @@ test('the tarball loads in ESM', () => {
     await (await startPagerDuty()).close(); console.log(Strategy.name)`,
   )
   expect(run('node', ['use.mjs'])).toBe('PagerDutyStrategy\n')
+})
+
+test('ESM finds each name that CommonJS has, and all of them in the default import', () => {
+  write(
+    'names.mjs',
+    `import { createRequire } from 'node:module'
+    const require = createRequire(import.meta.url)
+    for (const name of ['passport-pagerduty', 'passport-pagerduty/testing']) {
+      const imported = await import(name)
+      const { __esModule, ...required } = require(name)
+      const lost = Object.keys(required).filter((one) => imported[one] !== required[one])
+      console.log(Object.keys(required).length > 5, lost, imported.default === require(name))
+    }`,
+  )
+  expect(run('node', ['names.mjs'])).toBe('true [] true\ntrue [] true\n')
 })
 
 test('the tarball loads in a CommonJS Jest, and a login works there', () => {

@@ -62,17 +62,19 @@ function welcome(standIn: StandIn, options: SimulateOptions, coloured: boolean):
     ...(options.appType === 'scoped' && { PAGERDUTY_ACCOUNT: account }),
     PAGERDUTY_WEBHOOK_SECRET: webhookSecret,
   }
+  // What is no variable is a comment, so that `node --env-file` and a shell can read all of it: Node 20.19 takes other
+  // lines for part of the next variable's name.
   return [
-    bold('A stand-in for PagerDuty, on this machine'),
-    '',
-    `  Control page   ${standIn.url}/__stand-in/`,
-    '  Stop           Ctrl-C',
-    '',
-    bold('For the app, before it starts:'),
+    bold('# A stand-in for PagerDuty, on this machine'),
+    '#',
+    `#   Control page   ${standIn.url}/__stand-in/`,
+    '#   Stop           Ctrl-C',
+    '#',
+    bold('# For the app, before it starts:'),
     '',
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
     '',
-    'The callback URL may be any address of this machine.',
+    '# The callback URL may be any address of this machine.',
     '',
   ].join('\n')
 }

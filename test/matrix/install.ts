@@ -1,0 +1,90 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Express, expresses, full, plain, tools } from './pins'
+import { runProgram } from './run-program'
+
+const root = join(__dirname, '../..')
+
+/** Where everything is installed: MATRIX_CACHE, or a folder for temporary files. Installs of before are taken again. */
+const cache = process.env['MATRIX_CACHE'] ?? join(tmpdir(), 'passport-pagerduty-matrix')
+
+/** What lies where. */
+export interface Installed {
+  tarball: string
+  /** Compilers, Nodes and checkers. */
+  tools: string
+  /** Users' projects with the packed package. */
+  projects: Record<Express, { plain: string; full: string }>
+  /** Packages that npm installs with Express and without types, as it says itself. */
+  packages: Record<Express, number>
+}
+
+export async function install(say: (line: string) => void): Promise<Installed> {
+  await mkdir(cache, { recursive: true })
+  const tarball = await pack()
+  say(`Installing in ${cache}: three Nodes alone are 120 MB, once`)
+  const folder = await installed('tools', tools)
+  const packages = { '4': 0, '5': 0 }
+  const projects = { '4': { plain: '', full: '' }, '5': { plain: '', full: '' } }
+  for (const version of ['4', '5'] as const) {
+    say(`Installing the package beside Express ${expresses[version].express}`)
+    const { express } = expresses[version]
+    packages[version] = await count(`count-${version}`, { express, 'passport-pagerduty': `file:${tarball}` })
+    projects[version] = {
+      plain: await project(`express${version}`, { ...expresses[version], ...plain }, tarball),
+      full: await project(`express${version}-full`, { ...expresses[version], ...full }, tarball),
+    }
+  }
+  return { tarball, tools: folder, projects, packages }
+}
+
+async function pack(): Promise<string> {
+  const args = ['pack', '--ignore-scripts', '--json', '--loglevel=error', '--pack-destination', cache]
+  const [{ filename }] = Object.values(JSON.parse(await runProgram('npm', args, root)) as object) as [
+    { filename: string },
+  ]
+  return join(cache, filename)
+}
+
+/** A folder with these packages, installed unless they are there. */
+async function installed(name: string, dependencies: Record<string, string>): Promise<string> {
+  const folder = join(cache, name)
+  const stamp = join(folder, 'installed.json')
+  const wanted = JSON.stringify(dependencies)
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return folder
+  await rm(folder, { recursive: true, force: true })
+  await npmInstall(folder, dependencies)
+  await writeFile(stamp, wanted)
+  return folder
+}
+
+/** A user's project. The tarball is new each time, so it is unpacked anew; its dependencies are there already. */
+async function project(name: string, pins: Record<string, string>, tarball: string): Promise<string> {
+  const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  const folder = await installed(name, { ...dependencies, ...pins })
+  const target = join(folder, 'node_modules/passport-pagerduty')
+  await rm(target, { recursive: true, force: true })
+  await mkdir(target)
+  await runProgram('tar', ['-xzf', tarball, '--strip-components=1', '-C', target], folder)
+  return folder
+}
+
+/** How many packages npm adds. */
+async function count(name: string, dependencies: Record<string, string>): Promise<number> {
+  const folder = join(cache, name)
+  await rm(folder, { recursive: true, force: true })
+  const said = await npmInstall(folder, dependencies)
+  return Number(/^added (\d+) packages/m.exec(said)?.[1])
+}
+
+async function npmInstall(folder: string, dependencies: Record<string, string>): Promise<string> {
+  await mkdir(folder, { recursive: true })
+  // As in the checkout: later ones ask for a platform's package that is not there.
+  const overrides = { 'unrs-resolver': '1.12.2' }
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies, overrides }))
+  const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefer-offline']
+  return runProgram('npm', ['install', ...quiet], folder)
+}

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { AccountName } from './account'
 import type { Client } from './client'
 import { endOf } from './freshness'
+import { isNumber, isText, listOf, parseJSON } from './json'
 import { parseGrantedScope } from './scope'
 import type { KeyRing, Sealer } from './seal'
 import { TokenSet } from './token-set'
@@ -80,18 +81,9 @@ function encode({ accessToken, expiresAt, obtainedAt, scope }: TokenSet): string
 
 /** Undefined for what another version of this package may have written. */
 function decode(text: string): TokenSet | undefined {
-  const [accessToken, expiresAt, obtainedAt, scope] = Object(parse(text)) as unknown[]
-  if (typeof accessToken !== 'string' || typeof scope !== 'string') return undefined
-  if (typeof expiresAt !== 'number' || typeof obtainedAt !== 'number') return undefined
+  const [accessToken, expiresAt, obtainedAt, scope] = listOf(parseJSON(text)) ?? []
+  if (!isText(accessToken) || !isNumber(expiresAt) || !isNumber(obtainedAt) || !isText(scope))
+    return undefined
   const granted = parseGrantedScope(scope)
   return new TokenSet({ accessToken, refreshToken: undefined, expiresAt, obtainedAt, scope: granted })
-}
-
-function parse(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text)
-    return Array.isArray(value) ? value : []
-  } catch {
-    return []
-  }
 }

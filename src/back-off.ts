@@ -1,4 +1,5 @@
 import { TokenEndpointError } from './errors'
+import { isNumber, isOptionalNumber, isOptionalText, isText, parseJSON } from './json'
 import type { TokenStore } from './token-store'
 
 /**
@@ -187,10 +188,11 @@ function paused(failure: Failure, left: number): TokenEndpointError {
   })
 }
 
+/** What another process began; undefined for what another version may have written. */
 function decode(value: string | undefined): Omit<Pause, 'until'> | undefined {
-  try {
-    return value === undefined ? undefined : (JSON.parse(value) as Omit<Pause, 'until'>)
-  } catch {
-    return undefined
-  }
+  const { delay, failure, version } = Object(parseJSON(value ?? '')) as Record<string, unknown>
+  const { message, code, error, httpStatus, hint } = Object(failure) as Record<string, unknown>
+  if (!isNumber(delay) || !isOptionalNumber(version) || !isOptionalNumber(httpStatus)) return undefined
+  if (!isText(message) || !isText(code) || !isOptionalText(error) || !isOptionalText(hint)) return undefined
+  return { delay, version, failure: { message, code, error, httpStatus, hint } }
 }

@@ -1,5 +1,6 @@
-import type { KeyRing, Sealer } from './seal'
 import type { PagerDutyUser } from './id-token'
+import { isNumber, isText, listOf, parseJSON } from './json'
+import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
 
 /** One grant of a user, and when its entry may be forgotten (milliseconds since the epoch). */
@@ -47,9 +48,20 @@ export class GrantIndex {
 
   #open(sealed: string, key: string): Entry[] {
     const text = this.#sealer.open(sealed, key)
-    const entries = text === undefined ? [] : (JSON.parse(text) as [string, number][])
-    return entries.map(([id, until]) => ({ id, until })).filter((entry) => entry.until > Date.now())
+    return text === undefined ? [] : decode(text).filter((entry) => entry.until > Date.now())
   }
+}
+
+/** The entries; none of them for what is not a whole list, as another version may have written. */
+function decode(text: string): Entry[] {
+  const entries = (listOf(parseJSON(text)) ?? []).map(entryOf)
+  const whole = entries.filter((entry) => entry !== undefined)
+  return whole.length === entries.length ? whole : []
+}
+
+function entryOf(written: unknown): Entry | undefined {
+  const [id, until] = listOf(written) ?? []
+  return isText(id) && isNumber(until) ? { id, until } : undefined
 }
 
 function keyOf({ accountID, id }: Pick<PagerDutyUser, 'accountID' | 'id'>): string {

@@ -1,4 +1,5 @@
 import type { PagerDutyUser } from './id-token'
+import { isNumber, isOptionalText, isText, listOf, parseJSON } from './json'
 import { parseGrantedScope } from './scope'
 import { TokenSet } from './token-set'
 
@@ -43,16 +44,10 @@ export function encodeGrant(record: GrantRecord): string {
 
 /** The record again, or undefined for anything that is not wholly one. */
 export function decodeGrant(text: string): GrantRecord | undefined {
-  let wire: Record<string, unknown>
-  try {
-    wire = JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return undefined
-  }
-  const { f, v, u, a, r, e, o, s, q = s, x, k, p } = wire ?? {}
+  const { f, v, u, a, r, e, o, s, q = s, x, k, p } = Object(parseJSON(text)) as Record<string, unknown>
   if (f !== format || !isNumber(v) || !isNumber(e) || !isNumber(o) || !isNumber(x)) return undefined
-  if (!isText(a) || !isText(s) || !isText(q) || !isOptionalText(r) || !Array.isArray(u)) return undefined
-  const [id, accountID, subdomain, region, apiURL, delegationID] = u.map((item: unknown) => item ?? undefined)
+  if (!isText(a) || !isText(s) || !isText(q) || !isOptionalText(r)) return undefined
+  const [id, accountID, subdomain, region, apiURL, delegationID] = listOf(u) ?? []
   if (!isText(id) || !isText(accountID) || !isText(apiURL)) return undefined
   if (!isOptionalText(subdomain) || !isOptionalText(delegationID)) return undefined
   if (region !== undefined && region !== 'us' && region !== 'eu') return undefined
@@ -71,16 +66,4 @@ export function decodeGrant(text: string): GrantRecord | undefined {
     isKept: k === 1,
     appUser: p,
   }
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-function isOptionalText(value: unknown): value is string | undefined {
-  return value === undefined || isText(value)
 }

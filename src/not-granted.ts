@@ -1,5 +1,6 @@
 import type { AppTokenRequest } from './app-token-vault'
 import { ScopeNotGrantedError } from './errors'
+import { isText, listOf, parseJSON } from './json'
 import type { TokenStore } from './token-store'
 
 const pause = 30_000
@@ -53,10 +54,6 @@ function keyOf(id: string): string {
 }
 
 function decode(value: string | undefined): readonly string[] | undefined {
-  try {
-    const granted: unknown = value === undefined ? undefined : JSON.parse(value)
-    return Array.isArray(granted) && granted.every((scope) => typeof scope === 'string') ? granted : undefined
-  } catch {
-    return undefined
-  }
+  const granted = value === undefined ? undefined : listOf(parseJSON(value))
+  return granted?.every(isText) === true ? granted : undefined
 }

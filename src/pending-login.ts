@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { isNumber, isOptionalText, isText, listOf, parseJSON } from './json'
 import { packScopes, unpackScopes } from './scope-set'
 
 /** A login that was begun in this browser and has not come back yet. */
@@ -44,22 +45,24 @@ export function encodePendingLogin(login: PendingLogin): string {
   return JSON.stringify(appState === undefined ? members : [...members, appState])
 }
 
-type Members = [string, string, string | null, string | null, string | null, number, unknown?]
-
 /** The login again, from a text that was sealed for this state; undefined where another version wrote it. */
 export function decodePendingLogin(text: string, state: string): PendingLogin | undefined {
-  const [grantID, startedAt, codeVerifier, returnTo, packed, flags, appState] = JSON.parse(text) as Members
-  const scope = packed === null ? undefined : unpackScopes(packed)
-  if (packed !== null && scope === undefined) return undefined
+  const members = listOf(parseJSON(text)) ?? []
+  const [grantID, begun, codeVerifier, returnTo, packed, flags, appState] = members
+  if (!isText(grantID) || !isText(begun) || !isNumber(flags)) return undefined
+  if (!isOptionalText(codeVerifier) || !isOptionalText(returnTo) || !isOptionalText(packed)) return undefined
+  const startedAt = parseInt(begun, 36)
+  const scope = packed === undefined ? undefined : unpackScopes(packed)
+  if (Number.isNaN(startedAt) || (packed !== undefined && scope === undefined)) return undefined
   return {
     state,
     grantID,
-    startedAt: parseInt(startedAt, 36),
-    codeVerifier: codeVerifier ?? undefined,
-    returnTo: returnTo ?? undefined,
+    startedAt,
+    codeVerifier,
+    returnTo,
     scope,
     isRestarted: (flags & 1) !== 0,
     isStepUp: (flags & 2) !== 0,
-    appState: appState ?? undefined,
+    appState,
   }
 }

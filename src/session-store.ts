@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { grantIDOf } from './grant-session'
+import { parseJSON } from './json'
 import type { SessionRecord, SessionRecords } from './session-records'
 import { Throttle } from './throttle'
 
@@ -86,10 +87,8 @@ export class SessionStore extends session.Store {
   }
 }
 
+/** Undefined for what is not ours, or half written: the browser gets a new session. */
 function parse(text: string): SessionData | undefined {
-  try {
-    return JSON.parse(text) as SessionData
-  } catch {
-    return undefined // Not ours, or half written: the browser gets a new session.
-  }
+  const data = parseJSON(text) as SessionData | null | undefined
+  return typeof data?.cookie === 'object' && data.cookie !== null ? data : undefined
 }

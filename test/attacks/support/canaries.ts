@@ -8,7 +8,8 @@ export class Canaries {
 
   /** What it is, and the secret. */
   note(name: string, value: string): void {
-    for (const form of [...spellings(value), ...spellings(value.slice(0, 24))]) this.#needles.set(form, name)
+    // A cut secret is one too, and some spellings come in either case.
+    for (const form of spellings(value.slice(0, 24))) this.#needles.set(form.toLowerCase(), name)
   }
 
   /** What stands in a text, in clear or in any usual spelling, and after what. */
@@ -16,8 +17,8 @@ export class Canaries {
     const lower = text.toLowerCase()
     const found = new Map<string, string>()
     for (const [needle, name] of this.#needles) {
-      const at = Math.max(text.indexOf(needle), lower.indexOf(needle))
-      if (at >= 0) found.set(name, text.slice(Math.max(at - 200, 0), at))
+      const at = lower.indexOf(needle)
+      if (at >= 0) found.set(name, lower.slice(Math.max(at - 200, 0), at))
     }
     return [...found].map(([name, after]) => ({ name, after }))
   }

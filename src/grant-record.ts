@@ -1,5 +1,6 @@
 import type { PagerDutyUser } from './id-token'
 import { parseGrantedScope } from './scope'
+import { groupScopes, ungroupScopes } from './scope-groups'
 import { TokenSet } from './token-set'
 
 /** What is kept of one login: whose it is, what was granted, and the tokens as they are now. */
@@ -23,8 +24,7 @@ const format = 1
 /** The record as text, for sealing. Short member names: it is read with every request. */
 export function encodeGrant(record: GrantRecord): string {
   const { user, tokens } = record
-  const granted = tokens.scope.join(' ')
-  const requested = record.requestedScopes.join(' ')
+  const isAsRequested = tokens.scope.join(' ') === record.requestedScopes.join(' ')
   return JSON.stringify({
     f: format,
     v: record.version,
@@ -33,8 +33,8 @@ export function encodeGrant(record: GrantRecord): string {
     r: tokens.refreshToken,
     e: tokens.expiresAt,
     o: tokens.obtainedAt,
-    s: granted,
-    q: requested === granted ? undefined : requested,
+    s: groupScopes(tokens.scope),
+    q: isAsRequested ? undefined : groupScopes(record.requestedScopes),
     x: record.absoluteEnd,
     k: record.isKept ? 1 : undefined,
     p: record.appUser,
@@ -49,9 +49,12 @@ export function decodeGrant(text: string): GrantRecord | undefined {
   } catch {
     return undefined
   }
-  const { f, v, u, a, r, e, o, s, q = s, x, k, p } = wire ?? {}
+  const { f, v, u, a, r, e, o, x, k, p } = wire ?? {}
+  const s = ungroupScopes(wire?.['s'])
+  const q = wire?.['q'] === undefined ? s : ungroupScopes(wire['q'])
   if (f !== format || !isNumber(v) || !isNumber(e) || !isNumber(o) || !isNumber(x)) return undefined
-  if (!isText(a) || !isText(s) || !isText(q) || !isOptionalText(r) || !Array.isArray(u)) return undefined
+  if (!isText(a) || s === undefined || q === undefined || !isOptionalText(r) || !Array.isArray(u))
+    return undefined
   const [id, accountID, subdomain, region, apiURL, delegationID] = u.map((item: unknown) => item ?? undefined)
   if (!isText(id) || !isText(accountID) || !isText(apiURL)) return undefined
   if (!isOptionalText(subdomain) || !isOptionalText(delegationID)) return undefined

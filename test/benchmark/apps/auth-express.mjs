@@ -12,6 +12,7 @@ await serve((app, url) => {
         id: 'pagerduty',
         name: 'PagerDuty',
         type: 'oauth',
+        issuer: 'https://app.pagerduty.com/global/oauth/anonymous',
         checks: ['pkce', 'state'],
         clientId: provider.clientID,
         clientSecret: provider.clientSecret,
@@ -29,7 +30,8 @@ await serve((app, url) => {
     },
   }
   app.set('trust proxy', true)
-  app.use('/auth/{*rest}', ExpressAuth(config))
+  // It takes its base path from the first group, which in Express 5 only a regular expression has.
+  app.use(/^\/auth\/(.*)/, ExpressAuth(config))
   app.get('/incidents', async (req, res) => {
     const session = await getSession(req, config)
     if (session === null) return res.status(401).json({ error: 'unauthorized' })

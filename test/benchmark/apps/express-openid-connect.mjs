@@ -5,7 +5,7 @@ import { incidents, provider, scope, secret, serve } from './serve.mjs'
 await serve((app, url) => {
   app.use(
     openid.auth({
-      issuerBaseURL: `${provider.url}/global/oauth/anonymous`,
+      issuerBaseURL: process.env.OPENID_ISSUER,
       baseURL: url,
       clientID: provider.clientID,
       clientSecret: provider.clientSecret,
@@ -24,5 +24,5 @@ await serve((app, url) => {
   }
   app.get('/incidents', openid.requiresAuth(), fresh, (_req, res) => res.json(incidents))
   app.get('/token', openid.requiresAuth(), fresh, (req, res) => res.json(req.oidc.accessToken.access_token))
-  app.use((_error, _req, res, _next) => res.status(500).json({ error: 'failed' }))
+  app.use((error, _req, res, _next) => res.status(500).json({ error: error.message }))
 })

@@ -50,7 +50,7 @@ await serve((app, url) => {
   }
   app.get('/incidents', guard, (_req, res) => res.json(incidents))
   app.get('/token', guard, (req, res) => res.json(req.user.accessToken))
-  app.use((_error, _req, res, _next) => res.status(500).json({ error: 'failed' }))
+  app.use((error, _req, res, _next) => res.status(500).json({ error: error.message }))
 })
 
 function tokensOf(accessToken, refreshToken, { expires_in: lifetime, scope: granted }) {

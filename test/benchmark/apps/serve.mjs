@@ -21,6 +21,7 @@ export async function serve(make) {
   process.on('message', async ({ id, name, argument }) => {
     process.send({ id, answer: (await work[name](argument)) ?? null })
   })
+  process.once('disconnect', () => process.exit())
   process.send({ url })
 }
 

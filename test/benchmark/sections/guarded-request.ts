@@ -2,7 +2,7 @@ import { AppProcess } from '../app-process'
 import { type Bench, type Finding, type Rows, count, ratio, whereItRuns } from '../bench'
 import { interleave, median, ratioOf, showRatio, spreadOf } from '../figures'
 import { Load } from '../load'
-import { environment, logIn, startProvider } from '../log-in'
+import { logIn, startProvider } from '../log-in'
 import { RedisWatch, type Traffic, showCommands } from '../redis-watch'
 import { bars } from '../svg'
 
@@ -22,11 +22,11 @@ const users = 10
 
 export async function guardedRequest({ isQuick, progress }: Bench): Promise<Finding> {
   const notes: string[] = []
-  const standIn = await startProvider()
+  const provider = await startProvider()
   const redis = await RedisWatch.start()
   const running: AppProcess[] = []
   const start = async (program: string, redisURL = '') => {
-    const app = await AppProcess.start(program, environment(standIn, redisURL))
+    const app = await AppProcess.start(program, provider.environment(program, redisURL))
     running.push(app)
     return app
   }
@@ -133,7 +133,7 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
   } finally {
     await Promise.all(running.map((app) => app.stop()))
     await redis.close()
-    await standIn.close()
+    await provider.close()
   }
 }
 

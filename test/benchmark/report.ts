@@ -19,7 +19,9 @@ export function conditions({ isQuick, versions }: Bench, took: number): string {
 
 export function inTerminal({ title, how, rows, notes, goals }: Finding): string {
   const lines = goals.map((goal) => `${isMet(goal) ? '✓' : '✗'} ${goalOf(goal)}`)
-  return [`── ${title}`, how, '', table(rows, false), ...notes.map((note) => `  ${note}`), ...lines].join('\n')
+  return [`── ${title}`, how, '', table(rows, false), ...notes.map((note) => `  ${note}`), ...lines].join(
+    '\n',
+  )
 }
 
 /** Replaces what stands between the markers of each section that was run. */

@@ -7,10 +7,22 @@ import type { Bench, Finding } from './bench'
 import { isMet } from './bench'
 import { installAll } from './peers'
 import { conditions, inTerminal, writeDocs } from './report'
+import { appToken } from './sections/app-token'
 import { guardedRequest } from './sections/guarded-request'
+import { login } from './sections/login'
+import { redisMemory } from './sections/redis-memory'
+import { refresh } from './sections/refresh'
+import { size } from './sections/size'
+import { webhook } from './sections/webhook'
 
 const sections: Record<string, (bench: Bench) => Promise<Finding>> = {
   'guarded-request': guardedRequest,
+  refresh,
+  login,
+  'app-token': appToken,
+  webhook,
+  size,
+  redis: redisMemory,
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -36,7 +48,9 @@ async function main(args: readonly string[]): Promise<void> {
   }
   process.stdout.write(`\n${conditions(bench, performance.now() - startedAt)}\n`)
   if (args.includes('--write')) writeDocs(findings, conditions(bench, performance.now() - startedAt))
-  const failed = Object.values(findings).flatMap(({ goals }) => goals.filter((goal) => goal.isCount && !isMet(goal)))
+  const failed = Object.values(findings).flatMap(({ goals }) =>
+    goals.filter((goal) => goal.isCount && !isMet(goal)),
+  )
   for (const { what, value, limit } of failed) {
     process.stderr.write(`\u001b[1;31mDOES NOT HOLD: ${what}: ${value}, at most ${limit}\u001b[0m\n`)
   }

@@ -36,7 +36,7 @@ export function lines(title: string, list: readonly Line[], axis: { x: string; y
   const [left, right, top, bottom, width, height] = [70, 20, 40, 50, 720, 380]
   const all = list.flatMap(({ points }) => points)
   const [least, most] = [Math.min(...all.map(([at]) => at)), Math.max(...all.map(([at]) => at))]
-  const [from, to] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most) + 1e-9)]
+  const [from, to] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most) - 1e-9)]
   const highest = Math.max(...all.map(([, value]) => value))
   const x = (at: number) => left + ((Math.log10(at) - from) / (to - from || 1)) * (width - left - right)
   const y = (value: number) => height - bottom - (value / highest) * (height - bottom - top)
@@ -65,9 +65,7 @@ export function lines(title: string, list: readonly Line[], axis: { x: string; y
 
 function svg(title: string, width: number, height: number, parts: readonly string[]): string {
   const colour = (list: readonly string[]) =>
-    list
-      .map((value, number) => `.line.c${number}{stroke:${value}}.c${number} .key{fill:${value}}`)
-      .join('')
+    list.map((value, number) => `.line.c${number}{stroke:${value}}.c${number} .key{fill:${value}}`).join('')
   const style = [
     'text{font:13px system-ui,sans-serif;fill:#1f2328}.title{font-weight:600}.theirs{fill:#9aa4ae}.ours{fill:#0a7d33}',
     '.spread{stroke:#1f2328;stroke-width:2}.grid{stroke:#d0d7de}.line{fill:none;stroke-width:2}',

@@ -1,6 +1,7 @@
 // Auth.js for Express, with its session in an encrypted cookie, as it comes.
 import { ExpressAuth, getSession } from '@auth/express'
-import { incidents, provider, scope, secret, serve } from './serve.mjs'
+import { provider, scope, secret } from './provider.mjs'
+import { incidents, serve } from './serve.mjs'
 
 await serve((app, url) => {
   const config = {

@@ -1,6 +1,7 @@
 // express-openid-connect, with its session in an encrypted cookie, as it comes.
 import openid from 'express-openid-connect'
-import { incidents, provider, scope, secret, serve } from './serve.mjs'
+import { provider, scope, secret } from './provider.mjs'
+import { incidents, serve } from './serve.mjs'
 
 await serve((app, url) => {
   app.use(

@@ -5,7 +5,8 @@ import { Redis } from 'ioredis'
 import passport from 'passport'
 import OAuth2Strategy from 'passport-oauth2'
 import refresh from 'passport-oauth2-refresh'
-import { incidents, provider, scope, secret, serve } from './serve.mjs'
+import { provider, scope, secret } from './provider.mjs'
+import { incidents, serve } from './serve.mjs'
 
 await serve((app, url) => {
   const strategy = new OAuth2Strategy(

@@ -1,6 +1,7 @@
 // The drop-in. In memory, or over Redis where REDIS_URL is set.
 import { pagerduty } from 'passport-pagerduty'
-import { incidents, scope, serve } from './serve.mjs'
+import { scope } from './provider.mjs'
+import { incidents, serve } from './serve.mjs'
 
 await serve((app, url) => {
   const pd = pagerduty({ scope, callbackURL: `${url}/auth/pagerduty/callback`, logger: { warn() {} } })

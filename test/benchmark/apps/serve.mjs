@@ -3,14 +3,18 @@ import { createServer } from 'node:http'
 import express from 'express'
 import { storm } from './storm.mjs'
 
-/** @param {(app: import('express').Express, url: string) => void | Promise<void>} make */
-export async function serve(make) {
+/**
+ * @param {(app: import('express').Express, url: string) => void | Promise<void>} make
+ * @param {Record<string, (argument: any) => unknown>} more what this app can be asked for besides
+ */
+export async function serve(make, more = {}) {
   const app = express()
   const server = createServer({ keepAliveTimeout: 120_000 }, app)
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${server.address().port}`
   await make(app, url)
   const work = {
+    ...more,
     cpu: () => process.cpuUsage(),
     storm: (order) => storm(url, order),
     step: (milliseconds) => {
@@ -26,12 +30,6 @@ export async function serve(make) {
 }
 
 /** What every guarded route answers. */
-export const incidents = { incidents: [{ id: 'PINCID1', title: 'The database is slow', status: 'triggered' }] }
-
-export const scope = 'incidents.read'
-export const secret = process.env.SESSION_SECRET
-export const provider = {
-  url: process.env.PAGERDUTY_IDENTITY_URL,
-  clientID: process.env.PAGERDUTY_CLIENT_ID,
-  clientSecret: process.env.PAGERDUTY_CLIENT_SECRET,
+export const incidents = {
+  incidents: [{ id: 'PINCID1', title: 'The database is slow', status: 'triggered' }],
 }

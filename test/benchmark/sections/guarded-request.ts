@@ -30,8 +30,11 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
     running.push(app)
     return app
   }
-  const cookiesOf = (program: string, app: AppProcess) =>
-    Promise.all(Array.from({ length: program === 'bare' ? 0 : users }, () => logIn(program, app)))
+  const cookiesOf = async (program: string, app: AppProcess) => {
+    const cookies: string[] = []
+    while (program !== 'bare' && cookies.length < users) cookies.push(await logIn(program, app))
+    return cookies
+  }
   const shots = (cookies: readonly string[]) => (number: number) => {
     const cookie = cookies[number % cookies.length]
     return { path: '/incidents', ...(cookie !== undefined && { headers: { cookie } }) }
@@ -84,7 +87,16 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
     }
 
     const rows: Rows = [
-      ['', 'CPU per request, µs', 'CPU against hand-wired', 'requests/s', 'Redis commands', 'executed', 'bytes', 'commands, 4 processes'],
+      [
+        '',
+        'CPU per request, µs',
+        'CPU against hand-wired',
+        'requests/s',
+        'Redis commands',
+        'executed',
+        'bytes',
+        'commands, 4 processes',
+      ],
     ]
     for (const name of ready.keys()) {
       const traffic = counted.get(name)
@@ -106,7 +118,11 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
       notes.push(`1,000 requests of ${users} users sent to Redis: ${showCommands(ours.names)}.`)
       goals.push(
         count('Redis commands per guarded request, one process', ours.sent / 1000, 1.1),
-        count('Redis commands per guarded request, 4 processes in turns', manyProcesses.get(oursRedis) ?? NaN, 1.1),
+        count(
+          'Redis commands per guarded request, 4 processes in turns',
+          manyProcesses.get(oursRedis) ?? NaN,
+          1.1,
+        ),
       )
     }
     if (cpu[handWired] && cpu[oursRedis]) {

@@ -18,6 +18,8 @@ const newFor = 5_000
 
 interface Held {
   readonly tokens: TokenSet
+  /** What callers get, all of them the same. */
+  readonly given: Promise<TokenSet>
   readonly renewAt: number
   /** The wall clock minus the monotonic one when it came. */
   readonly offset: number
@@ -62,13 +64,13 @@ export class AppTokenMint {
   }
 
   /** A token that is good for `minValidity` more milliseconds, or a new one: at once where there is one. */
-  token(request: AppTokenRequest, minValidity = 0): TokenSet | Promise<TokenSet> {
+  token(request: AppTokenRequest, minValidity = 0): Promise<TokenSet> {
     const held = this.#held.get(request.id)
     const now = held === undefined ? 0 : timeOf(held)
     if (held === undefined || !isGood(held.tokens, now, minValidity))
       return this.#wanted(request, (tokens) => isGood(tokens, Date.now(), minValidity))
     if (now >= held.renewAt && this.#mint.obstacle(request) === undefined) this.#renew(request, held.tokens)
-    return held.tokens
+    return held.given
   }
 
   /** Another token than the one that was refused: as held, as stored, or a new one. The same where none would help. */
@@ -165,6 +167,7 @@ export class AppTokenMint {
     if (this.#isForgotten(id, tokens)) return
     remember(this.#held, id, {
       tokens,
+      given: Promise.resolve(tokens),
       renewAt: renewalOf(tokens, id, tokens.obtainedAt),
       offset: Date.now() - performance.now(),
     })

@@ -2,7 +2,7 @@
 
 /**
  * @param {Record<string, () => unknown>} candidates
- * @returns {Promise<Record<string, number[]>>} nanoseconds a call, for each candidate one value a round
+ * @returns {Promise<Record<string, number[]>>} nanoseconds of CPU a call, for each candidate one value a round
  */
 export async function inTurns(candidates, { rounds, milliseconds }) {
   const names = Object.keys(candidates)
@@ -22,14 +22,16 @@ export async function inTurns(candidates, { rounds, milliseconds }) {
 /** How many calls fill the time, when compiled. */
 async function warm(call, milliseconds) {
   await time(call, 2000)
-  return Math.max(100, Math.round((milliseconds * 1e6) / (await time(call, 2000))))
+  return Math.max(100, Math.round((milliseconds * 1e6) / Math.max(await time(call, 5000), 20)))
 }
 
+/** Nanoseconds of CPU a call: other processes of the machine do not count. */
 async function time(call, calls) {
-  const startedAt = process.hrtime.bigint()
+  const before = process.cpuUsage()
   for (let number = 0; number < calls; number++) {
     const answer = call()
     if (answer instanceof Promise) await answer
   }
-  return Number(process.hrtime.bigint() - startedAt) / calls
+  const { user, system } = process.cpuUsage(before)
+  return ((user + system) * 1000) / calls
 }

@@ -23,6 +23,9 @@ interface Held {
   readonly renewAt: number
   /** The wall clock minus the monotonic one when it came. */
   readonly offset: number
+  /** When the clocks were last compared, by the wall clock, and by how much it was behind then. */
+  comparedAt: number
+  behind: number
 }
 
 /** What the mint tells about its work. */
@@ -170,13 +173,23 @@ export class AppTokenMint {
       given: Promise.resolve(tokens),
       renewAt: renewalOf(tokens, id, tokens.obtainedAt),
       offset: Date.now() - performance.now(),
+      comparedAt: -Infinity,
+      behind: 0,
     })
   }
 }
 
-/** The time by whichever clock has gone further since: one is set back, the other sleeps with the machine. */
-function timeOf({ offset }: Held): number {
-  return Math.max(Date.now(), performance.now() + offset)
+/**
+ * The time by whichever clock has gone further since: one is set back, the other sleeps with the machine. Within a few
+ * milliseconds they are not compared anew.
+ */
+function timeOf(held: Held): number {
+  const now = Date.now()
+  if (now < held.comparedAt || now >= held.comparedAt + 10) {
+    held.comparedAt = now
+    held.behind = Math.max(performance.now() + held.offset - now, 0)
+  }
+  return now + held.behind
 }
 
 /** Whether a token serves, and for so many milliseconds; one that has just come is not exchanged for another. */

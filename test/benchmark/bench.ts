@@ -19,6 +19,8 @@ export interface Goal {
   value: number
   /** The value may be this much. */
   limit: number
+  /** It must not be less either. */
+  isExact?: boolean
   /** Counts are exact, and fail the run. Times are ratios of this very run, and only shown. */
   isCount: boolean
   /** How the value is shown. */
@@ -42,12 +44,20 @@ export function count(what: string, value: number, limit: number): Goal {
   return { what, value, limit, isCount: true }
 }
 
+export function exactly(what: string, value: number, wanted: number): Goal {
+  return { what, value, limit: wanted, isExact: true, isCount: true }
+}
+
 export function ratio(what: string, value: number, limit: number, shown: string): Goal {
   return { what, value, limit, isCount: false, shown }
 }
 
-export function isMet({ value, limit }: Goal): boolean {
-  return value <= limit
+export function isMet({ value, limit, isExact }: Goal): boolean {
+  return isExact ? value === limit : value <= limit
+}
+
+export function wantedOf({ limit, isExact }: Goal): string {
+  return isExact ? `exactly ${limit}` : `at most ${limit}`
 }
 
 /** Does something with each candidate. One that cannot be had or does not run here is left out, loudly. */

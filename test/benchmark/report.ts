@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { arch, cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { table } from '../scale/table'
-import { type Bench, type Finding, type Goal, isMet } from './bench'
+import { type Bench, type Finding, type Goal, isMet, wantedOf } from './bench'
 
 const docs = join(__dirname, '../../docs')
 
@@ -61,7 +61,7 @@ function goalTable(goals: readonly Goal[]): string {
   const rows = goals.map((goal) => [
     goal.what,
     valueOf(goal),
-    `at most ${goal.limit}`,
+    wantedOf(goal),
     isMet(goal) ? 'met' : '**NOT MET**',
     goal.isCount ? 'counted' : 'ratio in one run',
   ])
@@ -69,7 +69,7 @@ function goalTable(goals: readonly Goal[]): string {
 }
 
 function goalOf(goal: Goal): string {
-  return `${goal.what}: ${valueOf(goal)}, wanted at most ${goal.limit}`
+  return `${goal.what}: ${valueOf(goal)}, wanted ${wantedOf(goal)}`
 }
 
 function valueOf({ shown, value }: Goal): string {

@@ -1,5 +1,5 @@
 import { AppProcess } from '../app-process'
-import { type Bench, type Finding, type Rows, count, ratio } from '../bench'
+import { type Bench, type Finding, type Rows, count, exactly, ratio } from '../bench'
 import { median, ratioOf, showRatio, spreadOf } from '../figures'
 import { startProvider } from '../log-in'
 import { RedisWatch } from '../redis-watch'
@@ -50,7 +50,7 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
       ])
     }
     const goals = [
-      count(`mints for ${processes} processes × ${callers} callers`, mints[ours]?.calls ?? NaN, 1),
+      exactly(`mints for ${processes} processes × ${callers} callers`, mints[ours]?.calls ?? NaN, 1),
       count('callers without a token', mints[ours]?.failed ?? NaN, 0),
     ]
     if (values[google]) {

@@ -39,7 +39,9 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
       missing: Record<string, string>
     }>('cached', { rounds, milliseconds })
     const mine = values[ours] ?? []
-    const rows: Rows = [['', 'cached, ns', 'against passport-pagerduty', 'calls, cold', 'failed, cold']]
+    const rows: Rows = [
+      ['', 'cached, ns of CPU', 'against passport-pagerduty', 'calls, cold', 'failed, cold'],
+    ]
     for (const [name, times] of Object.entries(values)) {
       rows.push([
         name,

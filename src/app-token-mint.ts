@@ -18,9 +18,14 @@ const newFor = 5_000
 
 interface Held {
   readonly tokens: TokenSet
+  /** What callers get, all of them the same. */
+  readonly given: Promise<TokenSet>
   readonly renewAt: number
   /** The wall clock minus the monotonic one when it came. */
   readonly offset: number
+  /** When the clocks were last compared, by the wall clock, and by how much it was behind then. */
+  comparedAt: number
+  behind: number
 }
 
 /** What the mint tells about its work. */
@@ -61,13 +66,13 @@ export class AppTokenMint {
   }
 
   /** A token that is good for `minValidity` more milliseconds, or a new one: at once where there is one. */
-  token(request: AppTokenRequest, minValidity = 0): TokenSet | Promise<TokenSet> {
+  token(request: AppTokenRequest, minValidity = 0): Promise<TokenSet> {
     const held = this.#held.get(request.id)
     const now = held === undefined ? 0 : timeOf(held)
     if (held === undefined || !isGood(held.tokens, now, minValidity))
       return this.#wanted(request, (tokens) => isGood(tokens, Date.now(), minValidity))
     if (now >= held.renewAt && this.#mint.obstacle(request) === undefined) this.#renew(request, held.tokens)
-    return held.tokens
+    return held.given
   }
 
   /** Another token than the one that was refused: as held, as stored, or a new one. The same where none would help. */
@@ -164,15 +169,26 @@ export class AppTokenMint {
     if (this.#isForgotten(id, tokens)) return
     remember(this.#held, id, {
       tokens,
+      given: Promise.resolve(tokens),
       renewAt: renewalOf(tokens, id, tokens.obtainedAt),
       offset: Date.now() - performance.now(),
+      comparedAt: -Infinity,
+      behind: 0,
     })
   }
 }
 
-/** The time by whichever clock has gone further since: one is set back, the other sleeps with the machine. */
-function timeOf({ offset }: Held): number {
-  return Math.max(Date.now(), performance.now() + offset)
+/**
+ * The time by whichever clock has gone further since: one is set back, the other sleeps with the machine. Within a few
+ * milliseconds they are not compared anew.
+ */
+function timeOf(held: Held): number {
+  const now = Date.now()
+  if (now < held.comparedAt || now >= held.comparedAt + 10) {
+    held.comparedAt = now
+    held.behind = Math.max(performance.now() + held.offset - now, 0)
+  }
+  return now + held.behind
 }
 
 /** Whether a token serves, and for so many milliseconds; one that has just come is not exchanged for another. */

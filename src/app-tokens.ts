@@ -67,6 +67,7 @@ export class AppTokens {
   readonly #scope: readonly string[]
   readonly #ownStore: MemoryTokenStore | undefined
   readonly #known = new Map<string, AppTokenRequest>()
+  readonly #knownElsewhere = new Map<string, AppTokenRequest>()
 
   /** @throws {ConfigurationError} also for a Classic app or a public client, which PagerDuty gives no app tokens */
   constructor(options: AppTokensOptions) {
@@ -106,12 +107,15 @@ export class AppTokens {
    * @throws {TokenEndpointError} PagerDuty gave no token this time
    * @throws {ConfigurationError} no account, or not of this form
    */
-  async getToken(
+  getToken(
     scope: string | readonly string[] = this.#scope,
-    options: AppTokenOptions = {},
+    { account, minValidity = 0 }: AppTokenOptions = none,
   ): Promise<AppToken> {
-    const request = this.#request(scope, options.account)
-    return this.#mint.token(request, (options.minValidity ?? 0) * 1000)
+    try {
+      return this.#mint.token(this.#request(scope, account), minValidity * 1000)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /**
@@ -148,17 +152,31 @@ export class AppTokens {
     this.#ownStore?.close()
   }
 
-  /** Parsed once for each wording. The key is JSON, so that no account can read like another one and a scope. */
-  #request(scope: string | readonly string[], account = this.#account): AppTokenRequest {
-    const wording = JSON.stringify([account, scope])
-    let request = this.#known.get(wording)
-    if (request === undefined) {
-      request = this.#mint.request(parseAccount(account), requireAppScope(scope))
-      if (this.#known.size < 1_000) this.#known.set(wording, request)
+  /** Parsed once for each wording. */
+  #request(scope: string | readonly string[], account: string | undefined): AppTokenRequest {
+    if (account === undefined) {
+      // Lists and texts that read alike mean the same: in a text a line end separates, and in a scope there is none.
+      const wording = Array.isArray(scope) ? `\n${scope.join('\n')}` : String(scope)
+      return this.#known.get(wording) ?? this.#parsed(this.#known, wording, scope, this.#account)
     }
+    // As JSON, so that no account can read like another one and a scope.
+    const wording = JSON.stringify([account, scope])
+    return this.#knownElsewhere.get(wording) ?? this.#parsed(this.#knownElsewhere, wording, scope, account)
+  }
+
+  #parsed(
+    known: Map<string, AppTokenRequest>,
+    wording: string,
+    scope: string | readonly string[],
+    account: string | undefined,
+  ): AppTokenRequest {
+    const request = this.#mint.request(parseAccount(account), requireAppScope(scope))
+    if (known.size < 1_000) known.set(wording, request)
     return request
   }
 }
+
+const none: AppTokenOptions = {}
 
 /** A login's scope as an app's: `openid` is for people. */
 function appScopeOf(scope: string | readonly string[]): readonly string[] {

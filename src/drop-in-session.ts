@@ -59,10 +59,16 @@ export function dropInSession(
     middleware,
     own: {
       grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req) : undefined),
+      wasExtended: (req) => {
+        const current = sessionOf(req)
+        return isOwn(req) && current !== undefined && store.wasExtended(current)
+      },
       async extend(req: Request, grant: Grant) {
         const idle = lifeLeft(grant, lifetimes.idle)
         if (!isOwn(req) || grantIDOf(req.sessionID) !== grant.id) return grants.extend(grant, lifetimes.idle)
+        const current = sessionOf(req)
         await records.extend(req.sessionID, grant.record.isKept ? undefined : grant.id, idle)
+        if (current !== undefined) store.noteExtended(current)
       },
       async end(req: Request, res: Response) {
         const current = sessionOf(req)

@@ -19,7 +19,16 @@ export function endOf(tokens: TokenSet): number {
  * together.
  */
 export function renewalOf(tokens: TokenSet, grantID: string, version: number): number {
-  const window = Math.min((tokens.expiresAt - tokens.obtainedAt) / 10, longestWindow)
+  const window = windowOf(tokens)
   const hash = createHash('sha256').update(`${grantID} ${version}`).digest().readUInt32BE() / 2 ** 32
   return Math.max(tokens.expiresAt - window * (1 - 0.75 * hash), tokens.obtainedAt + floor)
+}
+
+/** Whether that moment has come. For most of a token's life it takes no hash to know. */
+export function isRenewalDue(tokens: TokenSet, grantID: string, version: number, now: number): boolean {
+  return now >= tokens.expiresAt - windowOf(tokens) && now >= renewalOf(tokens, grantID, version)
+}
+
+function windowOf({ expiresAt, obtainedAt }: TokenSet): number {
+  return Math.min((expiresAt - obtainedAt) / 10, longestWindow)
 }

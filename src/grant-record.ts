@@ -1,6 +1,7 @@
 import type { PagerDutyUser } from './id-token'
 import { isNumber, isOptionalText, isText, listOf, parseJSON } from './json'
 import { parseGrantedScope } from './scope'
+import { groupScopes, ungroupScopes } from './scope-groups'
 import { TokenSet } from './token-set'
 
 /** What is kept of one login: whose it is, what was granted, and the tokens as they are now. */
@@ -24,8 +25,7 @@ const format = 1
 /** The record as text, for sealing. Short member names: it is read with every request. */
 export function encodeGrant(record: GrantRecord): string {
   const { user, tokens } = record
-  const granted = tokens.scope.join(' ')
-  const requested = record.requestedScopes.join(' ')
+  const isAsRequested = tokens.scope.join(' ') === record.requestedScopes.join(' ')
   return JSON.stringify({
     f: format,
     v: record.version,
@@ -34,8 +34,8 @@ export function encodeGrant(record: GrantRecord): string {
     r: tokens.refreshToken,
     e: tokens.expiresAt,
     o: tokens.obtainedAt,
-    s: granted,
-    q: requested === granted ? undefined : requested,
+    s: groupScopes(tokens.scope),
+    q: isAsRequested ? undefined : groupScopes(record.requestedScopes),
     x: record.absoluteEnd,
     k: record.isKept ? 1 : undefined,
     p: record.appUser,
@@ -44,9 +44,12 @@ export function encodeGrant(record: GrantRecord): string {
 
 /** The record again, or undefined for anything that is not wholly one. */
 export function decodeGrant(text: string): GrantRecord | undefined {
-  const { f, v, u, a, r, e, o, s, q = s, x, k, p } = Object(parseJSON(text)) as Record<string, unknown>
+  const wire = Object(parseJSON(text)) as Record<string, unknown>
+  const { f, v, u, a, r, e, o, x, k, p } = wire
+  const s = ungroupScopes(wire['s'])
+  const q = wire['q'] === undefined ? s : ungroupScopes(wire['q'])
   if (f !== format || !isNumber(v) || !isNumber(e) || !isNumber(o) || !isNumber(x)) return undefined
-  if (!isText(a) || !isText(s) || !isText(q) || !isOptionalText(r)) return undefined
+  if (!isText(a) || s === undefined || q === undefined || !isOptionalText(r)) return undefined
   const [id, accountID, subdomain, region, apiURL, delegationID] = listOf(u) ?? []
   if (!isText(id) || !isText(accountID) || !isText(apiURL)) return undefined
   if (!isOptionalText(subdomain) || !isOptionalText(delegationID)) return undefined

@@ -9,6 +9,8 @@ export interface SessionRecord {
   session: string | undefined
   /** The sealed grant; undefined also when the session carries none. */
   grant: string | undefined
+  /** When they were last extended, in milliseconds since the epoch; 0 for not yet. */
+  extendedAt: number
 }
 
 /** Where the drop-in keeps its sessions. The session id tells the grant that belongs to it. */
@@ -18,11 +20,12 @@ export interface SessionRecords {
   /**
    * Writes a session.
    *
+   * @param extendedAt when it was last extended, as it was read
    * @param ttl milliseconds
    * @param mustExist do not bring back one that has been deleted meanwhile
    */
-  write(id: string, session: string, ttl: number, mustExist: boolean): Promise<void>
-  /** Lets a session, and the grant if given, live `ttl` milliseconds from now. */
+  write(id: string, session: string, extendedAt: number, ttl: number, mustExist: boolean): Promise<void>
+  /** Lets a session, and the grant if given, live `ttl` milliseconds from now, and notes that it was done. */
   extend(id: string, grantID: string | undefined, ttl: number): Promise<void>
   delete(id: string): Promise<void>
 }
@@ -31,33 +34,56 @@ function sessionKey(id: string): string {
   return `sess:${id}`
 }
 
+const stampLength = 8
+
+/**
+ * A session's value begins with the second in which it was last extended. Every process that reads it sees that, so that
+ * one of them extends it, and not each.
+ */
+function stampOf(extendedAt: number): string {
+  return `t${Math.floor(extendedAt / 1000)
+    .toString(36)
+    .padStart(stampLength - 1, '0')}`
+}
+
+function recordOf(value: string | null | undefined, grant: string | null | undefined): SessionRecord {
+  const isStamped = /^t[0-9a-z]{7}/.test(value ?? '')
+  return {
+    session: (isStamped ? value?.slice(stampLength) : value) ?? undefined,
+    grant: grant ?? undefined,
+    extendedAt: isStamped ? parseInt(value?.slice(1, stampLength) ?? '', 36) * 1000 : 0,
+  }
+}
+
 /** Sessions in any token store. */
 export function storedSessions(store: TokenStore): SessionRecords {
-  const extendOne = async (key: string, ttl: number) => {
+  const extendOne = async (key: string, ttl: number, changed = (value: string) => value) => {
     const value = await store.get(key)
-    if (value !== undefined) await store.replace(key, value, value, ttl)
+    if (value !== undefined) await store.replace(key, value, changed(value), ttl)
   }
+  const stamped = (value: string) => stampOf(Date.now()) + (recordOf(value, null).session ?? '')
   return {
     async read(id, grantID) {
       const grant = grantID === undefined ? undefined : store.get(grantKey(grantID))
       const [session, sealed] = await Promise.all([store.get(sessionKey(id)), grant])
-      return { session, grant: sealed }
+      return recordOf(session, sealed)
     },
-    async write(id, session, ttl, mustExist) {
+    async write(id, session, extendedAt, ttl, mustExist) {
       const key = sessionKey(id)
+      const value = stampOf(extendedAt) + session
       // Sessions have no versions: of two writers the last one wins, as everywhere with express-session.
       for (;;) {
         const current = await store.get(key)
         if (current === undefined && mustExist) return
         const isWritten =
           current === undefined
-            ? await store.create(key, session, ttl)
-            : await store.replace(key, current, session, ttl)
+            ? await store.create(key, value, ttl)
+            : await store.replace(key, current, value, ttl)
         if (isWritten) return
       }
     },
     async extend(id, grantID, ttl) {
-      await extendOne(sessionKey(id), ttl)
+      await extendOne(sessionKey(id), ttl, stamped)
       if (grantID !== undefined) await extendOne(grantKey(grantID), ttl)
     },
     async delete(id) {
@@ -67,6 +93,7 @@ export function storedSessions(store: TokenStore): SessionRecords {
 }
 
 const extendScript = `
+if redis.call('GETRANGE', KEYS[1], 0, 0) == 't' then redis.call('SETRANGE', KEYS[1], 0, ARGV[2]) end
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end
 return 1`
 
@@ -82,14 +109,21 @@ export function redisSessions(client: RedisClient, prefix: string, timeout: numb
     async read(id, grantID) {
       const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]
       const [session, sealed] = (await redis.send('mget', ...keys)) as (string | null)[]
-      return { session: session ?? undefined, grant: sealed ?? undefined }
+      return recordOf(session, sealed)
     },
-    async write(id, session, ttl, mustExist) {
-      await redis.send('set', key(id), session, 'PX', Math.ceil(ttl), ...(mustExist ? ['XX'] : []))
+    async write(id, session, extendedAt, ttl, mustExist) {
+      await redis.send(
+        'set',
+        key(id),
+        stampOf(extendedAt) + session,
+        'PX',
+        Math.ceil(ttl),
+        ...(mustExist ? ['XX'] : []),
+      )
     },
     async extend(id, grantID, ttl) {
       const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]
-      await redis.send('eval', extendScript, keys.length, ...keys, Math.ceil(ttl))
+      await redis.send('eval', extendScript, keys.length, ...keys, Math.ceil(ttl), stampOf(Date.now()))
     },
     async delete(id) {
       await redis.send('del', key(id))

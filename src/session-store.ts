@@ -18,7 +18,9 @@ export class SessionStore extends session.Store {
   readonly #records: SessionRecords
   readonly #idle: number
   readonly #touches: Throttle
+  readonly #touchInterval: number
   readonly #grants = new WeakMap<object, { sealed: string | undefined }>()
+  readonly #extendedAt = new WeakMap<object, number>()
   readonly #stored = new WeakSet<object>()
   readonly #written = new WeakMap<object, string>()
 
@@ -28,11 +30,25 @@ export class SessionStore extends session.Store {
     this.#records = records
     this.#idle = idle
     this.#touches = new Throttle(touchInterval)
+    this.#touchInterval = touchInterval
   }
 
   /** The sealed grant that was read together with the request's session; undefined when none was read. */
   grantReadWith(req: Request): { sealed: string | undefined } | undefined {
     return this.#grants.get(req)
+  }
+
+  /**
+   * Whether some process has extended this session of late. One whose clock is far ahead does not keep the others from
+   * doing it.
+   */
+  wasExtended(current: object): boolean {
+    return Math.abs(Date.now() - (this.#extendedAt.get(current) ?? 0)) < this.#touchInterval
+  }
+
+  /** What is written from now on tells that this session was extended. */
+  noteExtended(current: object): void {
+    this.#extendedAt.set(current, Date.now())
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
@@ -46,7 +62,10 @@ export class SessionStore extends session.Store {
     const record = (data as Loaded)[loaded]
     const created = super.createSession(req, data)
     this.#stored.add(created)
-    if (record !== undefined) this.#grants.set(req, { sealed: record.grant })
+    if (record !== undefined) {
+      this.#grants.set(req, { sealed: record.grant })
+      this.#extendedAt.set(created, record.extendedAt)
+    }
     return created
   }
 
@@ -54,7 +73,8 @@ export class SessionStore extends session.Store {
     const content = JSON.stringify(data, (key, value: unknown) => (key === 'cookie' ? undefined : value))
     // express-session saves a regenerated session once more at the end of the response.
     if (this.#written.get(data) === content) return callback()
-    this.#records.write(id, JSON.stringify(data), this.#idle, this.#stored.has(data)).then(() => {
+    const extendedAt = this.#extendedAt.get(data) ?? 0
+    this.#records.write(id, JSON.stringify(data), extendedAt, this.#idle, this.#stored.has(data)).then(() => {
       this.#stored.add(data)
       this.#written.set(data, content)
       callback()
@@ -62,8 +82,8 @@ export class SessionStore extends session.Store {
   }
 
   /** A session with a grant is extended together with it, by sessionTokens. */
-  override touch(id: string, _data: SessionData, callback: Callback = () => {}): void {
-    if (grantIDOf(id) !== undefined || !this.#touches.take(id)) return callback()
+  override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
+    if (grantIDOf(id) !== undefined || this.wasExtended(data) || !this.#touches.take(id)) return callback()
     this.#records.extend(id, undefined, this.#idle).then(
       () => callback(),
       () => {

@@ -31,6 +31,8 @@ export interface SessionTokensOptions extends GrantOptions {
 export interface OwnSessions {
   /** The grant as it was read together with the session. */
   grantReadWith(req: Request): { sealed: string | undefined } | undefined
+  /** Whether another process has extended them of late. */
+  wasExtended(req: Request): boolean
   /** Extends session and grant together. */
   extend(req: Request, grant: Grant): Promise<void>
   /** Ends the session. */
@@ -125,7 +127,7 @@ function extender(grants: UserGrants, options: SessionTokensOptions): (req: Requ
   const { idle } = grants.lifetimes
   const throttle = new Throttle(touchInterval(idle))
   return (req, grant) => {
-    if (!throttle.take(grant.id)) return
+    if (options.sessions?.wasExtended(req) || !throttle.take(grant.id)) return
     const cookie = sessionOf(req)?.cookie
     const lifetime = options.session?.idle ?? cookie?.originalMaxAge ?? idle
     const extended = options.sessions?.extend(req, grant) ?? grants.extend(grant, lifetime)

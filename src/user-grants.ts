@@ -3,7 +3,7 @@ import { Client } from './client'
 import { withinDeadline } from './deadline'
 import { TokenEndpointError, TokenStoreError, reasonOf } from './errors'
 import { Events } from './events'
-import { endOf, renewalOf } from './freshness'
+import { endOf, isRenewalDue } from './freshness'
 import { GrantIndex } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, resolveSecret } from './grant-options'
 import type { GrantRecord } from './grant-record'
@@ -108,7 +108,7 @@ export class UserGrants {
     const { tokens, version } = newest.record
     const now = Date.now()
     if (now + minValidity >= endOf(tokens)) return this.#renewed(newest)
-    if (tokens.refreshToken !== undefined && now >= renewalOf(tokens, newest.id, version)) {
+    if (tokens.refreshToken !== undefined && isRenewalDue(tokens, newest.id, version, now)) {
       const renewal = this.#refresher.ahead(newest)
       if (renewal !== undefined) this.#background.add(renewal)
     }

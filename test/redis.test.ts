@@ -130,6 +130,59 @@ describeWithRedis('the drop-in over Redis', () => {
     expect(Math.abs((await redis.pttl(session)) - (await redis.pttl(key)))).toBeLessThan(1000)
   })
 
+  test('one process extends a session for all of them, and the next one when it is time', async () => {
+    const first = await start()
+    const second = await start()
+    const { browser } = await first.logIn()
+    await first.get(browser)
+    await first.get(browser) // Over the connection on which the first one was extended.
+    const [key = ''] = await redis.keys('pagerduty:sess:*')
+    await redis.pexpire(key, 60_000)
+    expect((await at(second, browser)).status).toBe(200)
+    await at(second, browser)
+    expect(await redis.pttl(key)).toBeLessThanOrEqual(60_000)
+    const now = Date.now()
+    jest.spyOn(Date, 'now').mockReturnValue(now + 6 * 60_000)
+    await at(second, browser)
+    await at(second, browser)
+    expect(await redis.pttl(key)).toBeGreaterThan(7 * 60 * 60_000)
+  })
+
+  test('a clock that is far ahead keeps no other process from extending a session', async () => {
+    const ahead = await start()
+    const { browser } = await ahead.logIn()
+    const now = Date.now()
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(now + 60 * 60_000)
+    await ahead.get(browser)
+    await ahead.get(browser)
+    clock.mockRestore()
+    const [key = ''] = await redis.keys('pagerduty:sess:*')
+    await redis.pexpire(key, 60_000)
+    const right = await start()
+    await at(right, browser)
+    await at(right, browser)
+    expect(await redis.pttl(key)).toBeGreaterThan(7 * 60 * 60_000)
+  })
+
+  test('a session that is written keeps in mind when it was extended', async () => {
+    const app = await start({}, (express) => {
+      express.get('/put', (req, res) => {
+        Object.assign((req as unknown as { session: object }).session, { cart: 'apple' })
+        res.json('done')
+      })
+    })
+    const other = await start()
+    const { browser } = await app.logIn()
+    await app.get(browser)
+    await at(app, browser, '/put')
+    const [key = ''] = await redis.keys('pagerduty:sess:*')
+    expect(await redis.get(key)).toContain('apple')
+    await redis.pexpire(key, 60_000)
+    await at(other, browser)
+    await at(other, browser)
+    expect(await redis.pttl(key)).toBeLessThanOrEqual(60_000)
+  })
+
   test('never moves the absolute end of a login', async () => {
     const app = await start({ session: { idle: 60 * 60_000, absolute: 2 * 60 * 60_000 } })
     const { browser } = await app.logIn()

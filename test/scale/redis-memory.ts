@@ -45,7 +45,13 @@ export async function measureFootprint(
     const sessionID = `${id}.${randomBytes(24).toString('base64url')}`
     const record = recordOf(number, scope)
     await vault.create(id, record, 8 * hour)
-    await sessions.write(sessionID, session.value.replaceAll(session.grantID, id), 8 * hour, false)
+    await sessions.write(
+      sessionID,
+      session.value.replaceAll(session.grantID, id),
+      Date.now(),
+      8 * hour,
+      false,
+    )
     await index.add(record.user, id, record.absoluteEnd)
     written.push({
       session: `${redisKey(prefix, `sess:${id}`)}.${sessionID.split('.')[1]}`,

@@ -63,24 +63,23 @@ export function commandRows({ commands }: Measured): Rows {
 }
 
 /** Commands a second over a calm day, and in the minute after an outage. */
-export async function loadRows(
+export function loadRows(
   { commands }: Measured,
   people: People,
   figures: Figures,
   processes: number,
   idle: number,
-): Promise<Rows> {
+): Rows {
   const { period, seed } = people.habits
   const active = people.activeByMinute()
-  const touch = (users: number) => touchesPerRequest(Math.round(users), period, processes, idle, seed)
   const [mean, peak] = [sum(active) / active.length, most(active, 1)]
-  const [meanTouch, peakTouch] = [await touch(mean), await touch(peak)]
+  const touch = touchesPerRequest(period, idle, seed)
   const refresh = commands.refresh.length
   const peakRefresh = figures.peakMinute / 60
   const catchUp = figures.catchUpMinute / 60
   const rows: [string, number, number, number][] = [
     ['guarded requests', mean / period, peak / period, peak / period],
-    ['touches', (mean / period) * meanTouch, (peak / period) * peakTouch, (peak / period) * peakTouch],
+    ['touches', (mean / period) * touch, (peak / period) * touch, (peak / period) * touch],
     ['refreshes', figures.perSecond * refresh, peakRefresh * refresh, catchUp * refresh],
   ]
   const all = [1, 2, 3].map((column) => rows.reduce((total, row) => total + (row[column] as number), 0))

@@ -108,8 +108,8 @@ async function main(): Promise<void> {
     section('Commands, counted', table(commandRows(measured), isMarkdown))
     const { people, figures } = calm
     section(
-      `Load, logins in the morning; a grant is touched every ${touchInterval(defaultIdle * 1000) / 60_000} minutes at most by each process`,
-      table(await loadRows(measured, people, figures, processes, defaultIdle * 1000), isMarkdown),
+      `Load, logins in the morning; a grant is touched every ${touchInterval(defaultIdle * 1000) / 60_000} minutes at most`,
+      table(loadRows(measured, people, figures, processes, defaultIdle * 1000), isMarkdown),
     )
   }
   progress('')

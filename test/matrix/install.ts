@@ -16,8 +16,6 @@ export interface Installed {
   tools: string
   /** Users' projects with the packed package. */
   projects: Record<Express, { plain: string; full: string }>
-  /** Packages that npm installs with Express and without types, as it says itself. */
-  packages: Record<Express, number>
 }
 
 export async function install(say: (line: string) => void): Promise<Installed> {
@@ -25,18 +23,15 @@ export async function install(say: (line: string) => void): Promise<Installed> {
   const tarball = await pack()
   say(`Installing in ${cache}: three Nodes alone are 120 MB, once`)
   const folder = await installed('tools', tools)
-  const packages = { '4': 0, '5': 0 }
   const projects = { '4': { plain: '', full: '' }, '5': { plain: '', full: '' } }
   for (const version of ['4', '5'] as const) {
     say(`Installing the package beside Express ${expresses[version].express}`)
-    const { express } = expresses[version]
-    packages[version] = await count(`count-${version}`, { express, 'passport-pagerduty': `file:${tarball}` })
     projects[version] = {
       plain: await project(`express${version}`, { ...expresses[version], ...plain }, tarball),
       full: await project(`express${version}-full`, { ...expresses[version], ...full }, tarball),
     }
   }
-  return { tarball, tools: folder, projects, packages }
+  return { tarball, tools: folder, projects }
 }
 
 async function pack(): Promise<string> {
@@ -72,11 +67,12 @@ async function project(name: string, pins: Record<string, string>, tarball: stri
   return folder
 }
 
-/** How many packages npm adds. */
-async function count(name: string, dependencies: Record<string, string>): Promise<number> {
-  const folder = join(cache, name)
+/** How many packages npm adds to an empty folder for the package and Express, as it says itself. */
+export async function countPackages({ tarball }: Installed, version: Express): Promise<number> {
+  const { express } = expresses[version]
+  const folder = join(cache, `count-${version}`)
   await rm(folder, { recursive: true, force: true })
-  const said = await npmInstall(folder, dependencies)
+  const said = await npmInstall(folder, { express, 'passport-pagerduty': `file:${tarball}` })
   return Number(/^added (\d+) packages/m.exec(said)?.[1])
 }
 

@@ -72,8 +72,9 @@ export async function runnerChecks(installed: Installed): Promise<Check[]> {
     const { full } = installed.projects[version]
     await mkdir(join(full, 'jest'), { recursive: true })
     await mkdir(join(full, 'vitest'), { recursive: true })
-    await writeFile(join(full, 'jest/login.test.js'), compiled(example.code.replace(from, ''), 'cjs'))
-    const vitest = example.code.replace(from, "import { test } from 'vitest'\n")
+    const code = version === '4' ? passingOn(example.code) : example.code
+    await writeFile(join(full, 'jest/login.test.js'), compiled(code.replace(from, ''), 'cjs'))
+    const vitest = code.replace(from, "import { test } from 'vitest'\n")
     await writeFile(join(full, 'vitest/login.test.mjs'), compiled(vitest, 'esm'))
   }
   const runners = {
@@ -91,6 +92,14 @@ export async function runnerChecks(installed: Installed): Promise<Check[]> {
         if (numPassedTests !== 1 || numTotalTests !== 1) throw new Error(said)
       },
     ),
+  )
+}
+
+/** Express 4 does not hear of what an async handler throws, so its users pass it on. */
+function passingOn(code: string): string {
+  return code.replace(
+    /async \(req, res\) => \{\n([^]*?)\n {2}\}\)\n/,
+    '(req, res, next) => {\n(async () => {\n$1\n})().catch(next)\n})\n',
   )
 }
 

@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Check } from './check'
-import type { Installed } from './install'
+import { type Installed, countPackages } from './install'
 import { type Express, expresses } from './pins'
 import { runProgram } from './run-program'
 
 /** What the tarball is, for those who have not loaded it yet. */
-export function packagingChecks({ tarball, tools, packages }: Installed): Check[] {
+export function packagingChecks(installed: Installed): Check[] {
+  const { tarball, tools } = installed
   const program = (name: string) => join(tools, 'node_modules/.bin', name)
   const rows: Record<string, Check['run']> = {
     'publint --strict': async () => {
@@ -25,7 +26,7 @@ export function packagingChecks({ tarball, tools, packages }: Installed): Check[
   }
   for (const version of Object.keys(expresses) as Express[]) {
     rows[`at most 95 packages installed, Express ${expresses[version].express} included`] = async () => {
-      const count = packages[version]
+      const count = await countPackages(installed, version)
       if (!(count > 1 && count <= 95)) throw new Error(`${count} packages`)
       return String(count)
     }

@@ -10,7 +10,7 @@ export async function runProgram(
 ): Promise<string> {
   // Nothing of this process but where programs and the user's files are: no FORCE_COLOR, no NODE_OPTIONS.
   const { PATH = '', HOME = '' } = process.env
-  const options = { cwd, env: { PATH, HOME, ...env }, maxBuffer: 2 ** 26, timeout: 900_000 }
+  const options = { cwd, env: { PATH, HOME, ...env }, maxBuffer: 2 ** 26, timeout: 300_000 }
   try {
     return (await promisify(execFile)(command, args, options)).stdout
   } catch (error) {

@@ -80,8 +80,6 @@ export class IDTokenVerifier {
       requiredClaims: ['exp', 'iat', 'sub'],
       clockTolerance,
       maxTokenAge,
-      // One clock for everything, also where a test holds it.
-      currentDate: new Date(Date.now()),
     }
     try {
       try {

@@ -117,7 +117,12 @@ export async function post(
     'x-pagerduty-signature': sign(body),
     ...headers,
   }).filter(([, value]) => value !== undefined)
-  const sent = request(url, { method: 'POST', headers: Object.fromEntries(given) as Record<string, string> })
+  const sent = request(url, {
+    method: 'POST',
+    headers: Object.fromEntries(given) as Record<string, string>,
+    // A connection that was used may be about to be closed.
+    agent: false,
+  })
   sent.end(body)
   return answerOf(sent)
 }

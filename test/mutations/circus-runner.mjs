@@ -13,10 +13,12 @@ const packages = join(sep, 'node_modules', sep)
 class CircusRunner {
   static inject = ['options']
   #files
+  #leftOut
   #compiled = new Map()
 
   constructor(options) {
     this.#files = options.circus.testFiles
+    this.#leftOut = options.circus.leftOut
   }
 
   capabilities() {
@@ -91,6 +93,7 @@ class CircusRunner {
     this.require(join(process.cwd(), file))
     const all = testsOf(getState().rootDescribeBlock)
     const idOf = (test) => `${file}: ${nameOf(test)}`
+    for (const test of all) if (this.#leftOut.includes(nameOf(test))) test.mode = 'skip'
     if (testFilter) {
       const wanted = new Set(testFilter)
       for (const test of all) if (!wanted.has(idOf(test))) test.mode = 'skip'
@@ -159,8 +162,9 @@ function nameOf(it) {
 }
 
 export const strykerPlugins = [{ kind: 'TestRunner', name: 'circus', injectableClass: CircusRunner }]
+const texts = { type: 'array', items: { type: 'string' } }
 export const strykerValidationSchema = {
   properties: {
-    circus: { type: 'object', properties: { testFiles: { type: 'array', items: { type: 'string' } } } },
+    circus: { type: 'object', properties: { testFiles: texts, leftOut: texts } },
   },
 }

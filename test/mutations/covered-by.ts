@@ -9,8 +9,8 @@ export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   'raw-body': ['webhook-receiver'],
   'authorization-response': ['authorization-response', 'fuzz/callback-query'],
   'same-origin-path': ['same-origin-path'],
-  'pending-logins': ['login'],
-  'pending-login': ['scope-set', 'login'],
+  'pending-logins': ['pending-logins'],
+  'pending-login': ['pending-logins', 'scope-set'],
   scope: ['scope', 'client', 'fuzz/scopes'],
   'scope-set': ['scope-set'],
   'scopes-for': ['scope-catalogue', 'operation-guards'],
@@ -27,3 +27,11 @@ export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   'grant-session': ['grant-session'],
   client: ['client'],
 }
+
+/** Tests that cannot pass among mutants, by their names. */
+export const leftOut: readonly string[] = [
+  // Stryker writes comments into the sources.
+  'is what its table makes',
+  // The runner's own timers are counted with ours.
+  'a slow endpoint leaves no timer behind when it answers',
+]

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { coveredBy } from './covered-by'
+import { coveredBy, leftOut } from './covered-by'
 
 const version = '9.6.1'
 const root = join(__dirname, '../..')
@@ -70,7 +70,7 @@ function mutate(name: string, tests: readonly string[]): readonly Mutant[] | und
   const config = {
     testRunner: 'circus',
     plugins: [join(__dirname, 'circus-runner.mjs')],
-    circus: { testFiles: tests.map((test) => `test/${test}.test.ts`) },
+    circus: { testFiles: tests.map((test) => `test/${test}.test.ts`), leftOut },
     mutate: [path],
     coverageAnalysis: 'perTest',
     concurrency: 1,

@@ -8,7 +8,7 @@ export interface Bench {
   packed: Packed
   versions: Readonly<Record<string, string | undefined>>
   /** Writes over the progress line. */
-  progress(what: string): void
+  progress: (what: string) => void
 }
 
 export type Rows = (string | number)[][]

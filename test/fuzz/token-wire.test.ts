@@ -187,7 +187,7 @@ describe('an answer in any pieces', () => {
 describe('an answer that ends too early', () => {
   const place = fc.nat(999)
 
-  it('is a fault, or what was written if that came in whole, and asked for once', async () => {
+  it('is a fault, or what was written if that came in whole, and asked for once at most', async () => {
     const end = fc.constantFrom<Script['end']>('end', 'reset')
     await fc.assert(
       fc.asyncProperty(scope, encoding, framing, place, end, async (granted, how, frame, at, how_) => {
@@ -196,7 +196,7 @@ describe('an answer that ends too early', () => {
         script = { parts: split(kept, [500]), end: how_ }
         requests = 0
         const { response, error } = await ask(ample)
-        expect(requests).toBe(1)
+        expect(requests).toBeLessThan(2) // None where undici takes a connection that is just being closed.
         expect(error === undefined ? response?.scope : error.isTransient).toBe(
           error === undefined ? granted : true,
         )

@@ -431,7 +431,7 @@ describe('D10: a token for another purpose', () => {
     expect(await refusal(token({ purpose }))).toMatchObject(refused)
   })
 
-  test.each(['at+jwt', 'logout+jwt', 'application/at+jwt'])(
+  test.each(['at+jwt', 'logout+jwt', 'application/at+jwt', 'JWT+at', 'jwt '])(
     'a token typed %s is refused, whatever it claims',
     async (typ) => {
       expect(await refusal(token({}, { typ }))).toMatchObject(refused)
@@ -509,6 +509,26 @@ describe('D11: a token out of shape', () => {
     expect(await refusal(malformed)).toMatchObject(refused)
   })
 
+  test('a token of 16 KB is accepted, one that is any longer is not', async () => {
+    const empty = token({ long: '' }).length
+    const sized = (length: number) => token({ long: 'x'.repeat(length) })
+    let length = Math.floor(((16 * 1024 - empty) / 4) * 3) - 3
+    while (sized(length).length < 16 * 1024) length++
+    expect(sized(length)).toHaveLength(16 * 1024)
+    expect(await verifier().verify(sized(length), context)).toBeDefined()
+    expect(await refusal(sized(length + 1))).toMatchObject(refused)
+  })
+
+  test('the error says by a code what did not hold', async () => {
+    const messageOf = async (idToken: string) => (await refusal(idToken)).message
+    expect(await messageOf(token({ exp: now - 3600 }))).toBe(
+      'The id_token failed verification (ERR_JWT_EXPIRED)',
+    )
+    expect(await messageOf(`${head}.${payload}.${token({ jti: '1' }).split('.')[2]}`)).toBe(
+      'The id_token failed verification (ERR_JWS_SIGNATURE_VERIFICATION_FAILED)',
+    )
+  })
+
   test('a header or payload in another spelling is refused, though it says the same', async () => {
     let twins = 0
     for (const jti of ['', '1', '12']) {
@@ -545,7 +565,7 @@ describe('D11: a token out of shape', () => {
   })
 
   test('the same name in different objects, or as a value, is no name twice', async () => {
-    const deep = { a: [{ a: 'a' }, { a: '"a":' }], b: { a: '\\', 'a"': null, 'a\\': ':' } }
+    const deep = { a: [{ a: 'a' }, { a: '"a":' }], b: { a: '\\', 'a"': null, 'a\\': ':' }, c: ['a', ':'] }
     expect(await verifier().verify(token({ deep, a: '{"sub":"x"}' }), context)).toBeDefined()
   })
 
@@ -592,6 +612,7 @@ describe('D13: who it is', () => {
     ['a user id that is a number', { user_id: 7 }],
     ['neither user id nor sub', { user_id: undefined, sub: undefined }],
     ['no sub beside the user id', { sub: undefined }],
+    ['a sub that is a number, beside the user id', { sub: 7 }],
     ['a sub that is no id', { user_id: undefined, sub: 'a b' }],
   ])('%s is refused', async (_name, changes) => {
     expect(await refusal(token(changes))).toMatchObject(refused)

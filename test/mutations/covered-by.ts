@@ -1,7 +1,7 @@
 /** The files that are mutated, the most important first, and tests in test/ that know each well and are quick. */
 export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   seal: ['seal'],
-  'id-token': ['id-token', 'fuzz/id-token'],
+  'id-token': ['id-token', 'key-set', 'fuzz/id-token'],
   'key-set': ['key-set'],
   'webhook-signature': ['webhook-signature', 'fuzz/webhook-signature'],
   'webhook-secrets': ['webhook-secrets'],

@@ -6,17 +6,16 @@
  *
  * @param late makes the error to reject with
  */
-export function withinDeadline<T>(work: Promise<T>, timeout: number, late: () => Error): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(late())), timeout)
-    const settle =
-      <Value>(end: (value: Value) => void) =>
-      (value: Value) => {
-        clearTimeout(timer)
-        end(value)
-      }
-    work.then(settle(resolve), settle(reject))
+export async function withinDeadline<T>(work: Promise<T>, timeout: number, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => setImmediate(() => reject(late())), timeout)
   })
+  try {
+    return await Promise.race([work, deadline])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Waits so many milliseconds. */

@@ -6,8 +6,6 @@ interface Stream {
   readonly writable: boolean
   readonly bytesRead: number
   destroy(): unknown
-  cork(): void
-  uncork(): void
 }
 
 interface Connection {
@@ -47,7 +45,6 @@ export class IORedisLine implements RedisLine {
   readonly #redis: Inside
   readonly #seen = new WeakMap<Stream, { bytes: number; since: number }>()
   #probedAt = -Infinity
-  #corked: Stream | undefined
 
   constructor(redis: Inside, changed: () => void) {
     this.#redis = redis
@@ -68,7 +65,6 @@ export class IORedisLine implements RedisLine {
   }
 
   send(command: string, args: readonly string[]): Promise<unknown> {
-    this.#gather()
     return this.#redis.call(command, ...args)
   }
 
@@ -104,18 +100,6 @@ export class IORedisLine implements RedisLine {
   }
 
   close(): void {}
-
-  /** What one turn of the event loop sends leaves in one system call, which is most of what a command costs here. */
-  #gather(): void {
-    const { stream } = this.#redis
-    if (!stream || this.#corked === stream) return
-    this.#corked = stream
-    stream.cork()
-    setImmediate(() => {
-      if (this.#corked === stream) this.#corked = undefined
-      stream.uncork()
-    })
-  }
 
   #connections(): Connection[] {
     return this.#redis.isCluster ? (this.#redis.nodes?.() ?? []) : [this.#redis]

@@ -129,7 +129,7 @@ test('a refresh that narrows is told, also where a function judges logins', asyn
   const { browser } = await app.logIn()
   standIn.settings.refreshNarrows = true
   standIn.configure('stand-in-client', { scope: ['users.read'] })
-  standIn.expireAccessTokens()
+  standIn.expireTokens()
   await app.get(browser)
   expect((await app.get(browser)).status).toBe(403)
   expect(warn.mock.calls).toEqual([

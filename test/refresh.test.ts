@@ -198,7 +198,7 @@ test('a revoked user does not pass once the token has ended', async () => {
 })
 
 test('a refused access token is replaced within the request, once', async () => {
-  standIn.expireAccessTokens()
+  standIn.expireTokens()
   expect((await app.get(browser)).status).toBe(200)
   expect(refreshCalls()).toBe(1)
   expect(standIn.calls.api).toBe(2)
@@ -212,7 +212,7 @@ test('an API that refuses every token is asked twice and no more', async () => {
 })
 
 test('callers whose tokens were refused together share one renewal', async () => {
-  standIn.expireAccessTokens()
+  standIn.expireTokens()
   const answers = await Promise.all(Array.from({ length: 50 }, () => app.get(browser)))
   expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]))
   expect(refreshCalls()).toBe(1)

@@ -27,7 +27,7 @@ export async function act(
 ): Promise<string> {
   switch (form.get('do')) {
     case 'expire':
-      standIn.expireAccessTokens()
+      standIn.expireTokens()
       return 'All access tokens have ended; refresh tokens serve.'
     case 'revoke':
       standIn.revokeAll()

@@ -70,7 +70,7 @@ export interface StandIn {
   /** Publishes and uses a new signing key; the one before stays published. */
   rotateKeys(): Promise<void>
   /** Ends every access token, as time would; refresh tokens stay good. */
-  expireAccessTokens(): void
+  expireTokens(): void
   /** Ends every code and token, as the button "Revoke All Tokens" does. */
   revokeAll(): void
   /** The logins and app tokens that still serve, the newest last. */
@@ -155,7 +155,7 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     failNext: (target, fault, times = 1) => faults.add(target, fault, times),
     clearFaults: () => faults.clear(),
     rotateKeys: () => signer.rotate(),
-    expireAccessTokens: () => grants.expireAccessTokens(),
+    expireTokens: () => grants.expireAccessTokens(),
     revokeAll: () => grants.revokeAll(),
     liveGrants: () => grants.live(),
     newestAccessToken: (userID) => grants.newestAccessToken(userID),

@@ -155,7 +155,7 @@ inEachHouse(houses, (house) => {
     expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(200)
     standIn.settings.refreshNarrows = true
     standIn.configure('stand-in-client', { scope: ['users.read', 'services.read'] })
-    standIn.expireAccessTokens()
+    standIn.expireTokens()
     standIn.resetCalls()
     // The guard knows of it when the API has refused the token, and the refresh has come back narrower.
     const during = await browser.fetch(`${victim.url}/incidents`)

@@ -198,7 +198,7 @@ inEachHouse(
     test('a token that ends while its request is handled is renewed once, and the call is made', async () => {
       const { standIn, victim } = house
       const browser = await victim.logIn()
-      const answer = await callAcross(house, browser, async () => standIn.expireAccessTokens())
+      const answer = await callAcross(house, browser, async () => standIn.expireTokens())
       expect([answer.status, standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([200, 1, 2])
     })
 
@@ -207,7 +207,7 @@ inEachHouse(
       const browser = await victim.logIn()
       const answer = await callAcross(house, browser, async () => {
         await victim.order({ kind: 'revoke', owner })
-        standIn.expireAccessTokens()
+        standIn.expireTokens()
       })
       expect([answer.status, await answer.json()]).toEqual([
         401,

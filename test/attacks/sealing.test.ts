@@ -200,7 +200,7 @@ inEachHouse(
             statuses.push((await browser.fetch(`${victim.url}/me`)).status)
           }
         })
-        house.standIn.expireAccessTokens()
+        house.standIn.expireTokens()
         const renewed = await Promise.all(
           browsers.slice(0, 2).map((browser) => browser.fetch(`${rolled.url}/incidents`)),
         )

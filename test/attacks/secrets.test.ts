@@ -292,7 +292,7 @@ async function refreshes(scene: Scene, browser: Browser): Promise<void> {
   const outcomes: number[] = []
   for (const arrange of tries) {
     arrange()
-    standIn.expireAccessTokens()
+    standIn.expireTokens()
     outcomes.push((await browser.fetch(`${victim.url}/api`)).status)
     await goOn(scene)
     outcomes.push((await browser.fetch(`${victim.url}/api`)).status)
@@ -316,7 +316,7 @@ async function lostRefreshes(scene: Scene): Promise<void> {
   ]
   for (const arrange of tries) {
     const browser = await victim.logIn(new Witness(answers), 'PACME02')
-    standIn.expireAccessTokens()
+    standIn.expireTokens()
     arrange()
     expect((await browser.fetch(`${victim.url}/api`)).status).toBe(401)
     await goOn(scene)

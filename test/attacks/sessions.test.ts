@@ -107,7 +107,7 @@ inEachHouse(
           browser: await processOf(i).logIn(new Browser(), user),
         })),
       )
-      standIn.expireAccessTokens()
+      standIn.expireTokens()
       const seen = people.flatMap(({ user, browser }) =>
         Array.from({ length: 12 }, async (_, i) => {
           const path = i % 3 === 0 ? '/me' : '/resource?url=/users/me'

@@ -35,7 +35,7 @@ const define = (house: InHouse & House): void => {
 
   /** A request for which the access token has to be renewed. */
   async function refresh(victim: Victim, browser: Browser): Promise<void> {
-    house.standIn.expireAccessTokens()
+    house.standIn.expireTokens()
     expect(await incidents(victim, browser)).toBe(200)
   }
 
@@ -87,7 +87,7 @@ const define = (house: InHouse & House): void => {
     const { victim, standIn } = house
     const browser = await victim.logIn(undefined, 'PACME02')
     const thief = browser.copy()
-    standIn.expireAccessTokens()
+    standIn.expireTokens()
     standIn.settings.tokenLatency = 300
     const refreshing = incidents(victim, browser.copy())
     while (standIn.calls.token.refresh_token === 0) await fetch(`${victim.url}/`)

@@ -14,6 +14,8 @@ const pages = readdirSync(join(root, 'docs'))
 const all = ['README.md', ...pages].flatMap(examplesOf)
 const typed = all.filter(({ language }) => language === 'ts')
 
+jest.setTimeout(60_000)
+
 let standIn: StandIn
 
 beforeAll(async () => {
@@ -43,17 +45,11 @@ async function run(
   }
 }
 
-test('the quick start greets whoever logs in, and shows incidents', () =>
-  run(example('docs/quick-start.md', 'Quick start', 'js'), async (app) => {
+test('the app of the README greets whoever logs in, and shows incidents', () =>
+  run(example('README.md', 'Use it'), async (app) => {
     const browser = await app.logIn('/')
     const page = await browser.visit(`${app.url}/`)
     expect(await page.text()).toBe('Hello PACME01 of acme')
-    expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
-  }))
-
-test('the app of the README shows incidents to whoever logs in', () =>
-  run(example('README.md', 'Use it'), async (app) => {
-    const browser = await app.logIn('/incidents')
     expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
   }))
 
@@ -104,6 +100,26 @@ describe('recipes', () => {
       const left = await Promise.all(browsers.map(async (one) => (await one.fetch(`${app.url}/me`)).json()))
       expect(left).toEqual([{}, {}])
     }))
+
+  test('people of other accounts are kept out, and an account has its own app tokens', async () => {
+    await run(
+      recipe('Several PagerDuty accounts'),
+      async (app) => {
+        const browser = await app.logIn('/auth/pagerduty', 'PACME01')
+        expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({})
+      },
+      { PAGERDUTY_APP_TYPE: 'classic' },
+    )
+    const tokens = recipe('Several PagerDuty accounts', 1)
+    const show = "app.get('/as-app', async (_req, res) => res.json(await answer?.json()))\n"
+    const ofGlobex = tokens.code.replaceAll(
+      'scope: [',
+      'identityURL: process.env.PAGERDUTY_IDENTITY_URL!, apiURL: process.env.PAGERDUTY_API_URL!, scope: [',
+    )
+    await run({ ...tokens, code: ofGlobex + show }, async (app) => {
+      expect(await typesOf(await new Browser().fetch(`${app.url}/as-app`))).toContain('incident')
+    })
+  })
 
   test('req.user is what the own table says', () =>
     run(recipe('Your own table of users'), async (app) => {

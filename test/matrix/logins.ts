@@ -103,7 +103,7 @@ function passingOn(code: string): string {
   )
 }
 
-/** docs/quick-start.md in an empty folder. */
+/** What the README says, in an empty folder. */
 export function newcomerChecks(installed: Installed): Check[] {
   return everyNode(
     'The quick start from an empty folder',

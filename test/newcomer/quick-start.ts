@@ -44,11 +44,13 @@ const quiet = {
   npm_config_yes: 'false',
 }
 
-/** Does what docs/quick-start.md says, in an empty folder. */
+/** Does what the README says, in an empty folder. */
 export async function followQuickStart(newcomer: Newcomer): Promise<Walk> {
-  const [install, program, simulate, start] = examplesOf('docs/quick-start.md').map(({ code }) => code.trim())
+  const [install, program, simulate, start] = examplesOf('README.md')
+    .filter(({ heading }) => heading === 'Use it')
+    .map(({ code }) => code.trim())
   if (install === undefined || program === undefined || simulate === undefined || start === undefined) {
-    throw new Error('docs/quick-start.md is to have four pieces of code: install, app, simulate, start')
+    throw new Error('The README is to begin with four pieces of code: install, app, simulate, start')
   }
   const above = await mkdtemp(join(tmpdir(), 'newcomer-'))
   const folder = join(above, 'my-app')

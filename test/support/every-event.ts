@@ -82,12 +82,12 @@ async function people(standIn: StandIn, one: DropIn, other: DropIn): Promise<voi
   await one.get(new Browser(), `/auth/pagerduty/callback?code=${code}&state=${state}`)
   await one.get(browser, `/services?token=${query}`)
 
-  standIn.expireAccessTokens()
+  standIn.expireTokens()
   standIn.settings.tokenLatency = 300
   await Promise.all([one.get(browser), other.get(browser)])
   standIn.settings.tokenLatency = 0
 
-  standIn.expireAccessTokens()
+  standIn.expireTokens()
   standIn.failNext('token', '500')
   await one.get(browser)
 

@@ -61,7 +61,7 @@ test('loginAs says what the app says when there is no login', async () => {
 test('an app goes on when its tokens are expired at PagerDuty', async () => {
   const agent = await loginAs(request.agent(makeApp()))
   standIn.resetCalls()
-  standIn.expireAccessTokens()
+  standIn.expireTokens()
   await agent.get('/incidents').expect(200)
   expect(standIn.calls.token.refresh_token).toBe(1)
 })

@@ -56,7 +56,7 @@ describe('expiry', () => {
   it('ends access tokens on demand and leaves refresh tokens', async () => {
     const standIn = await start()
     const { accessToken, refreshToken } = await logIn(standIn)
-    standIn.expireAccessTokens()
+    standIn.expireTokens()
     expect(await statusOf(standIn, accessToken)).toBe(401)
     expect((await refresh(standIn, refreshToken)).status).toBe(200)
   })

@@ -45,6 +45,7 @@ test.each([
   '',
   '/incidents',
   'GET /incidents//',
+  'please GET /incidents',
   'TRACE /users',
   'GET /__proto__',
 ])('%p is unknown, which is not the same as needing nothing', (operation) => {

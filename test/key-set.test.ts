@@ -126,6 +126,11 @@ describe('while no keys are held', () => {
     expect(await failure(logIn())).toMatchObject(unavailable)
   })
 
+  it('the endpoint is asked for JSON', async () => {
+    await logIn()
+    expect(server.requests[0]).toMatchObject({ method: 'GET', headers: { accept: 'application/json' } })
+  })
+
   it('the next login tries again at once and succeeds when the endpoint is back', async () => {
     server.behave = json({}, 500)
     await failure(logIn())

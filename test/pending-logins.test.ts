@@ -331,6 +331,8 @@ describe('a login as text', () => {
     expect(encodePendingLogin(login('a'))).toBe(
       `["grant-a","${now.toString(36)}","the-verifier",null,null,0]`,
     )
+    const stepUp = login('a', { isRestarted: true, isStepUp: true })
+    expect(encodePendingLogin(stepUp)).toBe(`["grant-a","${now.toString(36)}","the-verifier",null,null,3]`)
   })
 
   test.each([

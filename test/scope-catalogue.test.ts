@@ -45,6 +45,9 @@ test.each([
   '',
   '/incidents',
   'GET /incidents//',
+  'please GET /incidents',
+  'GET /incidents/.',
+  'GET /incidents/..',
   'TRACE /users',
   'GET /__proto__',
 ])('%p is unknown, which is not the same as needing nothing', (operation) => {

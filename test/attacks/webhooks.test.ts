@@ -132,7 +132,8 @@ inEachHouse(
             'Content-Length': String(text.length),
           })
           const { statuses } = await rawRequest(victim.url, head + text)
-          if (![400, 403, 431].includes(statuses[0] as number)) answers.push({ signature, statuses })
+          // A connection that is cut off before all is sent may lose the answer.
+          if (![400, 403, 431, undefined].includes(statuses[0])) answers.push({ signature, statuses })
         }
       })
       expect([answers, handled]).toEqual([[], 0])

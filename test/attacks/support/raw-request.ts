@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 
 /** What came back on a connection. */
@@ -14,8 +13,10 @@ export async function rawRequest(url: string, bytes: string | Uint8Array): Promi
   let text = ''
   socket.on('data', (chunk: Buffer) => void (text += chunk.toString('latin1')))
   socket.on('error', () => {}) // The close that follows says enough.
+  // `once` of node:events would fail with that error.
+  const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.write(bytes)
-  await once(socket, 'close')
+  await closed
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
   return { statuses, text }
 }

@@ -14,7 +14,7 @@ const longestClaim = 15 * 60_000
 /** Each style over Redis, with one Express each, and one that keeps all in memory. */
 const flooded = houses.filter(
   ({ express, style, store }) =>
-    (express === 5) === (style === 'drop-in') && (store === 'redis' || express === 5),
+    (express === 5) === (style === 'drop-in') && (express === 5) === (store === 'redis'),
 )
 
 /** A person who logs in and works while a flood goes on: all that the app answers to them. */

@@ -32,6 +32,7 @@ export type StateMismatch =
  * No instance ever holds a token, a secret or a response body.
  */
 export class PagerDutyOAuthError extends Error {
+  /** The class by name: for logs, and between two copies of the package, where `instanceof` fails. */
   override name = 'PagerDutyOAuthError'
   /** Stable name of the fault: an RFC error code where one exists, else `ERR_PAGERDUTY_…`. */
   readonly code: string
@@ -67,6 +68,7 @@ export class PagerDutyOAuthError extends Error {
 
 /** An option is missing or contradictory, or the parts are mounted wrongly. Thrown at start-up where possible. */
 export class ConfigurationError extends PagerDutyOAuthError {
+  /** `ConfigurationError`, whatever a bundler calls the class. */
   override name = 'ConfigurationError'
   /** The option at fault, as it is spelled in the options object. */
   readonly option: string
@@ -79,6 +81,7 @@ export class ConfigurationError extends PagerDutyOAuthError {
 
 /** PagerDuty's answer to the authorization request, as the browser brought it back, is no login. */
 export class AuthorizationResponseError extends PagerDutyOAuthError {
+  /** `AuthorizationResponseError`, or `LoginRefusal` where `verify` refused the login. */
   override name = 'AuthorizationResponseError'
   /** Why its `state` is that of no login that could be finished; undefined where something else is wrong. */
   readonly stateMismatch: StateMismatch | undefined
@@ -91,6 +94,7 @@ export class AuthorizationResponseError extends PagerDutyOAuthError {
 
 /** The token endpoint refused, did not answer, or answered with something that is not a token. */
 export class TokenEndpointError extends PagerDutyOAuthError {
+  /** `TokenEndpointError`, whatever a bundler calls the class. */
   override name = 'TokenEndpointError'
   /** The RFC 6749 section 5.2 error code that PagerDuty sent, if it sent one. */
   readonly error: string | undefined
@@ -117,11 +121,13 @@ export class TokenEndpointError extends PagerDutyOAuthError {
 
 /** The id_token is missing, or does not prove who logged in. */
 export class IDTokenError extends PagerDutyOAuthError {
+  /** `IDTokenError`, whatever a bundler calls the class. */
   override name = 'IDTokenError'
 }
 
 /** Nobody is logged in. The challenge is bare, as RFC 6750 section 3.1 asks when no credentials came. */
 export class UnauthorizedError extends PagerDutyOAuthError {
+  /** `UnauthorizedError`, whatever a bundler calls the class. */
   override name = 'UnauthorizedError'
 
   constructor() {
@@ -135,6 +141,7 @@ export class UnauthorizedError extends PagerDutyOAuthError {
 
 /** There was a login, but PagerDuty has ended it: only logging in again helps. */
 export class LoginRequiredError extends PagerDutyOAuthError {
+  /** `LoginRequiredError`, whatever a bundler calls the class. */
   override name = 'LoginRequiredError'
 
   constructor() {
@@ -148,6 +155,7 @@ export class LoginRequiredError extends PagerDutyOAuthError {
 
 /** The granted scopes do not cover what the route needs (RFC 6750 section 3.1, `insufficient_scope`). */
 export class InsufficientScopeError extends PagerDutyOAuthError {
+  /** `InsufficientScopeError`, whatever a bundler calls the class. */
   override name = 'InsufficientScopeError'
   /** Scopes the route needs. */
   readonly required: readonly string[]
@@ -168,6 +176,7 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
     this.isAny = isAny
   }
 
+  /** The problem document, with `required` and `missing` as extension members (RFC 9457 section 3.2). */
   override toJSON(): Record<string, unknown> {
     return { ...super.toJSON(), required: this.required, missing: this.missing }
   }
@@ -175,6 +184,7 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
 
 /** PagerDuty gave less than was asked for, to a login or for an app token. */
 export class ScopeNotGrantedError extends PagerDutyOAuthError {
+  /** `ScopeNotGrantedError`, whatever a bundler calls the class. */
   override name = 'ScopeNotGrantedError'
   /** What was asked for. */
   readonly requested: readonly string[]
@@ -206,6 +216,7 @@ export class ScopeNotGrantedError extends PagerDutyOAuthError {
 
 /** PagerDuty's REST API answered with an error. */
 export class APIError extends PagerDutyOAuthError {
+  /** `APIError`, whatever a bundler calls the class. */
   override name = 'APIError'
   /** PagerDuty's HTTP status. */
   readonly httpStatus: number
@@ -234,16 +245,19 @@ export class APIError extends PagerDutyOAuthError {
 
 /** A webhook delivery is not PagerDuty's, or no delivery at all. */
 export class WebhookError extends PagerDutyOAuthError {
+  /** `WebhookError`, whatever a bundler calls the class. */
   override name = 'WebhookError'
 }
 
 /** The request itself is refused, whoever sent it: a wrong method, a foreign origin. */
 export class RequestRefusedError extends PagerDutyOAuthError {
+  /** `RequestRefusedError`, whatever a bundler calls the class. */
   override name = 'RequestRefusedError'
 }
 
 /** Where grants are kept did not answer. Nothing is decided and nobody is logged out by it. */
 export class TokenStoreError extends PagerDutyOAuthError {
+  /** `TokenStoreError`, whatever a bundler calls the class. */
   override name = 'TokenStoreError'
 
   constructor(message: string, cause?: unknown) {

@@ -4,7 +4,9 @@ import type { UserGrants } from './user-grants'
 
 /** Whose grants are meant. */
 export interface GrantOwner {
+  /** PagerDuty's id of the account, as `user.accountID` has it; not the subdomain. */
   accountID: string
+  /** As `user.id` has it: a person within that account. */
   userID: string
 }
 

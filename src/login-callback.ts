@@ -12,8 +12,11 @@ import { isWider, keptData, rememberRefusal } from './step-up'
 
 /** What the strategy hands on besides the user, as `info`. */
 export interface LoginInfo {
+  /** For `pd.grants`, which finds, keeps and ends the grant without a request. */
   readonly grantID: string
+  /** What PagerDuty granted, and guards go by. It may be less than `requestedScopes`. */
   readonly grantedScopes: readonly string[]
+  /** What this login asked for: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
   /** Where in the app the login was begun for. */
   readonly returnTo: string | undefined

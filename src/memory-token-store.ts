@@ -13,10 +13,12 @@ export class MemoryTokenStore implements TokenStore {
   readonly #held = new Map<string, Held>()
   #sweeper: NodeJS.Timeout | undefined
 
+  /** The value, until its `ttl` is over. Like the others here, it never rejects. */
   async get(key: string): Promise<string | undefined> {
     return this.#live(key)?.value
   }
 
+  /** Stores a value for `ttl` milliseconds of the monotonic clock, if the key has none. */
   async create(key: string, value: string, ttl: number): Promise<boolean> {
     if (this.#live(key) !== undefined) return false
     this.#held.set(key, { value, endsAt: performance.now() + ttl })
@@ -24,6 +26,7 @@ export class MemoryTokenStore implements TokenStore {
     return true
   }
 
+  /** Replaces exactly `expected`. Without a new `ttl` the value ends when that would have. */
   async replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean> {
     const held = this.#live(key)
     if (held?.value !== expected) return false
@@ -32,6 +35,7 @@ export class MemoryTokenStore implements TokenStore {
     return true
   }
 
+  /** Removes the value, or only `expected`. False where there was none, or its life was over. */
   async delete(key: string, expected?: string): Promise<boolean> {
     const held = this.#live(key)
     if (held === undefined || (expected !== undefined && held.value !== expected)) return false

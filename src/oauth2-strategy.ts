@@ -18,6 +18,7 @@ export interface AuthenticateOptions {
   returnTo?: string
   /** An object to find again as `info.state` after the login. Kept in a cookie: some 200 bytes at the most. */
   state?: object
+  /** Passport's: where each login goes on to. `successReturnToOrRedirect` heeds `returnTo`. */
   successRedirect?: string
   /** @internal */
   callbackURL?: string
@@ -27,6 +28,7 @@ export interface AuthenticateOptions {
   stepUp?: boolean
   /** Keep the user that `verify` returned with the grant. @internal */
   keepsUser?: boolean
+  /** Passport's: where a login goes on to that was begun without `returnTo`. */
   successReturnToOrRedirect?: string
 }
 

@@ -57,18 +57,23 @@ export interface PagerDutyEvents {
 
 /** A request that was not let through. */
 export interface Denial {
+  /** The `code` of the error, such as `insufficient_scope` or `ERR_PAGERDUTY_UNAUTHORIZED`. */
   reason: string
   /** The HTTP status of the error; a browser that is sent on sees a redirect instead. */
   status: number
   /** What was done: the browser was sent to log in, or to consent to more, or the error was answered. */
   answer: 'login' | 'stepUp' | 'error'
+  /** The HTTP method of the request, in capitals. */
   method: string
   /** The route's path as the app wrote it, such as `/incidents/:id`; undefined for a guard that is mounted with `app.use()`. */
   route: string | undefined
-  /** Scopes that the route needs, and those of them that are not granted. */
+  /** Scopes the route or PagerDuty's API wants, all or one; empty unless `reason` is `insufficient_scope`. */
   required: readonly string[]
+  /** Those of `required` that are not granted, or that the API says the token lacks. */
   missing: readonly string[]
+  /** Who is logged in; undefined where nobody is, or PagerDuty has just ended the login. */
   user: PagerDutyUser | undefined
+  /** The grant of `user`, for `pd.grants`; undefined likewise. */
   grantID: string | undefined
 }
 
@@ -88,7 +93,10 @@ export interface WebhookVerdict {
   duration: number
   /** `X-Webhook-Id`: the same for a redelivery. Not signed. */
   deliveryID?: string | undefined
+  /** The event's signed `id`; undefined where signature or body were not good, or not looked at. */
   eventID?: string | undefined
+  /** Its `event_type`, which this package may not know; undefined likewise. */
   eventType?: string | undefined
+  /** Why it is `running`, `refused` or `failed`. What the handler threw is this error, or its `cause`. */
   error?: Error | undefined
 }

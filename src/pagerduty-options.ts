@@ -18,9 +18,13 @@ export interface SessionOptions extends SessionLifetimes {
 
 /** Attributes of the session cookie (RFC 6265); what is left out follows from `callbackURL`. */
 export interface SessionCookie {
+  /** Gives it to subdomains too (RFC 6265 section 4.1.2.3). The name has no `__Host-` then. @default none */
   domain?: string | undefined
+  /** Must include `callbackURL`; elsewhere nobody is logged in. `__Host-` needs `/`. @default '/' */
   path?: string | undefined
+  /** Whether it travels by https only. @default whether `callbackURL` is https */
   secure?: boolean | undefined
+  /** `strict` is left out on the way back from PagerDuty; with `none` any site can send it. @default 'lax' */
   sameSite?: 'lax' | 'strict' | 'none' | undefined
   /** Milliseconds. @default the session's absolute lifetime */
   maxAge?: number | undefined

@@ -4,8 +4,11 @@ import type { PagerDutyUser } from './id-token'
 
 /** A login that PagerDuty granted less than was asked for. */
 export interface PartialGrant {
+  /** Who logs in, as PagerDuty signed it. `verify` has not been asked yet. */
   readonly user: PagerDutyUser
+  /** What this login asked for: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
+  /** What came instead; only `openid` where the app at PagerDuty has none of the others. */
   readonly grantedScopes: readonly string[]
   /** What was asked for and is not granted. */
   readonly missing: readonly string[]

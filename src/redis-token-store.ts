@@ -34,19 +34,23 @@ export class RedisTokenStore implements TokenStore {
     this.#prefix = options.prefix ?? 'pagerduty:'
   }
 
+  /** `GET`. Like the others here, rejects with `TokenStoreError` when Redis fails or `timeout` is over. */
   async get(key: string): Promise<string | undefined> {
     return ((await this.#link.send('get', this.#key(key))) as string | null) ?? undefined
   }
 
+  /** `SET` with `NX` and `PX`: `ttl` counts in whole milliseconds, rounded up. */
   async create(key: string, value: string, ttl: number): Promise<boolean> {
     return (await this.#link.send('set', this.#key(key), value, 'PX', lifetime(ttl), 'NX')) === 'OK'
   }
 
+  /** A script that compares and sets at once; without `ttl` by `KEEPTTL`. */
   async replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean> {
     const px = ttl === undefined ? '' : lifetime(ttl)
     return isOne(await this.#link.send('eval', replaceScript, 1, this.#key(key), expected, value, px))
   }
 
+  /** `DEL`; with `expected` a script that compares before. */
   async delete(key: string, expected?: string): Promise<boolean> {
     const name = this.#key(key)
     return isOne(

@@ -73,6 +73,7 @@ export interface TokenSetInit {
  * inspected, spread, cloned or turned into JSON.
  */
 export class TokenSet {
+  /** For `Authorization: Bearer` (RFC 6750 section 2.1). Of any other type no token set is made. */
   readonly tokenType = 'bearer'
   /** When the access token ends, in milliseconds since the epoch, by this machine's clock. */
   readonly expiresAt: number

@@ -9,18 +9,23 @@ export interface Login {
   readonly user: PagerDutyUser
   /** The tokens. Keeping them is this package's business; they are here for what must happen at once. */
   readonly tokens: TokenSet
+  /** What PagerDuty granted; all that was asked for, where its answer says nothing (RFC 6749 section 5.1). */
   readonly grantedScopes: readonly string[]
+  /** What this login asked for: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
 }
 
 /** What the callback forms get as `profile`: the signed identity, and what the hook `userProfile` added. */
 export interface Profile extends PagerDutyUser {
+  /** The strategy's name: the option `name`, or `pagerduty`. */
   readonly provider: string
+  /** What the hook `userProfile` gave. It takes the place of signed members of the same name. */
   readonly [member: string]: unknown
 }
 
 /** What the callback forms get as `params`, in the words of the wire. */
 export interface TokenParams {
+  /** In lower case, however PagerDuty writes it. No login comes of any other (RFC 6749 section 7.1). */
   readonly token_type: 'bearer'
   /** Seconds. */
   readonly expires_in: number

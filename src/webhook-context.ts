@@ -12,6 +12,7 @@ export interface WebhookContext {
   readonly deliveryID: string | undefined
   /** `X-Webhook-Subscription`. Not signed. */
   readonly subscriptionID: string | undefined
+  /** The delivery, with its body read. Nothing but the body is signed, no header. The receiver answers it. */
   readonly request: Request
 }
 

@@ -48,7 +48,9 @@ export type WebhookEventType = (typeof webhookEventTypes)[number]
 export interface WebhookEventBase<Type extends string, Resource extends string, Data> {
   /** The same whenever the event is delivered again. */
   readonly id: string
+  /** What happened. Comparing it narrows `data`. */
   readonly event_type: Type
+  /** What `event_type` begins with. `data.type` may be more specific. */
   readonly resource_type: Resource
   /** ISO 8601. */
   readonly occurred_at: string
@@ -56,6 +58,7 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
   readonly agent: WebhookReference | null
   /** The integration it came through, if any. */
   readonly client: { readonly name?: string; readonly url?: string } | null
+  /** The shape that PagerDuty documents for `event_type`. Whether it is an object is checked, no more. */
   readonly data: Data
 }
 
@@ -99,11 +102,17 @@ export type WebhookEvent = {
 
 /** An event of a type that this package does not know: as much of it as every event has. */
 export interface UnknownWebhookEvent {
+  /** The same whenever the event is delivered again: at most 200 visible ASCII characters. */
   readonly id: string
+  /** None of `webhookEventTypes`, nor `pagey.ping`; of the same characters as `id`. */
   readonly event_type: string
+  /** What `event_type` begins with, by PagerDuty's documentation; not checked. */
   readonly resource_type?: string
+  /** ISO 8601. An event without it is stale, and not handled, unless `maxAge` is Infinity. */
   readonly occurred_at?: string
+  /** What an event of the type brings; not checked. */
   readonly data?: unknown
+  /** What else PagerDuty sent, such as `agent`. Members named `__proto__` are taken away at any depth. */
   readonly [member: string]: unknown
 }
 

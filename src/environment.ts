@@ -1,3 +1,4 @@
+import { definedOf } from './defined'
 import type { PagerDutyOptions } from './pagerduty-options'
 
 /** The environment variable of each option that has one. */
@@ -33,8 +34,4 @@ export function withEnvironment(
       lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
   }
   return { ...found, ...definedOf(options) }
-}
-
-function definedOf(options: PagerDutyOptions): PagerDutyOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

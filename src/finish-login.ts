@@ -130,10 +130,14 @@ async function judgeScopes(parts: LoginParts, req: Request, login: Login): Promi
 /** Asks `verify`, and takes a false user for a refusal. */
 async function decide(parts: LoginParts, req: Request, login: Login): Promise<Verdict> {
   const provider = parts.grants.client.name
+  const { id, accountID } = login.user
   const loadProfile = async (): Promise<Profile> => ({
     provider,
     ...login.user,
     ...(await parts.loadProfile(login.tokens.accessToken)),
+    // Signed, unlike what a profile says.
+    id,
+    accountID,
   })
   const verdict = await parts.verify(login, req, loadProfile)
   if (verdict.user) return verdict

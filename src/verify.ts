@@ -19,7 +19,7 @@ export interface Login {
 export interface Profile extends PagerDutyUser {
   /** The strategy's name: the option `name`, or `pagerduty`. */
   readonly provider: string
-  /** What the hook `userProfile` gave. It takes the place of signed members of the same name. */
+  /** What the hook `userProfile` gave. `id` and `accountID` stay the signed ones, whatever it gives. */
   readonly [member: string]: unknown
 }
 

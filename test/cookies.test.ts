@@ -84,6 +84,15 @@ test('name and attributes of the session cookie can be changed, and a SameSite t
   expect(warn.mock.calls).toEqual([[expect.stringContaining('"session.cookie.sameSite" is "strict"')]])
 })
 
+test('an option of the session cookie that is there and undefined is as if it were left out', async () => {
+  const cookie = { secure: undefined, path: undefined, sameSite: undefined, httpOnly: undefined }
+  await start({ session: { cookie } })
+  const lines = (await logIn(new Browser())).headers.getSetCookie()
+  expect(lines.find((line) => line.startsWith('__Host-pagerduty='))).toMatch(
+    /; Path=\/;.*HttpOnly; Secure; SameSite=Lax$/,
+  )
+})
+
 test.each([
   ['none', ''],
   ['garbage', 'pagerduty=s%3Agarbage; pagerduty-login-x=y; =; ;;'],

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from 'express'
 import session from 'express-session'
+import { definedOf } from './defined'
 import { carryOthers, grantIDOf, newSessionID, sessionOf } from './grant-session'
 import type { PagerDutyOptions } from './pagerduty-options'
 import type { RedisConnection } from './redis-connection'
@@ -31,7 +32,7 @@ export function dropInSession(
     secure: client.isSecure,
     path: '/',
     maxAge: lifetimes.absolute,
-    ...overrides,
+    ...definedOf(overrides),
   }
   if (cookie.sameSite !== 'lax') {
     warn(
@@ -98,9 +99,10 @@ function keepFromCaches(res: Response, cookieName: string): void {
   const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => Response
   // express-session adds its cookie at this very moment, before it calls what was here before.
   res.writeHead = (...args: unknown[]) => {
-    const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
-    if (cookies.some((cookie) => String(cookie).startsWith(`${cookieName}=`)))
+    const cookies = res.getHeader('Set-Cookie')
+    if (cookies !== undefined && [cookies].flat().some((cookie) => `${cookie}`.startsWith(`${cookieName}=`))) {
       res.setHeader('Cache-Control', 'no-store')
+    }
     return writeHead(...args)
   }
 }

@@ -1,4 +1,5 @@
 import { type GrantRecord, decodeGrant, encodeGrant } from './grant-record'
+import { OpenedTexts } from './opened-texts'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
 
@@ -18,6 +19,7 @@ export function grantKey(id: string): string {
 export class GrantVault {
   readonly #store: TokenStore
   readonly #sealer: Sealer
+  readonly #opened = new OpenedTexts()
 
   constructor(store: TokenStore, keys: KeyRing) {
     this.#store = store
@@ -32,7 +34,7 @@ export class GrantVault {
 
   /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */
   open(id: string, sealed: string): Grant | undefined {
-    const text = this.#sealer.open(sealed, grantKey(id))
+    const text = this.#opened.textOf(id, sealed, () => this.#sealer.open(sealed, grantKey(id)))
     const record = text === undefined ? undefined : decodeGrant(text)
     return record && { id, record, sealed }
   }
@@ -63,6 +65,7 @@ export class GrantVault {
 
   /** Removes a grant; given the grant as it was read, only if it has not changed. */
   async delete(id: string, unchanged?: Grant): Promise<boolean> {
+    this.#opened.forget(id)
     return this.#store.delete(grantKey(id), unchanged?.sealed)
   }
 

@@ -4,7 +4,7 @@ import { type OnError, answer, isNavigation, redirect } from './answers'
 import type { Client } from './client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from './errors'
 import { sessionOf } from './grant-session'
-import { splitTarget } from './request-target'
+import { pathOf } from './request-target'
 import type { RequestGrant } from './session-tokens'
 import type { LoginInfo } from './login-callback'
 import type { PagerDutyStrategy } from './strategy'
@@ -66,7 +66,7 @@ export function loginRoutes(
   }
 
   return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
-    const { path } = splitTarget(req.originalUrl)
+    const path = pathOf(req.originalUrl)
     if (path === callback) return void authenticate(req, res, next)
     if (path !== login && path !== logout) return next()
     const method = path === login ? 'GET' : 'POST'

@@ -216,7 +216,7 @@ function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message
 function setUser(name: string): RequestHandler {
   return function pagerdutyUser(req, _res, next) {
     const { user, appUser } = (req as unknown as Record<string, Request['pagerduty']>)[name] ?? {}
-    if (user !== undefined) Object.assign(req, { user: appUser ?? user })
+    if (user !== undefined) (req as { user?: unknown }).user = appUser ?? user
     next()
   }
 }

@@ -2,12 +2,33 @@ import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { grantIDOf } from './grant-session'
 import { parseJSON } from './json'
-import type { SessionRecord, SessionRecords } from './session-records'
+import type { SessionRecords } from './session-records'
 import { Throttle } from './throttle'
 
-const loaded = Symbol('loaded')
+const state = Symbol('state')
 
-type Loaded = SessionData & { [loaded]?: SessionRecord }
+/** What the store knows of a session that a request holds. */
+interface State {
+  /** When it was last extended, in milliseconds since the epoch; 0 for not yet, or not known. */
+  extendedAt: number
+  /** The sealed grant that was read with it; undefined when none was read. */
+  grant?: { readonly sealed: string | undefined }
+  /** There is one in the store, or was. */
+  isStored: boolean
+  /** What was written last, without the cookie. */
+  written?: string
+}
+
+/** On the session itself, which costs less than a WeakMap; it is neither listed, shown nor stored. */
+function keep(current: object, known: State): State {
+  Object.defineProperty(current, state, { value: known })
+  return known
+}
+
+function stateOf(current: object): State {
+  return (current as { [state]?: State })[state] ?? keep(current, { extendedAt: 0, isStored: false })
+}
+
 type Callback = (error?: unknown) => void
 
 /**
@@ -19,10 +40,6 @@ export class SessionStore extends session.Store {
   readonly #idle: number
   readonly #touches: Throttle
   readonly #touchInterval: number
-  readonly #grants = new WeakMap<object, { sealed: string | undefined }>()
-  readonly #extendedAt = new WeakMap<object, number>()
-  readonly #stored = new WeakSet<object>()
-  readonly #written = new WeakMap<object, string>()
 
   /** @param idle milliseconds a session lives after its last use */
   constructor(records: SessionRecords, idle: number, touchInterval: number) {
@@ -35,7 +52,7 @@ export class SessionStore extends session.Store {
 
   /** The sealed grant that was read together with the request's session; undefined when none was read. */
   grantReadWith(req: Request): { sealed: string | undefined } | undefined {
-    return this.#grants.get(req)
+    return stateOf(req.session).grant
   }
 
   /**
@@ -43,40 +60,39 @@ export class SessionStore extends session.Store {
    * doing it.
    */
   wasExtended(current: object): boolean {
-    return Math.abs(Date.now() - (this.#extendedAt.get(current) ?? 0)) < this.#touchInterval
+    return Math.abs(Date.now() - stateOf(current).extendedAt) < this.#touchInterval
   }
 
   /** What is written from now on tells that this session was extended. */
   noteExtended(current: object): void {
-    this.#extendedAt.set(current, Date.now())
+    stateOf(current).extendedAt = Date.now()
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
     this.#records.read(id, grantIDOf(id)).then((record) => {
       const data = record.session === undefined ? undefined : parse(record.session)
-      callback(null, data && Object.assign(data, { [loaded]: record }))
+      if (data !== undefined) {
+        const { extendedAt, grant } = record
+        keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
+      }
+      callback(null, data)
     }, callback)
   }
 
   override createSession(req: Request, data: SessionData): session.Session & SessionData {
-    const record = (data as Loaded)[loaded]
     const created = super.createSession(req, data)
-    this.#stored.add(created)
-    if (record !== undefined) {
-      this.#grants.set(req, { sealed: record.grant })
-      this.#extendedAt.set(created, record.extendedAt)
-    }
+    keep(created, stateOf(data)).isStored = true
     return created
   }
 
   override set(id: string, data: SessionData, callback: Callback = () => {}): void {
     const content = JSON.stringify(data, (key, value: unknown) => (key === 'cookie' ? undefined : value))
+    const known = stateOf(data)
     // express-session saves a regenerated session once more at the end of the response.
-    if (this.#written.get(data) === content) return callback()
-    const extendedAt = this.#extendedAt.get(data) ?? 0
-    this.#records.write(id, JSON.stringify(data), extendedAt, this.#idle, this.#stored.has(data)).then(() => {
-      this.#stored.add(data)
-      this.#written.set(data, content)
+    if (known.written === content) return callback()
+    const { extendedAt, isStored } = known
+    this.#records.write(id, JSON.stringify(data), extendedAt, this.#idle, isStored).then(() => {
+      Object.assign(known, { isStored: true, written: content })
       callback()
     }, callback)
   }
@@ -99,7 +115,7 @@ export class SessionStore extends session.Store {
 
   /** A session that was never stored needs no deleting. */
   override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
-    if (this.#stored.has(req.session)) return super.regenerate(req, callback)
+    if (stateOf(req.session).isStored) return super.regenerate(req, callback)
     // express-session gives every store this method.
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)

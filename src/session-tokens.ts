@@ -109,7 +109,8 @@ export function sessionTokens(options: SessionTokensOptions): RequestHandler {
     const id = session?.[name]
     const attach = (grant: Grant | undefined) => {
       const current = grant !== undefined && isOver(grant) ? undefined : grant
-      Object.assign(req, { [name]: new RequestGrant(grants, current, req, options) })
+      const holder = req as unknown as Record<string, RequestGrant>
+      holder[name] = new RequestGrant(grants, current, req, options)
       if (current !== undefined) extendIfDue(req, current)
       next()
     }

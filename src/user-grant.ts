@@ -16,28 +16,25 @@ export interface GetAccessTokenOptions {
 
 /** What a person granted to this app, with tokens that are kept fresh. */
 export class UserGrant {
-  /** Calls PagerDuty's REST API as this user, at the user's regional host; see {@link BearerFetch}. */
-  readonly fetch: BearerFetch
   readonly #grants: UserGrants
   #grant: Grant | undefined
+  #fetch: BearerFetch | undefined
 
   /** @internal */
   constructor(grants: UserGrants, grant: Grant | undefined) {
     this.#grants = grants
     this.#grant = grant
-    this.fetch = bearerFetch(grants.client.fetch, {
-      apiURL: grant?.record.user.apiURL ?? '',
-      token: async (refused) =>
-        this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
-      refusedToo: () => {
-        if (grant !== undefined) grants.refusedToo(grant.id)
-      },
-    })
   }
 
   /** Whether a value is one of these, made by this package and not by its look. */
   static is(value: unknown): value is UserGrant {
     return typeof value === 'object' && value !== null && #grants in value
+  }
+
+  /** Calls PagerDuty's REST API as this user, at the user's regional host; see {@link BearerFetch}. */
+  get fetch(): BearerFetch {
+    // Made when it is wanted: every request has a grant, few of them call.
+    return (this.#fetch ??= this.#bearerFetch())
   }
 
   /** Who logged in; undefined when nobody is. */
@@ -138,6 +135,18 @@ export class UserGrant {
       throw error
     }
     return this.#grant.record.tokens.accessToken
+  }
+
+  #bearerFetch(): BearerFetch {
+    const { id, record } = this.#grant ?? {}
+    return bearerFetch(this.#grants.client.fetch, {
+      apiURL: record?.user.apiURL ?? '',
+      token: async (refused) =>
+        this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
+      refusedToo: () => {
+        if (id !== undefined) this.#grants.refusedToo(id)
+      },
+    })
   }
 
   #usable(minValidity: number): Grant | Promise<Grant> {

@@ -95,6 +95,25 @@ describe('a login', () => {
   })
 })
 
+test('what a request writes on req.user, or deep in it, no other request sees', async () => {
+  await app.close()
+  const verify = ({ user }: Login) => ({ id: user.id, roles: ['viewer'] })
+  app = await startDropIn(standIn, { verify }, (express, pd) => {
+    express.get('/as-admin', pd.requireLogin(), (req, res) => {
+      const user = req.user as unknown as { roles: string[]; isAdmin?: boolean }
+      user.roles.push('admin')
+      user.isAdmin = true
+      Object.assign(req.pagerduty.user ?? {}, { id: 'SOMEBODY' })
+      res.json(user)
+    })
+    express.get('/id', pd.requireLogin(), (req, res) => void res.json(req.pagerduty.user?.id))
+  })
+  const { browser } = await app.logIn()
+  expect(await (await app.get(browser, '/as-admin')).json()).toMatchObject({ roles: ['viewer', 'admin'] })
+  expect(await (await app.get(browser, '/me')).json()).toEqual({ id: 'PACME01', roles: ['viewer'] })
+  expect(await (await app.get(browser, '/id')).json()).toBe('PACME01')
+})
+
 describe('the authorization request (A)', () => {
   test('A1: asks for a code, with state and an S256 challenge', async () => {
     const query = new URL(await app.begin(new Browser())).searchParams

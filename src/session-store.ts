@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { grantIDOf } from './grant-session'
+import { grantIDOf, sessionOf } from './grant-session'
 import { parseJSON } from './json'
 import type { SessionRecords } from './session-records'
 import { Throttle } from './throttle'
@@ -115,7 +115,9 @@ export class SessionStore extends session.Store {
 
   /** A session that was never stored needs no deleting. */
   override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
-    if (stateOf(req.session).isStored) return super.regenerate(req, callback)
+    const current = sessionOf(req)
+    // An app may have taken the session off its request.
+    if (!current || stateOf(current).isStored) return super.regenerate(req, callback)
     // express-session gives every store this method.
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)

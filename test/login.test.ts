@@ -114,6 +114,22 @@ test('what a request writes on req.user, or deep in it, no other request sees', 
   expect(await (await app.get(browser, '/id')).json()).toBe('PACME01')
 })
 
+test('a session that an app has taken off its request can still be regenerated, and is gone then', async () => {
+  await app.close()
+  app = await startDropIn(standIn, {}, (express) => {
+    express.post('/taken-off', (req, res, next) => {
+      const { session } = req
+      req.session = null as never
+      session.regenerate((error: unknown) => (error ? next(error) : res.json(req.sessionID !== session.id)))
+    })
+  })
+  const { browser } = await app.logIn()
+  const before = browser.copy()
+  const answer = await browser.fetch(`${app.url}/taken-off`, { method: 'POST' })
+  expect(await answer.json()).toBe(true)
+  expect(await isLoggedIn(before)).toBe(false)
+})
+
 describe('the authorization request (A)', () => {
   test('A1: asks for a code, with state and an S256 challenge', async () => {
     const query = new URL(await app.begin(new Browser())).searchParams

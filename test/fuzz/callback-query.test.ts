@@ -10,7 +10,6 @@ import { visibleText } from '../support/fault-server'
 import { runs } from './runs'
 
 // A longer run takes longer.
-jest.setTimeout(600_000)
 
 const path = '/auth/pagerduty/callback'
 const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'

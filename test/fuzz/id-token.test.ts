@@ -19,7 +19,6 @@ import {
 import { runs } from './runs'
 
 // A longer run takes longer.
-jest.setTimeout(600_000)
 
 const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
 const documented = 'https://identity.pagerduty.com/global/oauth/anonymous'

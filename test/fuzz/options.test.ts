@@ -5,7 +5,6 @@ import { ConfigurationError } from '../../src/errors'
 import { runs } from './runs'
 
 // A longer run takes longer.
-jest.setTimeout(600_000)
 
 const good = {
   clientID: 'the-client',

@@ -7,7 +7,6 @@ import { parseWait } from '../../src/token-endpoint'
 import { runs } from './runs'
 
 // A longer run takes longer.
-jest.setTimeout(600_000)
 
 const quarterOfAnHour = 15 * 60
 const now = Date.UTC(2026, 0, 1, 12, 0, 0)

@@ -7,7 +7,6 @@ import { visibleText } from '../support/fault-server'
 import { runs } from './runs'
 
 // A longer run takes longer.
-jest.setTimeout(600_000)
 
 const now = Date.UTC(2026, 0, 1)
 const longest = 400 * 86_400_000

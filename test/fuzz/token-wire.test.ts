@@ -9,7 +9,6 @@ import type { TokenResponse } from '../../src/token-set'
 import { runs } from './runs'
 
 // A longer run takes longer.
-jest.setTimeout(600_000)
 
 const cap = 64 * 1024
 /** For what has to come in whole, or to break, by itself. */

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { parseJSON } from '../../src/json'
 import { type Receiving, eventText, post, receive } from '../support/webhooks'
 import { runs } from './runs'
 
@@ -70,6 +71,12 @@ const body = fc.oneof(
   fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
 )
 
+/** An event from the future is put down to this machine's clock, and is to come again. */
+function isAhead(bytes: Buffer | string): boolean {
+  const { event } = Object(parseJSON(`${bytes}`)) as { event?: { occurred_at?: unknown } | null }
+  return Date.parse(String(event?.occurred_at)) > Date.now()
+}
+
 describe('Z12: a delivery that was signed with the true secret', () => {
   let app: Receiving
   const polluted = () => Object.keys(Object.prototype)
@@ -84,7 +91,7 @@ describe('Z12: a delivery that was signed with the true secret', () => {
       fc.asyncProperty(body, async (bytes) => {
         const { status } = await post(app.path, bytes)
         seen.set(status, (seen.get(status) ?? 0) + 1)
-        expect([202, 400, 413]).toContain(status)
+        expect([202, 400, 413, ...(isAhead(bytes) ? [503] : [])]).toContain(status)
         expect(polluted()).toEqual([])
       }),
       runs(1_000),
@@ -93,7 +100,7 @@ describe('Z12: a delivery that was signed with the true secret', () => {
     // Both kinds came, or nothing was tried.
     expect([...seen.keys()]).toEqual(expect.arrayContaining([202, 400]))
     expect((await app.send()).status).toBe(202)
-  }, 600_000)
+  })
 
   test('reaches the handler with what the last of two members of one name says, as JSON.parse does', async () => {
     await fc.assert(
@@ -104,5 +111,5 @@ describe('Z12: a delivery that was signed with the true secret', () => {
       }),
       runs(200),
     )
-  }, 600_000)
+  })
 })

@@ -1,9 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Redis } from 'ioredis'
 import { type StandIn, startPagerDuty } from '../../src/testing'
 import { folders } from '../attacks/support/paths'
 import { Browser } from '../support/browser'
+import { describeWithRedis, freePort } from '../support/redis'
+import { startCluster, startWatched } from '../support/redis-topologies'
+import { startRelay } from '../support/relay'
 import { type Example, examplesOf, programOf } from './examples'
 import { RunningExample, environmentOf, runTests } from './run-example'
 
@@ -75,6 +79,78 @@ test.each([
   const { code } = example('docs/testing.md', heading)
   const report = runTests(heading.replace(/\W+/g, '-'), code)
   expect(report).toContain(`# pass ${count}\n# fail 0\n`)
+})
+
+describe('PagerDuty’s own client', () => {
+  const request = /^GET \/services HTTP[^]*\r\nAuthorization: Bearer (\S+)\r\n[^]*\r\nHost: (\S+)\r\n/
+
+  /** Runs an example whose https requests arrive at the stand-in. `heard` tells the token and the host of the last one. */
+  async function runHeard(
+    one: Example,
+    use: (app: RunningExample, heard: () => string[] | undefined) => Promise<void>,
+    env = {},
+  ): Promise<void> {
+    let sent = ''
+    const relay = await startRelay(Number(new URL(standIn.url).port), (direction, chunk) => {
+      if (direction === 'out') sent = chunk.toString()
+    })
+    const heard = () => request.exec(sent)?.slice(1)
+    try {
+      await run(one, (app) => use(app, heard), { TEST_HTTPS_PORT: String(relay.port), ...env })
+    } finally {
+      await relay.close()
+    }
+  }
+
+  test('calls the API of each person’s region with their token', () =>
+    runHeard(
+      example('docs/recipes.md', 'PagerDuty’s own client'),
+      async (app, heard) => {
+        for (const [user, account, host] of [
+          ['PACME01', 'acme', 'api.pagerduty.com'],
+          ['PGLBX01', 'globex', 'api.eu.pagerduty.com'],
+        ] as const) {
+          const browser = await app.logIn('/auth/pagerduty', user)
+          expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual([account])
+          expect(heard()).toEqual([standIn.newestAccessToken(user), host])
+        }
+      },
+      // As at PagerDuty, the id_token alone says where the API is.
+      { PAGERDUTY_API_URL: '' },
+    ))
+
+  test('takes the stand-in’s address as a whole URL', () => {
+    const one = example('docs/recipes.md', 'PagerDuty’s own client')
+    const url = 'url: `${req.pagerduty.user!.apiURL}/services` })'
+    return run(
+      { ...one, code: one.code.replace("server: hostname }).get('/services')", url) },
+      async (app) => {
+        const browser = await app.logIn()
+        expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual(['acme'])
+      },
+    )
+  })
+
+  test('calls the API with a token of the app', () => {
+    const one = example('README.md', 'As the app')
+    const show = `
+app.get('/incidents', async (_req, res) => res.json(await answer.json()))
+app.get('/services', (_req, res) => res.json(data))
+app.get('/token', (_req, res) => res.json(accessToken))
+`
+    return runHeard({ ...one, code: one.code + show }, async (app, heard) => {
+      const get = (path: string) => new Browser().fetch(app.url + path)
+      expect(await typesOf(await get('/incidents'))).toContain('incident')
+      expect(await accountsOf(await get('/services'))).toEqual(['acme'])
+      expect(heard()).toEqual([await (await get('/token')).json(), 'api.pagerduty.com'])
+    })
+  })
+
+  /** Subdomains of the accounts that services are of. */
+  async function accountsOf(answer: Response): Promise<string[]> {
+    const { services } = (await answer.json()) as { services: { html_url: string }[] }
+    return [...new Set(services.map(({ html_url: url }) => new URL(url).hostname.split('.')[0] ?? ''))]
+  }
 })
 
 describe('recipes', () => {
@@ -152,6 +228,59 @@ describe('recipes', () => {
       const { searchParams } = new URL(begun.headers.get('location') as string)
       expect(searchParams.get('redirect_uri')).toBe('https://acme.example/oncall/auth/pagerduty/callback')
     }))
+
+  describeWithRedis('with Redis', () => {
+    test('logins live at the master that a Sentinel names, though the first of the Sentinels is gone', async () => {
+      const watched = await startWatched()
+      const master = new Redis(watched.master.port)
+      try {
+        const one = onPorts(recipe('Redis Sentinel and Cluster'), [await freePort(), watched.sentinel])
+        await run(one, async (app) => expect(await loginOf(app, [master])).toEqual(known))
+      } finally {
+        master.disconnect()
+        await watched.close()
+      }
+    })
+
+    test('logins live in a Cluster', async () => {
+      const cluster = await startCluster()
+      try {
+        const ports = cluster.nodes.map(({ relay }) => relay.port)
+        const one = onPorts(recipe('Redis Sentinel and Cluster', 1), ports.slice(0, 2))
+        const servers = cluster.nodes.map(({ admin }) => admin)
+        await run(one, async (app) => expect(await loginOf(app, servers)).toEqual(known))
+      } finally {
+        await cluster.close()
+      }
+    })
+
+    /** The example with its addresses, in their order, replaced by ports of this machine, and nothing else. */
+    function onPorts(one: Example, ports: number[]): Example {
+      const addresses = [...one.code.matchAll(/host: '10\.[\d.]+', port: \d+/g)].map(([address]) => address)
+      expect(addresses).toHaveLength(ports.length)
+      const code = addresses.reduce(
+        (text, address, position) => text.replace(address, `host: '127.0.0.1', port: ${ports[position]}`),
+        one.code,
+      )
+      return { ...one, code }
+    }
+
+    const known = {
+      me: { id: 'PACME01' },
+      kinds: expect.arrayContaining(['grant', 'sess']) as string[],
+      afterwards: {},
+    }
+
+    /** Whom the app takes somebody for who logs in, the keys made meanwhile, and whom once these servers are emptied. */
+    async function loginOf(app: RunningExample, servers: Redis[]): Promise<unknown> {
+      const browser = await app.logIn()
+      const visit = async (): Promise<unknown> => (await browser.fetch(`${app.url}/me`)).json()
+      const me = await visit()
+      const keys = (await Promise.all(servers.map((server) => server.keys('*')))).flat()
+      await Promise.all(servers.map((server) => server.flushall()))
+      return { me, kinds: keys.map((key) => key.split(':')[1]), afterwards: await visit() }
+    }
+  })
 
   test('a script is told where to go, and goes there', () =>
     run(recipe('A single-page app'), async (app) => {

@@ -11,9 +11,14 @@ import { freePort } from '../support/redis'
 /** Where examples lie: beside the packed package, as a user's files do. */
 export const folder = join(folders[5], 'docs')
 
-/** Has the program listen where the test expects it, wherever it says. */
+/**
+ * Has the program listen where the test expects it, wherever it says, and takes what it sends by node:https, to whatever
+ * host, to a port of the test: without TLS, which the stand-in does not speak.
+ */
 const elsewhere = `
-import { Server } from 'node:net'
+import { globalAgent } from 'node:https'
+import { Server, connect } from 'node:net'
+globalAgent.createConnection = () => connect(Number(process.env.TEST_HTTPS_PORT), '127.0.0.1')
 const { listen } = Server.prototype
 Server.prototype.listen = function (...args) {
   this.once('listening', () => process.send('listening'))

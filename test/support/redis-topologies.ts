@@ -22,9 +22,9 @@ export async function startWatched(): Promise<Watched> {
   await eventually(replica.port, async (redis) => (await redis.info()).includes('master_link_status:up'))
   const sentinel = await freePort()
   const settings = [
-    `sentinel monitor main 127.0.0.1 ${master.port} 1`,
-    'sentinel down-after-milliseconds main 500',
-    'sentinel failover-timeout main 2000',
+    `sentinel monitor mymaster 127.0.0.1 ${master.port} 1`,
+    'sentinel down-after-milliseconds mymaster 500',
+    'sentinel failover-timeout mymaster 2000',
   ]
   const file = join(directory, 'sentinel.conf')
   writeFileSync(file, settings.join('\n'))
@@ -33,7 +33,7 @@ export async function startWatched(): Promise<Watched> {
     '+slave slave',
   )
   return {
-    name: 'main',
+    name: 'mymaster',
     sentinel,
     master,
     replica,

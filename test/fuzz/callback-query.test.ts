@@ -9,8 +9,6 @@ import { AuthorizationResponseError } from '../../src/errors'
 import { visibleText } from '../support/fault-server'
 import { runs } from './runs'
 
-// A longer run takes longer.
-
 const path = '/auth/pagerduty/callback'
 const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
 const options = {

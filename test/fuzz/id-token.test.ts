@@ -18,8 +18,6 @@ import {
 } from '../support/keys'
 import { runs } from './runs'
 
-// A longer run takes longer.
-
 const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
 const documented = 'https://identity.pagerduty.com/global/oauth/anonymous'
 const us = 'https://api.pagerduty.com'

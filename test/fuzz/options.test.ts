@@ -4,8 +4,6 @@ import { type PagerDutyOptions, pagerduty } from '../../src'
 import { ConfigurationError } from '../../src/errors'
 import { runs } from './runs'
 
-// A longer run takes longer.
-
 const good = {
   clientID: 'the-client',
   clientSecret: 'CANARY-client-secret',

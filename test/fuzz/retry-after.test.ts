@@ -6,8 +6,6 @@ import { MemoryTokenStore } from '../../src/memory-token-store'
 import { parseWait } from '../../src/token-endpoint'
 import { runs } from './runs'
 
-// A longer run takes longer.
-
 const quarterOfAnHour = 15 * 60
 const now = Date.UTC(2026, 0, 1, 12, 0, 0)
 

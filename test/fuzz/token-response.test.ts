@@ -6,8 +6,6 @@ import { type TokenResponse, TokenSet, parseTokenResponse } from '../../src/toke
 import { visibleText } from '../support/fault-server'
 import { runs } from './runs'
 
-// A longer run takes longer.
-
 const now = Date.UTC(2026, 0, 1)
 const longest = 400 * 86_400_000
 

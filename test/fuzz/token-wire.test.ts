@@ -8,8 +8,6 @@ import { requestToken } from '../../src/token-endpoint'
 import type { TokenResponse } from '../../src/token-set'
 import { runs } from './runs'
 
-// A longer run takes longer.
-
 const cap = 64 * 1024
 /** For what has to come in whole, or to break, by itself. */
 const ample = 30_000

@@ -65,8 +65,10 @@ describeWithRedis('behind Sentinels', () => {
     await master.call('WAIT', '1', '1000')
     master.disconnect()
     await watched.master.stop()
-    const denied = await apps[0]?.get(users[0]?.browser as Browser)
-    expect([denied?.status, denied?.headers.get('set-cookie')]).toEqual([503, null])
+    const first = await apps[0]?.get(users[0]?.browser as Browser)
+    // It waits for a second, in which the promotion may come. In no case it is taken for logged out.
+    expect([200, 503]).toContain(first?.status)
+    expect(first?.headers.get('set-cookie')).toBeNull()
     const promoted = (async () => {
       while (!(await replica.info('replication')).includes('role:master'));
       replica.disconnect()

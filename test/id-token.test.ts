@@ -4,6 +4,7 @@ import { Client, type ClientOptions } from '../src/client'
 import { IDTokenError } from '../src/errors'
 import { type IDTokenContext, IDTokenVerifier } from '../src/id-token'
 import { FaultServer, json, visibleText } from './support/fault-server'
+import { claimsOf, eu, hashOf, header, issuers, signedBy, us } from './support/good-id-token'
 import {
   base64urlTwin,
   compactJWS,
@@ -18,9 +19,7 @@ import {
   unsigned,
 } from './support/keys'
 
-const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
-const us = 'https://api.pagerduty.com'
-const eu = 'https://api.eu.pagerduty.com'
+const [issuer, documented] = issuers
 const key = rsaKey('key-1')
 const ec = ecKey('key-ec')
 const attacker = rsaKey('key-1')
@@ -28,6 +27,7 @@ const context: IDTokenContext = { accessToken: 'pdus+_0' }
 
 // Only the clock stands still; sockets need everything else.
 const now = 1_800_000_000
+const claims = claimsOf({ now })
 beforeAll(() => {
   jest.useFakeTimers({
     now: now * 1000,
@@ -74,32 +74,14 @@ function verifier(options: Partial<ClientOptions> = {}): IDTokenVerifier {
   return new IDTokenVerifier(client)
 }
 
-/** What PagerDuty's tokens say. */
-const claims = {
-  iss: issuer,
-  sub: 'PUSER01',
-  aud: [us, 'the-client'],
-  azp: 'the-client',
-  iat: now,
-  exp: now + 3600,
-  amr: 'pwd',
-  purpose: 'id',
-  user_id: 'PUSER01',
-  account_id: 'PACCT01',
-  subdomain: 'acme',
-  delegation_id: 'DELEG01',
-  email: 'ada@acme.example',
-}
-const header = { alg: 'RS256', typ: 'JWT', kid: 'key-1' }
-
 /** A validly signed token with some claims changed; `undefined` leaves one out. */
 function token(changes: Record<string, unknown> = {}, headers: Record<string, unknown> = {}): string {
-  return compactJWS({ ...header, ...headers }, { ...claims, ...changes }, rs256(key))
+  return signedBy(key, claimsOf({ now }, changes), headers)
 }
 
 /** A validly signed token whose payload is written out, for what no object can express. */
 function written(pattern: RegExp | string, text: string): string {
-  return compactJWS(header, JSON.stringify(claims).replace(pattern, text), rs256(key))
+  return signedBy(key, JSON.stringify(claims).replace(pattern, text))
 }
 
 async function refusal(idToken: string | undefined, on = verifier(), in_ = context): Promise<IDTokenError> {
@@ -132,7 +114,6 @@ describe('a good id_token', () => {
   })
 
   it('may come from either issuer that PagerDuty uses, or only from those of the option', async () => {
-    const documented = 'https://identity.pagerduty.com/global/oauth/anonymous'
     expect(await verifier().verify(token({ iss: documented }), context)).toBeDefined()
     expect(await verifier({ issuer: documented }).verify(token({ iss: documented }), context)).toBeDefined()
     expect(await refusal(token(), verifier({ issuer: documented }))).toMatchObject(refused)
@@ -380,8 +361,7 @@ describe('D7: the times', () => {
 })
 
 describe('D8: at_hash', () => {
-  const hash = createHash('sha256').update(context.accessToken).digest()
-  const right = hash.subarray(0, 16).toString('base64url')
+  const right = hashOf(context.accessToken)
 
   test('is only compared with the option requireAtHash', async () => {
     for (const at_hash of [right, 'wrong', undefined, 5]) {
@@ -402,7 +382,7 @@ describe('D8: at_hash', () => {
       null,
       5,
       [right],
-      hash.toString('base64url'),
+      createHash('sha256').update(context.accessToken).digest('base64url'),
       `${right}=`,
     ]) {
       expect(await refusal(token({ at_hash }), strict)).toMatchObject(refused)

@@ -15,7 +15,8 @@ import {
   stallBeforeHeaders,
   stallMidBody,
 } from './support/fault-server'
-import { type SigningKey, compactJWS, jwk, rs256, rsaKey } from './support/keys'
+import { claimsOf, signedBy } from './support/good-id-token'
+import { type SigningKey, compactJWS, jwk, rsaKey } from './support/keys'
 
 // Row D12: what befalls a login when the keys are hard to get.
 
@@ -59,17 +60,7 @@ function pass(milliseconds: number): void {
 }
 
 function token(key: SigningKey, kid = key.kid): string {
-  const now = Math.floor(Date.now() / 1000)
-  const claims = {
-    iss: 'https://app.pagerduty.com/global/oauth/anonymous',
-    sub: 'PUSER01',
-    aud: ['https://api.pagerduty.com', 'the-client'],
-    azp: 'the-client',
-    account_id: 'PACCT01',
-    iat: now,
-    exp: now + 3600,
-  }
-  return compactJWS({ alg: 'RS256', kid }, claims, rs256(key))
+  return signedBy(key, claimsOf({ now: Math.floor(Date.now() / 1000) }), { kid })
 }
 
 function logIn(key = oldKey, kid = key.kid): Promise<PagerDutyUser> {

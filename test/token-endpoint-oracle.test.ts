@@ -4,7 +4,8 @@ import * as oauth from 'oauth4webapi'
 import { Client } from '../src/client'
 import { TokenEndpointError } from '../src/errors'
 import { requestToken } from '../src/token-endpoint'
-import { compactJWS, rs256, rsaKey } from './support/keys'
+import { claimsOf, issuers, signedBy } from './support/good-id-token'
+import { rsaKey } from './support/keys'
 
 // oauth4webapi, a certified client library, judges the same answers. Where the two differ, it is on purpose and on the
 // list below; a difference that is not on the list is a fault.
@@ -23,22 +24,14 @@ interface Verdict {
   lifetime?: number | undefined
 }
 
-const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
+const [issuer] = issuers
 const jsonType = { 'Content-Type': 'application/json' }
 const good = { access_token: 'pdus+_0', token_type: 'bearer', expires_in: 86400, scope: 'openid users.read' }
 
 const now = Math.floor(Date.now() / 1000)
-const claims = {
-  iss: issuer,
-  sub: 'PACME01',
-  aud: 'the-client',
-  azp: 'the-client',
-  iat: now,
-  exp: now + 3600,
-}
 const key = rsaKey('a')
-const idToken = compactJWS({ alg: 'RS256' }, claims, rs256(key))
-const longIDToken = compactJWS({ alg: 'RS256' }, { ...claims, long: 'x'.repeat(16_384) }, rs256(key))
+const idToken = signedBy(key, claimsOf({ now }))
+const longIDToken = signedBy(key, claimsOf({ now }, { long: 'x'.repeat(16_384) }))
 
 function serve(body: unknown, status = 200, headers: Record<string, string> = jsonType): Served {
   return {

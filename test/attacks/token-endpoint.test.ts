@@ -23,9 +23,10 @@ import {
   trickle,
   truncatedChunked,
 } from '../support/fault-server'
+import { claimsOf } from '../support/good-id-token'
 import { rsaKey } from '../support/keys'
 import { halfOfThem, inEachHouse } from './support/houses'
-import { type LoginAtHand, claimsOf, signed } from './support/id-tokens'
+import { type LoginAtHand, signed } from './support/id-tokens'
 import { Victim } from './support/start-victim'
 import { WickedPagerDuty, canary } from './support/wicked-pagerduty'
 

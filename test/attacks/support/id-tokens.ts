@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
+import { claimsOf, clientID, eu, hashOf, header, issuers, signedBy, us } from '../../support/good-id-token'
 import {
-  type SigningKey,
   base64urlTwin,
   compactJWS,
   ecKey,
@@ -34,13 +34,6 @@ export interface Presented {
   make: (login: LoginAtHand) => string
 }
 
-const us = 'https://api.pagerduty.com'
-const eu = 'https://api.eu.pagerduty.com'
-const clientID = 'the-client'
-export const issuers = [
-  'https://app.pagerduty.com/global/oauth/anonymous',
-  'https://identity.pagerduty.com/global/oauth/anonymous',
-] as const
 const [issuer, documentedIssuer] = issuers
 
 const first = rsaKey('key-1')
@@ -63,35 +56,9 @@ export const temptingKeys: readonly Record<string, unknown>[] = [
   { kty: 'oct', kid: 'key-oct', k: shared.toString('base64url') },
 ]
 
-const header = { alg: 'RS256', typ: 'JWT', kid: 'key-1' }
-
-/** What PagerDuty's id_tokens say. */
-export function claimsOf({ now }: LoginAtHand, changes: Record<string, unknown> = {}): object {
-  return {
-    iss: issuer,
-    sub: 'PUSER01',
-    aud: [us, clientID],
-    azp: clientID,
-    iat: now,
-    exp: now + 3600,
-    amr: 'urn:se:curity:authentication:html-form',
-    purpose: 'id',
-    user_id: 'PUSER01',
-    account_id: 'PACCT01',
-    subdomain: 'acme',
-    delegation_id: 'DELEG01',
-    email: 'ada@acme.example',
-    ...changes,
-  }
-}
-
 /** A validly signed token of these claims. */
-export function signed(
-  claims: object | string,
-  headers: Record<string, unknown> = {},
-  key: SigningKey = first,
-): string {
-  return compactJWS({ ...header, kid: key.kid, ...headers }, claims, rs256(key))
+export function signed(claims: object | string, headers?: Record<string, unknown>, key = first): string {
+  return signedBy(key, claims, headers)
 }
 
 type Changes = Record<string, unknown> | ((login: LoginAtHand) => Record<string, unknown>)
@@ -351,10 +318,6 @@ export const presentedToTheStrict: readonly Presented[] = [
   claiming('D8', 'a hash that is missing', ['hash'], {}),
   claiming('D8', 'a hash of null', ['hash'], { at_hash: null }),
 ]
-
-function hashOf(text: string): string {
-  return createHash('sha256').update(text).digest().subarray(0, 16).toString('base64url')
-}
 
 /** Five segments of a JWE (RFC 7516) whose content is a lot of blanks, deflated. */
 function bombJWE(): string {

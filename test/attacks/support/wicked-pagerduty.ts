@@ -1,7 +1,8 @@
 import type { PagerDutyOptions } from '../../../src'
 import { Browser } from '../../support/browser'
 import { type Behaviour, FaultServer, type Received, json } from '../../support/fault-server'
-import { type LoginAtHand, claimsOf, signed, temptingKeys } from './id-tokens'
+import { claimsOf } from '../../support/good-id-token'
+import { type LoginAtHand, signed, temptingKeys } from './id-tokens'
 import type { Victim } from './start-victim'
 
 /** Secrets have this in them, so that a search finds where they got to. */

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { Client, type ClientOptions } from '../src/client'
 import { IDTokenError } from '../src/errors'
 import { type IDTokenContext, IDTokenVerifier } from '../src/id-token'
+import { fakeOnly } from './support/fake-only'
 import { FaultServer, json, visibleText } from './support/fault-server'
 import { claimsOf, eu, hashOf, header, issuers, signedBy, us } from './support/good-id-token'
 import {
@@ -25,26 +26,9 @@ const ec = ecKey('key-ec')
 const attacker = rsaKey('key-1')
 const context: IDTokenContext = { accessToken: 'pdus+_0' }
 
-// Only the clock stands still; sockets need everything else.
 const now = 1_800_000_000
 const claims = claimsOf({ now })
-beforeAll(() => {
-  jest.useFakeTimers({
-    now: now * 1000,
-    doNotFake: [
-      'hrtime',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setInterval',
-      'clearInterval',
-      'setTimeout',
-      'clearTimeout',
-    ],
-  })
-})
+beforeAll(() => fakeOnly(['Date'], now * 1000))
 afterAll(() => {
   jest.useRealTimers()
 })

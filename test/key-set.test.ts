@@ -2,6 +2,7 @@ import { Client } from '../src/client'
 import { IDTokenError } from '../src/errors'
 import { IDTokenVerifier, type PagerDutyUser } from '../src/id-token'
 import { KeySet } from '../src/key-set'
+import { fakeOnly } from './support/fake-only'
 import {
   type Behaviour,
   FaultServer,
@@ -198,22 +199,8 @@ describe('while keys are held', () => {
 })
 
 describe('a slow endpoint', () => {
-  beforeEach(() => {
-    // Of the timers only that of the deadline is stopped, so that a test can make it ring.
-    jest.useFakeTimers({
-      doNotFake: [
-        'Date',
-        'hrtime',
-        'nextTick',
-        'performance',
-        'queueMicrotask',
-        'setImmediate',
-        'clearImmediate',
-        'setInterval',
-        'clearInterval',
-      ],
-    })
-  })
+  // A test makes the deadline ring.
+  beforeEach(() => fakeOnly(['setTimeout', 'clearTimeout']))
   afterEach(() => {
     jest.useRealTimers()
   })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { Client, type ClientOptions } from '../../src/client'
 import { IDTokenError } from '../../src/errors'
 import { IDTokenVerifier } from '../../src/id-token'
+import { fakeOnly } from '../support/fake-only'
 import { claimsOf, eu, hashOf, header, issuers, us } from '../support/good-id-token'
 import {
   type SigningKey,
@@ -31,19 +32,10 @@ const ec = ecKey('key-ec')
 const published: readonly SigningKey[] = [key, second]
 const keySet = JSON.stringify({ keys: [jwk(key), jwk(second), jwk(ec, { alg: 'ES256' })] })
 
-beforeAll(() => {
-  jest.spyOn(Date, 'now').mockReturnValue(now * 1000)
-  jest.useFakeTimers({ now: now * 1000, doNotFake: [...realTimers] })
-})
+beforeAll(() => fakeOnly(['Date'], now * 1000))
 afterAll(() => {
   jest.useRealTimers()
-  jest.restoreAllMocks()
 })
-
-const realTimers = [
-  ...(['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] as const),
-  ...(['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] as const),
-]
 
 function verifier(options: Partial<ClientOptions> = {}): IDTokenVerifier {
   const client = new Client({

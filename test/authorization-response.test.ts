@@ -3,19 +3,14 @@ import {
   readAuthorizationResponse,
   refusedLogin,
 } from '../src/authorization-response'
-import { Client, type ClientOptions } from '../src/client'
 import { AuthorizationResponseError } from '../src/errors'
+import { clientOf } from './support/client'
 import { visibleText } from './support/fault-server'
 
 const path = '/auth/pagerduty/callback'
 const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
-const options: ClientOptions = {
-  clientID: 'the-client',
-  clientSecret: 'the-secret',
-  callbackURL: `https://app.example${path}`,
-  scope: 'openid',
-}
-const client = new Client(options)
+const callbackURL = `https://app.example${path}`
+const client = clientOf({ callbackURL })
 
 const read = (query: string, at = path) => readAuthorizationResponse(client, `${at}?${query}`)
 
@@ -220,7 +215,7 @@ describe('the issuer', () => {
   })
 
   it('is that of the option', () => {
-    const own = new Client({ ...options, issuer: 'https://as.example/' })
+    const own = clientOf({ callbackURL, issuer: 'https://as.example/' })
     const readOwn = (iss: string) => readAuthorizationResponse(own, `${path}?code=a&state=s&iss=${iss}`)
     expect(readOwn('https://as.example/')).toMatchObject({ code: 'a' })
     expect(() => readOwn('https://as.example')).toThrow(AuthorizationResponseError)

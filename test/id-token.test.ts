@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
-import { Client, type ClientOptions } from '../src/client'
+import type { ClientOptions } from '../src/client'
 import { IDTokenError } from '../src/errors'
 import { type IDTokenContext, IDTokenVerifier } from '../src/id-token'
+import { clientOf } from './support/client'
 import { fakeOnly } from './support/fake-only'
 import { FaultServer, json, visibleText } from './support/fault-server'
 import { claimsOf, eu, hashOf, header, issuers, signedBy, us } from './support/good-id-token'
@@ -47,15 +48,7 @@ function publish(...keys: Record<string, unknown>[]): void {
 }
 
 function verifier(options: Partial<ClientOptions> = {}): IDTokenVerifier {
-  const client = new Client({
-    clientID: 'the-client',
-    clientSecret: 'the-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'openid',
-    jwksURL: `${server.url}/jwks`,
-    ...options,
-  })
-  return new IDTokenVerifier(client)
+  return new IDTokenVerifier(clientOf({ jwksURL: `${server.url}/jwks`, ...options }))
 }
 
 /** A validly signed token with some claims changed; `undefined` leaves one out. */

@@ -1,7 +1,8 @@
-import { Client } from '../src/client'
+import type { Client } from '../src/client'
 import { IDTokenError } from '../src/errors'
 import { IDTokenVerifier, type PagerDutyUser } from '../src/id-token'
 import { KeySet } from '../src/key-set'
+import { clientOf } from './support/client'
 import { fakeOnly } from './support/fake-only'
 import {
   type Behaviour,
@@ -34,13 +35,7 @@ let elapsed: number
 beforeEach(async () => {
   server = await FaultServer.start()
   publish(oldKey)
-  client = new Client({
-    clientID: 'the-client',
-    clientSecret: 'the-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'openid',
-    jwksURL: `${server.url}/jwks`,
-  })
+  client = clientOf({ jwksURL: `${server.url}/jwks` })
   verifier = new IDTokenVerifier(client)
   elapsed = 0
   // Whole milliseconds, so that sums are exact.
@@ -321,15 +316,8 @@ describe('the request for keys', () => {
       urls.push(url)
       return Response.json({ keys: [jwk(oldKey)] })
     }
-    const { jwksURL, callbackURL, clientID } = client
-    const other = new Client({
-      clientID,
-      clientSecret: 'x',
-      callbackURL,
-      scope: 'openid',
-      jwksURL,
-      fetch: replaced,
-    })
+    const { jwksURL } = client
+    const other = clientOf({ jwksURL, fetch: replaced })
     await new IDTokenVerifier(other).verify(token(oldKey), { accessToken: 'a' })
     expect(urls).toEqual([jwksURL])
     expect(server.requests).toHaveLength(0)

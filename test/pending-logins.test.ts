@@ -1,10 +1,11 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import { Client, type ClientOptions } from '../src/client'
+import type { ClientOptions } from '../src/client'
 import { MemoryTokenStore } from '../src/memory-token-store'
 import { type PendingLogin, decodePendingLogin, encodePendingLogin, nonceOf } from '../src/pending-login'
 import { PendingLogins } from '../src/pending-logins'
 import { KeyRing } from '../src/seal'
+import { clientOf } from './support/client'
 
 const now = 1_800_000_000_000
 const minute = 60_000
@@ -24,14 +25,7 @@ afterEach(() => {
 })
 
 function logins(options: Partial<ClientOptions> = {}, ring = keys): PendingLogins {
-  const client = new Client({
-    clientID: 'the-client',
-    clientSecret: 'the-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'users.read',
-    ...options,
-  })
-  return new PendingLogins(client, store, ring)
+  return new PendingLogins(clientOf(options), store, ring)
 }
 
 function login(state: string, changes: Partial<PendingLogin> = {}): PendingLogin {

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import * as oauth from 'oauth4webapi'
-import { Client } from '../src/client'
 import { TokenEndpointError } from '../src/errors'
 import { requestToken } from '../src/token-endpoint'
+import { clientOf } from './support/client'
 import { claimsOf, issuers, signedBy } from './support/good-id-token'
 import { rsaKey } from './support/keys'
 
@@ -46,13 +46,7 @@ function respond({ status, headers, body }: Served): Response {
 }
 
 async function ours(served: Served): Promise<Verdict> {
-  const client = new Client({
-    clientID: 'the-client',
-    clientSecret: 'the-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'users.read',
-    fetch: async () => respond(served),
-  })
+  const client = clientOf({ fetch: async () => respond(served) })
   try {
     const response = await requestToken(client, { grant_type: 'authorization_code', code: 'x' }, 1_000)
     return {

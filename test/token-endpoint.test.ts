@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib'
-import { Client, type ClientOptions } from '../src/client'
+import type { Client, ClientOptions } from '../src/client'
 import { TokenEndpointError } from '../src/errors'
 import { parseWait, requestToken, revokeToken } from '../src/token-endpoint'
+import { clientOf } from './support/client'
 import {
   type Behaviour,
   FaultServer,
@@ -44,11 +45,8 @@ afterEach(async () => {
 })
 
 function client(options: Partial<ClientOptions> = {}): Client {
-  return new Client({
-    clientID: 'the-client',
+  return clientOf({
     clientSecret: 'CANARY-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'incidents.read',
     tokenURL: `${server.url}/oauth/token`,
     revocationURL: `${server.url}/oauth/revoke`,
     ...options,

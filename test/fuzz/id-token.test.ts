@@ -1,8 +1,9 @@
 import { verify } from 'node:crypto'
 import fc from 'fast-check'
-import { Client, type ClientOptions } from '../../src/client'
+import type { ClientOptions } from '../../src/client'
 import { IDTokenError } from '../../src/errors'
 import { IDTokenVerifier } from '../../src/id-token'
+import { clientOf } from '../support/client'
 import { fakeOnly } from '../support/fake-only'
 import { claimsOf, eu, hashOf, header, issuers, us } from '../support/good-id-token'
 import {
@@ -38,15 +39,7 @@ afterAll(() => {
 })
 
 function verifier(options: Partial<ClientOptions> = {}): IDTokenVerifier {
-  const client = new Client({
-    clientID: 'the-client',
-    clientSecret: 'the-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'openid',
-    fetch: async () => new Response(keySet),
-    ...options,
-  })
-  return new IDTokenVerifier(client)
+  return new IDTokenVerifier(clientOf({ fetch: async () => new Response(keySet), ...options }))
 }
 
 /** The rules that hold for a token, checked with nothing of the library nor of what it uses; the number of each that does not. */

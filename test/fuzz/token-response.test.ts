@@ -1,8 +1,8 @@
 import fc from 'fast-check'
-import { Client } from '../../src/client'
 import { TokenEndpointError } from '../../src/errors'
 import { requestToken } from '../../src/token-endpoint'
 import { type TokenResponse, TokenSet, parseTokenResponse } from '../../src/token-set'
+import { clientOf } from '../support/client'
 import { visibleText } from '../support/fault-server'
 import { runs } from './runs'
 
@@ -180,11 +180,8 @@ describe('any answer of the token endpoint', () => {
     const tally = { accepted: 0, refused: 0 }
     await fc.assert(
       fc.asyncProperty(raw, status, type, headers, async (answer, code, contentType, more) => {
-        const client = new Client({
-          clientID: 'the-client',
+        const client = clientOf({
           clientSecret: 'CANARY-secret',
-          callbackURL: 'https://app.example/callback',
-          scope: 'openid',
           fetch: async () =>
             new Response(answer, { status: code, headers: { ...more, 'Content-Type': contentType } }),
         })

@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { type AddressInfo, type Socket, createServer } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { Client } from '../../src/client'
 import { TokenEndpointError } from '../../src/errors'
 import { requestToken } from '../../src/token-endpoint'
 import type { TokenResponse } from '../../src/token-set'
+import { clientOf } from '../support/client'
 import { runs } from './runs'
 
 const cap = 64 * 1024
@@ -84,11 +84,7 @@ async function ask(timeout: number): Promise<Outcome> {
     }
     return new Response(new ReadableStream(source, { highWaterMark: 0 }), { status, headers })
   }
-  const client = new Client({
-    clientID: 'the-client',
-    clientSecret: 'the-secret',
-    callbackURL: 'https://app.example/callback',
-    scope: 'openid',
+  const client = clientOf({
     tokenURL: `http://127.0.0.1:${(server.address() as AddressInfo).port}/oauth/token`,
     fetch: counted,
   })

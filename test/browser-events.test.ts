@@ -1,46 +1,18 @@
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
-import { type RunningExample, startExampleApp } from '../example-app/server'
-import type { StandIn } from '../src/testing'
-import { describeWithChromium, startChromium } from './support/chromium'
+import type { Locator } from 'playwright-core'
+import { describeWithChromium } from './support/chromium'
+import { openExampleEachTime } from './support/example-page'
 
 const screenshots = join(__dirname, '../docs/screenshots')
 
 jest.setTimeout(20_000)
 
 describeWithChromium('the page of events in a browser', () => {
-  let chromium: Browser
-  let app: RunningExample
-  let standIn: StandIn
-  let context: BrowserContext
-  let page: Page
-  let complaints: string[]
-
-  beforeAll(async () => {
-    chromium = await startChromium()
-  })
-  afterAll(() => chromium.close())
-  beforeEach(async () => {
-    complaints = []
-    app = await startExampleApp({ port: 0 })
-    standIn = app.standIn as StandIn
-    standIn.settings.autoApprove = 'PACME01'
-    context = await chromium.newContext({ viewport: { width: 1200, height: 900 } })
-    page = await context.newPage()
-    page.setDefaultTimeout(10_000)
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('pageerror', (error) => complaints.push(error.message))
-    await page.goto(`${app.url}/auth/pagerduty?returnTo=/events`)
-  })
-  afterEach(async () => {
-    await context.close()
-    await app.close()
-    if (complaints.length > 0) throw new Error(`The page complained:\n${complaints.join('\n')}`)
-  })
-
-  const rows = (name: string): Locator => page.locator(`[data-event="${name}"]`)
+  const open = openExampleEachTime('/events')
+  const rows = (name: string): Locator => open.page.locator(`[data-event="${name}"]`)
 
   test('shows a login, a refresh and a denial, with what was done about it', async () => {
+    const { page, app, complaints } = open
     expect(await rows('login').innerText()).toMatch(/login[^]*you[^]*granted .*incidents\.read/)
     await page.getByTestId('refresh').click()
     await rows('refresh').waitFor()
@@ -53,6 +25,7 @@ describeWithChromium('the page of events in a browser', () => {
   })
 
   test('shows what happens while it is open, and not who others are', async () => {
+    const { chromium, page, app, standIn } = open
     await page.getByText('Live.').waitFor()
     standIn.settings.autoApprove = 'PGLBX01'
     const stranger = await chromium.newContext()
@@ -68,6 +41,7 @@ describeWithChromium('the page of events in a browser', () => {
   })
 
   test('fits a phone and a dark room', async () => {
+    const { page, app } = open
     await page.getByTestId('refresh').click()
     await rows('refresh').waitFor()
     await fetch(`${app.url}/auth/pagerduty/callback?code=a&state=b`)
@@ -82,6 +56,7 @@ describeWithChromium('the page of events in a browser', () => {
   })
 
   test('is for people who are logged in', async () => {
+    const { chromium, app, standIn } = open
     const stranger = await chromium.newPage()
     standIn.settings.autoApprove = undefined
     await stranger.goto(`${app.url}/events`)

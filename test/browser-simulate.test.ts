@@ -1,22 +1,17 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { withEnvironment } from '../src/environment'
 import type { StandIn } from '../src/testing'
-import { describeWithChromium, startChromium } from './support/chromium'
+import { describeWithChromium, openEachTime } from './support/chromium'
 import { type Simulation, startSimulation } from './support/command'
 import { type DropIn, startDropIn } from './support/drop-in'
 
 jest.setTimeout(60_000)
 
 describeWithChromium('the control page in a browser', () => {
-  let chromium: Browser
-  let context: BrowserContext
-  let page: Page
   let simulation: Simulation
   let app: DropIn
-  let complaints: string[]
+  const open = openEachTime(() => simulation.page)
 
   beforeAll(async () => {
-    chromium = await startChromium()
     simulation = await startSimulation()
     const { callbackURL: _default, ...options } = withEnvironment({}, simulation.env)
     app = await startDropIn({ options: () => ({}) } as unknown as StandIn, options, (express, pd) => {
@@ -27,30 +22,18 @@ describeWithChromium('the control page in a browser', () => {
     })
   })
   afterAll(async () => {
-    await chromium.close()
     await app.close()
     await simulation.stop()
   })
-  beforeEach(async () => {
-    complaints = []
-    context = await chromium.newContext({ viewport: { width: 1200, height: 900 } })
-    page = await context.newPage()
-    page.setDefaultTimeout(10_000)
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('pageerror', (error) => complaints.push(error.message))
-    await page.goto(simulation.page)
-  })
-  afterEach(async () => {
-    await context.close()
-    if (complaints.length > 0) throw new Error(`The page complained:\n${complaints.join('\n')}`)
-  })
 
   const press = async (name: string): Promise<string> => {
+    const { page } = open
     await page.getByRole('button', { name }).click()
     return page.getByRole('status').innerText()
   }
 
   test('shows a login as it happens, and lets it be revoked', async () => {
+    const { page } = open
     await app.logIn()
     await page.locator('#grants').getByText('Ada Okafor').waitFor()
     expect(await page.locator('#grants').innerText()).toContain('incidents.read')
@@ -59,6 +42,7 @@ describeWithChromium('the control page in a browser', () => {
   })
 
   test('keeps what is being typed while the counts go on', async () => {
+    const { page } = open
     await press('Count anew')
     await page.getByLabel('how often').fill('7')
     await fetch(`${simulation.url}/global/oauth/anonymous/jwks`)
@@ -67,6 +51,7 @@ describeWithChromium('the control page in a browser', () => {
   })
 
   test.each(['light', 'dark'] as const)('fits a phone, and a screen, in a %s room', async (colorScheme) => {
+    const { page } = open
     await app.logIn(undefined, { user: 'PACME02' })
     await page.emulateMedia({ colorScheme })
     await press('Expire access tokens')
@@ -77,6 +62,7 @@ describeWithChromium('the control page in a browser', () => {
   })
 
   test('every button does what it says', async () => {
+    const { page } = open
     expect(await press('Expire access tokens')).toContain('access tokens have ended')
     expect(await press('Rotate signing keys')).toContain('new key')
     await page.getByLabel('fail with').selectOption('429, Retry-After: 1')

@@ -1,46 +1,18 @@
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
-import { type RunningExample, startExampleApp } from '../example-app/server'
-import type { StandIn } from '../src/testing'
-import { describeWithChromium, startChromium } from './support/chromium'
+import type { Locator } from 'playwright-core'
+import { describeWithChromium } from './support/chromium'
+import { openExampleEachTime } from './support/example-page'
 
 const screenshots = join(__dirname, '../docs/screenshots')
 
 jest.setTimeout(20_000)
 
 describeWithChromium('the webhook page in a browser', () => {
-  let chromium: Browser
-  let app: RunningExample
-  let standIn: StandIn
-  let context: BrowserContext
-  let page: Page
-  let complaints: string[]
-
-  beforeAll(async () => {
-    chromium = await startChromium()
-  })
-  afterAll(() => chromium.close())
-  beforeEach(async () => {
-    complaints = []
-    app = await startExampleApp({ port: 0 })
-    standIn = app.standIn as StandIn
-    standIn.settings.autoApprove = 'PACME01'
-    context = await chromium.newContext({ viewport: { width: 1200, height: 900 } })
-    page = await context.newPage()
-    page.setDefaultTimeout(10_000)
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('pageerror', (error) => complaints.push(error.message))
-    await page.goto(`${app.url}/auth/pagerduty?returnTo=/webhooks`)
-  })
-  afterEach(async () => {
-    await context.close()
-    await app.close()
-    if (complaints.length > 0) throw new Error(`The page complained:\n${complaints.join('\n')}`)
-  })
-
-  const rows = (verdict: string): Locator => page.locator(`[data-verdict="${verdict}"]`)
+  const open = openExampleEachTime('/webhooks')
+  const rows = (verdict: string): Locator => open.page.locator(`[data-verdict="${verdict}"]`)
 
   test('shows a delivery, its verdict, and what the app did back as itself', async () => {
+    const { page, standIn } = open
     await page.getByTestId('send-incident.triggered').click()
     await rows('handled').waitFor()
     expect(await rows('handled').innerText()).toMatch(
@@ -51,6 +23,7 @@ describeWithChromium('the webhook page in a browser', () => {
   })
 
   test('takes a forged one for what it is, and the same event once', async () => {
+    const { page, app, standIn } = open
     for (const kind of ['incident.triggered', 'duplicate', 'forged', 'pagey.ping']) {
       await page.getByTestId(`send-${kind}`).click()
       await page.waitForURL(`${app.url}/webhooks`)
@@ -64,6 +37,7 @@ describeWithChromium('the webhook page in a browser', () => {
   })
 
   test('counts the mints it saved', async () => {
+    const { page, app, standIn } = open
     for (const kind of ['incident.triggered', 'incident.acknowledged', 'incident.resolved']) {
       await page.getByTestId(`send-${kind}`).click()
       await page.waitForURL(`${app.url}/webhooks`)
@@ -73,6 +47,7 @@ describeWithChromium('the webhook page in a browser', () => {
   })
 
   test('shows what comes in while it is open, without being loaded again', async () => {
+    const { context, page, app } = open
     await page.getByText('Live.').waitFor()
     const other = await context.newPage()
     await other.goto(`${app.url}/webhooks`)
@@ -84,6 +59,7 @@ describeWithChromium('the webhook page in a browser', () => {
   })
 
   test('fits a phone and a dark room', async () => {
+    const { page } = open
     await page.getByTestId('send-incident.triggered').click()
     await rows('handled').waitFor()
     await page.getByTestId('send-forged').click()
@@ -96,6 +72,7 @@ describeWithChromium('the webhook page in a browser', () => {
   })
 
   test('is for people who are logged in', async () => {
+    const { chromium, app, standIn } = open
     const stranger = await chromium.newPage()
     standIn.settings.autoApprove = undefined
     await stranger.goto(`${app.url}/webhooks`)

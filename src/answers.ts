@@ -1,5 +1,6 @@
 import type { NextFunction, Request, Response } from 'express'
 import { PagerDutyOAuthError } from './errors'
+import { html, trusted } from './html'
 
 /** Takes over the answer to a denial or failure; `next(error)` hands it on to Express. */
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => void
@@ -66,34 +67,29 @@ export function redirect(res: Response, location: string, status = 302): void {
   res.end()
 }
 
-function page(error: PagerDutyOAuthError, login: string | undefined, stepUp: string | undefined): string {
-  const { title, code } = error.toJSON() as { title: string; code: string }
-  const advice = error.isTransient ? '<p>This is likely to pass: try again in a moment.</p>' : ''
-  const again = login === undefined ? '' : `<p><a href="${escape(login)}">Log in with PagerDuty</a></p>`
-  const more = stepUp === undefined ? '' : `<p><a href="${escape(stepUp)}">Ask PagerDuty for it</a></p>`
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
-<style>
+const style = trusted(`<style>
   :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
   main { max-width: 32rem; margin: 18vh auto 0; padding: 0 1.5rem }
   h1 { font-size: 1.4rem; line-height: 1.3 }
   a { color: inherit }
   code { opacity: .65 }
-</style>
-<main>
-  <h1>${escape(title)}</h1>
-  ${advice}
-  ${again}
-  ${more}
-  <p><a href="/">Home</a></p>
-  <p><code>${escape(code)}</code></p>
-</main>
-`
-}
+</style>`)
 
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+function page(error: PagerDutyOAuthError, login: string | undefined, stepUp: string | undefined): string {
+  const { title, code } = error.toJSON() as { title: string; code: string }
+  return html`<!doctype html>
+    <html lang="en">
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <title>${title}</title>
+      ${style}
+      <main>
+        <h1>${title}</h1>
+        ${error.isTransient && html`<p>This is likely to pass: try again in a moment.</p>`}
+        ${login !== undefined && html`<p><a href="${login}">Log in with PagerDuty</a></p>`}
+        ${stepUp !== undefined && html`<p><a href="${stepUp}">Ask PagerDuty for it</a></p>`}
+        <p><a href="/">Home</a></p>
+        <p><code>${code}</code></p>
+      </main>
+    </html>`.text
 }

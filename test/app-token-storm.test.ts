@@ -1,10 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import Redis from 'ioredis'
 import { type StandIn, startPagerDuty } from '../src/testing'
 import type { Order, Outcome, Wanted } from './support/app-token-worker'
 import { type RedisServer, describeWithRedis, startRedis } from './support/redis'
+import { type Worker, send, startWorker } from './support/worker'
 
 const processes = 4
 const calls = 1000
@@ -32,13 +31,13 @@ describeWithRedis(
     let standIn: StandIn
     let server: RedisServer
     let redis: Redis
-    let workers: ChildProcess[] = []
+    let workers: Worker[] = []
 
     beforeAll(async () => {
       standIn = await startPagerDuty()
       server = await startRedis()
       redis = new Redis(server.url)
-      workers = await Promise.all(Array.from({ length: processes }, () => startWorker()))
+      workers = await Promise.all(Array.from({ length: processes }, () => start()))
     }, 60_000)
     beforeEach(async () => {
       await redis.flushall()
@@ -47,38 +46,15 @@ describeWithRedis(
       standIn.resetCalls()
     })
     afterAll(async () => {
-      for (const worker of workers) worker.kill('SIGKILL')
+      for (const { child } of workers) child.kill('SIGKILL')
       redis.disconnect()
       await standIn.close()
       await server.stop()
     })
 
-    async function startWorker(env: Record<string, string> = {}): Promise<ChildProcess> {
-      const worker = fork(join(__dirname, 'support/app-token-worker.ts'), {
-        execArgv: ['--require', 'esbuild-register', '--no-warnings'],
-        env: {
-          ...process.env,
-          ...standIn.env(),
-          REDIS_URL: server.url,
-          SESSION_SECRET: 'a secret of thirty-two characters or more for tests',
-          ...env,
-        },
-      })
-      const died = once(worker, 'exit').then(() =>
-        Promise.reject(new Error('A worker ended before its time')),
-      )
-      await Promise.race([once(worker, 'message'), died])
-      return worker
-    }
-
-    async function send(worker: ChildProcess, order: Order): Promise<Outcome> {
-      const answer = once(worker, 'message') as Promise<[Outcome]>
-      worker.send(order)
-      return (await answer)[0]
-    }
-
+    const start = (env?: Record<string, string>) => startWorker('app-token-worker.ts', standIn, server, env)
     const storm = (order: Partial<Order> = {}) =>
-      Promise.all(workers.map((worker) => send(worker, { wanted, calls, ...order })))
+      Promise.all(workers.map((worker) => send<Outcome>(worker, { wanted, calls, ...order })))
     const mints = () => standIn.calls.token.client_credentials
     const slowest = (outcomes: Outcome[]) => Math.max(...outcomes.map((outcome) => outcome.slowest))
     const tell = (text: string) => process.stdout.write(`      ${text}\n`)
@@ -151,7 +127,7 @@ describeWithRedis(
 
     test('a process dies while it mints: the next one does it, within the life of a lock', async () => {
       const [one = {}] = wanted
-      const doomed = await startWorker()
+      const { child: doomed } = await start()
       standIn.settings.tokenLatency = 60_000
       doomed.send({ wanted: [one], calls: 1 })
       while (mints() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -167,13 +143,13 @@ describeWithRedis(
     }, 30_000)
 
     test('instances with other names keep tokens of their own', async () => {
-      const other = await startWorker({ PREFIX: 'other:' })
+      const other = await start({ PREFIX: 'other:' })
       const [first] = wanted as [Wanted]
       const [[mine], theirs] = await Promise.all([
         storm({ cold: true, calls: 4, wanted: [first] }),
-        send(other, { calls: 4, wanted: [first] }),
+        send<Outcome>(other, { calls: 4, wanted: [first] } satisfies Order),
       ])
-      other.kill()
+      other.child.kill()
       expect(mints()).toBe(2)
       expect(theirs.given).not.toEqual(mine?.given)
     }, 30_000)

@@ -1,10 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { Browser } from './support/browser'
 import { type RedisServer, describeWithRedis, startRedis } from './support/redis'
 import type { Order, Outcome } from './support/storm-worker'
+import { type Worker, send, startWorker } from './support/worker'
 
 const processes = 4
 const requests = 1000
@@ -13,12 +11,13 @@ const twoDays = 2 * 24 * 60 * 60_000
 describeWithRedis('four processes, a thousand requests each, one expired grant', () => {
   let standIn: StandIn
   let server: RedisServer
-  let workers: { child: ChildProcess; url: string }[] = []
+  let workers: Worker[] = []
 
   beforeAll(async () => {
     standIn = await startPagerDuty({ reuse: 'revoke-family', clients: [client] })
     server = await startRedis()
-    workers = await Promise.all(Array.from({ length: processes }, startWorker))
+    const start = () => startWorker('storm-worker.ts', standIn, server)
+    workers = await Promise.all(Array.from({ length: processes }, start))
   }, 60_000)
   afterAll(async () => {
     for (const { child } of workers) child.kill('SIGKILL')
@@ -26,33 +25,7 @@ describeWithRedis('four processes, a thousand requests each, one expired grant',
     await server.stop()
   })
 
-  async function startWorker() {
-    const child = fork(join(__dirname, 'support/storm-worker.ts'), {
-      execArgv: ['--require', 'esbuild-register', '--no-warnings'],
-      env: {
-        ...process.env,
-        ...standIn.env(),
-        NODE_ENV: 'production',
-        REDIS_URL: server.url,
-        SESSION_SECRET: 'a secret of thirty-two characters or more for tests',
-      },
-    })
-    const died = once(child, 'exit').then(() =>
-      Promise.reject(new Error('A worker ended before it listened')),
-    )
-    const [url] = (await Promise.race([once(child, 'message'), died])) as [string]
-    return { child, url }
-  }
-
-  async function storm(order: Order): Promise<Outcome[]> {
-    return Promise.all(
-      workers.map(async ({ child }) => {
-        const answer = once(child, 'message') as Promise<[Outcome]>
-        child.send(order)
-        return (await answer)[0]
-      }),
-    )
-  }
+  const storm = (order: Order) => Promise.all(workers.map((worker) => send<Outcome>(worker, order)))
 
   test.each([
     ['0.3 s', 300],

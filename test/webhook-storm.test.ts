@@ -1,10 +1,9 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { type StandIn, sendWebhook, startPagerDuty } from '../src/testing'
 import { type RedisServer, describeWithRedis, startRedis } from './support/redis'
 import type { Handled } from './support/webhook-worker'
 import { open } from './support/webhooks'
+import { type Worker, startWorker } from './support/worker'
 
 const processes = 4
 const secret = 'a-secret-of-the-webhook-subscription'
@@ -16,15 +15,10 @@ describeWithRedis('four processes that receive webhooks', () => {
   let workers: Worker[]
   const handled: { id: string; worker: number }[] = []
 
-  interface Worker {
-    child: ChildProcess
-    url: string
-  }
-
   beforeAll(async () => {
     standIn = await startPagerDuty()
     server = await startRedis()
-    workers = await Promise.all(Array.from({ length: processes }, (_, index) => startWorker(index)))
+    workers = await Promise.all(Array.from({ length: processes }, (_, index) => start(index)))
   }, 60_000)
   afterAll(async () => {
     for (const { child } of workers) child.kill('SIGKILL')
@@ -32,25 +26,11 @@ describeWithRedis('four processes that receive webhooks', () => {
     await server.stop()
   })
 
-  async function startWorker(index: number): Promise<Worker> {
-    const child = fork(join(__dirname, 'support/webhook-worker.ts'), {
-      execArgv: ['--require', 'esbuild-register', '--no-warnings'],
-      env: {
-        ...process.env,
-        ...standIn.env(),
-        NODE_ENV: 'production',
-        REDIS_URL: server.url,
-        SESSION_SECRET: 'a secret of thirty-two characters or more for tests',
-        PAGERDUTY_WEBHOOK_SECRET: secret,
-        PAGERDUTY_ACCOUNT: 'us.acme',
-      },
-    })
-    const died = once(child, 'exit').then(() =>
-      Promise.reject(new Error('A worker ended before it listened')),
-    )
-    const [url] = (await Promise.race([once(child, 'message'), died])) as [string]
-    child.on('message', (message: Handled) => handled.push({ id: message.handled, worker: index }))
-    return { child, url }
+  async function start(index: number): Promise<Worker> {
+    const env = { PAGERDUTY_WEBHOOK_SECRET: secret, PAGERDUTY_ACCOUNT: 'us.acme' }
+    const worker = await startWorker('webhook-worker.ts', standIn, server, env)
+    worker.child.on('message', (message: Handled) => handled.push({ id: message.handled, worker: index }))
+    return worker
   }
 
   /** PagerDuty's delivery to one of the processes. */

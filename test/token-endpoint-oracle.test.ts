@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import * as oauth from 'oauth4webapi'
 import { TokenEndpointError } from '../src/errors'
 import { requestToken } from '../src/token-endpoint'
+import type { TokenResponse } from '../src/token-set'
 import { clientOf } from './support/client'
 import { claimsOf, issuers, signedBy } from './support/good-id-token'
 import { rsaKey } from './support/keys'
@@ -45,17 +46,20 @@ function respond({ status, headers, body }: Served): Response {
   return new Response(status === 204 ? null : (body as string), { status, headers })
 }
 
+function accepted(response: TokenResponse | oauth.TokenEndpointResponse): Verdict {
+  return {
+    accepted: true,
+    accessToken: response.access_token,
+    refreshToken: response.refresh_token,
+    scope: response.scope,
+    lifetime: response.expires_in,
+  }
+}
+
 async function ours(served: Served): Promise<Verdict> {
   const client = clientOf({ fetch: async () => respond(served) })
   try {
-    const response = await requestToken(client, { grant_type: 'authorization_code', code: 'x' }, 1_000)
-    return {
-      accepted: true,
-      accessToken: response.access_token,
-      refreshToken: response.refresh_token,
-      scope: response.scope,
-      lifetime: response.expires_in,
-    }
+    return accepted(await requestToken(client, { grant_type: 'authorization_code', code: 'x' }, 1_000))
   } catch (error) {
     if (!(error instanceof TokenEndpointError)) throw error
     return { accepted: false }
@@ -80,14 +84,7 @@ async function theirs(
   process: Process = oauth.processRefreshTokenResponse,
 ): Promise<Verdict> {
   try {
-    const response = await process({ issuer }, { client_id: 'the-client' }, respond(served))
-    return {
-      accepted: true,
-      accessToken: response.access_token,
-      refreshToken: response.refresh_token,
-      scope: response.scope,
-      lifetime: response.expires_in,
-    }
+    return accepted(await process({ issuer }, { client_id: 'the-client' }, respond(served)))
   } catch {
     return { accepted: false }
   }

@@ -48,14 +48,7 @@ export class BackOff {
     this.#kind = `pause:${kind} ${clientID}`
   }
 
-  /** Whether a grant is left alone at the moment, as far as this process knows. */
-  isPaused(grantID: string): boolean {
-    const now = performance.now()
-    const isOn = (key: string) => now < (this.#pauses.get(key)?.until ?? 0)
-    return isOn(this.#client) || isOn(this.#kind) || isOn(keyOf(grantID))
-  }
-
-  /** The failure for which it is. */
+  /** The failure for which a grant is left alone at the moment, as far as this process knows. */
   known(grantID: string): TokenEndpointError | undefined {
     for (const key of [this.#client, this.#kind, keyOf(grantID)]) {
       const pause = this.#pauses.get(key)
@@ -145,11 +138,6 @@ export class BackOff {
     this.#probing = undefined
     const ends = [this.#client, this.#kind].map((key) => this.#store.delete(probeOf(key), grantID))
     await Promise.allSettled(ends) // They end by themselves.
-  }
-
-  /** It does not matter any more. */
-  forget(grantID: string): void {
-    this.#pauses.delete(keyOf(grantID))
   }
 
   /** The key of what a failure pauses. */

@@ -77,9 +77,8 @@ export class Refresher {
 
   /** Renews a grant whose access token still serves, unless that is being done or was tried in vain just now. */
   ahead(grant: Grant): Promise<unknown> | undefined {
-    const isIdle =
-      !this.#isClosed && !this.#flights.has(grant.id) && this.#pairs.unsaved(grant.id) === undefined
-    return isIdle && !this.#backOff.isPaused(grant.id) ? this.#fly(grant, false) : undefined
+    const isIdle = !this.#flights.has(grant.id) && this.#obstacle(grant) === undefined
+    return isIdle ? this.#fly(grant, false) : undefined
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */

@@ -149,7 +149,7 @@ describe('a pause after failures', () => {
             expect(left >= 0 && left <= quarterOfAnHour).toBe(true)
           }
           clock.mockReturnValue(time + quarterOfAnHour * 1000)
-          expect(['one', 'two', 'three'].some((id) => backOff.isPaused(id))).toBe(false)
+          expect(['one', 'two', 'three'].some((id) => backOff.known(id) !== undefined)).toBe(false)
         }
         store.close()
       }),

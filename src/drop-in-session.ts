@@ -100,7 +100,10 @@ function keepFromCaches(res: Response, cookieName: string): void {
   // express-session adds its cookie at this very moment, before it calls what was here before.
   res.writeHead = (...args: unknown[]) => {
     const cookies = res.getHeader('Set-Cookie')
-    if (cookies !== undefined && [cookies].flat().some((cookie) => `${cookie}`.startsWith(`${cookieName}=`))) {
+    if (
+      cookies !== undefined &&
+      [cookies].flat().some((cookie) => `${cookie}`.startsWith(`${cookieName}=`))
+    ) {
       res.setHeader('Cache-Control', 'no-store')
     }
     return writeHead(...args)

@@ -242,6 +242,16 @@ describe('a 200 that is no token response', () => {
       'a type that only begins like JSON',
       bytes(Buffer.from(text), 200, { 'Content-Type': 'application/jsonp' }),
     ],
+    ...[
+      'text/html; application/json',
+      'x-application/json',
+      'application/json+x',
+      'application/+json',
+      'application/a/b+json',
+      'application/x-json',
+      'text/json',
+      'applications/json',
+    ].map((type): [string, Behaviour] => [`JSON called ${type}`, json(text, 200, { 'Content-Type': type })]),
     ['nothing', json('')],
     ['null', json('null')],
     ['an array', json([good])],
@@ -326,7 +336,12 @@ describe('a 200 that is one', () => {
   test.each<[string, Behaviour]>([
     ['plain', json(whole)],
     ['with a charset', json(whole, 200, { 'Content-Type': 'Application/JSON; charset=utf-8' })],
-    ['of a +json type', json(whole, 200, { 'Content-Type': 'application/vnd.pd.token+json' })],
+    ['of a +json type', json(whole, 200, { 'Content-Type': 'application/vnd.pd-token_1+json' })],
+    [
+      'with a space before its charset',
+      json(whole, 200, { 'Content-Type': 'application/json ;charset=utf-8' }),
+    ],
+    ['with two of them', json(whole, 200, { 'Content-Type': 'application/json  ; charset=utf-8' })],
     ['after a byte order mark', json(`\ufeff${JSON.stringify(whole)}`)],
     ['between white space', json(`\r\n\t ${JSON.stringify(whole)}\n`)],
     ['with members nobody knows', json({ ...whole, aud: ['x'], client_info: null, error: null })],
@@ -534,8 +549,26 @@ describe('an error response', () => {
     expect(wait('Thu, 01 Jan 2026 12:01:30 GMT')).toBe(90)
     expect(wait('Thu, 01 Jan 2026 11:00:00 GMT')).toBe(0)
     expect(wait('Fri, 01 Jan 2027 12:00:00 GMT')).toBe(900)
-    expect(wait('Thu, 32 Foo 2026')).toBeUndefined()
+    expect(wait('Thu, 32 Foo 2026 GMT')).toBeUndefined()
+    // All of these are some time to Date.parse().
+    for (const value of [
+      'Thu, 01 Jan 2026 12:01:30',
+      'Thu, 01 Jan 2026 12:01:30 GMT+0100',
+      'Thu 01 Jan 2026 12:01:30 GMT',
+      'thu, 01 Jan 2026 12:01:30 GMT',
+      'after Thu, 01 Jan 2026 12:01:30 GMT',
+      '2026-01-01T12:01:30Z',
+    ])
+      expect([value, wait(value)]).toEqual([value, undefined])
     now.mockRestore()
+  })
+
+  it('tells it by nothing but decimal digits', () => {
+    const wait = (value: string) => parseWait(new Headers({ 'Retry-After': value }))
+    expect(['1.25', '12.75', '00'].map(wait)).toEqual([2, 13, 0])
+    // All of these are some number to Number().
+    for (const value of ['-5', '+5', '.5', '5.', '1e2', '0x10', '0b11', 'Infinity', ''])
+      expect([value, wait(value)]).toEqual([value, undefined])
   })
 })
 

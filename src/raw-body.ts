@@ -26,7 +26,7 @@ export async function rawBody(req: Request, limit: number, timeout: number): Pro
       : undefined
   if (refusal !== undefined) {
     const isShort = Number(length ?? 0) <= limit + thrownAway
-    if (isShort && isUntouched(req)) await read(req, 0, timeout).catch(() => {})
+    if (isShort && isUntouched(req)) await read(req, limit, timeout).catch(() => {})
     throw refusal
   }
   const kept = keptBody(req)

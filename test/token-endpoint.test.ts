@@ -496,6 +496,10 @@ describe('an error response', () => {
     expect(fault.hint).toContain('scopes')
     const other = await failure(json({ error: 'invalid_request', error_description: ['x', null] }, 400))
     expect(other.code).toBe('invalid_request')
+    expect(fault.message).toContain('refused: invalid_scope')
+    const grant = await failure(json({ error: 'invalid_grant', error_description: 'Invalid scope' }, 400))
+    expect(grant).toMatchObject({ code: 'invalid_grant', status: 400, isTransient: false })
+    expect(grant.message).toContain('refused: invalid_grant')
   })
 
   test.each<[string, unknown]>([
@@ -519,6 +523,7 @@ describe('an error response', () => {
 
   test.each([400, 401, 403, 404, 500, 502, 504])('of %i in HTML may pass by itself', async (httpStatus) => {
     expect(await failure(html(httpStatus, `<h1>${canary}</h1>`))).toMatchObject({
+      message: expect.stringContaining(`refused: HTTP status ${httpStatus}`),
       code: 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE',
       httpStatus,
       status: 503,

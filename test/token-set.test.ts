@@ -61,6 +61,43 @@ describe('a token set from a response', () => {
   })
 })
 
+describe('a token response', () => {
+  const wire = { ...response, token_type: 'bearer' }
+
+  test.each([
+    ['1.25', 1.25],
+    ['12.75', 12.75],
+    ['007', 7],
+  ])('may say %j for its lifetime', (expires_in, seconds) => {
+    expect(parseTokenResponse({ ...wire, expires_in }).expires_in).toBe(seconds)
+  })
+
+  // All of these are some number to Number().
+  test.each(['1.', '.5', '+1', '1e1', '0x1', 'Infinity', ' 1', '1 '])(
+    'does not say %j for it',
+    (expires_in) => {
+      expect(() => parseTokenResponse({ ...wire, expires_in })).toThrow('an expires_in that is no number')
+    },
+  )
+
+  test.each(['refresh_token', 'scope', 'id_token'])('has a %s of 16384 characters at the most', (member) => {
+    const longest = 'x'.repeat(16_384)
+    expect(parseTokenResponse({ ...wire, [member]: longest })).toMatchObject({ [member]: longest })
+    expect(() => parseTokenResponse({ ...wire, [member]: `${longest}x` })).toThrow(
+      `a ${member} that is no text`,
+    )
+  })
+})
+
+test('a token set whose refresh token is used up is otherwise the same', () => {
+  const tokens = TokenSet.from(response, { scope: [] })
+  const left = tokens.withoutRefreshToken()
+  expect(left.refreshToken).toBeUndefined()
+  expect(left.accessToken).toBe('CANARY-access')
+  expect({ ...left }).toEqual({ ...tokens })
+  expect(tokens.refreshToken).toBe('CANARY-refresh')
+})
+
 describe('the secrets of a token set', () => {
   const tokens = TokenSet.from(response, { scope: [] })
 
@@ -83,6 +120,11 @@ describe('the secrets of a token set', () => {
     ],
   ])('do not show by %s', (_name, show) => {
     expect(String(show(tokens))).not.toContain('CANARY')
+  })
+
+  test('are all that inspect does not show', () => {
+    const { expiresAt, obtainedAt, scope } = tokens
+    expect(inspect(tokens)).toBe(inspect({ tokenType: 'bearer', expiresAt, obtainedAt, scope }))
   })
 
   test('do not show by inspect with getters and hidden members', () => {

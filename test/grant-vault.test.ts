@@ -103,7 +103,8 @@ describe('a grant', () => {
 
   test('lives as long as it is told, and an update does not change that unless told to', async () => {
     const clock = jest.spyOn(performance, 'now')
-    const now = performance.now()
+    // Whole, so that sums are exact.
+    const now = Math.ceil(performance.now())
     const at = (milliseconds: number) => void clock.mockReturnValue(now + milliseconds)
     at(0)
     const first = await make()

@@ -14,7 +14,11 @@ function opener() {
   return { texts, opened, textOf }
 }
 
-beforeEach(() => void jest.useFakeTimers())
+beforeEach(() => {
+  jest.useFakeTimers()
+  // The process has been running for a while.
+  jest.advanceTimersByTime(10 * minute)
+})
 afterEach(() => void jest.useRealTimers())
 
 test('the same value is opened once', () => {

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import crypto from 'node:crypto'
 import { isSigned } from '../src/webhook-signature'
 import vectors from './support/webhook-vectors.json'
 
@@ -6,7 +6,7 @@ const secret = 'lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itBAYzwU0TARw8lJqRnkKl2iB1anSb0Z+IK
 const body = Buffer.from('{"event":{"id":"01"}}')
 
 function hex(bytes: Uint8Array | string, key = secret): string {
-  return createHmac('sha256', key).update(bytes).digest('hex')
+  return crypto.createHmac('sha256', key).update(bytes).digest('hex')
 }
 
 const good = `v1=${hex(body)}`
@@ -19,7 +19,7 @@ describe('the published vectors', () => {
 
   test('are signed with the secret’s text, not with what it decodes to, and over the body alone', () => {
     const [{ secret: key, body: text }] = vectors as [(typeof vectors)[0]]
-    const decoded = createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('hex')
+    const decoded = crypto.createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('hex')
     expect(isSigned(`v1=${decoded}`, Buffer.from(text), [key])).toBe(false)
     expect(isSigned(`v1=${hex(`v1:${text}`, key)}`, Buffer.from(text), [key])).toBe(false)
   })
@@ -75,5 +75,20 @@ describe('secrets', () => {
     expect(isSigned(good, body, [secret, 'another secret of the app'])).toBe(true)
     expect(isSigned(good, body, ['another secret of the app'])).toBe(false)
     expect(isSigned(good, body, [])).toBe(false)
+  })
+
+  test('that are in use are made keys of once, and those that are not are forgotten', () => {
+    const made = jest.spyOn(crypto, 'createSecretKey')
+    const madeFor = (secrets: readonly string[]) => {
+      made.mockClear()
+      for (const one of secrets) isSigned(good, body, [one])
+      return made.mock.calls.length
+    }
+    const many = Array.from({ length: 1_000 }, (_, number) => `the secret number ${number}`)
+    expect(madeFor(many)).toBe(1_000)
+    // Wherever the hundredth comes, it makes both anew once.
+    expect(madeFor(Array(50).fill(['the one', 'the other']).flat() as string[])).toBeLessThanOrEqual(4)
+    expect(madeFor(many)).toBe(1_000)
+    made.mockRestore()
   })
 })

@@ -39,8 +39,8 @@ export function newSessionID(req: Request, name: string): string {
 
 /** The id of the grant that a session id made by {@link newSessionID} carries. */
 export function grantIDOf(sessionID: string): string | undefined {
-  const [grantID, random] = sessionID.split('.')
-  return random === undefined ? undefined : grantID
+  const dot = sessionID.indexOf('.')
+  return dot === -1 ? undefined : sessionID.slice(0, dot)
 }
 
 /**

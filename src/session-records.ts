@@ -1,3 +1,4 @@
+import { grantIDOf } from './grant-session'
 import { grantKey } from './grant-vault'
 import type { RedisClient } from './redis-client'
 import { RedisLink } from './redis-link'
@@ -101,8 +102,9 @@ return 1`
 export function redisSessions(client: RedisClient, prefix: string, timeout: number): SessionRecords {
   const redis = new RedisLink(client, timeout)
   const key = (id: string) => {
-    const [tag = '', ...rest] = id.split('.')
-    return [redisKey(prefix, sessionKey(tag)), ...rest].join('.')
+    const grantID = grantIDOf(id)
+    if (grantID === undefined) return redisKey(prefix, sessionKey(id))
+    return redisKey(prefix, sessionKey(grantID)) + id.slice(grantID.length)
   }
   const grant = (grantID: string) => redisKey(prefix, grantKey(grantID))
   return {

@@ -5,8 +5,6 @@ import { parseJSON } from './json'
 import type { SessionRecords } from './session-records'
 import { Throttle } from './throttle'
 
-const state = Symbol('state')
-
 /** What the store knows of a session that a request holds. */
 interface State {
   /** When it was last extended, in milliseconds since the epoch; 0 for not yet, or not known. */
@@ -17,16 +15,6 @@ interface State {
   isStored: boolean
   /** What was written last, without the cookie. */
   written?: string
-}
-
-/** On the session itself, which costs less than a WeakMap; it is neither listed, shown nor stored. */
-function keep(current: object, known: State): State {
-  Object.defineProperty(current, state, { value: known })
-  return known
-}
-
-function stateOf(current: object): State {
-  return (current as { [state]?: State })[state] ?? keep(current, { extendedAt: 0, isStored: false })
 }
 
 type Callback = (error?: unknown) => void
@@ -40,6 +28,7 @@ export class SessionStore extends session.Store {
   readonly #idle: number
   readonly #touches: Throttle
   readonly #touchInterval: number
+  readonly #states = new WeakMap<object, State>()
 
   /** @param idle milliseconds a session lives after its last use */
   constructor(records: SessionRecords, idle: number, touchInterval: number) {
@@ -52,7 +41,7 @@ export class SessionStore extends session.Store {
 
   /** The sealed grant that was read together with the request's session; undefined when none was read. */
   grantReadWith(req: Request): { sealed: string | undefined } | undefined {
-    return stateOf(req.session).grant
+    return this.#stateOf(req.session).grant
   }
 
   /**
@@ -60,12 +49,12 @@ export class SessionStore extends session.Store {
    * doing it.
    */
   wasExtended(current: object): boolean {
-    return Math.abs(Date.now() - stateOf(current).extendedAt) < this.#touchInterval
+    return Math.abs(Date.now() - this.#stateOf(current).extendedAt) < this.#touchInterval
   }
 
   /** What is written from now on tells that this session was extended. */
   noteExtended(current: object): void {
-    stateOf(current).extendedAt = Date.now()
+    this.#stateOf(current).extendedAt = Date.now()
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
@@ -73,7 +62,7 @@ export class SessionStore extends session.Store {
       const data = record.session === undefined ? undefined : parse(record.session)
       if (data !== undefined) {
         const { extendedAt, grant } = record
-        keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
+        this.#keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
       }
       callback(null, data)
     }, callback)
@@ -81,13 +70,13 @@ export class SessionStore extends session.Store {
 
   override createSession(req: Request, data: SessionData): session.Session & SessionData {
     const created = super.createSession(req, data)
-    keep(created, stateOf(data)).isStored = true
+    this.#keep(created, this.#stateOf(data)).isStored = true
     return created
   }
 
   override set(id: string, data: SessionData, callback: Callback = () => {}): void {
     const content = JSON.stringify(data, (key, value: unknown) => (key === 'cookie' ? undefined : value))
-    const known = stateOf(data)
+    const known = this.#stateOf(data)
     // express-session saves a regenerated session once more at the end of the response.
     if (known.written === content) return callback()
     const { extendedAt, isStored } = known
@@ -117,11 +106,20 @@ export class SessionStore extends session.Store {
   override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
     const current = sessionOf(req)
     // An app may have taken the session off its request.
-    if (!current || stateOf(current).isStored) return super.regenerate(req, callback)
+    if (!current || this.#stateOf(current).isStored) return super.regenerate(req, callback)
     // express-session gives every store this method.
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)
     callback()
+  }
+
+  #stateOf(current: object): State {
+    return this.#states.get(current) ?? this.#keep(current, { extendedAt: 0, isStored: false })
+  }
+
+  #keep(current: object, known: State): State {
+    this.#states.set(current, known)
+    return known
   }
 }
 

@@ -50,7 +50,7 @@ function keptBody(req: Request): Uint8Array | undefined {
     'webhook',
     'came after a body parser that has read the body: a signature can be checked over the raw bytes only',
     'Mount the webhook before express.json(), or let that keep the bytes: ' +
-      'express.json({ limit: "256kb", verify: (req, _res, bytes) => { req.rawBody = bytes } }).',
+      'express.json({ limit: "256kb", verify: (req, _res, bytes) => Object.assign(req, { rawBody: bytes }) }).',
   )
 }
 

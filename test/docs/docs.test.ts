@@ -1,22 +1,11 @@
-import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { Redis } from 'ioredis'
-import { type StandIn, startPagerDuty } from '../../src/testing'
-import { folders } from '../attacks/support/paths'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { variables } from '../../src/environment'
+import { type StandIn, type WebhookAnswer, approve, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
-import { describeWithRedis, freePort } from '../support/redis'
-import { startCluster, startWatched } from '../support/redis-topologies'
-import { startRelay } from '../support/relay'
-import { type Example, examplesOf, programOf } from './examples'
-import { RunningExample, environmentOf, runTests } from './run-example'
-
-const root = join(__dirname, '../..')
-const pages = readdirSync(join(root, 'docs'))
-  .filter((name) => name.endsWith('.md') && !name.endsWith('.api.md'))
-  .map((name) => `docs/${name}`)
-const all = ['README.md', ...pages].flatMap(examplesOf)
-const typed = all.filter(({ language }) => language === 'ts')
+import { type Example, example } from './examples'
+import { RunningExample, environmentOf, fileOf, runApp, runScript, runShell, typesOf } from './run-example'
 
 jest.setTimeout(60_000)
 
@@ -27,353 +16,223 @@ beforeAll(async () => {
 })
 afterAll(() => standIn.close())
 
-/** The only example below a heading, or the one at a position. */
-function example(page: string, heading: string, language = 'ts', position = 0): Example {
-  const found = all.filter((one) => one.page === page && one.heading === heading && one.language === language)
-  const one = found[position]
-  if (one === undefined) throw new Error(`${page} has no such example below "${heading}"`)
-  return one
+function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise<string> {
+  return runApp(one, environmentOf(standIn), use)
 }
 
-async function run(
-  one: Example,
-  use: (app: RunningExample) => Promise<void>,
-  env: Record<string, string> = {},
-): Promise<void> {
-  const name = `${one.page}-${one.heading}`.replace(/\W+/g, '-').toLowerCase()
-  const app = await RunningExample.start(name, programOf(one), { ...environmentOf(standIn), ...env })
-  try {
-    await use(app)
-  } finally {
-    await app.stop()
-  }
-}
-
-test('the app of the README greets whoever logs in, and shows incidents', () =>
-  run(example('README.md', 'Use it'), async (app) => {
+test('the app of the README greets whoever logs in, and shows incidents', async () => {
+  await run(example('README.md, Use it, ts'), async (app) => {
     const browser = await app.logIn('/')
     const page = await browser.visit(`${app.url}/`)
     expect(await page.text()).toBe('Hello PACME01 of acme')
     expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
-  }))
-
-test('the app with a Passport of its own knows its user, and logs out', () =>
-  run(example('docs/passport.md', 'In an app that has Passport already'), async (app) => {
-    const browser = await app.logIn()
-    const user = async () => (await browser.fetch(`${app.url}/`)).json()
-    expect(await user()).toEqual({ user: { id: 'PACME00/PACME01' } })
-    expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
-    await browser.fetch(`${app.url}/logout`, { method: 'POST' })
-    expect(await user()).toEqual({ user: null })
-  }))
-
-async function typesOf(answer: Response): Promise<string[]> {
-  const { incidents } = (await answer.json()) as { incidents: { type: string }[] }
-  return incidents.map(({ type }) => type)
-}
-
-test.each([
-  ['Tests of your own', 1],
-  ['A token store of your own', 10],
-])('the tests of the page about tests pass: %s', (heading, count) => {
-  const { code } = example('docs/testing.md', heading)
-  const report = runTests(heading.replace(/\W+/g, '-'), code)
-  expect(report).toContain(`# pass ${count}\n# fail 0\n`)
+  })
 })
 
-describe('PagerDuty’s own client', () => {
-  const request = /^GET \/services HTTP[^]*\r\nAuthorization: Bearer (\S+)\r\n[^]*\r\nHost: (\S+)\r\n/
-
-  /** Runs an example whose https requests arrive at the stand-in. `heard` tells the token and the host of the last one. */
-  async function runHeard(
-    one: Example,
-    use: (app: RunningExample, heard: () => string[] | undefined) => Promise<void>,
-    env = {},
-  ): Promise<void> {
-    let sent = ''
-    const relay = await startRelay(Number(new URL(standIn.url).port), (direction, chunk) => {
-      if (direction === 'out') sent = chunk.toString()
-    })
-    const heard = () => request.exec(sent)?.slice(1)
-    try {
-      await run(one, (app) => use(app, heard), { TEST_HTTPS_PORT: String(relay.port), ...env })
-    } finally {
-      await relay.close()
-    }
-  }
-
-  test('calls the API of each person’s region with their token', () =>
-    runHeard(
-      example('docs/recipes.md', 'PagerDuty’s own client'),
-      async (app, heard) => {
-        for (const [user, account, host] of [
-          ['PACME01', 'acme', 'api.pagerduty.com'],
-          ['PGLBX01', 'globex', 'api.eu.pagerduty.com'],
-        ] as const) {
-          const browser = await app.logIn('/auth/pagerduty', user)
-          expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual([account])
-          expect(heard()).toEqual([standIn.newestAccessToken(user), host])
-        }
-      },
-      // As at PagerDuty, the id_token alone says where the API is.
-      { PAGERDUTY_API_URL: '' },
-    ))
-
-  test('takes the stand-in’s address as a whole URL', () => {
-    const one = example('docs/recipes.md', 'PagerDuty’s own client')
-    const url = 'url: `${req.pagerduty.user!.apiURL}/services` })'
-    return run(
-      { ...one, code: one.code.replace("server: hostname }).get('/services')", url) },
-      async (app) => {
-        const browser = await app.logIn()
-        expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual(['acme'])
-      },
-    )
-  })
-
-  test('calls the API with a token of the app', () => {
-    const one = example('README.md', 'As the app')
-    const show = `
-app.get('/incidents', async (_req, res) => res.json(await answer.json()))
-app.get('/services', (_req, res) => res.json(data))
-app.get('/token', (_req, res) => res.json(accessToken))
-`
-    return runHeard({ ...one, code: one.code + show }, async (app, heard) => {
-      const get = (path: string) => new Browser().fetch(app.url + path)
-      expect(await typesOf(await get('/incidents'))).toContain('incident')
-      expect(await accountsOf(await get('/services'))).toEqual(['acme'])
-      expect(heard()).toEqual([await (await get('/token')).json(), 'api.pagerduty.com'])
-    })
-  })
-
-  /** Subdomains of the accounts that services are of. */
-  async function accountsOf(answer: Response): Promise<string[]> {
-    const { services } = (await answer.json()) as { services: { html_url: string }[] }
-    return [...new Set(services.map(({ html_url: url }) => new URL(url).hostname.split('.')[0] ?? ''))]
-  }
-})
-
-describe('recipes', () => {
-  const recipe = (heading: string, position = 0) => example('docs/recipes.md', heading, 'ts', position)
-
-  test('a background job works when the session is over', () => {
-    const one = recipe('A background job with a person’s token')
-    const work =
-      "app.post('/work', async (_req, res) => res.json(await writeReport(jobs[0] as { grantID: string })))\n"
-    return run({ ...one, code: one.code + work }, async (app) => {
-      const browser = await app.logIn()
-      expect((await browser.fetch(`${app.url}/reports`, { method: 'POST' })).status).toBe(202)
-      const report = await new Browser().fetch(`${app.url}/work`, { method: 'POST' })
-      expect(await typesOf(report)).toContain('incident')
-    })
-  })
-
-  test('all sessions of a user end', () =>
-    run(recipe('End all sessions of a user'), async (app) => {
-      const browsers = [await app.logIn(), await app.logIn()]
-      const end = `${app.url}/people/PACME00/PACME01/sessions`
-      expect((await new Browser().fetch(end, { method: 'DELETE' })).status).toBe(204)
-      const left = await Promise.all(browsers.map(async (one) => (await one.fetch(`${app.url}/me`)).json()))
-      expect(left).toEqual([{}, {}])
-    }))
-
-  test('people of other accounts are kept out, and an account has its own app tokens', async () => {
-    await run(
-      recipe('Several PagerDuty accounts'),
-      async (app) => {
-        const browser = await app.logIn('/auth/pagerduty', 'PACME01')
-        expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({})
-      },
-      { PAGERDUTY_APP_TYPE: 'classic' },
-    )
-    const tokens = recipe('Several PagerDuty accounts', 1)
-    const show = "app.get('/as-app', async (_req, res) => res.json(await answer?.json()))\n"
-    const ofGlobex = tokens.code.replaceAll(
-      'scope: [',
-      'identityURL: process.env.PAGERDUTY_IDENTITY_URL!, apiURL: process.env.PAGERDUTY_API_URL!, scope: [',
-    )
-    await run({ ...tokens, code: ofGlobex + show }, async (app) => {
-      expect(await typesOf(await new Browser().fetch(`${app.url}/as-app`))).toContain('incident')
-    })
-  })
-
-  test('req.user is what the own table says', () =>
-    run(recipe('Your own table of users'), async (app) => {
-      const browser = await app.logIn()
-      const me = (await (await browser.fetch(`${app.url}/me`)).json()) as { id: string }
-      expect(me).toMatchObject({ name: 'Ada Okafor' })
-      expect(JSON.parse(me.id)).toEqual({ account: 'PACME00', pagerdutyID: 'PACME01' })
-    }))
-
-  test('two instances in one app ask for a login each', () =>
-    run(
-      recipe('Classic and Scoped side by side'),
-      async (app) => {
-        const browser = await app.logIn()
-        expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
-        expect((await browser.fetch(`${app.url}/everything`)).status).toBe(401)
-      },
-      {
-        CLASSIC_CLIENT_ID: 'classic',
-        CLASSIC_CLIENT_SECRET: 'of the classic app',
-        CLASSIC_CALLBACK_URL: 'http://localhost:3000/auth/classic/callback',
-      },
-    ))
-
-  test('an app under a path of a proxy is reached there', () =>
-    run(recipe('Behind a proxy'), async (app) => {
-      const begun = await new Browser().visit(`${app.url}/oncall/auth/pagerduty`, {
-        'X-Forwarded-Proto': 'https',
-      })
-      const { searchParams } = new URL(begun.headers.get('location') as string)
-      expect(searchParams.get('redirect_uri')).toBe('https://acme.example/oncall/auth/pagerduty/callback')
-    }))
-
-  describeWithRedis('with Redis', () => {
-    test('logins live at the master that a Sentinel names, though the first of the Sentinels is gone', async () => {
-      const watched = await startWatched()
-      const master = new Redis(watched.master.port)
-      try {
-        const one = onPorts(recipe('Redis Sentinel and Cluster'), [await freePort(), watched.sentinel])
-        await run(one, async (app) => expect(await loginOf(app, [master])).toEqual(known))
-      } finally {
-        master.disconnect()
-        await watched.close()
-      }
-    })
-
-    test('logins live in a Cluster', async () => {
-      const cluster = await startCluster()
-      try {
-        const ports = cluster.nodes.map(({ relay }) => relay.port)
-        const one = onPorts(recipe('Redis Sentinel and Cluster', 1), ports.slice(0, 2))
-        const servers = cluster.nodes.map(({ admin }) => admin)
-        await run(one, async (app) => expect(await loginOf(app, servers)).toEqual(known))
-      } finally {
-        await cluster.close()
-      }
-    })
-
-    /** The example with its addresses, in their order, replaced by ports of this machine, and nothing else. */
-    function onPorts(one: Example, ports: number[]): Example {
-      const addresses = [...one.code.matchAll(/host: '10\.[\d.]+', port: \d+/g)].map(([address]) => address)
-      expect(addresses).toHaveLength(ports.length)
-      const code = addresses.reduce(
-        (text, address, position) => text.replace(address, `host: '127.0.0.1', port: ${ports[position]}`),
-        one.code,
-      )
-      return { ...one, code }
-    }
-
-    const known = {
-      me: { id: 'PACME01' },
-      kinds: expect.arrayContaining(['grant', 'sess']) as string[],
-      afterwards: {},
-    }
-
-    /** Whom the app takes somebody for who logs in, the keys made meanwhile, and whom once these servers are emptied. */
-    async function loginOf(app: RunningExample, servers: Redis[]): Promise<unknown> {
-      const browser = await app.logIn()
-      const visit = async (): Promise<unknown> => (await browser.fetch(`${app.url}/me`)).json()
-      const me = await visit()
-      const keys = (await Promise.all(servers.map((server) => server.keys('*')))).flat()
-      await Promise.all(servers.map((server) => server.flushall()))
-      return { me, kinds: keys.map((key) => key.split(':')[1]), afterwards: await visit() }
-    }
-  })
-
-  test('a script is told where to go, and goes there', () =>
-    run(recipe('A single-page app'), async (app) => {
-      const stranger = await new Browser().fetch(`${app.url}/api/incidents`)
-      expect({ status: stranger.status, location: stranger.headers.get('location') }).toEqual({
-        status: 401,
-        location: null,
-      })
-      const browser = await app.logIn('/auth/pagerduty?returnTo=%2F')
-      expect((await browser.fetch(`${app.url}/api/incidents`)).status).toBe(200)
-    }))
-
-  test('calls to PagerDuty go through the proxy of the environment', () =>
-    run(recipe('An HTTP proxy towards PagerDuty'), async (app) => {
-      const answer = await (await app.logIn()).fetch(`${app.url}/me`)
-      expect(await answer.json()).toEqual({ id: 'PACME01' })
-    }))
-
-  test('the platform is told of what goes on', () =>
-    run(recipe('Serverless'), async (app) => {
-      const answer = await (await app.logIn()).fetch(`${app.url}/me`)
-      expect(await answer.json()).toEqual({ id: 'PACME01' })
-    }))
-})
-
-test.each([4, 5] as const)(
-  'every example in TypeScript compiles under the types of Express %i',
-  (version) => {
-    const folder = join(folders[version], 'typed')
-    mkdirSync(folder, { recursive: true })
-    if (version === 4) installTypes(folders[4])
-    const files = typed.map((one, position) => {
-      const name = `${position}-${one.page.replace(/\W+/g, '-')}.mts`
-      writeFileSync(join(folder, name), `// ${one.page}: ${one.heading}\n${programOf(one)}`)
-      return name
-    })
-    const compilerOptions = {
-      module: 'nodenext',
-      target: 'es2023',
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-      types: ['node'],
-    }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
-    expect(complaintsOf(join(folder, 'tsconfig.json'))).toBe('')
+test.each(['README.md, Use it, sh 4', 'docs/register.md, Registering an app at PagerDuty, sh'])(
+  'the variables that are shown are read: %s',
+  (name) => {
+    const shown = [...example(name).code.matchAll(/^(\w+)=/gm)].map(([, variable]) => variable)
+    expect(shown.length).toBeGreaterThan(3)
+    expect(Object.values(variables)).toEqual(expect.arrayContaining(shown))
   },
 )
 
-/** What a user has who installed the types of Express 4: those of Passport go with them. */
-function installTypes(folder: string): void {
-  const types = join(folder, 'node_modules/@types')
-  if (existsSync(types)) return
-  mkdirSync(types, { recursive: true })
-  symlinkSync(join(root, 'node_modules/@types/express4'), join(types, 'express'))
-  for (const name of ['passport', 'express-session']) {
-    cpSync(join(root, 'node_modules/@types', name), join(types, name), { recursive: true })
-  }
-}
-
-/** What the compiler prints. */
-function complaintsOf(project: string): string {
-  try {
-    return execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', project], { encoding: 'utf8' })
-  } catch (error) {
-    return (error as { stdout: string }).stdout
-  }
-}
-
-test('every link between pages leads somewhere', () => {
-  const broken = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', ...pages].flatMap((page) => {
-    const text = readFileSync(join(root, page), 'utf8')
-    const targets = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target]) => target as string)
-    return targets.filter((target) => !leadsSomewhere(page, target)).map((target) => `${page}: ${target}`)
-  })
-  expect(broken).toEqual([])
+test('the command for a secret prints one', async () => {
+  const [, command = ''] = /^SESSION_SECRET=… +# (.*)$/m.exec(example('README.md, Use it, sh 4').code) ?? []
+  expect(await runShell(command)).toMatch(/^[\w-]{43}\n$/)
 })
 
-function leadsSomewhere(page: string, target: string): boolean {
-  const [path = '', anchor] = target.split('#')
-  const file = path === '' ? join(root, page) : join(root, dirname(page), path)
-  if (!existsSync(file)) return false
-  if (anchor === undefined) return true
-  const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-    slugOf(title as string),
-  )
-  return headings.includes(anchor)
+test('each guard lets pass whoever was granted its scopes', async () => {
+  const one = example('README.md, Scopes, ts')
+  const scope = ['incidents.read', 'incidents.write', 'users.read', 'analytics.write']
+  const code = `
+const pd = pagerduty({ scope: ${JSON.stringify(scope)} })
+app.use(pd.auth())
+const guards = []
+const keeping = new Proxy(pd, { get: (_pd, name) => (...args) => guards.push(pd[name](...args)) })
+{
+const pd = keeping
+${one.code}
 }
+guards.forEach((guard, number) => app.get('/' + number, guard, (_req, res) => res.end()))
+`
+  const pass = async (app: RunningExample, browser: Browser) => {
+    const answers = [0, 1, 2, 3, 4].map((number) => browser.fetch(`${app.url}/${number}`))
+    return (await Promise.all(answers)).map(({ status }) => status)
+  }
+  const passWith = async (app: RunningExample, granted: string) => {
+    standIn.configure('stand-in-client', { scope: granted.split(' ') })
+    return pass(app, await app.logIn())
+  }
+  try {
+    await run({ ...one, code }, async (app) => {
+      expect(await pass(app, new Browser())).toEqual([401, 401, 401, 401, 401])
+      expect(await passWith(app, 'users.read')).toEqual([403, 403, 403, 200, 200])
+      expect(await passWith(app, 'users.read incidents.read')).toEqual([200, 403, 403, 200, 200])
+      expect(await passWith(app, 'analytics.write')).toEqual([403, 200, 403, 403, 200])
+      expect(await passWith(app, 'incidents.read incidents.write')).toEqual([403, 403, 200, 403, 200])
+    })
+  } finally {
+    standIn.configure('stand-in-client', defaultClient)
+  }
+})
 
-/** As GitHub makes them. */
-function slugOf(title: string): string {
-  return title
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replace(/\s/g, '-')
+test('a button of one’s own asks for more, and leads on', async () => {
+  const one = example('README.md, Scopes, ts 2')
+  const next = "app.get('/incidents', pd.requireScopes('incidents.write'), (_req, res) => res.end())\n"
+  await run({ ...one, code: one.code + next }, async (app) => {
+    const browser = await app.logIn()
+    const statusOf = async (path: string) => (await browser.fetch(app.url + path)).status
+    expect(await statusOf('/incidents')).toBe(403)
+    const asked = await browser.visit(`${app.url}/more`)
+    const finished = await browser.visit(await approve(asked.headers.get('location') as string))
+    expect(finished.headers.get('location')).toBe('/incidents')
+    expect(await statusOf('/incidents')).toBe(200)
+  })
+})
+
+describe('a Passport and sessions of one’s own', () => {
+  test('log people in, in short', async () => {
+    await run(example('README.md, With Passport and sessions of your own, ts'), async (app) => {
+      const incidents = (browser: Browser) => browser.fetch(`${app.url}/incidents`)
+      expect((await incidents(new Browser())).status).toBe(401)
+      const browser = await app.logIn()
+      expect([...browser.cookies.keys()]).toEqual(['connect.sid'])
+      expect(await (await incidents(browser)).json()).toMatchObject({ id: 'PACME01', subdomain: 'acme' })
+      expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({ id: 'PACME01' })
+    })
+  })
+
+  test('log people in and out', async () => {
+    await run(example('docs/passport.md, In an app that has Passport already, ts'), async (app) => {
+      const browser = await app.logIn()
+      const user = async () => (await browser.fetch(`${app.url}/`)).json()
+      expect(await user()).toEqual({ user: { id: 'PACME00/PACME01' } })
+      expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
+      await browser.fetch(`${app.url}/logout`, { method: 'POST' })
+      expect(await user()).toEqual({ user: null })
+    })
+  })
+})
+
+describe('a webhook', () => {
+  const webhook = 'README.md, Webhooks, ts'
+  const secret = 'secret-of-the-subscription'
+  let atWork: StandIn
+
+  beforeEach(async () => {
+    atWork = await startPagerDuty()
+  })
+  afterEach(() => atWork.close())
+
+  type Send = (eventType: string) => Promise<WebhookAnswer>
+
+  /** Runs the app for deliveries about one incident; `notes` are those that it has. */
+  async function receive(
+    one: Example,
+    use: (send: Send, notes: () => Promise<unknown>) => Promise<void>,
+  ): Promise<void> {
+    const show = `
+app.get('/notes/:id', async (req, res) => {
+  const answer = await pd.appTokens.fetch('/incidents/' + req.params.id + '/notes')
+  res.json((await answer.json()).notes.map(({ content }) => content))
+})
+`
+    const env = { ...environmentOf(atWork), PAGERDUTY_WEBHOOK_SECRET: secret }
+    await runApp({ ...one, code: one.code + show }, env, async ({ url }) => {
+      let incident = ''
+      const send: Send = async (eventType) => {
+        const delivery = await atWork.sendWebhook(`${url}/webhooks/pagerduty`, eventType, { secret })
+        incident = (delivery.event.data as { id: string }).id
+        return delivery
+      }
+      await use(send, async () => (await new Browser().fetch(`${url}/notes/${incident}`)).json())
+    })
+  }
+
+  test('gives a triggered incident its note once, after a failure too', async () => {
+    await receive(example(webhook), async (send, notes) => {
+      expect((await send('incident.acknowledged')).status).toBe(202)
+      expect(await notes()).toEqual([])
+      atWork.failNext('api', '500')
+      const delivery = await send('incident.triggered')
+      expect(delivery.status).toBe(503)
+      expect((await delivery.again()).status).toBe(202)
+      expect((await delivery.again()).status).toBe(202)
+      expect(await notes()).toEqual(['The runbook is running.'])
+    })
+  })
+
+  test('may stand behind a body parser that keeps the bytes', async () => {
+    const parser = example('README.md, Webhooks, ts 2')
+    await receive({ ...parser, code: parser.code + example(webhook).code }, async (send, notes) => {
+      expect((await send('incident.triggered')).status).toBe(202)
+      expect(await notes()).toEqual(['The runbook is running.'])
+    })
+  })
+})
+
+test('the doctor finds nothing wrong with the app of the README', async () => {
+  const doctor = example('docs/doctor.md, `npx passport-pagerduty doctor`, sh')
+  const folder = mkdtempSync(join(tmpdir(), 'docs-'))
+  await run(example('README.md, Use it, ts'), async ({ url }) => {
+    const env = {
+      ...standIn.env(),
+      PAGERDUTY_CALLBACK_URL: `${url}/auth/pagerduty/callback`,
+      PAGERDUTY_SCOPE: 'incidents.read users.read',
+      SESSION_SECRET: 'ckKgfPNPOSUYDUO2oRqFfRnIfVRB1HD6hoDkRWHLF_o',
+    }
+    const lines = Object.entries(env).map((variable) => variable.join('='))
+    writeFileSync(join(folder, '.env'), lines.join('\n'))
+    const printed = await runShell(doctor.code.replace('https://your.app', url), folder)
+    expect(printed).toMatch(/^ok +app /m)
+  })
+  rmSync(folder, { recursive: true })
+})
+
+describe('what happens', () => {
+  test('is told to a subscriber', async () => {
+    const one = example('docs/events.md, Channels, js')
+    const route = "app.get('/incidents/:id', pd.requireScopes('incidents.read'), (_req, res) => res.end())\n"
+    const printed = await run({ ...one, code: one.code + route }, async (app) => {
+      await new Browser().fetch(`${app.url}/incidents/P1?secret=1`)
+    })
+    expect(printed).toBe('pagerduty ERR_PAGERDUTY_UNAUTHORIZED /incidents/:id\n')
+  })
+
+  test('is a line of each logger', async () => {
+    const one = example('docs/events.md, Log, js')
+    const levels = ['debug', 'info', 'warn', 'error']
+    const program = `
+import { pagerduty as make } from 'passport-pagerduty'
+const lines = []
+const levels = ${JSON.stringify(levels)}
+const writing = (name, read) => Object.fromEntries(levels.map((level) =>
+  [level, (...args) => lines.push({ name, level, ...read(...args) })]))
+const winston = writing('winston', (message, meta) => ({ message, ...meta }))
+// As pino does: details come first, and behind a text they are thrown away.
+const pino = writing('pino', (first, text) => typeof first === 'string' ? { message: first } : { message: text, ...first })
+Object.assign(console, writing('console', (message, detail) => ({ message, ...detail })))
+const loggers = []
+const pagerduty = (options) => {
+  loggers.push(options.logger)
+  return make(options)
 }
+${one.code}
+for (const logger of loggers) for (const level of levels) logger[level]('happened', { detail: level })
+process.stdout.write(JSON.stringify(lines))
+`
+    const printed = await runScript(fileOf(one), program, {
+      ...environmentOf(standIn),
+      PAGERDUTY_CALLBACK_URL: 'http://localhost/auth/pagerduty/callback',
+      PAGERDUTY_SCOPE: 'incidents.raed',
+    })
+    const lines = JSON.parse(printed) as { name: string }[]
+    for (const name of ['console', 'winston', 'pino']) {
+      const [first, ...others] = lines.filter((line) => line.name === name)
+      expect(first).toMatchObject({ level: 'warn', message: expect.stringContaining('"incidents.read"') })
+      expect(others).toEqual(levels.map((level) => ({ name, level, message: 'happened', detail: level })))
+    }
+  })
+})

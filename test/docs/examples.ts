@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** A block of code in the documentation. */
@@ -7,21 +7,46 @@ export interface Example {
   /** The nearest heading above it. */
   heading: string
   language: string
+  /** Among those of its language below the heading. */
+  position: number
   code: string
 }
 
-const root = join(__dirname, '../..')
+/** How a person would point at it. */
+export function nameOf({ page, heading, language, position }: Example): string {
+  return [page, heading, position === 0 ? language : `${language} ${position + 1}`].join(', ')
+}
+
+export const root = join(__dirname, '../..')
+
+/** The pages that people read. */
+export const pages = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md') && !name.endsWith('.api.md'))
+    .map((name) => `docs/${name}`),
+]
 
 /** The code of a page, from the top down. */
 export function examplesOf(page: string): Example[] {
   const found: Example[] = []
   let heading = ''
   const text = readFileSync(join(root, page), 'utf8')
-  for (const [, title, language, code] of text.matchAll(/^#+ (.+)$|^ *```(\w+)\n([^]*?)^ *```$/gm)) {
+  for (const [, title, language, code] of text.matchAll(/^#+ (.+)$|^ *```(.*)\n([^]*?)^ *```$/gm)) {
     if (title !== undefined) heading = title
-    else if (language !== undefined && code !== undefined) found.push({ page, heading, language, code })
+    if (language === undefined || code === undefined) continue
+    const before = found.filter((one) => one.heading === heading && one.language === language)
+    found.push({ page, heading, language, position: before.length, code })
   }
   return found
+}
+
+/** The example of a name. */
+export function example(name: string): Example {
+  const [page = ''] = name.split(', ')
+  const one = examplesOf(page).find((each) => nameOf(each) === name)
+  if (one === undefined) throw new Error(`There is no example ${name}`)
+  return one
 }
 
 /** What examples of the documentation take for granted: the reader's own functions. */
@@ -32,12 +57,20 @@ const enqueue = async (job: Job) => void jobs.push(job)
 const requireAdministrator: express.RequestHandler = (_req, _res, next) => next()
 const findOrCreate = async (key: { account: string; pagerdutyID: string }) => ({ id: JSON.stringify(key), isBlocked: false })
 const credentialsOf = (_account: string) => ({ clientID: process.env.PAGERDUTY_CLIENT_ID!, clientSecret: process.env.PAGERDUTY_CLIENT_SECRET! })
-const context = { waitUntil: (_work: Promise<unknown>) => {} }
-export { context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator }
+const work: Promise<unknown>[] = []
+const context = { waitUntil: (one: Promise<unknown>) => void work.push(one) }
+declare const agent: { get(path: string): { expect(status: number): Promise<unknown> } }
+export { context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, work }
 `
 
-/** An example as a program. What it leaves out stands in front of it, and in its end it listens. */
-export function programOf({ code }: Example): string {
+/** What shows who is logged in, and listens. */
+const listening = `
+app.get('/me', (req, res) => void res.json({ id: (req.user as { id?: string } | undefined)?.id, name: (req.user as { name?: string } | undefined)?.name }))
+app.listen(3000)
+`
+
+/** An example as a program. What it leaves out stands in front of it, and `end` behind. */
+export function programOf({ code }: Pick<Example, 'code'>, end = listening): string {
   if (code.includes('.listen(')) return code
   const imports = [
     code.includes("import express from 'express'") ? '' : "import express from 'express'",
@@ -46,15 +79,15 @@ export function programOf({ code }: Example): string {
       : "import { pagerduty } from 'passport-pagerduty'",
   ]
   const declared = /const (\w+) = pagerduty\(/.exec(code)?.[1]
-  const before = `const app = express()\n`
   const made = "const pd = pagerduty({ scope: ['incidents.read', 'services.read', 'users.read'] })\n"
-  const mounted = code.includes('.auth()') ? '' : `app.use(${declared ?? 'pd'}.auth())\n`
+  const isMounted = ['.auth()', '.sessionTokens()'].some((call) => code.includes(call))
+  const mounted = isMounted ? '' : `app.use(${declared ?? 'pd'}.auth())\n`
+  const isTests = code.includes("from 'node:test'")
   return [
     ...imports,
     readersOwn,
-    before,
-    declared === undefined ? made + mounted + code : code + mounted,
-    "app.get('/me', (req, res) => void res.json({ id: (req.user as { id?: string } | undefined)?.id, name: (req.user as { name?: string } | undefined)?.name }))",
-    'app.listen(3000)',
+    'const app = express()',
+    isTests ? code : declared === undefined ? made + mounted + code : code + mounted,
+    end,
   ].join('\n')
 }

@@ -1,12 +1,15 @@
-import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { transformSync } from 'esbuild'
 import { type StandIn, approve } from '../../src/testing'
 import { folders } from '../attacks/support/paths'
 import { Browser } from '../support/browser'
+import { program as cli } from '../support/command'
 import { freePort } from '../support/redis'
+import { type Example, nameOf, programOf } from './examples'
 
 /** Where examples lie: beside the packed package, as a user's files do. */
 export const folder = join(folders[5], 'docs')
@@ -29,31 +32,34 @@ Server.prototype.listen = function (...args) {
 /** An example that runs. */
 export class RunningExample {
   readonly url: string
+  /** What it wrote to its standard output; all of it once it is stopped. */
+  printed = ''
   readonly #child: ChildProcess
 
   private constructor(child: ChildProcess, url: string) {
     this.#child = child
     this.url = url
+    child.stdout?.on('data', (chunk: Buffer) => (this.printed += chunk.toString()))
   }
 
   static async start(name: string, program: string, env: Record<string, string>): Promise<RunningExample> {
-    mkdirSync(folder, { recursive: true })
-    const preload = join(folder, 'elsewhere.mjs')
-    const file = join(folder, `${name}.mjs`)
-    writeFileSync(preload, elsewhere)
-    writeFileSync(file, transformSync(program, { loader: 'ts', format: 'esm', target: 'node20' }).code)
+    const file = write(`${name}.mjs`, program)
+    const preload = write('elsewhere.mjs', elsewhere)
     const port = await freePort()
     const url = `http://127.0.0.1:${port}`
+    const given = {
+      PAGERDUTY_CALLBACK_URL: 'http://localhost:3000/auth/pagerduty/callback',
+      SESSION_SECRET: 'some secret of thirty-two characters and more',
+      ...env,
+    }
+    const moved = Object.entries(given).map(([variable, value]) => [
+      variable,
+      value.replace('http://localhost:3000', url),
+    ])
     const child = fork(file, {
       execArgv: ['--import', preload],
-      env: {
-        PATH: process.env['PATH'],
-        TEST_PORT: String(port),
-        PAGERDUTY_CALLBACK_URL: `${url}/auth/pagerduty/callback`,
-        SESSION_SECRET: 'some secret of thirty-two characters and more',
-        ...env,
-      },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      env: { PATH: process.env['PATH'], TEST_PORT: String(port), ...Object.fromEntries(moved) },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     let complaint = ''
     child.stderr?.on('data', (chunk: Buffer) => (complaint += chunk.toString()))
@@ -71,29 +77,86 @@ export class RunningExample {
       const answer = await browser.visit(at)
       at = new URL(answer.headers.get('location') ?? 'nowhere:', at).href
     }
-    await browser.visit(await approve(at, { user }))
+    const { status } = await browser.visit(await approve(at, { user }))
+    if (status !== 302) throw new Error(`The login ended with ${status}`)
     return browser
   }
 
   async stop(): Promise<void> {
-    const ended = once(this.#child, 'exit')
+    const ended = once(this.#child, 'close')
     this.#child.kill('SIGKILL')
     await ended
   }
 }
 
-/** Runs a file of tests of an example, and returns what node:test reports. */
-export function runTests(name: string, program: string): string {
+/** Runs an app until it was used, and returns what it printed. */
+export async function runApp(
+  one: Example,
+  env: Record<string, string>,
+  use: (app: RunningExample) => Promise<void>,
+): Promise<string> {
+  const app = await RunningExample.start(fileOf(one), programOf(one), env)
+  try {
+    await use(app)
+  } finally {
+    await app.stop()
+  }
+  return app.printed
+}
+
+/** Files of tests, and pieces of tests by their names. */
+export interface Tests {
+  files: string[]
+  pieces: Record<string, string>
+}
+
+/** Runs tests in one process, each piece as a test, and returns what node:test reports. */
+export async function runTests({ files, pieces }: Tests): Promise<string> {
+  const imports = files.map((program, number) => `import '${write(`tests-${number}.mjs`, program)}'`)
+  const tests = Object.entries(pieces).map(
+    ([name, program], number) => `test('${name}', () => import('${write(`piece-${number}.mjs`, program)}'))`,
+  )
+  const all = ["import { test } from 'node:test'", ...imports, ...tests].join('\n')
+  const report = (error: { stdout: string }) => error.stdout
+  return runNode(['--test-force-exit', '--test-reporter=tap', write('all.test.mjs', all)]).catch(report)
+}
+
+/** Runs a program to its end, and returns what it printed. Rejects with its complaint where it fails. */
+export function runScript(name: string, program: string, env: Record<string, string> = {}): Promise<string> {
+  return runNode([write(`${name}.mjs`, program)], env)
+}
+
+async function runNode(args: string[], own: Record<string, string> = {}): Promise<string> {
+  const env = { PATH: process.env['PATH'], ...own }
+  return (await promisify(execFile)('node', args, { env, timeout: 30_000 })).stdout
+}
+
+/** Runs what stands in a shell, where `npx passport-pagerduty` is the built command, and returns what it printed. */
+export async function runShell(text: string, cwd = folder): Promise<string> {
+  const npx = `npx() { shift; node '${cli}' "$@"; }\n`
+  return (await promisify(execFile)('sh', ['-c', npx + text], { cwd, env: { PATH: process.env['PATH'] } }))
+    .stdout
+}
+
+/** A name for the file of an example. */
+export function fileOf(one: Example): string {
+  return nameOf(one).replace(/\W+/g, '-').toLowerCase()
+}
+
+function write(name: string, program: string): string {
+  const file = join(folder, name)
   mkdirSync(folder, { recursive: true })
-  const file = join(folder, `${name}.test.mjs`)
   writeFileSync(file, transformSync(program, { loader: 'ts', format: 'esm', target: 'node20' }).code)
-  // Within Jest's environment node:test would take itself for a child of another one.
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const { stdout } = spawnSync('node', ['--test', '--test-reporter=tap', file], { encoding: 'utf8', env })
-  return stdout
+  return file
 }
 
 /** The environment of an example at a stand-in. */
 export function environmentOf(standIn: StandIn): Record<string, string> {
   return { ...standIn.env(), PAGERDUTY_ACCOUNT: 'us.acme' }
+}
+
+/** Types of the incidents that are answered. */
+export async function typesOf(answer: Response): Promise<string[]> {
+  const { incidents } = (await answer.json()) as { incidents: { type: string }[] }
+  return incidents.map(({ type }) => type)
 }

@@ -1,0 +1,359 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { Redis } from 'ioredis'
+import {
+  type Account,
+  type StandIn,
+  type StandInOptions,
+  approve,
+  defaultAccounts,
+  defaultClient,
+  startPagerDuty,
+} from '../../src/testing'
+import { Browser } from '../support/browser'
+import { describeWithChromium, startChromium } from '../support/chromium'
+import { describeWithRedis, freePort } from '../support/redis'
+import { startCluster, startWatched } from '../support/redis-topologies'
+import { startRelay } from '../support/relay'
+import { type Example, example } from './examples'
+import { RunningExample, environmentOf, runApp, typesOf } from './run-example'
+
+jest.setTimeout(60_000)
+
+let standIn: StandIn
+
+beforeAll(async () => {
+  standIn = await startPagerDuty()
+})
+afterAll(() => standIn.close())
+
+async function run(
+  one: Example,
+  use: (app: RunningExample) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  await runApp(one, { ...environmentOf(standIn), ...env }, use)
+}
+
+const classic = {
+  clientID: 'classic',
+  clientSecret: 'its secret',
+  appType: 'classic',
+  scope: ['write'],
+} as const
+
+/** Runs an example at a stand-in of its own. */
+async function runAt(
+  options: StandInOptions,
+  one: Example,
+  use: (app: RunningExample) => Promise<void>,
+  env: Record<string, string> = {},
+): Promise<void> {
+  const another = await startPagerDuty(options)
+  try {
+    await runApp(one, { ...another.env(), ...env }, use)
+  } finally {
+    await another.close()
+  }
+}
+
+test('a background job works when the session is over', () => {
+  const one = example('docs/recipes.md, A background job with a person’s token, ts')
+  const work =
+    "app.post('/work', async (_req, res) => res.json(await writeReport(jobs[0] as { grantID: string })))\n"
+  return run({ ...one, code: one.code + work }, async (app) => {
+    const browser = await app.logIn()
+    expect((await browser.fetch(`${app.url}/reports`, { method: 'POST' })).status).toBe(202)
+    const report = await new Browser().fetch(`${app.url}/work`, { method: 'POST' })
+    expect(await typesOf(report)).toContain('incident')
+  })
+})
+
+test('all sessions of a user end', () =>
+  run(example('docs/recipes.md, End all sessions of a user, ts'), async (app) => {
+    const browsers = [await app.logIn(), await app.logIn()]
+    const end = `${app.url}/people/PACME00/PACME01/sessions`
+    expect((await new Browser().fetch(end, { method: 'DELETE' })).status).toBe(204)
+    const left = await Promise.all(browsers.map(async (one) => (await one.fetch(`${app.url}/me`)).json()))
+    expect(left).toEqual([{}, {}])
+  }))
+
+test('people of other accounts are kept out', async () => {
+  const [acme, globex] = defaultAccounts as [Account, Account]
+  const accounts = [{ ...acme, id: 'PACCT1' }, globex]
+  const one = example('docs/recipes.md, Several PagerDuty accounts, ts')
+  await runAt({ accounts, clients: [classic] }, one, async (app) => {
+    const browser = await app.logIn()
+    expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({ id: 'PACME01' })
+    await expect(app.logIn('/auth/pagerduty', 'PGLBX01')).rejects.toThrow('ended with 403')
+  })
+})
+
+test('an account has app tokens of its own', async () => {
+  const one = example('docs/recipes.md, Several PagerDuty accounts, ts 2')
+  const show = "app.get('/as-app', async (_req, res) => res.json(await answer?.json()))\n"
+  const atStandIn = one.code.replaceAll(
+    'scope: [',
+    'identityURL: process.env.PAGERDUTY_IDENTITY_URL!, apiURL: process.env.PAGERDUTY_API_URL!, scope: [',
+  )
+  await run({ ...one, code: atStandIn + show }, async (app) => {
+    const answer = await new Browser().fetch(`${app.url}/as-app`)
+    const { incidents } = (await answer.json()) as { incidents: { html_url: string }[] }
+    expect(incidents[0]?.html_url).toMatch(/^https:\/\/globex\./)
+  })
+})
+
+test('req.user is what the own table says', () =>
+  run(example('docs/recipes.md, Your own table of users, ts'), async (app) => {
+    const browser = await app.logIn()
+    const me = (await (await browser.fetch(`${app.url}/me`)).json()) as { id: string }
+    expect(me).toMatchObject({ name: 'Ada Okafor' })
+    expect(JSON.parse(me.id)).toEqual({ account: 'PACME00', pagerdutyID: 'PACME01' })
+  }))
+
+test('two instances in one app ask for a login each', () =>
+  runAt(
+    { clients: [defaultClient, classic] },
+    example('docs/recipes.md, Classic and Scoped side by side, ts'),
+    async (app) => {
+      const browser = await app.logIn()
+      const statuses = async () => [
+        (await browser.fetch(`${app.url}/incidents`)).status,
+        (await browser.fetch(`${app.url}/everything`)).status,
+      ]
+      expect(await statuses()).toEqual([200, 401])
+      await app.logIn('/auth/classic', 'PACME01', browser)
+      expect(await statuses()).toEqual([200, 200])
+    },
+    {
+      CLASSIC_CLIENT_ID: classic.clientID,
+      CLASSIC_CLIENT_SECRET: classic.clientSecret,
+      CLASSIC_CALLBACK_URL: 'http://localhost:3000/auth/classic/callback',
+    },
+  ))
+
+test('an app under a path of a proxy is reached there', () => {
+  const callback = 'https://acme.example/oncall/auth/pagerduty/callback'
+  const one = example('docs/recipes.md, Behind a proxy, ts')
+  return runAt({ clients: [{ ...defaultClient, redirectURIs: [callback] }] }, one, async (app) => {
+    const browser = new Browser()
+    const visit = (url: string) =>
+      browser.visit(url.replace('https://acme.example', app.url), { 'X-Forwarded-Proto': 'https' })
+    const begun = await visit('https://acme.example/oncall/auth/pagerduty')
+    const back = await approve(begun.headers.get('location') as string)
+    expect(back.slice(0, callback.length)).toBe(callback)
+    expect((await visit(back)).status).toBe(302)
+  })
+})
+
+describeWithRedis('with Redis', () => {
+  test('logins live at the master that a Sentinel names, though the first of the Sentinels is gone', async () => {
+    const watched = await startWatched()
+    const master = new Redis(watched.master.port)
+    try {
+      const one = onPorts(example('docs/recipes.md, Redis Sentinel and Cluster, ts'), [
+        await freePort(),
+        watched.sentinel,
+      ])
+      await run(one, async (app) => expect(await loginOf(app, [master])).toEqual(known))
+    } finally {
+      master.disconnect()
+      await watched.close()
+    }
+  })
+
+  test('logins live in a Cluster', async () => {
+    const cluster = await startCluster()
+    try {
+      const ports = cluster.nodes.map(({ relay }) => relay.port)
+      const one = onPorts(example('docs/recipes.md, Redis Sentinel and Cluster, ts 2'), ports.slice(0, 2))
+      const servers = cluster.nodes.map(({ admin }) => admin)
+      await run(one, async (app) => expect(await loginOf(app, servers)).toEqual(known))
+    } finally {
+      await cluster.close()
+    }
+  })
+
+  /** The example with its addresses, in their order, replaced by ports of this machine, and nothing else. */
+  function onPorts(one: Example, ports: number[]): Example {
+    const addresses = [...one.code.matchAll(/host: '10\.[\d.]+', port: \d+/g)].map(([address]) => address)
+    expect(addresses).toHaveLength(ports.length)
+    const code = addresses.reduce(
+      (text, address, position) => text.replace(address, `host: '127.0.0.1', port: ${ports[position]}`),
+      one.code,
+    )
+    return { ...one, code }
+  }
+
+  const known = {
+    me: { id: 'PACME01' },
+    kinds: expect.arrayContaining(['grant', 'sess']) as string[],
+    afterwards: {},
+  }
+
+  /** Whom the app takes somebody for who logs in, the keys made meanwhile, and whom once these servers are emptied. */
+  async function loginOf(app: RunningExample, servers: Redis[]): Promise<unknown> {
+    const browser = await app.logIn()
+    const visit = async (): Promise<unknown> => (await browser.fetch(`${app.url}/me`)).json()
+    const me = await visit()
+    const keys = (await Promise.all(servers.map((server) => server.keys('*')))).flat()
+    await Promise.all(servers.map((server) => server.flushall()))
+    return { me, kinds: keys.map((key) => key.split(':')[1]), afterwards: await visit() }
+  }
+})
+
+test('a script is told that nobody is logged in', () =>
+  run(example('docs/recipes.md, A single-page app, ts'), async (app) => {
+    const stranger = await new Browser().fetch(`${app.url}/api/incidents`)
+    expect({ status: stranger.status, location: stranger.headers.get('location') }).toEqual({
+      status: 401,
+      location: null,
+    })
+    const answer = await (await app.logIn()).fetch(`${app.url}/api/incidents`)
+    expect(answer.headers.get('cache-control')).toBe('no-store')
+    expect(await typesOf(answer)).toContain('incident')
+  }))
+
+describeWithChromium('in a browser', () => {
+  test('a page of scripts sends people to log in and to consent, and they come back to it', async () => {
+    const one = example('docs/recipes.md, A single-page app, ts')
+    const { code } = example('docs/recipes.md, A single-page app, js')
+    const page = `<a id="more">more</a><script type="module">${code}</script>`
+    const serve = `app.get('/inbox', (_req, res) => res.type('html').send(${JSON.stringify(page)}))\n`
+    const chromium = await startChromium()
+    try {
+      await run({ ...one, code: one.code + serve }, async (app) => {
+        const tab = await chromium.newPage()
+        tab.setDefaultTimeout(10_000)
+        /** What the page meets, and where, once a person has consented. */
+        const allow = async () => {
+          const button = tab.getByRole('button', { name: 'Allow' })
+          await button.waitFor()
+          const met = tab.waitForResponse(`${app.url}/api/incidents`)
+          await button.click()
+          return { status: (await met).status(), at: new URL(tab.url()).pathname }
+        }
+        standIn.configure('stand-in-client', { scope: ['users.read'] })
+        // The script is on its way to the login before the page has loaded.
+        await tab.goto(`${app.url}/inbox`, { waitUntil: 'commit' })
+        expect(await allow()).toEqual({ status: 403, at: '/inbox' })
+        standIn.configure('stand-in-client', defaultClient)
+        await tab.locator('#more[href]').click()
+        expect(await allow()).toEqual({ status: 200, at: '/inbox' })
+      })
+    } finally {
+      standIn.configure('stand-in-client', defaultClient)
+      await chromium.close()
+    }
+  })
+})
+
+test('calls to PagerDuty go through the proxy of the environment', async () => {
+  const asked = new Set<string | undefined>()
+  const proxy = createServer().on('connect', ({ url }, socket) => {
+    asked.add(url)
+    const { hostname, port } = new URL(`http://${url}`)
+    const server = connect(Number(port), hostname, () => socket.write('HTTP/1.1 200 OK\r\n\r\n'))
+    server.pipe(socket).pipe(server)
+  })
+  await once(proxy.listen(0, '127.0.0.1'), 'listening')
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  try {
+    await run(
+      example('docs/recipes.md, An HTTP proxy towards PagerDuty, ts'),
+      async (app) => {
+        const answer = await (await app.logIn()).fetch(`${app.url}/me`)
+        expect(await answer.json()).toEqual({ id: 'PACME01' })
+      },
+      { HTTP_PROXY: address },
+    )
+    expect([...asked]).toEqual([new URL(standIn.url).host])
+  } finally {
+    proxy.close()
+  }
+})
+
+test('the platform is told of what goes on', () => {
+  const one = example('docs/recipes.md, Serverless, ts')
+  const show = "app.get('/work', async (_req, res) => res.json((await Promise.all(work)).length))\n"
+  return run({ ...one, code: one.code + show }, async (app) => {
+    const browser = await app.logIn()
+    const told = async () => (await browser.fetch(`${app.url}/work`)).json() as Promise<number>
+    expect(await told()).toBe(0)
+    await browser.fetch(`${app.url}/auth/pagerduty/logout`, { method: 'POST' })
+    expect(await told()).toBeGreaterThan(0)
+  })
+})
+
+describe('PagerDuty’s own client', () => {
+  const request = /^GET \/services HTTP[^]*\r\nAuthorization: Bearer (\S+)\r\n[^]*\r\nHost: (\S+)\r\n/
+
+  /** Runs an example whose https requests arrive at the stand-in. `heard` tells the token and the host of the last one. */
+  async function runHeard(
+    one: Example,
+    use: (app: RunningExample, heard: () => string[] | undefined) => Promise<void>,
+    env: Record<string, string> = {},
+  ): Promise<void> {
+    let sent = ''
+    const relay = await startRelay(Number(new URL(standIn.url).port), (direction, chunk) => {
+      if (direction === 'out') sent = chunk.toString()
+    })
+    const heard = () => request.exec(sent)?.slice(1)
+    try {
+      await run(one, (app) => use(app, heard), { TEST_HTTPS_PORT: String(relay.port), ...env })
+    } finally {
+      await relay.close()
+    }
+  }
+
+  test('calls the API of each person’s region with their token', () =>
+    runHeard(
+      example('docs/recipes.md, PagerDuty’s own client, ts'),
+      async (app, heard) => {
+        for (const [user, account, host] of [
+          ['PACME01', 'acme', 'api.pagerduty.com'],
+          ['PGLBX01', 'globex', 'api.eu.pagerduty.com'],
+        ] as const) {
+          const browser = await app.logIn('/auth/pagerduty', user)
+          expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual([account])
+          expect(heard()).toEqual([standIn.newestAccessToken(user), host])
+        }
+      },
+      // As at PagerDuty, the id_token alone says where the API is.
+      { PAGERDUTY_API_URL: '' },
+    ))
+
+  test('takes the stand-in’s address as a whole URL', () => {
+    const one = example('docs/recipes.md, PagerDuty’s own client, ts')
+    const url = 'url: `${req.pagerduty.user!.apiURL}/services` })'
+    return run(
+      { ...one, code: one.code.replace("server: hostname }).get('/services')", url) },
+      async (app) => {
+        const browser = await app.logIn()
+        expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual(['acme'])
+      },
+    )
+  })
+
+  test('calls the API with a token of the app', () => {
+    const one = example('README.md, As the app, ts')
+    const show = `
+app.get('/incidents', async (_req, res) => res.json(await answer.json()))
+app.get('/services', (_req, res) => res.json(data))
+app.get('/token', (_req, res) => res.json(accessToken))
+`
+    return runHeard({ ...one, code: one.code + show }, async (app, heard) => {
+      const get = (path: string) => new Browser().fetch(app.url + path)
+      expect(await typesOf(await get('/incidents'))).toContain('incident')
+      expect(await accountsOf(await get('/services'))).toEqual(['acme'])
+      expect(heard()).toEqual([await (await get('/token')).json(), 'api.pagerduty.com'])
+    })
+  })
+
+  /** Subdomains of the accounts that services are of. */
+  async function accountsOf(answer: Response): Promise<string[]> {
+    const { services } = (await answer.json()) as { services: { html_url: string }[] }
+    return [...new Set(services.map(({ html_url: url }) => new URL(url).hostname.split('.')[0] ?? ''))]
+  }
+})

@@ -1,0 +1,116 @@
+import { freePort } from '../support/redis'
+import { example, programOf } from './examples'
+import { runTests } from './run-example'
+
+jest.setTimeout(60_000)
+
+/** What the pieces below leave to the reader: an app at a stand-in. */
+const readersApp = `
+import assert from 'node:assert/strict'
+import express from 'express'
+import { pagerduty } from 'passport-pagerduty'
+import { loginAs } from 'passport-pagerduty/testing'
+import request from 'supertest'
+
+function appAt(standIn) {
+  const callbackURL = 'http://localhost:3000/auth/pagerduty/callback'
+  const pd = pagerduty({ ...standIn.options(), callbackURL, scope: 'incidents.read users.read' })
+  const app = express().use(pd.auth())
+  app.get('/me', (req, res) => res.json({ ...req.pagerduty.user, scope: req.pagerduty.grantedScopes }))
+  app.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
+    const answer = await req.pagerduty.fetch('/incidents')
+    res.status(answer.status).json(await answer.json())
+  })
+  return app.use(pd.errors())
+}
+`
+
+/** Each of the four people that the page names logs in. */
+const whoCanLogIn = (code: string) => `${readersApp}${code}
+const people = { PACME01: 'acme', PACME02: 'acme', PGLBX01: 'globex', PGLBX02: 'globex' }
+const app = appAt(standIn)
+for (const [user, subdomain] of Object.entries(people)) {
+  const agent = await loginAs(request.agent(app), user)
+  const { body } = await agent.get('/me')
+  assert.deepEqual([body.id, body.subdomain, body.scope], [user, subdomain, ['openid', 'users.read']])
+}
+`
+
+const whatGoesWrong = (code: string) => `${readersApp}${code}
+const app = appAt(standIn)
+assert.equal(standIn.settings.tokenLatency, 12_000)
+standIn.settings.tokenLatency = 300 // nobody waits for this test that long
+const began = performance.now()
+await assert.rejects(loginAs(request.agent(app)), /The login did not succeed: the app answered 503/)
+assert.ok(performance.now() - began >= 300)
+standIn.settings.tokenLatency = 0
+
+const agent = await loginAs(request.agent(app))
+const statuses = []
+while (statuses.length < 3) statuses.push((await agent.get('/incidents')).status)
+assert.deepEqual(statuses, [500, 500, 200])
+
+const { clientID, clientSecret } = standIn.options()
+const body = new URLSearchParams({
+  grant_type: 'refresh_token',
+  refresh_token: standIn.newestRefreshToken('PACME01'),
+  client_id: clientID,
+  client_secret: clientSecret,
+})
+const refresh = async () => (await fetch(standIn.url + '/oauth/token', { method: 'POST', body })).json()
+const { access_token } = await refresh()
+assert.match(access_token, /./)
+assert.equal((await refresh()).access_token, access_token)
+
+const { keys } = await (await fetch(standIn.url + '/global/oauth/anonymous/jwks')).json()
+assert.equal(keys.length, 2)
+`
+
+const time = (code: string) => `${readersApp}
+import { startPagerDuty } from 'passport-pagerduty/testing'
+const standIn = await startPagerDuty()
+const agent = await loginAs(request.agent(appAt(standIn)))
+await agent.get('/incidents').expect(200)
+const began = Date.now()
+${code}
+assert.ok(Date.now() - began < 60_000)
+`
+
+/** The app has the secret that the example says, and does what a delivery asks for once. */
+const webhooks = (port: number) => (code: string) => `
+import assert from 'node:assert/strict'
+import express from 'express'
+import { pagerduty } from 'passport-pagerduty'
+const callbackURL = 'http://localhost:3000/auth/pagerduty/callback'
+const webhookSecret = '${/secret: '([^']*)'/.exec(code)?.[1]}'
+const pd = pagerduty({ clientID: 'id', clientSecret: 'secret', callbackURL, scope: 'users.read', webhookSecret })
+const app = express()
+const handled = []
+app.post('/webhooks/pagerduty', pd.webhook((event) => void handled.push(event.event_type)))
+await new Promise((resolve) => app.listen(${port}, resolve))
+${code.replace('localhost:3000', `localhost:${port}`)}
+assert.equal(delivery.status, 202)
+assert.deepEqual(handled, ['incident.triggered'])
+`
+
+test('the tests of the pages pass, and the pieces of tests do what they say', async () => {
+  const pieces = {
+    'docs/testing.md, Who can log in, ts': whoCanLogIn,
+    'docs/testing.md, What goes wrong, ts': whatGoesWrong,
+    'docs/testing.md, Time, ts': time,
+    'docs/testing.md, Webhooks, ts': webhooks(await freePort()),
+  }
+  const files = {
+    'README.md, In your tests, ts': 1,
+    'docs/testing.md, Tests of your own, ts': 1,
+    'docs/testing.md, A token store of your own, ts': 10,
+  }
+  const report = await runTests({
+    files: Object.keys(files).map((name) => programOf(example(name), '')),
+    pieces: Object.fromEntries(
+      Object.entries(pieces).map(([name, around]) => [name, around(example(name).code)]),
+    ),
+  })
+  const count = Object.values(files).reduce((sum, one) => sum + one, Object.keys(pieces).length)
+  expect(report).toContain(`# pass ${count}\n# fail 0\n`)
+})

@@ -105,7 +105,8 @@ async function join(parts: LoginParts, req: Request, pendingLogin: PendingLogin)
       hint: 'The same callback arrived before and came to nothing, or its login has been ended since.',
     })
   }
-  const { user, tokens, requestedScopes } = grant.record
+  const { tokens, requestedScopes } = grant.record
+  const user = { ...grant.record.user }
   const verdict = await decide(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
   return { grant, verdict }
 }

@@ -4,7 +4,10 @@ import { parseGrantedScope } from './scope'
 import { groupScopes, ungroupScopes } from './scope-groups'
 import { TokenSet } from './token-set'
 
-/** What is kept of one login: whose it is, what was granted, and the tokens as they are now. */
+/**
+ * What is kept of one login: whose it is, what was granted, and the tokens as they are now. Requests share it: nobody
+ * writes on it, and apps get copies.
+ */
 export interface GrantRecord {
   /** Counts the token pairs of this grant. */
   readonly version: number
@@ -56,15 +59,15 @@ export function decodeGrant(text: string): GrantRecord | undefined {
   if (region !== undefined && region !== 'us' && region !== 'eu') return undefined
   return {
     version: v,
-    user: { id, accountID, subdomain, region, apiURL, delegationID },
+    user: Object.freeze({ id, accountID, subdomain, region, apiURL, delegationID }),
     tokens: new TokenSet({
       accessToken: a,
       refreshToken: r,
       expiresAt: e,
       obtainedAt: o,
-      scope: parseGrantedScope(s),
+      scope: Object.freeze(parseGrantedScope(s)),
     }),
-    requestedScopes: parseGrantedScope(q),
+    requestedScopes: Object.freeze(parseGrantedScope(q)),
     absoluteEnd: x,
     isKept: k === 1,
     appUser: p,

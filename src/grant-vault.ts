@@ -1,5 +1,5 @@
 import { type GrantRecord, decodeGrant, encodeGrant } from './grant-record'
-import { OpenedTexts } from './opened-texts'
+import { OpenedGrants } from './opened-grants'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
 
@@ -19,7 +19,7 @@ export function grantKey(id: string): string {
 export class GrantVault {
   readonly #store: TokenStore
   readonly #sealer: Sealer
-  readonly #opened = new OpenedTexts()
+  readonly #opened = new OpenedGrants()
 
   constructor(store: TokenStore, keys: KeyRing) {
     this.#store = store
@@ -34,8 +34,10 @@ export class GrantVault {
 
   /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */
   open(id: string, sealed: string): Grant | undefined {
-    const text = this.#opened.textOf(id, sealed, () => this.#sealer.open(sealed, grantKey(id)))
-    const record = text === undefined ? undefined : decodeGrant(text)
+    const record = this.#opened.recordOf(id, sealed, () => {
+      const text = this.#sealer.open(sealed, grantKey(id))
+      return text === undefined ? undefined : decodeGrant(text)
+    })
     return record && { id, record, sealed }
   }
 

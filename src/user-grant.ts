@@ -18,6 +18,8 @@ export interface GetAccessTokenOptions {
 export class UserGrant {
   readonly #grants: UserGrants
   #grant: Grant | undefined
+  #user: PagerDutyUser | undefined
+  #appUser: unknown
   #fetch: BearerFetch | undefined
 
   /** @internal */
@@ -39,12 +41,14 @@ export class UserGrant {
 
   /** Who logged in; undefined when nobody is. */
   get user(): PagerDutyUser | undefined {
-    return this.#grant?.record.user
+    if (this.#grant === undefined) return undefined
+    return (this.#user ??= { ...this.#grant.record.user })
   }
 
   /** What `verify` returned at the login, for `req.user`. */
   get appUser(): unknown {
-    return this.#grant?.record.appUser
+    if (this.#grant === undefined) return undefined
+    return (this.#appUser ??= copyOf(this.#grant.record.appUser))
   }
 
   /** The id under which the grant is kept; `pd.grants.get(id)` finds it without a request. */
@@ -54,12 +58,12 @@ export class UserGrant {
 
   /** The scopes that PagerDuty really granted. */
   get grantedScopes(): readonly string[] {
-    return this.#grant?.record.tokens.scope ?? []
+    return [...(this.#grant?.record.tokens.scope ?? [])]
   }
 
   /** The scopes that the login asked for. */
   get requestedScopes(): readonly string[] {
-    return this.#grant?.record.requestedScopes ?? []
+    return [...(this.#grant?.record.requestedScopes ?? [])]
   }
 
   /** When the access token ends, in milliseconds since the epoch. */
@@ -94,7 +98,7 @@ export class UserGrant {
 
   /** Those of these scopes that are not granted. */
   missing(...scopes: string[]): readonly string[] {
-    return missingScopes(this.grantedScopes, scopes, this.appType)
+    return missingScopes(this.#grant?.record.tokens.scope ?? [], scopes, this.appType)
   }
 
   /**
@@ -158,6 +162,11 @@ export class UserGrant {
     if (this.#grant === undefined) throw new UnauthorizedError()
     return this.#grants.instead(this.#grant, refused)
   }
+}
+
+/** Of what JSON knows; the app may write on it. */
+function copyOf(value: unknown): unknown {
+  return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
 }
 
 /** A grant by its id, without a request: for background jobs and administration. */

@@ -99,19 +99,24 @@ test('what a request writes on req.user, or deep in it, no other request sees', 
   await app.close()
   const verify = ({ user }: Login) => ({ id: user.id, roles: ['viewer'] })
   app = await startDropIn(standIn, { verify }, (express, pd) => {
-    express.get('/as-admin', pd.requireLogin(), (req, res) => {
+    express.get('/as-admin', pd.requireLogin(), async (req, res) => {
       const user = req.user as unknown as { roles: string[]; isAdmin?: boolean }
       user.roles.push('admin')
       user.isAdmin = true
       Object.assign(req.pagerduty.user ?? {}, { id: 'SOMEBODY' })
+      ;(req.pagerduty.grantedScopes as string[]).push('admin')
+      // Whatever a refresh stores, it is not this.
+      await req.pagerduty.getAccessToken({ forceRefresh: true })
       res.json(user)
     })
-    express.get('/id', pd.requireLogin(), (req, res) => void res.json(req.pagerduty.user?.id))
+    express.get('/granted', pd.requireLogin(), ({ pagerduty: { user, grantedScopes } }, res) => {
+      res.json([user?.id, grantedScopes.includes('admin')])
+    })
   })
   const { browser } = await app.logIn()
   expect(await (await app.get(browser, '/as-admin')).json()).toMatchObject({ roles: ['viewer', 'admin'] })
   expect(await (await app.get(browser, '/me')).json()).toEqual({ id: 'PACME01', roles: ['viewer'] })
-  expect(await (await app.get(browser, '/id')).json()).toBe('PACME01')
+  expect(await (await app.get(browser, '/granted')).json()).toEqual(['PACME01', false])
 })
 
 test('a session that an app has taken off its request can still be regenerated, and is gone then', async () => {

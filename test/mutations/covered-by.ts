@@ -22,7 +22,7 @@ export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   denial: ['denial', 'step-up'],
   'grant-record': ['grant-record', 'scope-groups', 'fuzz/grant-records'],
   'grant-vault': ['grant-vault', 'fuzz/grant-records'],
-  'opened-texts': ['opened-texts', 'grant-vault'],
+  'opened-grants': ['opened-grants', 'grant-vault'],
   lock: ['lock'],
   'session-records': ['session-records'],
   'grant-session': ['grant-session'],

@@ -129,7 +129,7 @@ describe('a body that somebody has read before', () => {
       expect(outcome).toBeInstanceOf(ConfigurationError)
       expect(outcome).toMatchObject({
         option: 'webhook',
-        hint: expect.stringContaining('req.rawBody = bytes'),
+        hint: expect.stringContaining('rawBody: bytes'),
       })
     }
   })

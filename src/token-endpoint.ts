@@ -45,7 +45,9 @@ async function exchange(
   timeout: number,
   extraHeaders: Readonly<Record<string, string>>,
 ): Promise<TokenResponse> {
+  const sentAt = performance.now()
   const answer = await post(client, client.tokenURL, grant, timeout, extraHeaders)
+  const age = performance.now() - sentAt
   const body = parseObject(answer)
   if (answer.status !== 200 || typeof body?.['error'] === 'string') throw refusal(answer, body)
   if (body === undefined) {
@@ -59,7 +61,7 @@ async function exchange(
       },
     )
   }
-  return parseTokenResponse(body)
+  return { ...parseTokenResponse(body), age }
 }
 
 /**

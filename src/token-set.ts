@@ -10,6 +10,8 @@ export interface TokenResponse {
   readonly refresh_token: string | undefined
   readonly scope: string | undefined
   readonly id_token: string | undefined
+  /** Milliseconds since it was asked for. So old the tokens may be: it may have been long under way, or this process frozen. */
+  readonly age?: number
 }
 
 const unknownLifetime = 5 * 60
@@ -130,7 +132,7 @@ export class TokenSet {
     return new TokenSet({
       accessToken: response.access_token,
       refreshToken: response.refresh_token ?? before.refreshToken,
-      expiresAt: obtainedAt + response.expires_in * 1000,
+      expiresAt: obtainedAt - Math.ceil(response.age ?? 0) + response.expires_in * 1000,
       obtainedAt,
       scope: response.scope === undefined ? before.scope : parseGrantedScope(response.scope),
     })

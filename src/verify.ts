@@ -107,7 +107,7 @@ export function resolveVerify(verify: Verify | undefined, passReqToCallback: boo
 function paramsOf(tokens: TokenSet): TokenParams {
   return {
     token_type: tokens.tokenType,
-    expires_in: Math.round((tokens.expiresAt - tokens.obtainedAt) / 1000),
+    expires_in: Math.max(Math.round((tokens.expiresAt - tokens.obtainedAt) / 1000), 0),
     scope: tokens.scope.join(' '),
   }
 }

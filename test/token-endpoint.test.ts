@@ -1,7 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import type { Client, ClientOptions } from '../src/client'
 import { TokenEndpointError } from '../src/errors'
 import { parseWait, requestToken, revokeToken } from '../src/token-endpoint'
+import { TokenSet } from '../src/token-set'
 import { clientOf } from './support/client'
 import {
   type Behaviour,
@@ -318,10 +320,12 @@ describe('a 200 that is no token response', () => {
       token_type: undefined,
       refresh_token: undefined,
       id_token: undefined,
+      age: expect.any(Number) as unknown,
     })
     expect(({} as Record<string, unknown>)['polluted']).toBeUndefined()
     expect(Object.keys(response).sort()).toEqual([
       'access_token',
+      'age',
       'expires_in',
       'id_token',
       'refresh_token',
@@ -357,7 +361,18 @@ describe('a 200 that is one', () => {
       refresh_token: 'pdrt+_1',
       scope: 'openid',
       id_token: 'a.b.c',
+      age: expect.any(Number) as unknown,
     })
+  })
+
+  test('that was long under way is as old as that: its life does not count from its arrival', async () => {
+    const response = await success(async (res, request) => {
+      await pause(200)
+      await json(good)(res, request)
+    })
+    expect(response.age).toBeGreaterThanOrEqual(199)
+    const { obtainedAt, expiresAt } = TokenSet.from(response, { scope: [] })
+    expect(expiresAt - obtainedAt).toBe(86_400_000 - Math.ceil(response.age ?? 0))
   })
 
   test('keeps characters whole whose bytes come in different chunks', async () => {

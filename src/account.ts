@@ -1,4 +1,4 @@
-import type { Region } from './endpoints'
+import type { Region } from './user'
 import { ConfigurationError } from './errors'
 
 /** A PagerDuty account as an app token is asked for it. */

@@ -1,8 +1,8 @@
 import { ExchangeError, readText } from './bounded-fetch'
 import { withinDeadline } from './deadline'
 import { APIError, InsufficientScopeError, type PagerDutyOAuthError, UnauthorizedError } from './errors'
+import { parseRetryAfter } from './retry-after'
 import { isScopeToken } from './scope'
-import { parseWait } from './token-endpoint'
 
 const maxBytes = 64 * 1024
 const timeout = 5_000
@@ -35,7 +35,7 @@ export async function apiError(answer: Response): Promise<PagerDutyOAuthError | 
   return new APIError(`PagerDuty’s REST API answered ${answer.status}${described(error['message'])}`, {
     httpStatus: answer.status,
     apiCode: typeof code === 'number' ? code : undefined,
-    retryAfter: parseWait(answer.headers),
+    retryAfter: parseRetryAfter(answer.headers),
   })
 }
 

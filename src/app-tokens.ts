@@ -3,13 +3,13 @@ import { AppTokenMint } from './app-token-mint'
 import type { AppTokenRequest } from './app-token-vault'
 import { Background } from './background'
 import { type BearerInit, bearerFetch } from './bearer-fetch'
-import { Client, requireScope } from './client'
+import { Client } from './client'
 import { apiURLs } from './endpoints'
 import { ConfigurationError, reasonOf } from './errors'
 import { Events } from './events'
 import { type GrantOptions, resolveSecret } from './grant-options'
 import { MemoryTokenStore } from './memory-token-store'
-import { parseScopeOption } from './scope'
+import { parseScopeOption, requireScope } from './scope'
 
 /** Options of {@link AppTokens}: the client's, and where tokens are kept. There is nobody to call back. */
 export interface AppTokensOptions extends Omit<

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isAnyArrayBuffer } from 'node:util/types'
 import { RequestRefusedError } from './errors'
-import { parseWait } from './token-endpoint'
+import { parseRetryAfter } from './retry-after'
 
 /** Gives access tokens for one API: a user's, refreshed, or an app's, minted. */
 export interface TokenSource {
@@ -44,7 +44,7 @@ export function bearerFetch(fetch: typeof globalThis.fetch, source: TokenSource)
       const answer = await sendWithTokens(fetch, source, url, init)
       if (answer.status !== 429 || !(attempt < retry) || !canBeSentAgain(init.body)) return answer
       discard(answer)
-      await wait(parseWait(answer.headers) ?? 1, init.signal)
+      await wait(parseRetryAfter(answer.headers) ?? 1, init.signal)
     }
   }
 }

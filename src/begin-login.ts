@@ -1,5 +1,5 @@
 import type { Request, Response } from 'express'
-import { type Client, requireScope } from './client'
+import type { Client } from './client'
 import { ConfigurationError, RequestRefusedError } from './errors'
 import {
   type AuthenticateOptions,
@@ -11,7 +11,7 @@ import { type PendingLogin, newPendingValues, nonceOf } from './pending-login'
 import type { PendingLogins } from './pending-logins'
 import { splitTarget } from './request-target'
 import { sameOriginPath } from './same-origin-path'
-import { parseScopeOption } from './scope'
+import { parseScopeOption, requireScope } from './scope'
 import { askableScopes } from './step-up'
 import { UserGrant } from './user-grant'
 

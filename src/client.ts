@@ -1,6 +1,6 @@
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from './errors'
-import { type AppType, belongsTo, isScopeToken, parseScopeOption, quoted } from './scope'
+import { type AppType, requireScope } from './scope'
 
 /** What this application is at PagerDuty. */
 export interface ClientOptions {
@@ -148,42 +148,6 @@ function requireOrigin(option: string, value: unknown): string {
 /** Whether a host name means the machine itself. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
-}
-
-/**
- * Checks a scope list against what the kind of app can be granted: PagerDuty answers a scope it does not know with a
- * quietly smaller grant, so a mix-up would show only as 403 later.
- *
- * @param option the option's name, for the message
- */
-export function requireScope(value: unknown, appType: AppType, option = 'scope'): readonly string[] {
-  const isList = Array.isArray(value) && value.every((item) => typeof item === 'string')
-  const scope = typeof value === 'string' || isList ? parseScopeOption(value as string | string[]) : []
-  if (scope.length === 0) {
-    throw new ConfigurationError(
-      option,
-      'is required: name the PagerDuty scopes to ask for, such as "incidents.read"',
-    )
-  }
-  for (const token of scope) {
-    if (!isScopeToken(token)) throw new ConfigurationError(option, 'has a character that no scope can have')
-    if (token.startsWith('as_account-')) {
-      throw new ConfigurationError(
-        option,
-        `has ${token}, which belongs to app tokens; use the option "account"`,
-      )
-    }
-    if (!belongsTo(appType, token)) {
-      throw new ConfigurationError(
-        option,
-        appType === 'scoped'
-          ? `has ${quoted(token)}, which only Classic User OAuth knows; a Scoped app asks for scopes such as "incidents.read"`
-          : `has ${quoted(token)}, which only Scoped OAuth knows; a Classic app asks for "read" or "write"`,
-        'Check appType against the kind of OAuth functionality that the app has at PagerDuty.',
-      )
-    }
-  }
-  return scope
 }
 
 function requireIssuers(value: string | readonly string[] | undefined): readonly string[] {

@@ -1,3 +1,5 @@
+import type { Region } from './user'
+
 /** Where people and apps are authorized; one host for all regions. */
 export const identityURL = 'https://identity.pagerduty.com'
 
@@ -8,9 +10,6 @@ export const paths = {
   revoke: '/oauth/revoke',
   jwks: '/global/oauth/anonymous/jwks',
 } as const
-
-/** PagerDuty's service regions, as they are written in `as_account-` scopes. */
-export type Region = 'us' | 'eu'
 
 /** REST API host of each service region. */
 export const apiURLs: Readonly<Record<Region, string>> = {

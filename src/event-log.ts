@@ -1,5 +1,5 @@
 import type { Events } from './events'
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 import type { PagerDutyEvents } from './pagerduty-events'
 
 /**

@@ -1,4 +1,4 @@
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 import { isNumber, isText, listOf, parseJSON } from './json'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'

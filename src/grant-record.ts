@@ -1,4 +1,4 @@
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 import { isNumber, isOptionalText, isText, listOf, parseJSON } from './json'
 import { parseGrantedScope } from './scope'
 import { groupScopes, ungroupScopes } from './scope-groups'

@@ -1,4 +1,4 @@
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 import { UserGrant, getGrant } from './user-grant'
 import type { UserGrants } from './user-grants'
 

@@ -1,25 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Client } from './client'
-import { type Region, apiURLs } from './endpoints'
+import { apiURLs } from './endpoints'
 import { IDTokenError } from './errors'
 import { errors as joseErrors, jwtVerify } from './jose'
 import { KeySet } from './key-set'
-
-/** Who logged in, as PagerDuty signed it. */
-export interface PagerDutyUser {
-  /** The user's id within the account. Key your own records by `accountID` and `id` together, never by e-mail. */
-  readonly id: string
-  /** The account's id. */
-  readonly accountID: string
-  /** The account's subdomain, such as `acme`. */
-  readonly subdomain: string | undefined
-  /** The account's service region, where the signed audience tells it. */
-  readonly region: Region | undefined
-  /** Origin of the REST API that serves this user. */
-  readonly apiURL: string
-  /** PagerDuty's id of this authorization; the same for all tokens of one login. */
-  readonly delegationID: string | undefined
-}
+import type { PagerDutyUser, Region } from './user'
 
 /** What the id_token of one response must agree with. */
 export interface IDTokenContext {

@@ -20,12 +20,11 @@ export type { SessionTokensOptions } from './session-tokens'
 export { UserGrant } from './user-grant'
 export type { GetAccessTokenOptions } from './user-grant'
 export type { BearerFetch, BearerInit } from './bearer-fetch'
-export type { PagerDutyUser } from './id-token'
+export type { PagerDutyUser, Region } from './user'
 export type { TokenSet } from './token-set'
 export type { WaitUntil } from './background'
 export type { GrantOptions, SessionLifetimes } from './grant-options'
 export type { ClientOptions } from './client'
-export type { Region } from './endpoints'
 export type { AppType } from './scope'
 
 // Parts: guards

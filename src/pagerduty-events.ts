@@ -1,5 +1,5 @@
 import type { StateMismatch } from './errors'
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 
 /**
  * What can be listened to with `pd.on(name, listener)`, and on the channel `passport-pagerduty:<name>` of

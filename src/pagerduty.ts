@@ -1,7 +1,6 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { type AnswerOptions, answer } from './answers'
 import { AppTokens } from './app-tokens'
-import { requireScope } from './client'
 import { deny } from './denial'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
@@ -28,7 +27,7 @@ import {
   scopesOfOperations,
   splitGuard,
 } from './require-scopes'
-import { parseScopeOption } from './scope'
+import { parseScopeOption, requireScope } from './scope'
 import type { Operation } from './scope-catalogue'
 import { sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
@@ -114,7 +113,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     stepUpScope: resolved.stepUpScope,
     onError: resolved.onError,
   }
-  const warnOfUnknown = unknownScopeWarner(client, resolved.extraScopes ?? [], warn)
+  const warnOfUnknown = unknownScopeWarner(client.appType, resolved.extraScopes ?? [], warn)
   warnOfUnknown('scope', client.scope)
   warnOfUnknown('stepUpScope', resolved.stepUpScope ?? [])
   warnOfUnknown('appScope', parseScopeOption(resolved.appScope ?? []))

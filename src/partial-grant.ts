@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { ScopeNotGrantedError } from './errors'
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 
 /** A login that PagerDuty granted less than was asked for. */
 export interface PartialGrant {

@@ -1,8 +1,8 @@
-import { type Client, requireScope } from './client'
+import type { Client } from './client'
 import { ConfigurationError } from './errors'
 import type { GrantOptions } from './grant-options'
 import type { PartialGrantPolicy } from './partial-grant'
-import type { AppType } from './scope'
+import { type AppType, requireScope } from './scope'
 import type { UserGrants } from './user-grants'
 
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */

@@ -140,7 +140,7 @@ function onlyGET(): RequestRefusedError {
 
 /** Whoever composes by hand has no logger here. */
 function warnOfUnknown(client: Client, { extraScopes = [], stepUpScope = [] }: StrategyOptions): void {
-  const warn = unknownScopeWarner(client, extraScopes, (message) =>
+  const warn = unknownScopeWarner(client.appType, extraScopes, (message) =>
     process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' }),
   )
   warn('scope', client.scope)

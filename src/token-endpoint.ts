@@ -1,11 +1,11 @@
 import { type Answer, ExchangeError, boundedFetch } from './bounded-fetch'
 import type { Client } from './client'
 import { TokenEndpointError } from './errors'
+import { parseRetryAfter } from './retry-after'
 import { inSpan } from './telemetry'
 import { type TokenResponse, parseTokenResponse } from './token-set'
 
 const maxBytes = 64 * 1024
-const longestWait = 15 * 60
 
 /**
  * Sends one grant to the token endpoint (RFC 6749 sections 4.1.3, 4.4.2 and 6) and checks the answer. All grants of this
@@ -149,7 +149,7 @@ function refusal({ status, headers }: Answer, body: Record<string, unknown> | un
       error,
       httpStatus: status,
       isTransient,
-      retryAfter: parseWait(headers),
+      retryAfter: parseRetryAfter(headers),
       hint: hints.get(isScope ? 'invalid_scope' : (error ?? '')),
     },
   )
@@ -178,16 +178,3 @@ const hints: ReadonlyMap<string, string> = new Map([
     'The code or refresh token was used, revoked or too old, or callbackURL differs from the registered one.',
   ],
 ])
-
-/** Seconds to wait: `Retry-After` as seconds or date (RFC 9110 section 10.2.3), else PagerDuty's `ratelimit-reset`. */
-export function parseWait(headers: Headers): number | undefined {
-  for (const value of [headers.get('retry-after'), headers.get('ratelimit-reset')]) {
-    if (value === null) continue
-    // Date.parse() alone takes nearly anything with a number in it for some day long past.
-    const isDate = /^[A-Z][a-z]+, .+ GMT$/.test(value)
-    const date = isDate ? (Date.parse(value) - Date.now()) / 1000 : NaN
-    const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : date
-    if (!Number.isNaN(seconds)) return Math.min(Math.max(Math.ceil(seconds), 0), longestWait)
-  }
-  return undefined
-}

@@ -1,6 +1,5 @@
-import type { Client } from './client'
 import { ConfigurationError } from './errors'
-import { quoted } from './scope'
+import { type AppType, quoted } from './scope'
 import { isKnownScope, nearestScope } from './scopes-for'
 
 /**
@@ -11,7 +10,7 @@ import { isKnownScope, nearestScope } from './scopes-for'
  * @throws {ConfigurationError} `extraScopes` is no list
  */
 export function unknownScopeWarner(
-  { appType }: Client,
+  appType: AppType,
   allowed: readonly string[],
   warn: (message: string) => void,
 ): (option: string, scopes: readonly string[]) => void {

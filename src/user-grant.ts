@@ -2,7 +2,7 @@ import { type BearerFetch, bearerFetch } from './bearer-fetch'
 import type { Client } from './client'
 import { LoginRequiredError, UnauthorizedError } from './errors'
 import type { Events } from './events'
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 import { type AppType, missingScopes } from './scope'
 import { type Grant, type UserGrants, isOver } from './user-grants'
 

@@ -8,7 +8,7 @@ import { GrantIndex } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, resolveSecret } from './grant-options'
 import type { GrantRecord } from './grant-record'
 import { type Grant, GrantVault } from './grant-vault'
-import { IDTokenVerifier, type PagerDutyUser } from './id-token'
+import { IDTokenVerifier } from './id-token'
 import { MemoryTokenStore } from './memory-token-store'
 import { Refresher } from './refresh'
 import { missingScopes } from './scope'
@@ -17,6 +17,7 @@ import { revokeToken } from './token-endpoint'
 import type { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
 import { Throttle } from './throttle'
+import type { PagerDutyUser } from './user'
 
 /** What a new grant is made of. */
 export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>

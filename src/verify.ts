@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { ConfigurationError } from './errors'
-import type { PagerDutyUser } from './id-token'
+import type { PagerDutyUser } from './user'
 import type { TokenSet } from './token-set'
 
 /** A finished login, as `verify(login, req)` gets it. */

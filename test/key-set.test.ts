@@ -1,6 +1,7 @@
 import type { Client } from '../src/client'
 import { IDTokenError } from '../src/errors'
-import { IDTokenVerifier, type PagerDutyUser } from '../src/id-token'
+import { IDTokenVerifier } from '../src/id-token'
+import type { PagerDutyUser } from '../src/user'
 import { KeySet } from '../src/key-set'
 import { clientOf } from './support/client'
 import { fakeOnly } from './support/fake-only'

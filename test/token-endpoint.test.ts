@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import type { Client, ClientOptions } from '../src/client'
 import { TokenEndpointError } from '../src/errors'
-import { parseWait, requestToken, revokeToken } from '../src/token-endpoint'
+import { parseRetryAfter } from '../src/retry-after'
+import { requestToken, revokeToken } from '../src/token-endpoint'
 import { TokenSet } from '../src/token-set'
 import { clientOf } from './support/client'
 import {
@@ -565,7 +566,7 @@ describe('an error response', () => {
 
   it('tells how long to wait by a date', () => {
     const now = jest.spyOn(Date, 'now').mockReturnValue(Date.UTC(2026, 0, 1, 12, 0, 0))
-    const wait = (value: string) => parseWait(new Headers({ 'Retry-After': value }))
+    const wait = (value: string) => parseRetryAfter(new Headers({ 'Retry-After': value }))
     expect(wait('Thu, 01 Jan 2026 12:01:30 GMT')).toBe(90)
     expect(wait('Thu, 01 Jan 2026 11:00:00 GMT')).toBe(0)
     expect(wait('Fri, 01 Jan 2027 12:00:00 GMT')).toBe(900)
@@ -584,7 +585,7 @@ describe('an error response', () => {
   })
 
   it('tells it by nothing but decimal digits', () => {
-    const wait = (value: string) => parseWait(new Headers({ 'Retry-After': value }))
+    const wait = (value: string) => parseRetryAfter(new Headers({ 'Retry-After': value }))
     expect(['1.25', '12.75', '00'].map(wait)).toEqual([2, 13, 0])
     // All of these are some number to Number().
     for (const value of ['-5', '+5', '.5', '5.', '1e2', '0x10', '0b11', 'Infinity', ''])

@@ -3,7 +3,7 @@ import { apiError } from '../../src/api-error'
 import { BackOff } from '../../src/back-off'
 import { TokenEndpointError } from '../../src/errors'
 import { MemoryTokenStore } from '../../src/memory-token-store'
-import { parseWait } from '../../src/token-endpoint'
+import { parseRetryAfter } from '../../src/retry-after'
 import { runs } from './runs'
 
 const quarterOfAnHour = 15 * 60
@@ -67,7 +67,7 @@ describe('how long to wait', () => {
   it('is told in whole seconds, up to a quarter of an hour, or not at all', () => {
     fc.assert(
       fc.property(optional, optional, (retryAfter, reset) => {
-        const wait = parseWait(headersOf(retryAfter, reset)) ?? 0
+        const wait = parseRetryAfter(headersOf(retryAfter, reset)) ?? 0
         expect(Number.isInteger(wait) && wait >= 0 && wait <= quarterOfAnHour).toBe(true)
       }),
       runs(2_000),
@@ -78,8 +78,8 @@ describe('how long to wait', () => {
     fc.assert(
       fc.property(seconds, nonsense, (text, other) => {
         const expected = Math.min(Math.ceil(Number(text)), quarterOfAnHour)
-        expect(parseWait(headersOf(text, other))).toBe(expected)
-        expect(parseWait(headersOf(other, text))).toBe(expected)
+        expect(parseRetryAfter(headersOf(text, other))).toBe(expected)
+        expect(parseRetryAfter(headersOf(other, text))).toBe(expected)
       }),
       runs(1_000),
     )
@@ -89,7 +89,7 @@ describe('how long to wait', () => {
     fc.assert(
       fc.property(httpDate, (text) => {
         const left = (new Date(text).getTime() - now) / 1000
-        expect(parseWait(headersOf(text, undefined))).toBe(Math.min(Math.max(left, 0), quarterOfAnHour))
+        expect(parseRetryAfter(headersOf(text, undefined))).toBe(Math.min(Math.max(left, 0), quarterOfAnHour))
       }),
       runs(1_000),
     )
@@ -99,7 +99,7 @@ describe('how long to wait', () => {
   it('is not known where something else is written', () => {
     fc.assert(
       fc.property(nonsense, (text) => {
-        expect(parseWait(headersOf(text, undefined))).toBeUndefined()
+        expect(parseRetryAfter(headersOf(text, undefined))).toBeUndefined()
       }),
       runs(2_000),
     )
@@ -114,7 +114,7 @@ describe('how long to wait', () => {
         async (retryAfter, reset, status) => {
           const headers = headersOf(retryAfter, reset)
           const error = await apiError(new Response('{}', { status, headers }))
-          expect(error).toMatchObject({ headers: { 'Retry-After': String(parseWait(headers) ?? 5) } })
+          expect(error).toMatchObject({ headers: { 'Retry-After': String(parseRetryAfter(headers) ?? 5) } })
         },
       ),
       runs(200),
@@ -141,7 +141,7 @@ describe('a pause after failures', () => {
         for (const { wait, grant, after, ...details } of failures) {
           time += after
           clock.mockReturnValue(time)
-          const retryAfter = parseWait(headersOf(wait, undefined))
+          const retryAfter = parseRetryAfter(headersOf(wait, undefined))
           const error = new TokenEndpointError('No', { ...details, code: 'no', status: 503, retryAfter })
           await backOff.failed(grant, error)
           for (const id of ['one', 'two', 'three']) {

@@ -1,0 +1,18 @@
+/** PagerDuty's service regions, as they are written in `as_account-` scopes. */
+export type Region = 'us' | 'eu'
+
+/** Who logged in, as PagerDuty signed it. */
+export interface PagerDutyUser {
+  /** The user's id within the account. Key your own records by `accountID` and `id` together, never by e-mail. */
+  readonly id: string
+  /** The account's id. */
+  readonly accountID: string
+  /** The account's subdomain, such as `acme`. */
+  readonly subdomain: string | undefined
+  /** The account's service region, where the signed audience tells it. */
+  readonly region: Region | undefined
+  /** Origin of the REST API that serves this user. */
+  readonly apiURL: string
+  /** PagerDuty's id of this authorization; the same for all tokens of one login. */
+  readonly delegationID: string | undefined
+}

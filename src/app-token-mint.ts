@@ -44,7 +44,8 @@ export class AppTokenMint {
   readonly #observer: MintObserver
   readonly #held = new Map<string, Held>()
   readonly #flights = new Map<string, Promise<TokenSet>>()
-  readonly #forgotten = new Map<string, string>()
+  /** Tokens that were refused elsewhere. A flight may be bringing one, or the store may not have removed it. */
+  readonly #forgotten = new Map<string, true>()
   readonly #hopeless = new Throttle(hopelessFor)
 
   constructor(
@@ -79,7 +80,7 @@ export class AppTokenMint {
   async instead(request: AppTokenRequest, refused: string): Promise<string> {
     const { id } = request
     const isAnother = (tokens: TokenSet) =>
-      tokens.accessToken !== refused && isGood(tokens, Date.now(), 0) && !this.#isForgotten(id, tokens)
+      tokens.accessToken !== refused && isGood(tokens, Date.now(), 0) && !this.#isForgotten(tokens)
     const held = this.#held.get(id)?.tokens
     if (held !== undefined && isAnother(held)) return held.accessToken
     if (!this.#hopeless.isRecent(id)) return (await this.#wanted(request, isAnother)).accessToken
@@ -101,15 +102,11 @@ export class AppTokenMint {
     return undefined
   }
 
-  /** Forgets a token here and in the store, if it is this one. */
+  /** Forgets a token here and in the store, whichever process obtained it. */
   async invalidate(accessToken: string): Promise<void> {
-    for (const [id, { tokens }] of this.#held) {
-      if (tokens.accessToken !== accessToken) continue
-      this.#held.delete(id)
-      // A flight may be bringing it, or the store may not be reachable to take it out of there.
-      remember(this.#forgotten, id, accessToken)
-      await this.#mint.forget(id, accessToken)
-    }
+    remember(this.#forgotten, accessToken, true)
+    for (const [id, { tokens }] of this.#held) if (tokens.accessToken === accessToken) this.#held.delete(id)
+    await this.#mint.forget(accessToken)
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
@@ -129,7 +126,7 @@ export class AppTokenMint {
   #wanted(request: AppTokenRequest, isWanted: (tokens: TokenSet) => boolean): Promise<TokenSet> {
     const work = async () => {
       const tokens = await this.#fly(request, isWanted)
-      const isFit = isWanted(tokens) && !this.#isForgotten(request.id, tokens)
+      const isFit = isWanted(tokens) && !this.#isForgotten(tokens)
       return isFit ? tokens : this.#fly(request, isWanted)
     }
     return withinDeadline(work(), callersWait, late)
@@ -142,7 +139,7 @@ export class AppTokenMint {
     if (flight !== undefined) return flight
     const obstacle = this.#mint.obstacle(request)
     if (obstacle !== undefined) return Promise.reject(obstacle)
-    const isFit = (tokens: TokenSet) => isWanted(tokens) && !this.#isForgotten(id, tokens)
+    const isFit = (tokens: TokenSet) => isWanted(tokens) && !this.#isForgotten(tokens)
     const started = this.#mint
       .obtain(request, isFit)
       .then(
@@ -161,12 +158,12 @@ export class AppTokenMint {
     return started
   }
 
-  #isForgotten(id: string, { accessToken }: TokenSet): boolean {
-    return this.#forgotten.get(id) === accessToken
+  #isForgotten({ accessToken }: TokenSet): boolean {
+    return this.#forgotten.has(accessToken)
   }
 
   #hold(id: string, tokens: TokenSet): void {
-    if (this.#isForgotten(id, tokens)) return
+    if (this.#isForgotten(tokens)) return
     remember(this.#held, id, {
       tokens,
       given: Promise.resolve(tokens),

@@ -28,8 +28,7 @@ export function appTokenRequest(
   const scope = [...new Set(scopes)].toSorted()
   const asked = [account.scope, ...scope]
   const parts = JSON.stringify([client.tokenURL, client.clientID, ...asked])
-  const id = createHash('sha256').update(parts).digest('base64url').slice(0, 22)
-  return { id, account, scope, asked }
+  return { id: hash(parts), account, scope, asked }
 }
 
 /** App tokens in the token store, sealed and bound to their keys. */
@@ -47,19 +46,25 @@ export class AppTokenVault {
     return this.#open(id, await this.#store.get(keyOf(id)))
   }
 
-  /** Puts a token in the place of what is there, for as long as it serves. */
+  /** Puts a token in the place of what is there, until it expires. */
   async write(id: string, tokens: TokenSet): Promise<void> {
     const key = keyOf(id)
     const sealed = this.#sealer.seal(encode(tokens), key)
     const ttl = Math.max(endOf(tokens) - Date.now(), 1)
-    const current = await this.#store.get(key)
+    // Before the token: one that is stored can be found by its value, too.
+    const [current] = await Promise.all([
+      this.#store.get(key),
+      this.#store.create(indexKeyOf(tokens.accessToken), id, ttl),
+    ])
     // The writer holds the lock; whoever came between wrote a token that is as good.
     if (current === undefined) await this.#store.create(key, sealed, ttl)
     else await this.#store.replace(key, current, sealed, ttl)
   }
 
-  /** Removes the token that is stored, if it is this one. */
-  async delete(id: string, accessToken: string): Promise<void> {
+  /** Removes this token, whichever process stored it and whatever it was requested for. */
+  async delete(accessToken: string): Promise<void> {
+    const id = await this.#store.get(indexKeyOf(accessToken))
+    if (id === undefined) return
     const key = keyOf(id)
     const sealed = await this.#store.get(key)
     if (this.#open(id, sealed)?.accessToken === accessToken) await this.#store.delete(key, sealed)
@@ -73,6 +78,15 @@ export class AppTokenVault {
 
 function keyOf(id: string): string {
   return `app:${id}`
+}
+
+/** The key that leads from a token to the request it was issued for. */
+function indexKeyOf(accessToken: string): string {
+  return `token:${hash(accessToken)}`
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
 }
 
 function encode({ accessToken, expiresAt, obtainedAt, scope }: TokenSet): string {

@@ -3,6 +3,7 @@ import { AppTokenMint } from './app-token-mint'
 import type { AppTokenRequest } from './app-token-vault'
 import { Background } from './background'
 import { type BearerInit, bearerFetch } from './bearer-fetch'
+import { checkedTokenStore } from './checked-token-store'
 import { Client } from './client'
 import { apiURLs } from './endpoints'
 import { ConfigurationError, reasonOf } from './errors'
@@ -25,7 +26,7 @@ export interface AppTokensOptions extends Omit<
   /** Scopes that tokens have where a call names none. @default the option `scope` */
   appScope?: string | readonly string[] | undefined
   /** @internal */
-  events?: Events
+  events?: Events | undefined
 }
 
 /** An access token of the app itself. */
@@ -83,7 +84,7 @@ export class AppTokens {
     }
     const { tokenStore, secret, account, events = new Events(options.name) } = options
     this.#ownStore = tokenStore === undefined ? new MemoryTokenStore() : undefined
-    const store = tokenStore ?? (this.#ownStore as MemoryTokenStore)
+    const store = checkedTokenStore(tokenStore ?? (this.#ownStore as MemoryTokenStore))
     const background = new Background(options.waitUntil)
     this.#mint = new AppTokenMint(this.#client, store, resolveSecret({ secret, tokenStore }), background, {
       minted: (request, { expiresAt }) => events.tell('mint', { ...named(request), expiresAt }),
@@ -137,10 +138,11 @@ export class AppTokens {
   }
 
   /**
-   * Forgets a token here and in the token store, if it is this one: for tokens that were used elsewhere and refused there.
-   * Other processes find out when it is refused to them.
+   * Forgets a token that another client used and PagerDuty refused: this process does not give it out again, and it is removed
+   * from the token store, whichever process obtained it and for whatever scope and account. A process that holds it in memory
+   * gives it out until PagerDuty refuses it there, or until `invalidate` is called there. Unknown tokens are ignored.
    *
-   * @throws {TokenStoreError} it is forgotten here, but the store did not answer
+   * @throws {TokenStoreError} this process has forgotten it, but the store did not answer: another one may still read it there
    */
   async invalidate(token: string | Pick<AppToken, 'accessToken'>): Promise<void> {
     await this.#mint.invalidate(typeof token === 'string' ? token : token.accessToken)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { TokenEndpointError } from './errors'
 import { isNumber, isOptionalNumber, isOptionalText, isText, parseJSON } from './json'
 import type { TokenStore } from './token-store'
@@ -9,6 +10,8 @@ import type { TokenStore } from './token-store'
 export const pauses = { first: 1_000, longest: 15_000, longestForAll: 10_000 } as const
 
 const mostRemembered = 10_000
+/** Each that fails means that another process has written a pause that ends later. */
+const mostAttempts = 100
 /** Milliseconds after which a pause that another process began is looked up again. */
 const lookedUp = 1_000
 /** Milliseconds after which the one that is tried first counts as failed. */
@@ -21,6 +24,8 @@ interface Pause {
   failure: Failure
   /** The version of the grant that could not be refreshed; where it is another one, some process has had success since. */
   version?: number | undefined
+  /** When it ends for all processes, in milliseconds since the epoch; undefined where another one began it. */
+  endsAt?: number
 }
 
 /** A failure as other processes are told of it. It holds no secret: only codes, and sentences of this package. */
@@ -44,8 +49,10 @@ export class BackOff {
   /** @param kind what the grants are; a refused app token says nothing about people's refreshes */
   constructor(store: TokenStore, clientID: string, kind = 'refreshes') {
     this.#store = store
-    this.#client = `pause:client ${clientID}`
-    this.#kind = `pause:${kind} ${clientID}`
+    // A key has a length and an alphabet; what PagerDuty calls a client has neither.
+    const client = createHash('sha256').update(clientID).digest('base64url').slice(0, 22)
+    this.#client = `pause:client ${client}`
+    this.#kind = `pause:${kind} ${client}`
   }
 
   /** The failure for which a grant is left alone at the moment, as far as this process knows. */
@@ -114,10 +121,30 @@ export class BackOff {
     const delay = isInARow ? Math.min(before.delay * 2, longest) : pauses.first
     // Spread, so that what failed together is not tried together.
     const wait = Math.max(delay * (0.8 + 0.2 * Math.random()), (error.retryAfter ?? 0) * 1000)
+    // PagerDuty may have asked for more in the answer before.
+    if (before !== undefined && before.until >= now + wait) return
+    // Retry-After ends on a whole second here, so that of a thousand answers which ask for the same only the first is written.
+    const grain = error.retryAfter === undefined ? 1 : 1000
+    const endsAt = Math.ceil((Date.now() + wait) / grain) * grain
     const { message, code, error: sent, httpStatus, hint } = error
     const failure = { message, code, error: sent, httpStatus, hint }
-    this.#remember(key, { until: now + wait, delay, failure, version: seen })
-    await this.#store.create(key, JSON.stringify({ delay, failure, version: seen }), wait).catch(() => {}) // Then only here.
+    this.#remember(key, { until: now + wait, delay, failure, version: seen, endsAt })
+    if (before?.endsAt === endsAt && now < before.until) return
+    await this.#share(key, { delay, failure, version: seen, endsAt }).catch(() => {}) // Then only here.
+  }
+
+  /** Of several pauses the one that ends last counts, whichever process began it and in whatever order they come. */
+  async #share(key: string, pause: Omit<Pause, 'until'> & { endsAt: number }): Promise<void> {
+    const value = JSON.stringify(pause)
+    const { endsAt } = pause
+    for (let attempt = 0; attempt < mostAttempts; attempt++) {
+      const left = endsAt - Date.now()
+      if (left <= 0 || (await this.#store.create(key, value, left))) return
+      const current = await this.#store.get(key)
+      if (current === undefined) continue // It has just ended.
+      if (endOf(current) >= endsAt) return
+      if (await this.#store.replace(key, current, value, left)) return
+    }
   }
 
   /** PagerDuty has answered: it works. */
@@ -174,6 +201,12 @@ function paused(failure: Failure, left: number): TokenEndpointError {
     isTransient: true,
     retryAfter: Math.ceil(left / 1000),
   })
+}
+
+/** When a stored pause ends, in milliseconds since the epoch; 0 where it does not say. */
+function endOf(value: string): number {
+  const { endsAt } = Object(parseJSON(value)) as { endsAt?: unknown }
+  return isNumber(endsAt) ? endsAt : 0
 }
 
 /** What another process began; undefined for what another version may have written. */

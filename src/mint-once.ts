@@ -73,9 +73,9 @@ export class MintOnce {
     return this.#vault.read(id).catch(() => undefined)
   }
 
-  /** Removes the token that is stored, if it is this one. */
-  forget(id: string, accessToken: string): Promise<void> {
-    return this.#vault.delete(id, accessToken)
+  /** Removes this token from the store. */
+  forget(accessToken: string): Promise<void> {
+    return this.#vault.delete(accessToken)
   }
 
   /** Starts nothing more. */

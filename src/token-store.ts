@@ -1,35 +1,50 @@
 /**
- * Where grants, claims and locks are kept: four operations on opaque texts. Values arrive sealed; a store neither reads
- * nor changes them, and compares them only as a whole.
+ * Where grants, sessions, locks, app tokens and webhook marks are kept: four operations on strings. `testTokenStore` of
+ * `passport-pagerduty/testing` tests a store of your own against what is said here.
  *
- * Each operation is atomic, and settles quickly: it rejects rather than hang. A rejection means "unknown": the
- * operation may still have happened, or may happen later.
+ * **Atomic.** Each operation takes effect as a whole: of two processes that create the same key, or replace the same value,
+ * exactly one gets true. Everybody who shares the store sees the result at once; a replica that lags behind must not be read.
+ *
+ * **Keys** have 1 to 300 characters of printable ASCII (U+0020 to U+007E), colons and spaces among them. **Values** are
+ * well-formed Unicode without control characters (U+0000 to U+001F), and never empty. Most are encrypted, of 0.5 to 4 KB; no
+ * value exceeds 256 KB, except sessions of the drop-in that your app makes larger. Both are compared exactly: upper and
+ * lower case, trailing spaces and the last character of the longest one count. A store does not interpret values.
+ *
+ * **Lifetimes** (`ttl`) are whole milliseconds, 1 to 34,560,000,000 (400 days): more than 32 bits hold. They begin when the
+ * operation takes effect, by the clock of the store where processes on several machines share it. A value whose lifetime is
+ * over does not exist, for any of the four operations. Nobody deletes it: reclaiming its space is up to the store.
+ *
+ * **Failures.** An operation either resolves or rejects. Rejecting means "unknown": it may have taken effect, or may do so
+ * later. Never resolve with undefined or false because of an error: it would be taken for a logout. Reject with any error; one
+ * that is not a `TokenStoreError` is replaced by one, which has its class, `code` and stack but not its message, since
+ * messages of databases repeat keys and values. What takes more than one second, or resolves with another type, counts as
+ * rejected, so end connection attempts and retries before. Requests that need the store get 503 meanwhile; nobody is
+ * logged out.
  */
 export interface TokenStore {
-  /** The value under the key, or undefined when there is none or its life is over. */
+  /** The value of a key; undefined (and not null) where there is none. */
   get(key: string): Promise<string | undefined>
 
   /**
    * Stores a value only if the key has none.
    *
-   * @param ttl milliseconds the value lives
+   * @param ttl milliseconds until the value ends
    * @returns whether it was stored
    */
   create(key: string, value: string, ttl: number): Promise<boolean>
 
   /**
-   * Stores a value only if the key holds exactly `expected` now. With `value` the same as `expected` it moves the end
-   * of its life.
+   * Stores a value only if the key holds exactly `expected`. `value` may equal `expected`: then only the lifetime changes.
    *
-   * @param ttl milliseconds the value lives from now on; left out, what is left of its life stays
+   * @param ttl milliseconds until the value ends, counted from now; undefined leaves the end where it is
    * @returns whether it was stored
    */
   replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean>
 
   /**
-   * Removes the value, with `expected` only if it is exactly that.
+   * Deletes a value; given `expected`, only if it is exactly that.
    *
-   * @returns whether something was removed
+   * @returns whether a value was deleted
    */
   delete(key: string, expected?: string): Promise<boolean>
 }

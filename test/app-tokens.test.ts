@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { AppTokens, ConfigurationError, type TokenStore, pagerduty } from '../src'
+import { AppTokens, ConfigurationError, type TokenStore, TokenStoreError, pagerduty } from '../src'
 import { parseAccount } from '../src/account'
 import { AppTokenApp, answering, pass, passMonotonic, stepWallClock, until } from './support/app-token-app'
 
@@ -564,7 +564,9 @@ describe('a token that is refused', () => {
     await one.invalidate('another')
     await one.invalidate(`${old.accessToken} `)
     expect((await one.getToken('users.read')).accessToken).toBe(old.accessToken)
-    expect(app.store.commands).toHaveLength(before)
+    expect(app.store.commands.slice(before)).toEqual(
+      Array(2).fill(expect.stringMatching(/^get token:[\w-]{22}$/)),
+    )
     await one.invalidate(old)
     const next = await one.getToken('users.read')
     expect(next.accessToken).not.toBe(old.accessToken)
@@ -575,11 +577,74 @@ describe('a token that is refused', () => {
     expect(app.mints).toBe(3)
   })
 
+  test('is removed from the store by a process that never held it, whatever it was issued for', async () => {
+    const holder = app.process()
+    const other = await holder.getToken('services.read')
+    const { accessToken } = await holder.getToken('users.read', { account: 'eu.globex' })
+    const stranger = app.process()
+    await stranger.invalidate(accessToken)
+    const tokenOf = async (process: AppTokens) =>
+      (await process.getToken('users.read', { account: 'eu.globex' })).accessToken
+    const next = await tokenOf(app.process())
+    expect(next).not.toBe(accessToken)
+    expect(await tokenOf(stranger)).toBe(next)
+    // A second notice about the old one leaves the new one alone.
+    await app.process().invalidate(accessToken)
+    expect(await tokenOf(app.process())).toBe(next)
+    expect((await app.process().getToken('services.read')).accessToken).toBe(other.accessToken)
+    // Memory of another process is out of reach.
+    expect(await tokenOf(holder)).toBe(accessToken)
+    await holder.invalidate(accessToken)
+    expect(await tokenOf(holder)).toBe(next)
+    expect(app.mints).toBe(3)
+  })
+
+  test.each(['get', 'delete'])(
+    'is given out no more by a process that never held it, though the store fails at %s',
+    async (operation) => {
+      const { accessToken } = await app.process().getToken('users.read')
+      const tokens = app.process()
+      app.store.fault = (command) => (command.startsWith(operation) ? new Error('ECONNRESET') : undefined)
+      await expect(tokens.invalidate(accessToken)).rejects.toThrow(TokenStoreError)
+      app.store.fault = undefined
+      const next = (await tokens.getToken('users.read')).accessToken
+      expect(next).not.toBe(accessToken)
+      expect((await app.process().getToken('users.read')).accessToken).toBe(next)
+    },
+  )
+
+  test('does not come with the first read of a process that is told while it reads', async () => {
+    const { accessToken } = await app.process().getToken('users.read')
+    const tokens = app.process()
+    const get = app.store.memory.get.bind(app.store.memory)
+    let release = () => {}
+    const slow = new Promise<void>((resolve) => (release = resolve))
+    const reading = jest.spyOn(app.store.memory, 'get').mockImplementation(async (key) => {
+      const value = await get(key)
+      if (key.startsWith('app:')) await slow
+      return value
+    })
+    const first = tokens.getToken('users.read')
+    await until(() => reading.mock.calls.length > 0)
+    const forgotten = tokens.invalidate(accessToken)
+    release()
+    await forgotten
+    expect((await first).accessToken).not.toBe(accessToken)
+  })
+
+  test('is not stored where it could not be found again by its value', async () => {
+    app.store.fault = (command) => (command.startsWith('create token:') ? new Error('ECONNRESET') : undefined)
+    const { accessToken } = await app.process().getToken('users.read')
+    app.store.fault = undefined
+    expect([...app.store.written.keys()].filter((key) => key.startsWith('app:'))).toEqual([])
+    expect((await app.process().getToken('users.read')).accessToken).not.toBe(accessToken)
+  })
+
   test('does not come back from a store that could not forget it', async () => {
     const tokens = app.process()
     const { accessToken } = await tokens.getToken('users.read')
     app.store.fault = (command) => (command.startsWith('get app:') ? new Error('ECONNRESET') : undefined)
-    await expect(tokens.invalidate(accessToken)).rejects.toThrow('ECONNRESET')
+    await expect(tokens.invalidate(accessToken)).rejects.toThrow(TokenStoreError)
     app.store.fault = undefined
     expect((await tokens.getToken('users.read')).accessToken).not.toBe(accessToken)
   })

@@ -1,9 +1,9 @@
 /** What the person at the authorize page does. */
 export interface Decision {
   /** Id of the user who logs in. @default 'PACME01' */
-  user?: string
+  user?: string | undefined
   /** @default 'allow' */
-  decision?: 'allow' | 'deny'
+  decision?: 'allow' | 'deny' | undefined
 }
 
 /**

@@ -2,13 +2,13 @@
 export interface StandInClient {
   clientID: string
   /** Absent for a public client, which only Classic has. */
-  clientSecret?: string
+  clientSecret?: string | undefined
   /** @default 'scoped' */
-  appType?: 'scoped' | 'classic'
+  appType?: 'scoped' | 'classic' | undefined
   /** What the app is configured with at PagerDuty; for Classic `read` or `write`. Whatever else is asked for is dropped without an error. */
   scope: readonly string[]
   /** Compared exactly. Absent: any loopback http URL is accepted. */
-  redirectURIs?: readonly string[]
+  redirectURIs?: readonly string[] | undefined
 }
 
 export type RegisteredClient = StandInClient & { appType: 'scoped' | 'classic' }

@@ -4,12 +4,12 @@ export type Target = 'authorize' | 'token' | 'revoke' | 'jwks' | 'userinfo' | 'a
 /** An answer in place of the real one. */
 export interface FaultAnswer {
   status: number
-  headers?: Record<string, string>
+  headers?: Record<string, string> | undefined
   body?: unknown
   /** Seconds, sent as `Retry-After`. */
-  retryAfter?: number
+  retryAfter?: number | undefined
   /** Whether the request takes effect all the same. @default false */
-  after?: boolean
+  after?: boolean | undefined
 }
 
 /**

@@ -13,15 +13,15 @@ export interface LoginAgent {
 export interface LoginAnswer {
   status: number
   headers: Record<string, unknown>
-  text?: string
+  text?: string | undefined
 }
 
 /** Who logs in, and where. */
 export interface LoginAs {
   /** Id of a user of the stand-in. @default 'PACME01' */
-  user?: string
+  user?: string | undefined
   /** Where the app begins a login. @default '/auth/pagerduty' */
-  path?: string
+  path?: string | undefined
 }
 
 /**

@@ -10,17 +10,17 @@ export interface SendWebhookOptions {
   /** The subscription's secret; several while it is rotated, each with a signature of its own. */
   secret: string | readonly string[]
   /** `X-Webhook-Id`. @default a new one */
-  deliveryID?: string
+  deliveryID?: string | undefined
   /** `X-Webhook-Subscription`. @default 'PSUBSCR' */
-  subscriptionID?: string
+  subscriptionID?: string | undefined
   /** Sent as `Authorization: Bearer`, as where the subscription is configured to. */
-  bearer?: string
+  bearer?: string | undefined
   /** In place of the right signature: a forged one. */
-  signature?: string
+  signature?: string | undefined
   /** Sent in place of the bytes that were signed. */
-  body?: string | Uint8Array
+  body?: string | Uint8Array | undefined
   /** Custom headers of the subscription. */
-  headers?: Record<string, string>
+  headers?: Record<string, string> | undefined
 }
 
 /** How a delivery was answered. */

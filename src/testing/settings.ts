@@ -39,7 +39,10 @@ export interface Settings {
   rateLimit?: { limit: number } | undefined
 }
 
-export function resolveSettings(given: Partial<Settings>): Settings {
+/** Some of them; undefined means the default. */
+export type GivenSettings = { [Name in keyof Settings]?: Settings[Name] | undefined }
+
+export function resolveSettings(given: GivenSettings): Settings {
   const defaults: Settings = {
     now: () => Date.now(),
     autoApprove: undefined,

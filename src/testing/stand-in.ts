@@ -21,26 +21,26 @@ import type { AccountData } from './sample-data'
 import { deliver } from './send-webhook'
 import type { SendWebhookOptions, WebhookAnswer } from './send-webhook'
 import { resolveSettings } from './settings'
-import type { Settings } from './settings'
+import type { GivenSettings, Settings } from './settings'
 import { webhookEvent } from './webhook-event'
 import type { WebhookEventInit } from './webhook-event'
 
 /** How to start a stand-in; everything is optional, and all settings can also be changed later. */
-export interface StandInOptions extends Partial<Settings> {
+export interface StandInOptions extends GivenSettings {
   /** @default 0, any free port */
-  port?: number
+  port?: number | undefined
   /** The registered apps; the first is the one meant where no `clientID` is given. @default [defaultClient] */
-  clients?: readonly StandInClient[]
+  clients?: readonly StandInClient[] | undefined
   /** Accounts and their users. @default defaultAccounts */
-  accounts?: readonly Account[]
+  accounts?: readonly Account[] | undefined
   /** @internal Serves what is below `/__stand-in/`. */
-  control?: (standIn: StandIn) => RequestHandler
+  control?: ((standIn: StandIn) => RequestHandler) | undefined
 }
 
 /** The options of this package that point a client at the stand-in. */
 export interface StandInConnection {
   clientID: string
-  clientSecret?: string
+  clientSecret?: string | undefined
   appType: 'scoped' | 'classic'
   identityURL: string
   apiURL: string
@@ -88,7 +88,7 @@ export interface StandIn {
     event: string | WebhookEventInit,
     options: SendWebhookOptions & {
       /** Subdomain of the account that it happened in. @default that of the first account */
-      subdomain?: string
+      subdomain?: string | undefined
     },
   ): Promise<WebhookAnswer>
   /** Closes the server and every connection at once; may be called again. */

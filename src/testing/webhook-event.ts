@@ -6,23 +6,25 @@ import { fieldValues, incidentDetail, webhookIncident } from './webhook-incident
 /** A webhook event, as far as a test wants to have it its own way. */
 export interface WebhookEventInit {
   /** @default a new one */
-  id?: string
+  id?: string | undefined
   /** Any documented type, `pagey.ping`, or one that does not exist. */
   event_type: string
   /** @default the part of `event_type` before the first dot */
-  resource_type?: string
+  resource_type?: string | undefined
   /** @default now */
-  occurred_at?: string
+  occurred_at?: string | undefined
   /** @default a user of the account; null for `pagey.ping` */
   agent?: unknown
   /** @default null */
   client?: unknown
   /** Members of `data` besides, or instead of, the usual ones. `id`, or `incident.id` where it has that, names an incident. */
-  data?: Record<string, unknown> | null
+  data?: Record<string, unknown> | null | undefined
 }
 
 /** A whole event, as the payload carries it. */
-export type WebhookEventPayload = Required<WebhookEventInit>
+export type WebhookEventPayload = {
+  [Name in keyof WebhookEventInit]-?: Exclude<WebhookEventInit[Name], undefined>
+}
 
 /** Event types whose data is the incident itself; that of the others only refers to it. */
 const aboutIncident = new Set(

@@ -1,0 +1,86 @@
+import type { Attempt, Ending, Ledger } from './ledger'
+
+/** Whether a grant is kept, or may be: a request to keep it failed. */
+export function mayBeKept(ledger: Ledger, grantID: string): boolean {
+  const isTried = [...ledger.triedToKeep].some((session) => ledger.grantOfSession.get(session) === grantID)
+  return isTried || ledger.kept.has(grantID)
+}
+
+/** Whether a kept grant may be over: it was revoked, or its session was logged out. */
+export function mayHaveEnded(ledger: Ledger, grantID: string): boolean {
+  const owner = ledger.attemptOf({ grantID })?.owner
+  return ledger.endings.some((ending) => {
+    if (ending.kind === 'revoke owner') return ending.owner === owner
+    if (ending.kind === 'revoke grant') return ending.grantID === grantID
+    if (ending.session === undefined) return false
+    const loggedOut = ledger.grantOfSession.get(ending.session)
+    return loggedOut === undefined || loggedOut === grantID
+  })
+}
+
+/**
+ * The login that a browser must show: one that was begun after everything that ends logins, and finished while no other
+ * tab was finishing another one.
+ */
+export function expectedLogin(ledger: Ledger, browser: number, owner: string): Attempt | undefined {
+  const concerns = (ending: Ending) =>
+    ending.kind === 'logout' ? ending.browser === browser : ending.owner === owner
+  const endedAt = Math.max(0, ...ledger.endings.filter(concerns).map(({ overAt = Infinity }) => overAt))
+  const own = ledger.attempts.filter((attempt) => attempt.browser === browser)
+  const login = own.findLast(({ begunAt, presentedAt }) => begunAt > endedAt && presentedAt !== undefined)
+  if (login === undefined) return undefined
+  const spans = own.flatMap((attempt) =>
+    attempt.callbacks.map(({ sentAt, overAt = Infinity }) => ({ attempt, sentAt, overAt })),
+  )
+  const isContested = spans.some((span) =>
+    spans.some(
+      (other) =>
+        other.attempt !== span.attempt &&
+        Math.max(other.overAt, span.overAt) > login.begunAt &&
+        other.sentAt < span.overAt &&
+        span.sentAt < other.overAt,
+    ),
+  )
+  return isContested ? undefined : login
+}
+
+/** The logins that a logout or revocation has to end, with those that they replaced: their tokens went along. */
+export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
+  // What is still at PagerDuty then is a new login when it comes back.
+  if (ending.kind === 'revoke owner')
+    return ledger.attempts.filter(
+      ({ owner, callbacks: [first] }) =>
+        owner === ending.owner && first !== undefined && first.sentAt < ending.sentAt,
+    )
+  const { session, overAt = Infinity } = ending
+  const inFlight = ledger.attempts.filter(
+    ({ callbacks, storedAt = 0 }) =>
+      session !== undefined &&
+      storedAt > overAt &&
+      callbacks.some((callback) => callback.session === session && callback.sentAt < overAt),
+  )
+  const grantID = ending.kind === 'logout' ? ledger.grantOfSession.get(session ?? '') : ending.grantID
+  const ended = grantID === undefined ? undefined : ledger.attemptOf({ grantID })
+  if (ended === undefined || successorsOf(ledger, ended).length > 0) return inFlight
+  return [...inFlight, ended, ...predecessorsOf(ledger, ended)]
+}
+
+/** Logins that came back with the session of this one. */
+function successorsOf(ledger: Ledger, { grantID }: Attempt): readonly Attempt[] {
+  if (grantID === undefined) return []
+  return ledger.attempts.filter(
+    ({ callbacks, storedAt }) =>
+      storedAt !== undefined &&
+      callbacks.some(({ session }) => ledger.grantOfSession.get(session ?? '') === grantID),
+  )
+}
+
+/** Those that only this login replaced, unless they may be kept. */
+function predecessorsOf(ledger: Ledger, attempt: Attempt): readonly Attempt[] {
+  const replaced = ledger.attempts.filter((other) => {
+    const [successor, ...more] = successorsOf(ledger, other)
+    const isOnlyOne = successor === attempt && more.length === 0
+    return other !== attempt && isOnlyOne && !mayBeKept(ledger, other.grantID ?? '')
+  })
+  return replaced.flatMap((other) => [other, ...predecessorsOf(ledger, other)])
+}

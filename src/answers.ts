@@ -1,9 +1,14 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
+import { asError, callApp } from './call-app'
 import { PagerDutyOAuthError } from './errors'
 import { html, trusted } from './html'
 
-/** Takes over the answer to a denial or failure; `next(error)` hands it on to Express. */
-export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => void
+/**
+ * Takes over the answer to a denial or failure; `next(error)` hands it on to Express. What it throws, or rejects with if it is
+ * async, goes to Express too.
+ */
+export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
 
 /** How to answer. */
 export interface AnswerOptions {
@@ -28,6 +33,22 @@ export function isNavigation(req: Request): boolean {
 }
 
 /**
+ * Whether the response was sent already: by a request timeout of the app, or by a function of the app that was called
+ * meanwhile. Nothing may be written to it, and nothing may begin that needs it.
+ */
+export function isAnswered(res: ServerResponse): boolean {
+  return res.headersSent
+}
+
+/** Keeps the response to one user out of every cache. A handler that sets `Cache-Control` decides for itself. */
+export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
+  if (!isAnswerable(req, res) || isAnswered(res)) return
+  res.setHeader('Cache-Control', 'no-store')
+  const vary = [res.getHeader('Vary') ?? []].flat().join(', ')
+  if (!/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(vary)) res.setHeader('Vary', vary ? `${vary}, Cookie` : 'Cookie')
+}
+
+/**
  * Answers a denial or a failure: a small page for a navigation, else `application/problem+json` (RFC 9457) with the
  * error's own headers. Errors that are not this package's go on to Express.
  */
@@ -38,9 +59,9 @@ export function answer(
   next: NextFunction,
   { login, stepUp, onError }: AnswerOptions,
 ): void {
-  if (!(error instanceof PagerDutyOAuthError)) return next(error)
-  if (onError !== undefined) return onError(error, req, res, next)
-  if (res.headersSent) return next(error)
+  if (!(error instanceof PagerDutyOAuthError) || !isAnswerable(req, res)) return next(asError(error))
+  if (onError !== undefined) return callApp(() => onError(error, req, res, next), next)
+  if (isAnswered(res)) return next(error)
   res.statusCode = error.status
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
   res.setHeader('Cache-Control', 'no-store')
@@ -58,8 +79,18 @@ export function answer(
   res.end(page(error, login, stepUp))
 }
 
-/** Sends a browser somewhere. Without a body, so that nothing leaves before a session is saved. */
+/**
+ * Whether there is a response to write to. At the upgrade to a WebSocket there is none: what stands in its place is no whole
+ * response, or has no socket. A pipelined response has none either until its turn comes, so only upgrades are looked at.
+ */
+export function isAnswerable(req: IncomingMessage, res: ServerResponse): boolean {
+  if (typeof res.setHeader !== 'function') return false
+  return req.headers.upgrade === undefined || (typeof res.headersSent === 'boolean' && Boolean(res.socket))
+}
+
+/** Sends a browser somewhere, unless the response was sent. Without a body, so that nothing leaves before a session is saved. */
 export function redirect(res: Response, location: string, status = 302): void {
+  if (isAnswered(res)) return
   res.statusCode = status
   res.setHeader('Location', location)
   res.setHeader('Cache-Control', 'no-store')

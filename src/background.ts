@@ -1,3 +1,5 @@
+import { callApp } from './call-app'
+
 /** Tells a platform that freezes processes between requests what is still going on. */
 export type WaitUntil = (work: Promise<unknown>) => void
 
@@ -14,11 +16,8 @@ export class Background {
   add(work: Promise<unknown>): void {
     const settled = work.then(ignore, ignore).finally(() => this.#running.delete(settled))
     this.#running.add(settled)
-    try {
-      this.#waitUntil?.(settled)
-    } catch {
-      // Some platforms take nothing any more once the answer is out. The work goes on while the process does.
-    }
+    // Some platforms take nothing any more once the response is out. The work goes on while the process does.
+    callApp(() => this.#waitUntil?.(settled), ignore)
   }
 
   /** Settles when nothing is going on, and nothing has been begun by what was. */

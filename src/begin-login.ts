@@ -7,13 +7,12 @@ import {
   type OAuth2StrategyInstance,
   type StateStore,
 } from './oauth2-strategy'
-import { type PendingLogin, newPendingValues, nonceOf } from './pending-login'
+import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './pending-login'
 import type { PendingLogins } from './pending-logins'
 import { splitTarget } from './request-target'
 import { sameOriginPath } from './same-origin-path'
 import { parseScopeOption, requireScope } from './scope'
-import { askableScopes } from './step-up'
-import { UserGrant } from './user-grant'
+import { askableScopes, heldGrant } from './step-up'
 
 /**
  * First leg of the login: passport-oauth2 makes the redirect, with the state from {@link stateStore} and the verifier for
@@ -90,12 +89,6 @@ function askedFor(
   })
 }
 
-/** The grant of whoever is logged in. */
-export function heldGrant(req: Request, name: string): UserGrant | undefined {
-  const held = (req as unknown as Record<string, unknown>)[name]
-  return UserGrant.is(held) && held.user !== undefined ? held : undefined
-}
-
 /** passport-oauth2's view of the pending logins. It tells the forms apart by how many parameters they declare. */
 export function stateStore(pending: PendingLogins): StateStore {
   return {
@@ -106,7 +99,7 @@ export function stateStore(pending: PendingLogins): StateStore {
       } catch (error) {
         return callback(error)
       }
-      callback(null, login.state)
+      callback(null, stateOf(login))
     },
     verify(_req, _state, _meta, callback) {
       callback(null, false) // Never asked: callbacks are finished by finishLogin().

@@ -1,6 +1,7 @@
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from './errors'
 import { type AppType, requireScope } from './scope'
+import { isTaken } from './taken-names'
 
 /** What this application is at PagerDuty. */
 export interface ClientOptions {
@@ -14,7 +15,10 @@ export interface ClientOptions {
   scope: string | readonly string[]
   /** Kind of OAuth functionality the app was given at PagerDuty. @default 'scoped' */
   appType?: AppType | undefined
-  /** Keeps several instances in one app apart: strategy name, request property, cookies, keys. @default 'pagerduty' */
+  /**
+   * Keeps several instances in one app apart: strategy name, request property, cookies, keys. No name that requests have
+   * already, such as `user`. @default 'pagerduty'
+   */
   name?: string | undefined
   /** Origin of PagerDuty's identity service. @default 'https://identity.pagerduty.com' */
   identityURL?: string | undefined
@@ -77,6 +81,13 @@ export class Client {
 
     if (typeof this.name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(this.name)) {
       throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
+    }
+    if (isTaken(this.name)) {
+      throw new ConfigurationError(
+        'name',
+        `is "${this.name}", and a request or a session has a member of that name already`,
+        'The login is found as req.<name>: choose another word, such as "pagerduty".',
+      )
     }
     if (this.appType === 'scoped' && this.isPublic) {
       throw new ConfigurationError(

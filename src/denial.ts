@@ -1,6 +1,7 @@
 import type { NextFunction, Request, Response } from 'express'
 import { type OnError, answer, isNavigation, redirect } from './answers'
 import {
+  ConfigurationError,
   InsufficientScopeError,
   LoginRequiredError,
   PagerDutyOAuthError,
@@ -61,6 +62,8 @@ export function deny(
 function tell(error: unknown, req: Request, name: string, answered: Denial['answer']): void {
   const grant = (req as unknown as Record<string, unknown>)[name]
   if (!UserGrant.is(grant) || !(error instanceof PagerDutyOAuthError)) return
+  // What the app has to change is on no page, and a denial is a matter of every day.
+  if (error instanceof ConfigurationError) grant.events.tell('warning', { error })
   const { path } = Object(req.route) as { path?: unknown }
   const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
   grant.events.tell('denied', {

@@ -1,13 +1,16 @@
-import type { Request, RequestHandler, Response } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import { definedOf } from './defined'
-import { carryOthers, grantIDOf, newSessionID, sessionOf } from './grant-session'
-import type { PagerDutyOptions } from './pagerduty-options'
+import { ConfigurationError } from './errors'
+import { carryOthers, grantIDOf, holdsOthers, newSessionID, promised, sessionOf } from './grant-session'
+import type { PagerDutyOptions, SessionCookie } from './pagerduty-options'
 import type { RedisConnection } from './redis-connection'
+import { pathOf, targetOf } from './request-target'
 import { redisSessions, storedSessions } from './session-records'
 import { SessionStore } from './session-store'
-import { type OwnSessions, touchInterval } from './session-tokens'
-import { type Grant, type UserGrants, lifeLeft } from './user-grants'
+import { type Middleware, type OwnSessions, touchInterval } from './session-tokens'
+import { type UserGrants, lifeLeft } from './user-grants'
 
 const redisTimeout = 1000
 
@@ -17,13 +20,15 @@ export function dropInSession(
   options: PagerDutyOptions,
   redis: RedisConnection | undefined,
   warn: (message: string) => void,
-): { middleware: RequestHandler; own: OwnSessions } {
+): { middleware: Middleware; own: OwnSessions } {
   const { client, lifetimes, keys } = grants
   const records =
     redis === undefined
       ? storedSessions(grants.store)
       : redisSessions(redis.client, `${client.name}:`, redisTimeout)
-  const store = new SessionStore(records, lifetimes.idle, touchInterval(lifetimes.idle))
+  const { idle } = lifetimes
+  const warnOf = (error: Error) => grants.events.tell('warning', { error })
+  const store = new SessionStore(records, { idle, touchInterval: touchInterval(idle), report: warnOf })
   const { cookie: overrides, name = cookieName(client.isSecure, client.name, options) } =
     options.session ?? {}
   const cookie = {
@@ -43,45 +48,62 @@ export function dropInSession(
     name,
     secret: keys.texts('session cookie'),
     store,
-    genid: (req) => newSessionID(req as Request, client.name),
+    genid: (req) => newSessionID(req, client.name),
     resave: false,
     saveUninitialized: false,
     proxy: client.isSecure ? true : undefined,
     cookie,
   })
-  const middleware: RequestHandler = (req, res, next) => {
+  const middleware: Middleware = (req, res, next) => {
     keepFromCaches(res, name)
-    ownSession(req, res, next)
+    ownSession(req as Request, res as Parameters<RequestHandler>[1], next)
   }
-  const isOwn = (req: Request) => (req as { sessionStore?: unknown }).sessionStore === store
+  const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
 
   return {
     // A session that the app brought along is used as it is; express-session sees to that.
     middleware,
     own: {
-      grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req) : undefined),
-      wasExtended: (req) => {
+      grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req as Request) : undefined),
+      extend(req, grant) {
         const current = sessionOf(req)
-        return isOwn(req) && current !== undefined && store.wasExtended(current)
+        if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return false
+        const ttl = lifeLeft(grant, idle)
+        // The grant of another instance in it may have a later end.
+        const ofSession = holdsOthers(current, client.name) ? idle : ttl
+        const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
+        store
+          .extendIfDue(current, current.id, ofSession, read)
+          .then((isUnchanged) => (isUnchanged ? undefined : extendAsItIs(grants, grant.id, idle)))
+          .catch(warnOf)
+        return true
       },
-      async extend(req: Request, grant: Grant) {
-        const idle = lifeLeft(grant, lifetimes.idle)
-        if (!isOwn(req) || grantIDOf(req.sessionID) !== grant.id) return grants.extend(grant, lifetimes.idle)
+      async end(req, res) {
         const current = sessionOf(req)
-        await records.extend(req.sessionID, grant.record.isKept ? undefined : grant.id, idle)
-        if (current !== undefined) store.noteExtended(current)
-      },
-      async end(req: Request, res: Response) {
-        const current = sessionOf(req)
+        if (current === undefined) return
         const isAll = !carryOthers(req, client.name) && isOwn(req)
-        const end = isAll ? current?.destroy.bind(current) : current?.regenerate.bind(current)
-        await new Promise<void>((resolve, reject) => {
-          end?.((error) => (error ? reject(error as Error) : resolve()))
-        })
-        if (isAll) res.clearCookie(name, { path: cookie.path, secure: cookie.secure, ...domainOf(cookie) })
+        await promised((callback) => (isAll ? current.destroy(callback) : current.regenerate(callback)))
+        if (isAll && !res.headersSent) clearCookie(res, name, cookie)
+      },
+      requireCookiePath(req) {
+        const { path: covered = '/' } = cookie
+        // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
+        const path = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
+        if (path.startsWith(covered)) return
+        throw new ConfigurationError(
+          'session.cookie.path',
+          `is "${covered}", so no session comes with a request for "${path}", which a guard is to check`,
+          'Mount guards below that path, or let the path include all of them.',
+        )
       },
     },
   }
+}
+
+/** A refresh or `keep()` came between; how long the grant is to live is seen from what it is now. */
+async function extendAsItIs(grants: UserGrants, id: string, idle: number): Promise<void> {
+  const current = await grants.read(id)
+  if (current !== undefined) await grants.extend(current, idle)
 }
 
 /** `__Host-` binds a cookie to this very host; browsers demand https, the path `/` and no domain for it. */
@@ -90,13 +112,23 @@ function cookieName(isSecure: boolean, name: string, options: PagerDutyOptions):
   return `${secure && path === '/' && domain === undefined ? '__Host-' : ''}${name}`
 }
 
-function domainOf({ domain }: { domain?: string | undefined }): { domain?: string } {
-  return domain === undefined ? {} : { domain }
+/** Where there is a response to write to. */
+function clearCookie(res: ServerResponse, name: string, { path = '/', domain, secure }: SessionCookie): void {
+  if (typeof res.appendHeader !== 'function' || res.headersSent) return
+  const attributes = [
+    `Path=${path}`,
+    'Max-Age=0',
+    ...(secure ? ['Secure'] : []),
+    ...(domain === undefined ? [] : [`Domain=${domain}`]),
+  ]
+  res.appendHeader('Set-Cookie', `${name}=; ${attributes.join('; ')}`)
 }
 
 /** An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. */
-function keepFromCaches(res: Response, cookieName: string): void {
-  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => Response
+function keepFromCaches(res: ServerResponse, cookieName: string): void {
+  // The upgrade of a connection may come without a response.
+  if (typeof res.writeHead !== 'function') return
+  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse
   // express-session adds its cookie at this very moment, before it calls what was here before.
   res.writeHead = (...args: unknown[]) => {
     const cookies = res.getHeader('Set-Cookie')

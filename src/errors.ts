@@ -5,11 +5,11 @@ export interface ErrorDetails {
   /** HTTP status that answers it. */
   status: number
   /** Headers that belong to the answer, such as `WWW-Authenticate` or `Retry-After`. */
-  headers?: Readonly<Record<string, string>>
+  headers?: Readonly<Record<string, string>> | undefined
   /** What a developer or operator can do about it. Never sent to a browser. */
   hint?: string | undefined
   /** Whether the same thing may succeed a little later without anybody's help. */
-  isTransient?: boolean
+  isTransient?: boolean | undefined
   /** The error underneath, where it is known to hold no secret. */
   cause?: unknown
 }
@@ -265,12 +265,33 @@ export class TokenStoreError extends PagerDutyOAuthError {
       code: 'ERR_PAGERDUTY_TOKEN_STORE',
       status: 503,
       headers: { 'Retry-After': '2' },
-      hint: 'Check that the token store (Redis) is reachable, writable and quick to answer.',
+      hint: 'Check that the token store (Redis, or your own) is reachable, writable and quick to answer.',
       isTransient: true,
-      // Redis errors carry the whole command; its message is all that is worth keeping.
-      cause: cause instanceof Error ? new Error(cause.message) : undefined,
+      // Redis errors carry the whole command, and the message about an unknown one its first arguments.
+      cause:
+        cause instanceof Error ? causeWith(cause.message.replace(/, with args .*/s, ''), cause) : undefined,
     })
   }
+}
+
+/**
+ * An error to be a cause: with this message, and of the original only where it was thrown.
+ *
+ * @internal
+ */
+export function causeWith(message: string, original: { message?: unknown; stack?: unknown }): Error {
+  const cause = new Error(message)
+  const stack = String(original.stack)
+  const start = stack.indexOf(String(original.message))
+  const frames =
+    start === -1
+      ? []
+      : stack
+          .slice(start + String(original.message).length)
+          .split('\n')
+          .slice(1)
+  cause.stack = [`Error: ${message}`, ...frames].join('\n')
+  return cause
 }
 
 /**

@@ -9,14 +9,17 @@ import type { PagerDutyEvents } from './pagerduty-events'
  */
 export interface Logger {
   /** What is part of every day: refreshes and waits for them, denials, webhook deliveries. */
-  debug?(message: string, detail?: object): void
+  debug?: LogMethod | undefined
   /** Logins, logouts, app tokens, and what anybody on the internet may cause: failed logins, forged webhooks. */
-  info?(message: string, detail?: object): void
+  info?: LogMethod | undefined
   /** Mistakes in options and scopes, and what failed at PagerDuty or in the token store. */
-  warn(message: string, detail?: object): void
+  warn: LogMethod
   /** A webhook's handler failed after the delivery was answered: it does not come again. */
-  error?(message: string, detail?: object): void
+  error?: LogMethod | undefined
 }
+
+/** As a method: loggers declare the detail in many ways. */
+type LogMethod = { log(message: string, detail?: object): unknown }['log']
 
 type Line = [level: keyof Logger, message: string]
 
@@ -51,8 +54,9 @@ export function logEvents(events: Events, logger: Logger): void {
 function log<Name extends keyof PagerDutyEvents>(events: Events, logger: Logger, name: Name): void {
   events.on(name, ((detail: PagerDutyEvents[Name][0]) => {
     const [level, message] = lines[name](detail)
-    if (level === 'error' && logger.error === undefined) logger.warn(message, detail)
-    else logger[level]?.(message.trim(), detail)
+    // Returned, so that the rejection of an async logger is seen.
+    if (level === 'error' && logger.error === undefined) return logger.warn(message, detail)
+    return logger[level]?.(message.trim(), detail)
   }) as never)
 }
 

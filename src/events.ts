@@ -1,5 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
+import { callApp, warnOf } from './call-app'
 import type { PagerDutyEvents } from './pagerduty-events'
 import { measure } from './measurements'
 import { loadTelemetry } from './telemetry'
@@ -9,8 +10,8 @@ type Name = keyof PagerDutyEvents
 const channels = new Map<Name, Channel>()
 
 /**
- * Tells of {@link PagerDutyEvents}: to OpenTelemetry, to the subscribers of `node:diagnostics_channel`, and to listeners. Whoever
- * listens and throws must not undo a login or a refresh, nor keep the others from hearing.
+ * Emits {@link PagerDutyEvents}: to OpenTelemetry, to the subscribers of `node:diagnostics_channel`, and to listeners. One that
+ * throws or rejects must not undo a login or a refresh, keep the others from being called, or end the process.
  */
 export class Events extends EventEmitter<PagerDutyEvents> {
   readonly #instance: string
@@ -19,25 +20,30 @@ export class Events extends EventEmitter<PagerDutyEvents> {
   constructor(instance = 'pagerduty') {
     super()
     this.#instance = instance
-    loadTelemetry() // At start-up, and not while somebody waits.
+    loadTelemetry() // At start-up, and not during a request.
   }
 
   tell<Told extends Name>(name: Told, ...[detail]: PagerDutyEvents[Told]): void {
-    this.#try(() => measure(this.#instance, name, detail))
-    const open = channelOf(name)
-    // What a subscriber throws, Node reports as an uncaught exception, later.
-    if (open.hasSubscribers) open.publish({ instance: this.#instance, ...detail })
+    callApp(() => measure(this.#instance, name, detail), warnOf)
+    publish(name, { instance: this.#instance, ...detail })
     for (const listener of this.rawListeners(name)) {
-      this.#try(() => Reflect.apply(listener, this, [detail]))
+      callApp(() => Reflect.apply(listener, this, [detail]) as unknown, warnOf)
     }
   }
+}
 
-  #try(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error))
-    }
+/**
+ * Calls a channel's subscribers as its `publish()` would, except that what they throw or reject with is a warning. Node makes
+ * an uncaught exception of the one, an unhandled rejection of the other, and ends the process.
+ */
+function publish(name: Name, message: object): void {
+  const open = channelOf(name)
+  if (!open.hasSubscribers) return
+  // Not documented. Where it is missing, it goes Node's way.
+  const { _subscribers: subscribers } = open as { _subscribers?: unknown }
+  if (!Array.isArray(subscribers)) return open.publish(message)
+  for (const subscriber of subscribers as ((message: object, name: string | symbol) => unknown)[]) {
+    callApp(() => subscriber(message, open.name), warnOf)
   }
 }
 

@@ -1,12 +1,19 @@
 import type { Request, Response } from 'express'
+import { isAnswered } from './answers'
 import { type AuthorizationResponse, refusedLogin } from './authorization-response'
-import { AuthorizationResponseError, ConfigurationError } from './errors'
+import { loginEnded, settleLogin } from './concurrent-logins'
+import { AuthorizationResponseError, ConfigurationError, PagerDutyOAuthError } from './errors'
+import { isSameUser, revocable } from './grant-record'
+import { type LoginClaims, isRecent } from './login-claims'
+import { type PartialGrantPolicy, diagnose, requireAcceptable } from './partial-grant'
+import type { PagerDutyUser } from './user'
 import { type PendingLogin, nonceOf } from './pending-login'
 import type { PendingLogins } from './pending-logins'
-import { type PartialGrantPolicy, diagnose, requireAcceptable } from './partial-grant'
 import { missingScopes } from './scope'
+import { heldGrant, isWider } from './step-up'
 import { requestToken } from './token-endpoint'
-import { TokenSet } from './token-set'
+import { type TokenResponse, TokenSet } from './token-set'
+import type { UserGrant } from './user-grant'
 import type { Grant, UserGrants } from './user-grants'
 import type { Login, Profile, Verdict, Verifier } from './verify'
 
@@ -14,6 +21,7 @@ import type { Login, Profile, Verdict, Verifier } from './verify'
 export interface LoginParts {
   readonly grants: UserGrants
   readonly pending: PendingLogins
+  readonly claims: LoginClaims
   readonly verify: Verifier
   /** Extra headers and parameters of the access token request. */
   readonly headers: Readonly<Record<string, string>>
@@ -25,12 +33,32 @@ export interface LoginParts {
   readonly keepsUser: boolean
 }
 
-/** A login that came about. */
-export interface FinishedLogin {
-  readonly grant: Grant
-  readonly verdict: Verdict
+/** What came of a callback. `refused` are the scopes that its login asked for and that PagerDuty did not grant. */
+export type LoginOutcome =
+  /** A login came about, and its session is to present the grant. */
+  | {
+      readonly kind: 'loggedIn'
+      readonly grant: Grant
+      readonly verdict: Verdict
+      readonly refused: readonly string[]
+    }
+  /** The browser's session stays as it is. */
+  | { readonly kind: 'unchanged'; readonly refused: readonly string[] }
+
+/** A callback that is being finished. */
+interface Attempt {
+  readonly parts: LoginParts
+  readonly req: Request
+  readonly res: Response
+  readonly login: PendingLogin
+  /** When the callback arrived, in milliseconds since the epoch. */
+  readonly arrivedAt: number
+  /** The grant that the browser's session held then. */
+  readonly held: UserGrant | undefined
+  readonly requestedScopes: readonly string[]
 }
 
+const unchanged: LoginOutcome = { kind: 'unchanged', refused: [] }
 const exchangeTimeout = 10_000
 const mostUserBytes = 4096
 
@@ -46,28 +74,53 @@ export async function finishLogin(
   res: Response,
   login: PendingLogin,
   response: AuthorizationResponse,
-): Promise<FinishedLogin> {
-  const { pending } = parts
-  const isFirst = await pending.claim(login)
+): Promise<LoginOutcome> {
+  const { pending, claims, grants } = parts
+  const attempt: Attempt = {
+    parts,
+    req,
+    res,
+    login,
+    arrivedAt: Date.now(),
+    held: heldGrant(req, grants.client.name),
+    requestedScopes: login.scope ?? grants.client.scope,
+  }
+  const isFirst = await claims.claim(login)
   pending.end(req, res, login)
-  if (!isFirst) return join(parts, req, login)
+  if (!isFirst) return join(attempt)
   try {
-    return await redeem(parts, req, login, response)
-  } finally {
-    await pending.settle(login)
+    return await redeem(attempt, response)
+  } catch (error) {
+    await claims.settle(login, { how: 'failed', at: Date.now() }).catch(() => {}) // A second callback waits in vain, then.
+    throw error
   }
 }
 
-async function redeem(
-  parts: LoginParts,
-  req: Request,
-  pendingLogin: PendingLogin,
-  { code, error }: AuthorizationResponse,
-): Promise<FinishedLogin> {
-  const { grants, headers } = parts
-  const { client } = grants
+async function redeem(attempt: Attempt, { code, error }: AuthorizationResponse): Promise<LoginOutcome> {
+  const { parts, req, res, login, held, requestedScopes } = attempt
+  const { grants } = parts
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
-  const { codeVerifier } = pendingLogin
+  if (isAnswered(res)) throw responseSent()
+  const response = await exchange(attempt, code)
+  const tokens = TokenSet.from(response, { scope: requestedScopes })
+  let user: PagerDutyUser | undefined
+  try {
+    const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
+    user = await grants.idTokens.verify(response.id_token, context)
+    const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
+    await judgeScopes(parts, req, made)
+    const verdict = await decide(parts, req, made)
+    if (isAnswered(res)) throw responseSent()
+    return (await stay(attempt, made)) ?? (await logIn(attempt, made, verdict))
+  } catch (failure) {
+    await grants.withdraw(login.grantID, [revocable(tokens)], user, held?.grantID)
+    throw failure
+  }
+}
+
+function exchange({ parts, login }: Attempt, code: string): Promise<TokenResponse> {
+  const { client } = parts.grants
+  const { codeVerifier } = login
   const parameters = {
     ...parts.parameters,
     grant_type: 'authorization_code',
@@ -75,40 +128,79 @@ async function redeem(
     redirect_uri: client.callbackURL,
     ...(codeVerifier === undefined ? {} : { code_verifier: codeVerifier }),
   }
-  const response = await requestToken(client, parameters, exchangeTimeout, headers)
-  const requestedScopes = pendingLogin.scope ?? client.scope
-  const tokens = TokenSet.from(response, { scope: requestedScopes })
-  try {
-    const context = { accessToken: tokens.accessToken, nonce: nonceOf(pendingLogin) }
-    const user = await grants.idTokens.verify(response.id_token, context)
-    await judgeScopes(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
-    const verdict = await decide(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
-    const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
-    const grant = await grants.create(pendingLogin.grantID, { user, tokens, requestedScopes, appUser })
-    grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
-    return { grant, verdict }
-  } catch (failure) {
-    grants.revoke(tokens) // Nobody will ever use them.
-    throw failure
-  }
+  return requestToken(client, parameters, exchangeTimeout, parts.headers)
 }
 
-async function join(parts: LoginParts, req: Request, pendingLogin: PendingLogin): Promise<FinishedLogin> {
+/** A step-up that does not cover what its user has already changes nothing. */
+async function stay(
+  { parts, login, held, requestedScopes }: Attempt,
+  { user, tokens }: Login,
+): Promise<LoginOutcome | undefined> {
+  const { grants, claims } = parts
+  const { appType } = grants.client
+  if (!login.isStepUp || held?.grantID === undefined || held.user === undefined) return undefined
+  if (!isSameUser(held.user, user) || isWider(held, tokens.scope, appType)) return undefined
+  const holder = await grants.attach(held.grantID, [revocable(tokens)], user)
+  if (holder === undefined) throw loginEnded()
+  const isMissing = missingScopes(tokens.scope, requestedScopes, appType).length > 0
+  const at = Date.now()
+  await claims.settle(login, isMissing ? { how: 'failed', at } : { how: 'replaced', at, by: holder.id })
+  // If all that was asked for came, then another tab has got more meanwhile: it is worth asking for both.
+  return { kind: 'unchanged', refused: isMissing ? held.missing(...requestedScopes) : [] }
+}
+
+/** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
+async function logIn(
+  { parts, req, login, arrivedAt, requestedScopes }: Attempt,
+  { user, tokens }: Login,
+  verdict: Verdict,
+): Promise<LoginOutcome> {
   const { grants, pending } = parts
-  await pending.settled(pendingLogin)
-  const grant = await grants.read(pendingLogin.grantID)
-  if (grant === undefined) {
-    throw new AuthorizationResponseError('This login is finished already', {
-      code: 'ERR_PAGERDUTY_STATE_USED',
-      status: 403,
-      stateMismatch: 'used',
-      hint: 'The same callback arrived before and came to nothing, or its login has been ended since.',
-    })
+  const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
+  const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
+  const others = pending.all(req).filter((other) => other.grantID !== login.grantID)
+  const { end, grant: presented } = await settleLogin(parts, login, grant, others)
+  const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
+  if (end?.how === 'replaced') {
+    await grants.withdraw(grant.id, [revocable(tokens)], user, presented?.id ?? end.by)
+    return presented ? { kind: 'loggedIn', grant: presented, verdict, refused } : unchanged
   }
-  const { tokens, requestedScopes } = grant.record
-  const user = { ...grant.record.user }
-  const verdict = await decide(parts, req, { user, tokens, grantedScopes: tokens.scope, requestedScopes })
-  return { grant, verdict }
+  if (end?.how !== 'done') throw loginEnded()
+  grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
+  return { kind: 'loggedIn', grant, verdict, refused }
+}
+
+/** A callback that came before: it gets what that one made, if that has just been. */
+async function join({ parts, req, login, held, requestedScopes }: Attempt): Promise<LoginOutcome> {
+  const { grants, claims } = parts
+  const end = await claims.ended(login.grantID)
+  if (held?.grantID === login.grantID) return unchanged
+  if (!isRecent(end) || end.how === 'failed') throw used()
+  if (end.how === 'loggedOut') throw loginEnded()
+  const grant = await grants.latest(login.grantID)
+  const isOwn = grant?.id === login.grantID
+  // Of a login that another one replaced, the grant itself is being taken back.
+  if (end.how === 'replaced' && (grant === undefined || isOwn)) return unchanged
+  if (grant === undefined) throw used()
+  const { user, tokens } = grant.record
+  const made = {
+    user: { ...user },
+    tokens,
+    grantedScopes: tokens.scope,
+    requestedScopes: grant.record.requestedScopes,
+  }
+  const verdict = await decide(parts, req, made)
+  const missing = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
+  return { kind: 'loggedIn', grant, verdict, refused: isOwn ? missing : [] }
+}
+
+function used(): AuthorizationResponseError {
+  return new AuthorizationResponseError('This login is finished already', {
+    code: 'ERR_PAGERDUTY_STATE_USED',
+    status: 403,
+    stateMismatch: 'used',
+    hint: 'The same callback arrived before: more than ten seconds ago, or it failed, or its login has been ended since.',
+  })
 }
 
 /** Sees to it that a grant smaller than what was asked for does not go unnoticed. */
@@ -118,7 +210,7 @@ async function judgeScopes(parts: LoginParts, req: Request, login: Login): Promi
   const missing = missingScopes(grantedScopes, requestedScopes, client.appType)
   if (missing.length === 0) return
   const difference = {
-    user,
+    user: { ...user },
     requestedScopes,
     grantedScopes,
     missing,
@@ -128,9 +220,10 @@ async function judgeScopes(parts: LoginParts, req: Request, login: Login): Promi
   await requireAcceptable(parts.partialGrant, difference, req)
 }
 
-/** Asks `verify`, and takes a false user for a refusal. */
-async function decide(parts: LoginParts, req: Request, login: Login): Promise<Verdict> {
+/** Asks `verify`, and takes a false user for a refusal. The app gets a copy of the user: it may write on it. */
+async function decide(parts: LoginParts, req: Request, finished: Login): Promise<Verdict> {
   const provider = parts.grants.client.name
+  const login = { ...finished, user: { ...finished.user } }
   const { id, accountID } = login.user
   const loadProfile = async (): Promise<Profile> => ({
     provider,
@@ -145,6 +238,15 @@ async function decide(parts: LoginParts, req: Request, login: Login): Promise<Ve
   throw new LoginRefusal(verdict.info)
 }
 
+/** A login whose response was sent before it was finished: no browser could get its session. */
+export function responseSent(): PagerDutyOAuthError {
+  return new PagerDutyOAuthError('The login was not finished: its response had been sent before', {
+    code: 'ERR_PAGERDUTY_RESPONSE_SENT',
+    status: 500,
+    hint: 'A request timeout of the app, or "verify", sent it. "verify" refuses a login by returning false.',
+  })
+}
+
 /** The app's own refusal, with what it said about it. */
 export class LoginRefusal extends AuthorizationResponseError {
   override name = 'LoginRefusal'
@@ -156,10 +258,10 @@ export class LoginRefusal extends AuthorizationResponseError {
   }
 }
 
-/** The app's user as it will come back from the store with each request. */
+/** The app's user as it will come back from the store with each request; undefined where it is just who PagerDuty says. */
 function appUserOf(user: unknown, identity: unknown): unknown {
-  if (user === identity) return undefined
   const text = JSON.stringify(user) as string | undefined
+  if (text === JSON.stringify(identity)) return undefined
   if (text !== undefined && text.length <= mostUserBytes) return JSON.parse(text) as unknown
   throw new ConfigurationError(
     'verify',

@@ -21,6 +21,11 @@ export interface GrantRecord {
   readonly isKept: boolean
   /** What `verify` returned for `req.user`, as JSON knows it. */
   readonly appUser: unknown
+  /**
+   * Tokens of the same user that this grant took the place of. PagerDuty may count all of them as one authorization, so they
+   * are revoked with this grant and not before. The newest come last.
+   */
+  readonly superseded: readonly string[]
 }
 
 const format = 1
@@ -42,17 +47,20 @@ export function encodeGrant(record: GrantRecord): string {
     x: record.absoluteEnd,
     k: record.isKept ? 1 : undefined,
     p: record.appUser,
+    t: record.superseded.length > 0 ? record.superseded : undefined,
   })
 }
 
 /** The record again, or undefined for anything that is not wholly one. */
 export function decodeGrant(text: string): GrantRecord | undefined {
   const wire = Object(parseJSON(text)) as Record<string, unknown>
-  const { f, v, u, a, r, e, o, x, k, p } = wire
+  const { f, v, u, a, r, e, o, x, k, p, t = [] } = wire
   const s = ungroupScopes(wire['s'])
   const q = wire['q'] === undefined ? s : ungroupScopes(wire['q'])
   if (f !== format || !isNumber(v) || !isNumber(e) || !isNumber(o) || !isNumber(x)) return undefined
   if (!isText(a) || s === undefined || q === undefined || !isOptionalText(r)) return undefined
+  const superseded = listOf(t)
+  if (!superseded?.every(isText)) return undefined
   const [id, accountID, subdomain, region, apiURL, delegationID] = listOf(u) ?? []
   if (!isText(id) || !isText(accountID) || !isText(apiURL)) return undefined
   if (!isOptionalText(subdomain) || !isOptionalText(delegationID)) return undefined
@@ -71,5 +79,21 @@ export function decodeGrant(text: string): GrantRecord | undefined {
     absoluteEnd: x,
     isKept: k === 1,
     appUser: p,
+    superseded,
   }
+}
+
+/** What is revoked at PagerDuty when a grant ends. A refresh token takes its access token with it. */
+export function tokensOf({ superseded, tokens }: GrantRecord): readonly string[] {
+  return [...new Set([...superseded, revocable(tokens)])]
+}
+
+/** The token whose revocation ends all that came of one answer of the token endpoint. */
+export function revocable(tokens: TokenSet): string {
+  return tokens.refreshToken ?? tokens.accessToken
+}
+
+/** Whether two records are of the same user. Ids are unique within an account only. */
+export function isSameUser(one: Pick<PagerDutyUser, 'accountID' | 'id'>, other: typeof one): boolean {
+  return one.id === other.id && one.accountID === other.accountID
 }

@@ -1,4 +1,5 @@
-import { type GrantRecord, decodeGrant, encodeGrant } from './grant-record'
+import { type GrantRecord, decodeGrant, encodeGrant, isSameUser } from './grant-record'
+import { isText, parseJSON } from './json'
 import { OpenedGrants } from './opened-grants'
 import type { KeyRing, Sealer } from './seal'
 import type { TokenStore } from './token-store'
@@ -15,6 +16,10 @@ export function grantKey(id: string): string {
   return `grant:${id}`
 }
 
+/** Milliseconds that a replaced grant tells which one took its place: longer than a refresh of it can be on its way. */
+const forwardedFor = 2 * 60_000
+const mostSuperseded = 50
+
 /** Grants in the token store, sealed and bound to their keys. */
 export class GrantVault {
   readonly #store: TokenStore
@@ -30,6 +35,17 @@ export class GrantVault {
   async read(id: string): Promise<Grant | undefined> {
     const sealed = await this.#store.get(grantKey(id))
     return sealed === undefined ? undefined : this.open(id, sealed)
+  }
+
+  /** The same, or the grant that took its place in the last two minutes. */
+  async latest(id: string): Promise<Grant | undefined> {
+    const sealed = await this.#store.get(grantKey(id))
+    if (sealed === undefined) return undefined
+    const grant = this.open(id, sealed)
+    if (grant !== undefined) return grant
+    const successor = this.#successorOf(id, sealed)
+    // Each one is newer than the one before, so there is no circle.
+    return successor === undefined ? undefined : this.latest(successor)
   }
 
   /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */
@@ -60,6 +76,38 @@ export class GrantVault {
     return isStored || (await this.#holds(grant.id, sealed)) ? { ...grant, record, sealed } : undefined
   }
 
+  /**
+   * Puts the id of the grant that took its place where an unchanged grant was. It counts as no grant.
+   *
+   * @returns whether it was unchanged
+   */
+  async forward(grant: Grant, successor: string): Promise<boolean> {
+    this.#opened.forget(grant.id)
+    const key = grantKey(grant.id)
+    const sealed = this.#sealer.seal(JSON.stringify({ to: successor }), key)
+    const isStored = await this.#store.replace(key, grant.sealed, sealed, forwardedFor)
+    return isStored || (await this.#holds(grant.id, sealed))
+  }
+
+  /**
+   * Adds tokens to those that are revoked with a grant, or with the one that took its place.
+   *
+   * @param user only if the grant is this user's; undefined where it is not known whose tokens they are
+   * @returns the grant that has them now; undefined when there is none
+   */
+  async attach(
+    id: string,
+    tokens: readonly string[],
+    user: GrantRecord['user'] | undefined,
+  ): Promise<Grant | undefined> {
+    const grant = await this.latest(id)
+    if (grant === undefined) return undefined
+    const { record } = grant
+    if (user !== undefined && !isSameUser(record.user, user)) return undefined
+    const superseded = [...new Set([...record.superseded, ...tokens])].slice(-mostSuperseded)
+    return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
+  }
+
   /** Lets an unchanged grant live `ttl` milliseconds from now. */
   extend(grant: Grant, ttl: number): Promise<boolean> {
     return this.#store.replace(grantKey(grant.id), grant.sealed, grant.sealed, ttl)
@@ -74,6 +122,12 @@ export class GrantVault {
   /** A command whose reply was lost is sent again and then told "no", by its own success. */
   async #holds(id: string, sealed: string): Promise<boolean> {
     return (await this.#store.get(grantKey(id))) === sealed
+  }
+
+  #successorOf(id: string, sealed: string): string | undefined {
+    const text = this.#sealer.open(sealed, grantKey(id))
+    const { to } = Object(parseJSON(text ?? '')) as Record<string, unknown>
+    return isText(to) ? to : undefined
   }
 
   #seal(id: string, record: GrantRecord): string {

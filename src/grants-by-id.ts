@@ -1,4 +1,4 @@
-import type { PagerDutyUser } from './user'
+import { inBatches } from './batches'
 import { UserGrant, getGrant } from './user-grant'
 import type { UserGrants } from './user-grants'
 
@@ -16,29 +16,31 @@ export interface GrantsByID {
   get(id: string): Promise<UserGrant | undefined>
   /**
    * Lets a grant outlive its session, for background jobs: also a step-up or another login that takes its place there. Only
-   * a logout of the session that holds it, or `revoke`, ends it. False when there is none.
+   * a logout of the session that holds it, or `revoke`, ends it. False when there is none. May be called again after a failure.
    */
   keep(id: string): Promise<boolean>
   /** All grants of a user. */
   list(owner: GrantOwner): Promise<UserGrant[]>
-  /** Ends a grant, or all grants of a user, everywhere and at once. */
+  /**
+   * Ends a grant, or all grants of a user, everywhere and at once. A login of the user whose callback has arrived by then, and is
+   * still being finished, does not come about.
+   *
+   * @throws {TokenStoreError} some grants may be left: call it again
+   */
   revoke(which: string | GrantOwner): Promise<void>
 }
 
 /** @internal */
 export function grantsByID(grants: UserGrants): GrantsByID {
-  const idsOf = ({ accountID, userID }: GrantOwner) =>
-    grants.index.list({ accountID, id: userID } satisfies Pick<PagerDutyUser, 'accountID' | 'id'>)
+  const userOf = ({ accountID, userID }: GrantOwner) => ({ accountID, id: userID })
   return {
     get: (id) => getGrant(grants, id),
     keep: (id) => grants.keep(id),
     async list(owner) {
-      const found = await Promise.all((await idsOf(owner)).map((id) => getGrant(grants, id)))
+      const ids = await grants.index.list(userOf(owner))
+      const found = await inBatches(ids, (id) => getGrant(grants, id))
       return found.filter((grant) => grant !== undefined)
     },
-    async revoke(which) {
-      const ids = typeof which === 'string' ? [which] : await idsOf(which)
-      await Promise.all(ids.map((id) => grants.forget(id)))
-    },
+    revoke: (which) => (typeof which === 'string' ? grants.forget(which) : grants.forgetAll(userOf(which))),
   }
 }

@@ -138,7 +138,7 @@ function claimsOf(
 function repeatsName(encoded = '', read: object): boolean {
   const strings = Buffer.from(encoded, 'base64url')
     .toString()
-    .matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)
+    .matchAll(/"(?:[^"\\]|\\[^])*(?:"(\s*:)?|\\?$)/g)
   return [...strings].filter(([, colon]) => colon !== undefined).length > countNames(read)
 }
 

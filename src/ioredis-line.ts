@@ -79,7 +79,7 @@ export class IORedisLine implements RedisLine {
       this.#letGoOfStuck()
     } else if (performance.now() - this.#probedAt >= patience) {
       this.#probedAt = performance.now()
-      void this.probe(patience / 2)
+      this.probe(patience / 2).catch(() => {}) // It is probed again.
     }
   }
 

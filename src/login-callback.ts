@@ -1,14 +1,21 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from './authorization-response'
-import { heldGrant } from './begin-login'
+import { loginEnded } from './concurrent-logins'
 import { AuthorizationResponseError, ScopeNotGrantedError } from './errors'
-import { type FinishedLogin, type LoginParts, finishLogin } from './finish-login'
-import { carryGrant } from './grant-session'
-import type { AuthenticateOptions, OAuth2StrategyInstance, PassportActions } from './oauth2-strategy'
+import { type LoginOutcome, type LoginParts, finishLogin } from './finish-login'
+import { isSameUser } from './grant-record'
+import { type LoginsInProgress, carryGrant, isLoginBy, linkGrant, sessionOf } from './grant-session'
+import {
+  type AuthenticateOptions,
+  type OAuth2StrategyInstance,
+  type PassportActions,
+  loadUserProfile,
+} from './oauth2-strategy'
 import type { PendingLogin } from './pending-login'
 import type { FoundLogin } from './pending-logins'
-import { missingScopes } from './scope'
-import { isWider, keptData, rememberRefusal } from './step-up'
+import { heldGrant, keptData, rememberRefusal } from './step-up'
+import { UserGrant } from './user-grant'
+import type { Grant } from './user-grants'
 
 /** What the strategy hands on besides the user, as `info`. */
 export interface LoginInfo {
@@ -25,9 +32,9 @@ export interface LoginInfo {
 }
 
 /** As much of the strategy as a callback needs. */
-export interface LoginStrategy extends OAuth2StrategyInstance {
+export interface LoginStrategy extends OAuth2StrategyInstance, LoginsInProgress {
   /** @internal */
-  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'verify' | 'headers' | 'partialGrant'>
+  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'>
 }
 
 /** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */
@@ -83,43 +90,35 @@ export async function finish(
     ...strategy._login,
     parameters: strategy.tokenParams(options) as Record<string, string>,
     keepsUser: options.keepsUser ?? false,
-    loadProfile: (accessToken) =>
-      new Promise((resolve, reject) => {
-        strategy._loadUserProfile(accessToken, (error, profile) => {
-          if (error) reject(error as Error)
-          else resolve(profile)
-        })
-      }),
+    loadProfile: (accessToken) => loadUserProfile(strategy, accessToken),
   }
   const { returnTo } = login
-  const { name, appType } = grants.client
+  const { name } = grants.client
   const requested = login.scope ?? grants.client.scope
-  const held = login.isStepUp ? heldGrant(req, name) : undefined
-  /** Whoever is logged in stays so, with what was granted before. */
-  const keep = (refused: readonly string[]) => {
-    rememberRefusal(req, name, refused)
+  const held = heldGrant(req, name)
+  const widened = login.isStepUp ? held : undefined
+  let outcome: LoginOutcome
+  try {
+    outcome = await finishLogin(parts, req, res, login, response)
+  } catch (error) {
+    if (widened === undefined || !isNotGranted(error)) throw error
+    outcome = { kind: 'unchanged', refused: widened.missing(...requested) }
+  }
+  if (outcome.kind === 'unchanged') {
+    rememberRefusal(req, name, outcome.refused)
     return goOn(options, act, returnTo)
   }
-  let finished: FinishedLogin
-  try {
-    finished = await finishLogin(parts, req, res, login, response)
-  } catch (error) {
-    if (held === undefined || !isNotGranted(error)) throw error
-    return keep(held.missing(...requested))
+  const { grant, verdict, refused } = outcome
+  const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
+  const replace = (previous: string) => takePlace(strategy, grant, previous, previous === held?.grantID)
+  if (options.assignProperty !== undefined) {
+    if (isSame) rememberRefusal(req, name, refused)
+    await link(strategy, req, grant, replace)
+  } else {
+    const kept = isSame ? keptData(req, name, refused) : {}
+    const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
+    carryGrant(req, grants, grant.id, { ...kept, ...back }, replace, strategy)
   }
-  const { grant, verdict } = finished
-  const { user, tokens } = grant.record
-  const isSame = held?.user?.id === user.id && held.user.accountID === user.accountID
-  const missing = missingScopes(tokens.scope, requested, appType)
-  if (held !== undefined && isSame && !isWider(held, tokens.scope, appType)) {
-    // PagerDuty may see both as one authorization, so the new tokens are left to end by themselves.
-    await grants.forget(grant.id, { revoke: false })
-    // If all that was asked for came, then another tab has got more meanwhile: it is worth asking for both.
-    return keep(missing.length > 0 ? held.missing(...requested) : [])
-  }
-  const kept = isSame ? keptData(req, name, missing) : {}
-  const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
-  carryGrant(req, grants, grant.id, { ...kept, ...back })
   const info: LoginInfo = {
     ...verdict.info,
     grantID: grant.id,
@@ -129,6 +128,56 @@ export async function finish(
     state: login.appState,
   }
   act.success(verdict.user, info)
+}
+
+/**
+ * Puts the grant of a login in the place of the one that the session holds.
+ *
+ * @param wasLive whether that one was live when the callback arrived. If it is gone by now, it was logged out or revoked, and
+ * so is the login that began with it
+ */
+async function takePlace(
+  { _login: { grants } }: LoginStrategy,
+  grant: Grant,
+  previous: string,
+  wasLive: boolean,
+): Promise<void> {
+  if ((await grants.replace(previous, grant)) || !wasLive) return
+  // If it is gone itself, its tokens are the business of whatever ended it.
+  await grants.withdraw(grant.id, [], grant.record.user, undefined)
+  const error = loginEnded()
+  grants.events.tell('loginFailed', { reason: error.code, error })
+  throw error
+}
+
+/** `passport.authorize`: the grant joins the session of a user who is logged in otherwise, and stays logged in. */
+async function link(
+  strategy: LoginStrategy,
+  req: Request,
+  grant: Grant,
+  replace: (previous: string) => Promise<void>,
+): Promise<void> {
+  const { grants } = strategy._login
+  const { name } = grants.client
+  const { user } = grant.record
+  const current = heldGrant(req, name)?.user
+  const isSame = current !== undefined && isSameUser(current, user)
+  // The login that this strategy made ends with its grant, and this grant would take that one's place.
+  if (isLoginBy(sessionOf(req), name) && !isSame) {
+    await grants.forget(grant.id)
+    throw new AuthorizationResponseError('You are logged in as another PagerDuty user; log out first', {
+      code: 'ERR_PAGERDUTY_OTHER_USER',
+      status: 403,
+      hint: 'The login of this session was made with PagerDuty. To link a second user to it, use a second instance with a name of its own.',
+    })
+  }
+  await linkGrant(req, grants, grant.id, replace, strategy)
+  // It is presented by that, even where the next request comes late.
+  await grants
+    .extend(grant, sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle)
+    .catch((error: Error) => grants.events.tell('warning', { error }))
+  const held = (req as unknown as Record<string, unknown>)[name]
+  if (UserGrant.is(held)) held.adopt(grant)
 }
 
 /** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */

@@ -1,15 +1,18 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { Passport } from 'passport'
-import { type OnError, answer, isNavigation, redirect } from './answers'
+import { type OnError, answer, isAnswerable, isAnswered, isNavigation, redirect } from './answers'
+import { asError, calledBack } from './call-app'
 import type { Client } from './client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from './errors'
+import { responseSent } from './finish-login'
 import { sessionOf } from './grant-session'
-import { pathOf } from './request-target'
+import { pathOf, targetOf } from './request-target'
+import { sameOriginPath } from './same-origin-path'
 import type { RequestGrant } from './session-tokens'
 import type { LoginInfo } from './login-callback'
 import type { PagerDutyStrategy } from './strategy'
 
-/** Paths of the drop-in's routes, as the browser sees them. */
+/** Paths of the drop-in's routes, as the browser sees them: each another one, and none that of `callbackURL`. */
 export interface Routes {
   /** `GET` begins a login. @default the path of `callbackURL` without its end `/callback`, else `/auth/pagerduty` */
   login?: string | undefined
@@ -25,7 +28,7 @@ export interface Routes {
  * @throws {ConfigurationError}
  */
 export function loginPathOf(client: Client, routes: Routes = {}): string {
-  requireRoutes(routes)
+  requirePaths(routes)
   const { pathname } = new URL(client.callbackURL)
   return (
     routes.login ??
@@ -33,7 +36,11 @@ export function loginPathOf(client: Client, routes: Routes = {}): string {
   )
 }
 
-/** The drop-in's routes: login, callback and logout. They are matched against the original URL, wherever mounted. */
+/**
+ * The drop-in's routes: login, callback and logout. They are matched against the original URL, wherever mounted.
+ *
+ * @throws {ConfigurationError} two of them are one, or the home page is one of them
+ */
 export function loginRoutes(
   strategy: PagerDutyStrategy,
   client: Client,
@@ -44,56 +51,67 @@ export function loginRoutes(
   const login = loginPathOf(client, routes)
   const logout = routes.logout ?? `${login}/logout`
   const { pathname: callback, origin } = new URL(client.callbackURL)
+  requireApart({ login, logout, callback, home })
+  const { events } = strategy._login.grants
   const passport = new Passport().use(strategy as never)
-  const links = { login, onError }
+
+  /** Where the response was sent meanwhile, handing the error on would have Express cut the connection. */
+  const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
+    if (isAnswered(res)) events.tell('warning', { error: asError(error) })
+    else answer(error, req, res, next, { login, onError })
+  }
 
   const authenticate: RequestHandler = (req, res, next) => {
     const options = { session: false, keepsUser: true, successRedirect: home }
     const finished = (error: unknown, user: unknown, info: LoginInfo | undefined): void => {
-      if (error) return answer(error, req, res, next, links)
-      if (!user) return answer(asRefusal(info), req, res, next, links)
-      establish(req).then(
-        () => redirect(res, info?.returnTo ?? home),
-        (failure: unknown) => {
-          // express-session would try again at the end of the answer, and have the connection cut when that fails too.
-          delete (req as { session?: unknown }).session
-          answer(failure, req, res, next, links)
-        },
-      )
+      if (error) return fail(error, req, res, next)
+      if (!user) return fail(asRefusal(info), req, res, next)
+      establish(req, res)
+        .then(
+          () => redirect(res, info?.returnTo ?? home),
+          (failure: unknown) => {
+            // express-session would try again at the end of the answer, and have the connection cut when that fails too.
+            delete (req as { session?: unknown }).session
+            fail(failure, req, res, next)
+          },
+        )
+        .catch(next)
     }
     const handler = passport.authenticate(client.name, options, finished) as RequestHandler
     void handler(req, res, next)
   }
 
   return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
-    const path = pathOf(req.originalUrl)
+    if (!isAnswerable(req, res)) return next()
+    const path = pathOf(targetOf(req))
     if (path === callback) return void authenticate(req, res, next)
     if (path !== login && path !== logout) return next()
     const method = path === login ? 'GET' : 'POST'
-    if (req.method !== method) return answer(wrongMethod(method), req, res, next, links)
+    if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)
-    if (!isOwnPage(req, origin)) return answer(foreignPage(), req, res, next, links)
+    if (!isOwnPage(req, origin)) return fail(foreignPage(), req, res, next)
     const grant = (req as unknown as Record<string, RequestGrant>)[client.name]
-    Promise.resolve(grant?.logout()).then(
-      () => (isNavigation(req) ? redirect(res, home, 303) : res.status(204).end()),
-      (error: unknown) => answer(error, req, res, next, links),
-    )
+    const loggedOut = () => {
+      if (isNavigation(req)) redirect(res, home, 303)
+      else if (!isAnswered(res)) res.status(204).end()
+    }
+    Promise.resolve(grant?.logout())
+      .then(loggedOut, (error: unknown) => fail(error, req, res, next))
+      .catch(next)
   }
 }
 
 /** Gives the login a session of its own id; the strategy has arranged for the grant's id to be in it. */
-async function establish(req: Request): Promise<void> {
+async function establish(req: Request, res: Response): Promise<void> {
   const session = sessionOf(req)
   if (session === undefined)
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
-  await promised((callback) => session.regenerate(callback))
-  await promised((callback) => sessionOf(req)?.save(callback))
-}
-
-function promised(call: (callback: (error?: unknown) => void) => unknown): Promise<void> {
-  return new Promise((resolve, reject) => {
-    call((error) => (error ? reject(error as Error) : resolve()))
-  })
+  await calledBack((done) => session.regenerate(done))
+  await calledBack((done) => sessionOf(req)?.save(done))
+  if (!isAnswered(res)) return
+  // No response can give the session to the browser any more. This ends its grant, too.
+  await calledBack((done) => sessionOf(req)?.destroy(done))
+  throw responseSent()
 }
 
 /** What a strategy fails with may come from the app's verify: then it is the app's word for "no". */
@@ -127,14 +145,46 @@ function wrongMethod(method: string): RequestRefusedError {
   })
 }
 
-/** A path that is none would never be matched, or be sent to browsers as something else. */
-function requireRoutes(routes: unknown): void {
+/** @throws {ConfigurationError} a path that no request has, or that browsers would take for another one */
+function requirePaths(routes: unknown): void {
   if (typeof routes !== 'object' || routes === null) {
     throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
   }
   for (const route of ['login', 'logout'] as const) {
     const path = (routes as Routes)[route] as unknown
-    if (path === undefined || (typeof path === 'string' && path.startsWith('/'))) continue
-    throw new ConfigurationError(`routes.${route}`, 'must be a path, such as "/login"')
+    if (
+      path === undefined ||
+      (typeof path === 'string' && sameOriginPath(path) === path && !/[?#]/.test(path))
+    )
+      continue
+    throw new ConfigurationError(
+      `routes.${route}`,
+      'must be a path as browsers send it, such as "/login", without a query or a fragment',
+    )
+  }
+}
+
+/** @throws {ConfigurationError} a request could mean two of them, or the browser would be sent in circles */
+function requireApart({
+  login,
+  logout,
+  callback,
+  home,
+}: Required<Record<keyof Routes | 'callback', string>>): void {
+  if (callback === '/') {
+    throw new ConfigurationError(
+      'callbackURL',
+      'has no path: each visit of the home page would be taken for the end of a login',
+      'Register a URL such as https://app.example.com/auth/pagerduty/callback at PagerDuty, and use the same here.',
+    )
+  }
+  const taken = [callback]
+  for (const [route, path] of Object.entries({ login, logout, home: pathOf(home) })) {
+    if (taken.includes(path))
+      throw new ConfigurationError(
+        `routes.${route}`,
+        `is "${path}", which is the path of callbackURL or of another route already`,
+      )
+    taken.push(path)
   }
 }

@@ -1,5 +1,6 @@
 import { pause } from './deadline'
 import { LoginRequiredError, TokenStoreError } from './errors'
+import { revocable } from './grant-record'
 import type { Grant, GrantVault } from './grant-vault'
 import type { Lease } from './lock'
 import type { TokenSet } from './token-set'
@@ -81,19 +82,27 @@ export class NewPairs {
 
   async #write(before: Grant, record: Grant['record'], askedAt: number): Promise<Grant> {
     const stored = (await this.#vault.update(before, record)) ?? (await this.#adopt(before, record))
-    this.#observer.refreshed(stored, before, performance.now() - askedAt)
+    if (stored.id === before.id) this.#observer.refreshed(stored, before, performance.now() - askedAt)
     return stored
   }
 
-  /** The version presented is not there any more: logged out, kept by `keep()`, or written by another process. */
+  /** The version presented is not there any more: logged out, replaced, kept by `keep()`, or written by another process. */
   async #adopt(before: Grant, record: Grant['record']): Promise<Grant> {
     const current = await this.#vault.read(before.id)
-    if (current === undefined) {
-      this.#observer.orphaned(record.tokens)
-      throw new LoginRequiredError()
-    }
+    if (current === undefined) return this.#handOver(before, record.tokens)
     if (current.record.version !== before.record.version) return current
     const merged = { ...current.record, version: record.version, tokens: record.tokens }
     return (await this.#vault.update(current, merged)) ?? this.#adopt(current, record)
+  }
+
+  /**
+   * The grant is gone. If a step-up or another login of the same user took its place, PagerDuty may count both as one
+   * authorization: the pair is revoked with that grant, which serves whoever waits.
+   */
+  async #handOver(before: Grant, tokens: TokenSet): Promise<Grant> {
+    const successor = await this.#vault.attach(before.id, [revocable(tokens)], before.record.user)
+    if (successor !== undefined) return successor
+    this.#observer.orphaned(tokens)
+    throw new LoginRequiredError()
   }
 }

@@ -33,47 +33,47 @@ export interface SessionCookie {
 /** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
 export interface PagerDutyOptions
   extends
-    Partial<Omit<ClientOptions, 'scope'>>,
+    Omit<ClientOptions, 'clientID' | 'callbackURL' | 'scope'>,
     Omit<StrategyOptions, keyof ClientOptions | 'session' | 'grants' | 'state' | 'pkce'> {
   /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
-  clientID?: string
+  clientID?: string | undefined
   /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */
-  clientSecret?: string
+  clientSecret?: string | undefined
   /** Where PagerDuty sends the browser back to, as registered there. `PAGERDUTY_CALLBACK_URL` */
-  callbackURL?: string
+  callbackURL?: string | undefined
   /** Scopes to ask for. `PAGERDUTY_SCOPE` */
-  scope?: string | readonly string[]
+  scope?: string | readonly string[] | undefined
   /** `scoped` or `classic`. `PAGERDUTY_APP_TYPE` @default 'scoped' */
-  appType?: ClientOptions['appType']
+  appType?: ClientOptions['appType'] | undefined
   /** Origin of PagerDuty's identity service. `PAGERDUTY_IDENTITY_URL` */
-  identityURL?: string
+  identityURL?: string | undefined
   /** REST API for every user. `PAGERDUTY_API_URL` */
-  apiURL?: string
+  apiURL?: string | undefined
   /** Accepted issuers of id_tokens. `PAGERDUTY_ISSUER` */
-  issuer?: string | readonly string[]
+  issuer?: string | readonly string[] | undefined
   /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
-  account?: string
+  account?: string | undefined
   /** Scopes that app tokens have where a call names none. @default the option `scope` */
-  appScope?: string | readonly string[]
+  appScope?: string | readonly string[] | undefined
   /** Secret of the webhook subscription; a list, or a function that returns one, rotates. `PAGERDUTY_WEBHOOK_SECRET` */
-  webhookSecret?: WebhookSecret
+  webhookSecret?: WebhookSecret | undefined
   /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
-  secret?: string | readonly string[]
+  secret?: string | readonly string[] | undefined
   /**
    * Sessions and grants live in Redis: a client of ioredis 5 or 6 (standalone, Sentinel or Cluster), a standalone
    * client of node-redis that the app connects, or a URL. Whatever the client's options, a command is over within a
    * second, and after an outage the connection is back within two; only a client that reads from replicas or gives up
    * reconnecting is refused. The app closes the client it passed in. `REDIS_URL`
    */
-  redis?: RedisClient | string
+  redis?: RedisClient | string | undefined
   /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
-  verify?: VerifyLogin
+  verify?: VerifyLogin | undefined
   /** How long logins last, and their cookie. */
-  session?: SessionOptions
+  session?: SessionOptions | undefined
   /** Paths of the drop-in's routes. */
-  routes?: Routes
+  routes?: Routes | undefined
   /** Takes over the answers to denials and failures. */
-  onError?: OnError
+  onError?: OnError | undefined
   /** Takes what happens, by level; see {@link Logger}. @default warnings about options and scopes are process warnings */
-  logger?: Logger
+  logger?: Logger | undefined
 }

@@ -1,6 +1,8 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { type AnswerOptions, answer } from './answers'
 import { AppTokens } from './app-tokens'
+import { callApp, warnOf } from './call-app'
+import { definedOf } from './defined'
 import { deny } from './denial'
 import { dropInSession } from './drop-in-session'
 import { withEnvironment } from './environment'
@@ -29,7 +31,7 @@ import {
 } from './require-scopes'
 import { parseScopeOption, requireScope } from './scope'
 import type { Operation } from './scope-catalogue'
-import { sessionTokens } from './session-tokens'
+import { type Middleware, type RequestGrant, sessionTokens } from './session-tokens'
 import { PagerDutyStrategy } from './strategy'
 import { requireStepUpScope } from './strategy-options'
 import { unknownScopeWarner } from './unknown-scopes'
@@ -40,9 +42,9 @@ import { type WebhookReceiver, webhookReceiver } from './webhook-receiver'
 /** One instance: the drop-in, and the parts it is made of. */
 export interface PagerDuty {
   /** Everything at once: session, login, callback and logout routes, `req.pagerduty` and `req.user`. */
-  auth(): RequestHandler
+  auth(): Middleware
   /** Puts `req.pagerduty` on each request, for apps with a session middleware of their own. */
-  sessionTokens(): RequestHandler
+  sessionTokens(): Middleware
   /** The strategy, for `passport.use()`. */
   readonly strategy: PagerDutyStrategy
   /** Guard: somebody is logged in. */
@@ -69,7 +71,10 @@ export interface PagerDuty {
   /** Error handler that answers this package's errors, thrown anywhere, as the guards do. Mount it last. */
   errors(): ErrorRequestHandler
   /** Listens to what happens; see {@link PagerDutyEvents}. */
-  on<Name extends keyof PagerDutyEvents>(name: Name, listener: (...args: PagerDutyEvents[Name]) => void): this
+  on<Name extends keyof PagerDutyEvents>(
+    name: Name,
+    listener: (...args: PagerDutyEvents[Name]) => unknown,
+  ): this
   /** Starts nothing more, finishes and stores what runs, and closes the Redis connection made here. */
   close(): Promise<void>
 }
@@ -83,20 +88,21 @@ export interface PagerDuty {
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   // What is missing is refused by name when the client is made.
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
+  const { logger } = resolved
   const warn = (message: string) => {
-    if (resolved.logger) resolved.logger.warn(message)
+    if (logger) callApp(() => logger.warn(message), warnOf)
     else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
   }
   const name = resolved.name ?? 'pagerduty'
   const events = new Events(name)
-  if (resolved.logger) logEvents(events, resolved.logger)
+  if (logger) logEvents(events, logger)
   const redis =
     resolved.redis === undefined
       ? undefined
       : connectRedis(resolved.redis, (error) => events.tell('warning', { error }))
   const store = resolved.tokenStore ?? storeOf(redis, name, warn)
   const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
-  const { grants, strategy, appTokens } = orClose(redis, () => {
+  const { grants, strategy, appTokens, loginPath } = orClose(redis, () => {
     const keep = { tokenStore: store, secret: resolved.secret ?? randomSecret(isOwn) }
     const kept = new UserGrants({ ...resolved, ...keep }, events)
     const isScoped = kept.client.appType === 'scoped'
@@ -104,12 +110,13 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       grants: kept,
       appTokens: isScoped ? new AppTokens({ ...resolved, ...keep, events }) : undefined,
       strategy: new PagerDutyStrategy({ ...resolved, grants: kept }, resolved.verify),
+      loginPath: loginPathOf(kept.client, resolved.routes),
     }
   })
   const { client } = grants
   const guard: GuardOptions = {
     name,
-    loginPath: loginPathOf(client, resolved.routes),
+    loginPath,
     stepUpScope: resolved.stepUpScope,
     onError: resolved.onError,
   }
@@ -124,7 +131,9 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     requireStepUpScope(own.stepUpScope, client.appType)
     warnOfUnknown('requireScopes', scopes)
     warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
-    return { ...guard, ...own }
+    // A guard may be for the login of another instance.
+    const isOwn = (own.name ?? name) === name
+    return { ...guard, ...definedOf(own), ...(isOwn && { client }) } as Options
   }
   // Whoever wants the tokens that a Classic app does not get is told so by the attempt.
   const requireAppTokens = () => appTokens ?? new AppTokens({ ...resolved, tokenStore: store, events })
@@ -139,10 +148,10 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       const session = dropInSession(grants, resolved, resolved.tokenStore ? undefined : redis, warn)
       const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
-      return inOrder([session.middleware, tokens, setUser(name), routes], links)
+      return inOrder([session.middleware, tokens, setUser(name), routes as Middleware], links)
     },
     sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
-    requireLogin: (own) => requireLogin({ ...guard, ...own }),
+    requireLogin: (own) => requireLogin({ ...guard, ...definedOf(own) }),
     requireScopes(...args) {
       const { names, options: own } = splitGuard<GuardOptions>(args)
       return requireScopes(...(names as ScopeName[]), guarding(own, names))
@@ -212,22 +221,22 @@ function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message
 }
 
 /** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */
-function setUser(name: string): RequestHandler {
+function setUser(name: string): Middleware {
   return function pagerdutyUser(req, _res, next) {
-    const { user, appUser } = (req as unknown as Record<string, Request['pagerduty']>)[name] ?? {}
-    if (user !== undefined) (req as { user?: unknown }).user = appUser ?? user
+    ;(req as unknown as Record<string, RequestGrant>)[name]?.publishUser()
     next()
   }
 }
 
-/** Several handlers as one. What they fail with is answered as the guards answer. */
-function inOrder(handlers: readonly RequestHandler[], links: AnswerOptions): RequestHandler {
+/** Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer. */
+function inOrder(handlers: readonly Middleware[], links: AnswerOptions): Middleware {
   return function pagerdutyAuth(req, res, next) {
+    const fail = (error: unknown) => answer(error, req as Request, res as Response, next, links)
     const step = (position: number) => (error?: unknown) => {
-      if (error) return answer(error, req, res, next, links)
+      if (error) return fail(error)
       const handler = handlers[position]
       if (handler === undefined) return next()
-      void handler(req, res, step(position + 1))
+      callApp(() => handler(req, res, step(position + 1)), fail)
     }
     step(0)()
   }

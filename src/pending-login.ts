@@ -4,8 +4,6 @@ import { packScopes, unpackScopes } from './scope-set'
 
 /** A login that was begun in this browser and has not come back yet. */
 export interface PendingLogin {
-  /** The `state` parameter (RFC 6749 section 10.12). */
-  readonly state: string
   /** RFC 7636 section 4.1; undefined only where PKCE was switched off. */
   readonly codeVerifier: string | undefined
   /** The id that the grant will have. */
@@ -24,20 +22,30 @@ export interface PendingLogin {
 }
 
 /** Values that nobody can guess, for a login that begins. */
-export function newPendingValues(): Pick<PendingLogin, 'state' | 'grantID' | 'startedAt'> {
-  return {
-    state: randomBytes(24).toString('base64url'),
-    grantID: randomBytes(18).toString('base64url'),
-    startedAt: Date.now(),
-  }
+export function newPendingValues(): Pick<PendingLogin, 'grantID' | 'startedAt'> {
+  return { grantID: randomBytes(18).toString('base64url'), startedAt: Date.now() }
+}
+
+/**
+ * The `state` parameter of a login (RFC 6749 section 10.12). It is derived from the id of the grant, which is random and
+ * secret until the login is finished. So a callback can read all pending logins of its browser, not just its own.
+ */
+export function stateOf({ grantID }: Pick<PendingLogin, 'grantID'>): string {
+  return createHash('sha256').update(`state ${grantID}`).digest('base64url').slice(0, 32)
 }
 
 /** The nonce of a login (OpenID Connect Core 3.1.2.1): derived, so that the cookie need not carry it. */
-export function nonceOf(login: Pick<PendingLogin, 'grantID'>): string {
-  return createHash('sha256').update(`nonce ${login.grantID}`).digest('base64url').slice(0, 22)
+export function nonceOf({ grantID }: Pick<PendingLogin, 'grantID'>): string {
+  return createHash('sha256').update(`nonce ${grantID}`).digest('base64url').slice(0, 22)
 }
 
-/** As text, for sealing; the state itself is what the text is bound to. It has to be short: it ends in a cookie. */
+/** Whether a login began after another one of its browser. The order is total, and the same in every process. */
+export function isLater(login: PendingLogin, other: PendingLogin): boolean {
+  if (login.startedAt !== other.startedAt) return login.startedAt > other.startedAt
+  return login.grantID > other.grantID
+}
+
+/** As text, for sealing. It has to be short: it ends in a cookie. */
 export function encodePendingLogin(login: PendingLogin): string {
   const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, isStepUp, appState } = login
   const flags = (isRestarted ? 1 : 0) + (isStepUp ? 2 : 0)
@@ -45,8 +53,8 @@ export function encodePendingLogin(login: PendingLogin): string {
   return JSON.stringify(appState === undefined ? members : [...members, appState])
 }
 
-/** The login again, from a text that was sealed for this state; undefined where another version wrote it. */
-export function decodePendingLogin(text: string, state: string): PendingLogin | undefined {
+/** The login again; undefined where another version wrote the text. */
+export function decodePendingLogin(text: string): PendingLogin | undefined {
   const members = listOf(parseJSON(text)) ?? []
   const [grantID, begun, codeVerifier, returnTo, packed, flags, appState] = members
   if (!isText(grantID) || !isText(begun) || !isNumber(flags)) return undefined
@@ -55,7 +63,6 @@ export function decodePendingLogin(text: string, state: string): PendingLogin | 
   const scope = packed === undefined ? undefined : unpackScopes(packed)
   if (Number.isNaN(startedAt) || (packed !== undefined && scope === undefined)) return undefined
   return {
-    state,
     grantID,
     startedAt,
     codeVerifier,

@@ -1,4 +1,4 @@
-const examples = /change[-_ ]?me|keyboard cat|your[-_ ].*secret|placeholder|password|^(0123456789)/i
+const examples = /change[-_ ]?me|keyboard cat|your[-_ ].{0,64}secret|placeholder|password|^(0123456789)/i
 
 /** Whether a text is one that examples and templates hold where a value belongs. */
 export function isExample(text: string): boolean {

@@ -112,9 +112,10 @@ class Gate {
   #probe(): void {
     if (this.#isProbing) return
     this.#isProbing = true
-    void this.line.probe(grace).finally(() => {
+    const probed = () => {
       this.#isProbing = false
-    })
+    }
+    this.line.probe(grace).then(probed, probed) // A client that fails at it is probed again by the next failure.
   }
 
   #open(): void {

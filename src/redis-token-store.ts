@@ -5,9 +5,9 @@ import type { TokenStore } from './token-store'
 /** Settings of a {@link RedisTokenStore}. */
 export interface RedisTokenStoreOptions {
   /** First part of every key. @default 'pagerduty:' */
-  prefix?: string
+  prefix?: string | undefined
   /** Milliseconds after which a command counts as failed, whatever the client's own options. @default 1000 */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 const replaceScript = `

@@ -70,7 +70,8 @@ export class Refresher {
   async renew(seen: Grant, isRefused = false): Promise<Grant> {
     let result = await this.#fly(seen, isRefused)
     // The flight may have begun before this version was written, or for somebody whose token was not refused.
-    if (result.record.version <= seen.record.version) result = await this.#fly(seen, isRefused)
+    const isOlder = result.id === seen.id && result.record.version <= seen.record.version
+    if (isOlder) result = await this.#fly(seen, isRefused)
     if (result.record.tokens.accessToken !== seen.record.tokens.accessToken) return result
     throw new LoginRequiredError()
   }
@@ -131,7 +132,7 @@ export class Refresher {
       if (lease !== undefined) wait.end()
       try {
         const [current, failure] = await Promise.all([this.#current(id), this.#backOff.look(id)])
-        if (current.record.version !== seen.record.version) {
+        if (!isSameVersion(current, seen)) {
           this.#observer.overtaken(current)
           return current
         }
@@ -238,7 +239,7 @@ export class Refresher {
     })
     if (dropped !== undefined) return dropped
     const current = await this.#current(refused.id)
-    return current.record.tokens.refreshToken === record.tokens.refreshToken
+    return current.id === refused.id && current.record.tokens.refreshToken === record.tokens.refreshToken
       ? this.#dropRefreshToken(current)
       : current
   }
@@ -248,14 +249,19 @@ export class Refresher {
     if (await this.#vault.delete(refused.id, refused)) throw new LoginRequiredError()
     const current = await this.#current(refused.id)
     // `keep()` may have come between.
-    return current.record.version === refused.record.version ? this.#end(current) : current
+    return isSameVersion(current, refused) ? this.#end(current) : current
   }
 
+  /** The grant as it is now, or the one that a login has put in its place meanwhile. */
   async #current(id: string): Promise<Grant> {
-    const current = await this.#vault.read(id)
+    const current = await this.#vault.latest(id)
     if (current === undefined) throw new LoginRequiredError()
     return current
   }
+}
+
+function isSameVersion(one: Grant, other: Grant): boolean {
+  return one.id === other.id && one.record.version === other.record.version
 }
 
 /** Whoever was frozen since the lock was taken must not present a token that the next holder presents too. */

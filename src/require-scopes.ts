@@ -1,5 +1,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import type { OnError } from './answers'
+import { type OnError, isAnswered, keepPrivate } from './answers'
+import { asError } from './call-app'
+import { type Client } from './client'
 import { type DenialOptions, deny } from './denial'
 import { ConfigurationError, InsufficientScopeError } from './errors'
 import { nameScopes } from './guarded-scopes'
@@ -23,12 +25,14 @@ export interface GuardOptions {
   stepUpScope?: readonly (Scope | (string & {}))[] | undefined
   /** Takes over the answers. */
   onError?: OnError | undefined
+  /** The instance that the guard was made by. @internal */
+  client?: Client | undefined
 }
 
 /** Options of {@link requireScopesFor}. */
 export interface OperationGuardOptions extends GuardOptions {
   /** Scopes of operations that declare none, or instead of what they declare. In a Classic app `read` or `write`. */
-  scopes?: { readonly [Name in Operation]?: ScopeName } | undefined
+  scopes?: { readonly [Name in Operation]?: ScopeName | undefined } | undefined
 }
 
 /** Lets a request pass if somebody is logged in and PagerDuty still stands behind the login. */
@@ -125,8 +129,9 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
   const denial = denialOf(options)
 
   return function pagerdutyGuard(req: Request, res: Response, next: NextFunction): void {
+    keepPrivate(req, res)
     const fail = (error: unknown) => {
-      // Somebody else has answered meanwhile, or a handler before the guard. Express would cut that answer off.
+      // Whatever was sent before is left as it is: Express would cut it off.
       if (!res.writableEnded) deny(error, req, res, next, denial)
     }
     const decide = (grant: UserGrant) => {
@@ -141,7 +146,17 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
       const grant = grantOf(req, denial.name)
       const confirmed = grant.confirm()
       if (confirmed === undefined) return decide(grant)
-      confirmed.then(() => decide(grant), fail)
+      const wasAnswered = isAnswered(res)
+      /** What was sent while the guard waited is the response: no handler runs for it, and no denial follows. */
+      const unlessAnswered = (go: () => void) => {
+        if (wasAnswered || !isAnswered(res)) go()
+      }
+      confirmed
+        .then(
+          () => unlessAnswered(() => decide(grant)),
+          (error: unknown) => unlessAnswered(() => fail(error)),
+        )
+        .catch((reason: unknown) => next(asError(reason)))
     } catch (error) {
       fail(error)
     }
@@ -179,7 +194,7 @@ export function splitGuard<Options extends object>(
 
 function requireNames(names: readonly string[], options: GuardOptions): readonly string[] {
   if (names.length === 0 || !names.every(isScopeToken)) throw notNames()
-  nameScopes(options.name ?? 'pagerduty', [...names, ...(options.stepUpScope ?? [])])
+  nameScopes(options.client ?? options.name ?? 'pagerduty', [...names, ...(options.stepUpScope ?? [])])
   return names
 }
 

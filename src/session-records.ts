@@ -14,6 +14,13 @@ export interface SessionRecord {
   extendedAt: number
 }
 
+/** A grant as it was read, and how many milliseconds it is to live from now. */
+export interface ReadGrant {
+  readonly id: string
+  readonly sealed: string
+  readonly ttl: number
+}
+
 /** Where the drop-in keeps its sessions. The session id tells the grant that belongs to it. */
 export interface SessionRecords {
   /** Both values at once. */
@@ -26,8 +33,13 @@ export interface SessionRecords {
    * @param mustExist do not bring back one that has been deleted meanwhile
    */
   write(id: string, session: string, extendedAt: number, ttl: number, mustExist: boolean): Promise<void>
-  /** Lets a session, and the grant if given, live `ttl` milliseconds from now, and notes that it was done. */
-  extend(id: string, grantID: string | undefined, ttl: number): Promise<void>
+  /**
+   * Lets a session live `ttl` milliseconds from now, and records when that was done. The grant, if given, is extended too,
+   * but only while the store holds exactly the value that was read: `keep()` may have given it a longer life since.
+   *
+   * @returns false when the grant was not extended, because it has changed or is gone
+   */
+  extend(id: string, ttl: number, grant?: ReadGrant): Promise<boolean>
   delete(id: string): Promise<void>
 }
 
@@ -58,10 +70,6 @@ function recordOf(value: string | null | undefined, grant: string | null | undef
 
 /** Sessions in any token store. */
 export function storedSessions(store: TokenStore): SessionRecords {
-  const extendOne = async (key: string, ttl: number, changed = (value: string) => value) => {
-    const value = await store.get(key)
-    if (value !== undefined) await store.replace(key, value, changed(value), ttl)
-  }
   const stamped = (value: string) => stampOf(Date.now()) + (recordOf(value, null).session ?? '')
   return {
     async read(id, grantID) {
@@ -83,9 +91,16 @@ export function storedSessions(store: TokenStore): SessionRecords {
         if (isWritten) return
       }
     },
-    async extend(id, grantID, ttl) {
-      await extendOne(sessionKey(id), ttl, stamped)
-      if (grantID !== undefined) await extendOne(grantKey(grantID), ttl)
+    async extend(id, ttl, grant) {
+      // The grant first: if it fails, the session must not say that both were extended.
+      const isUnchanged =
+        grant === undefined ||
+        (await store.replace(grantKey(grant.id), grant.sealed, grant.sealed, grant.ttl))
+      const key = sessionKey(id)
+      const value = await store.get(key)
+      // One that was written meanwhile has got a new life by that.
+      if (value !== undefined) await store.replace(key, value, stamped(value), ttl)
+      return isUnchanged
     },
     async delete(id) {
       await store.delete(sessionKey(id))
@@ -95,8 +110,10 @@ export function storedSessions(store: TokenStore): SessionRecords {
 
 const extendScript = `
 if redis.call('GETRANGE', KEYS[1], 0, 0) == 't' then redis.call('SETRANGE', KEYS[1], 0, ARGV[2]) end
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[1]) end
-return 1`
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+if not KEYS[2] then return 1 end
+if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
+return redis.call('PEXPIRE', KEYS[2], ARGV[4])`
 
 /** Sessions in Redis, one command each. Session and grant share a hash tag, so that a Cluster can serve both at once. */
 export function redisSessions(client: RedisClient, prefix: string, timeout: number): SessionRecords {
@@ -123,9 +140,12 @@ export function redisSessions(client: RedisClient, prefix: string, timeout: numb
         ...(mustExist ? ['XX'] : []),
       )
     },
-    async extend(id, grantID, ttl) {
-      const keys = grantID === undefined ? [key(id)] : [key(id), grant(grantID)]
-      await redis.send('eval', extendScript, keys.length, ...keys, Math.ceil(ttl), stampOf(Date.now()))
+    async extend(id, ttl, read) {
+      const keys = read === undefined ? [key(id)] : [key(id), grant(read.id)]
+      const ofGrant = read === undefined ? [] : [read.sealed, Math.ceil(read.ttl)]
+      const own = [Math.ceil(ttl), stampOf(Date.now())]
+      // ioredis gives numbers as strings where its option `stringNumbers` says so.
+      return Number(await redis.send('eval', extendScript, keys.length, ...keys, ...own, ...ofGrant)) === 1
     },
     async delete(id) {
       await redis.send('del', key(id))

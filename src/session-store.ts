@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { grantIDOf, sessionOf } from './grant-session'
 import { parseJSON } from './json'
-import type { SessionRecords } from './session-records'
+import type { ReadGrant, SessionRecords } from './session-records'
 import { Throttle } from './throttle'
 
 /** What the store knows of a session that a request holds. */
@@ -19,24 +19,31 @@ interface State {
 
 type Callback = (error?: unknown) => void
 
+/** Settings of a {@link SessionStore}. */
+export interface SessionStoreOptions {
+  /** Milliseconds a session lives after its last use. */
+  readonly idle: number
+  /** Milliseconds between two extensions of a session. */
+  readonly touchInterval: number
+  /** Takes what a callback of the app throws, so that it ends no process. */
+  readonly report: (error: Error) => void
+}
+
 /**
  * The drop-in's store for express-session. It reads a session together with its grant, does not bring back a session
  * that was destroyed while a slow request held it, and writes no more than it has to.
  */
 export class SessionStore extends session.Store {
   readonly #records: SessionRecords
-  readonly #idle: number
+  readonly #options: SessionStoreOptions
   readonly #touches: Throttle
-  readonly #touchInterval: number
   readonly #states = new WeakMap<object, State>()
 
-  /** @param idle milliseconds a session lives after its last use */
-  constructor(records: SessionRecords, idle: number, touchInterval: number) {
+  constructor(records: SessionRecords, options: SessionStoreOptions) {
     super()
     this.#records = records
-    this.#idle = idle
-    this.#touches = new Throttle(touchInterval)
-    this.#touchInterval = touchInterval
+    this.#options = options
+    this.#touches = new Throttle(options.touchInterval)
   }
 
   /** The sealed grant that was read together with the request's session; undefined when none was read. */
@@ -45,27 +52,43 @@ export class SessionStore extends session.Store {
   }
 
   /**
-   * Whether some process has extended this session of late. One whose clock is far ahead does not keep the others from
-   * doing it.
+   * Extends a session that is in use, with the grant it carries if that is given: once per interval, whichever process
+   * serves it.
+   *
+   * @returns false when the grant has changed since it was read, and was not extended
    */
-  wasExtended(current: object): boolean {
-    return Math.abs(Date.now() - this.#stateOf(current).extendedAt) < this.#touchInterval
-  }
-
-  /** What is written from now on tells that this session was extended. */
-  noteExtended(current: object): void {
-    this.#stateOf(current).extendedAt = Date.now()
+  async extendIfDue(
+    current: object,
+    id: string,
+    ttl = this.#options.idle,
+    grant?: ReadGrant,
+  ): Promise<boolean> {
+    const state = this.#stateOf(current)
+    // A process whose clock is far ahead does not keep the others from doing it.
+    const isRecent = Math.abs(Date.now() - state.extendedAt) < this.#options.touchInterval
+    if (isRecent || !this.#touches.take(id)) return true
+    try {
+      const isUnchanged = await this.#records.extend(id, ttl, grant)
+      // What is written from now on says that this session was extended.
+      state.extendedAt = Date.now()
+      return isUnchanged
+    } catch (error) {
+      this.#touches.undo(id)
+      throw error
+    }
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
-    this.#records.read(id, grantIDOf(id)).then((record) => {
+    const found = this.#records.read(id, grantIDOf(id)).then((record) => {
       const data = record.session === undefined ? undefined : parse(record.session)
       if (data !== undefined) {
         const { extendedAt, grant } = record
         this.#keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
       }
       callback(null, data)
-    }, callback)
+    })
+    // express-session goes on with the request in this callback: what that throws is the request's failure as well.
+    found.catch(callback).catch(this.#options.report)
   }
 
   override createSession(req: Request, data: SessionData): session.Session & SessionData {
@@ -80,26 +103,22 @@ export class SessionStore extends session.Store {
     // express-session saves a regenerated session once more at the end of the response.
     if (known.written === content) return callback()
     const { extendedAt, isStored } = known
-    this.#records.write(id, JSON.stringify(data), extendedAt, this.#idle, isStored).then(() => {
-      Object.assign(known, { isStored: true, written: content })
-      callback()
-    }, callback)
+    const written = this.#records
+      .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
+      .then(() => void Object.assign(known, { isStored: true, written: content }))
+    this.#callBack(written, callback)
   }
 
-  /** A session with a grant is extended together with it, by sessionTokens. */
+  /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
   override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
-    if (grantIDOf(id) !== undefined || this.wasExtended(data) || !this.#touches.take(id)) return callback()
-    this.#records.extend(id, undefined, this.#idle).then(
-      () => callback(),
-      () => {
-        this.#touches.undo(id)
-        callback() // The answer is made already; the session merely ends earlier.
-      },
-    )
+    if (this.#stateOf(data).grant?.sealed !== undefined) return callback()
+    // The response is made already: when this fails, the session merely ends earlier.
+    const touched = this.extendIfDue(data, id).catch(() => {})
+    this.#callBack(touched, callback)
   }
 
   override destroy(id: string, callback: Callback = () => {}): void {
-    this.#records.delete(id).then(() => callback(), callback)
+    this.#callBack(this.#records.delete(id), callback)
   }
 
   /** A session that was never stored needs no deleting. */
@@ -111,6 +130,10 @@ export class SessionStore extends session.Store {
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)
     callback()
+  }
+
+  #callBack(work: Promise<unknown>, callback: Callback): void {
+    work.then(() => callback(), callback).catch(this.#options.report)
   }
 
   #stateOf(current: object): State {

@@ -3,7 +3,7 @@ import type { Client } from './client'
 import { sessionOf } from './grant-session'
 import { namedScopes } from './guarded-scopes'
 import { belongsTo, missingScopes } from './scope'
-import type { UserGrant } from './user-grant'
+import { UserGrant } from './user-grant'
 
 const rememberedFor = 10 * 60_000
 
@@ -20,7 +20,7 @@ export function askableScopes(
   client: Client,
   stepUpScope: readonly string[] | undefined,
 ): ReadonlySet<string> {
-  const named = stepUpScope ?? [...client.scope, ...namedScopes(client.name)]
+  const named = stepUpScope ?? [...client.scope, ...namedScopes(client)]
   return new Set(named.filter((scope) => belongsTo(client.appType, scope)))
 }
 
@@ -53,6 +53,12 @@ export function keptData(req: Request, name: string, refused: readonly string[])
   const ofLogin = new Set(['cookie', 'passport', name])
   const kept = Object.entries(sessionOf(req) ?? {}).filter(([member]) => !ofLogin.has(member))
   return { ...Object.fromEntries(kept), ...refusalData(req, name, refused) }
+}
+
+/** The grant of the user who is logged in. */
+export function heldGrant(req: Request, name: string): UserGrant | undefined {
+  const held = (req as unknown as Record<string, unknown>)[name]
+  return UserGrant.is(held) && held.user !== undefined ? held : undefined
 }
 
 /** Whether a wider grant of the same person came back: all that was held, and perhaps more. */

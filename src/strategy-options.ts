@@ -1,6 +1,7 @@
 import type { Client } from './client'
 import { ConfigurationError } from './errors'
 import type { GrantOptions } from './grant-options'
+import type { SkipUserProfile } from './oauth2-strategy'
 import type { PartialGrantPolicy } from './partial-grant'
 import { type AppType, requireScope } from './scope'
 import type { UserGrants } from './user-grants'
@@ -8,20 +9,17 @@ import type { UserGrants } from './user-grants'
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
 export interface StrategyOptions extends GrantOptions {
   /** Give the request to the callback forms of `verify`, as their first argument. */
-  passReqToCallback?: boolean
+  passReqToCallback?: boolean | undefined
   /** Do not call the hook `userProfile`. */
-  skipUserProfile?:
-    | boolean
-    | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void)
-    | (() => boolean)
+  skipUserProfile?: SkipUserProfile | undefined
   /** Extra headers of the access token request. */
-  customHeaders?: Readonly<Record<string, string>>
+  customHeaders?: Readonly<Record<string, string>> | undefined
   /** Always `S256`. */
-  pkce?: true | 'S256'
+  pkce?: true | 'S256' | undefined
   /** Always on. */
-  state?: true
+  state?: true | undefined
   /** Leave out PKCE (RFC 7636). For a Classic app with a secret only, where something in between cannot carry it. */
-  unsafelyWithoutPKCE?: boolean
+  unsafelyWithoutPKCE?: boolean | undefined
   /**
    * What to do with a login that PagerDuty granted less than was asked for: take it, refuse it, or ask a function, which
    * refuses by returning false. @default 'accept', with a warning
@@ -32,7 +30,7 @@ export interface StrategyOptions extends GrantOptions {
   /** Scopes that PagerDuty has added since this version: no warning is given for them. */
   extraScopes?: readonly string[] | undefined
   /** @internal */
-  grants?: UserGrants
+  grants?: UserGrants | undefined
 }
 
 /**

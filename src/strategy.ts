@@ -1,11 +1,15 @@
+import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
-import { redirect } from './answers'
+import { isAnswered, redirect } from './answers'
 import { readAuthorizationResponse } from './authorization-response'
 import { beginLogin, stateStore } from './begin-login'
+import { asError, callApp, warnOf } from './call-app'
 import type { Client } from './client'
+import { endLogins } from './concurrent-logins'
 import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from './errors'
 import { type LoginParts, LoginRefusal } from './finish-login'
 import { finish, stray } from './login-callback'
+import { LoginClaims } from './login-claims'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
 import type { PendingLogin } from './pending-login'
 import { PendingLogins } from './pending-logins'
@@ -22,7 +26,10 @@ import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } fro
  */
 export class PagerDutyStrategy extends OAuth2Strategy {
   /** @internal */
-  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'verify' | 'headers' | 'partialGrant'> & {
+  readonly _login: Pick<
+    LoginParts,
+    'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'
+  > & {
     readonly stepUpScope: readonly string[] | undefined
   }
 
@@ -35,7 +42,7 @@ export class PagerDutyStrategy extends OAuth2Strategy {
   constructor(options: StrategyOptions, verify?: Verify) {
     const grants = options.grants ?? new UserGrants(options)
     const { client } = grants
-    const pending = new PendingLogins(client, grants.store, grants.keys)
+    const pending = new PendingLogins(client, grants.keys)
     requireStepUpScope(options.stepUpScope, client.appType)
     if (options.grants === undefined) warnOfUnknown(client, options)
     super(
@@ -55,6 +62,7 @@ export class PagerDutyStrategy extends OAuth2Strategy {
     this._login = {
       grants,
       pending,
+      claims: new LoginClaims(grants.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
@@ -64,24 +72,22 @@ export class PagerDutyStrategy extends OAuth2Strategy {
 
   /** Begins a login, or finishes it on the path of `callbackURL`. */
   override authenticate(req: Request, options: AuthenticateOptions = {}): void {
-    // Taken at once: Passport puts them on an object that it may share between requests.
-    const act: PassportActions = {
-      success: this.success.bind(this),
-      fail: this.fail.bind(this),
-      redirect: this.redirect.bind(this),
-      pass: this.pass.bind(this),
-      error: this.error.bind(this),
-    }
     const res = req.res as Response
+    if (isAnswered(res)) return
+    const act = actionsOf(this, req, res)
+    // passport-oauth2 acts by itself when a login begins.
+    const attempt = Object.create(this) as PagerDutyStrategy
+    attempt.redirect = (url, status) => act.redirect(url, status)
+    attempt.error = (error) => refuse(this, error, act)
     res.setHeader('Cache-Control', 'no-store')
     res.setHeader('Pragma', 'no-cache')
     res.setHeader('Referrer-Policy', 'no-referrer')
     try {
       const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
-      if (response === undefined) return begin(this, req, res, options)
+      if (response === undefined) return begin(attempt, req, res, options)
       if (req.method !== 'GET') throw onlyGET()
       const found = this._login.pending.find(req, response.state)
-      if (found?.isExpired && !found.login.isRestarted) return begin(this, req, res, options, found.login)
+      if (found?.isExpired && !found.login.isRestarted) return begin(attempt, req, res, options, found.login)
       if (found === undefined || found.isExpired) return stray(this, req, response.state, found, options, act)
       finish(this, req, res, found.login, response, options, act).catch((error: unknown) =>
         refuse(this, error, act),
@@ -89,6 +95,11 @@ export class PagerDutyStrategy extends OAuth2Strategy {
     } catch (error) {
       refuse(this, error, act)
     }
+  }
+
+  /** @internal */
+  _endLogins(req: IncomingMessage): Promise<void> {
+    return endLogins(this._login, this._login.pending.all(req))
   }
 
   /** Hook of passport-oauth2: extra parameters of the authorization request. */
@@ -119,12 +130,38 @@ function begin(
   beginLogin(strategy, grants.client, req, res, options, stepUpScope, late)
 }
 
+/**
+ * How the strategy reports to Passport. Nothing is reported once the response was sent, and what a callback of the app throws
+ * goes to Express: Passport would give it to the same callback again.
+ */
+function actionsOf(strategy: PagerDutyStrategy, req: Request, res: Response): PassportActions {
+  // Bound at once: Passport puts them on an object that it may share between requests.
+  const act = {
+    success: strategy.success.bind(strategy),
+    fail: strategy.fail.bind(strategy),
+    redirect: strategy.redirect.bind(strategy),
+    pass: strategy.pass.bind(strategy),
+    error: strategy.error.bind(strategy),
+  }
+  const safely = (action: () => unknown) => {
+    if (!isAnswered(res)) callApp(action, req.next ?? warnOf)
+  }
+  return {
+    success: (user, info) => safely(() => act.success(user, info)),
+    fail: (challenge, status) => safely(() => act.fail(challenge, status)),
+    redirect: (url, status) => safely(() => act.redirect(url, status)),
+    pass: () => safely(() => act.pass()),
+    error: (error) => safely(() => act.error(error)),
+  }
+}
+
 /** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
-function refuse(strategy: PagerDutyStrategy, error: unknown, act: PassportActions): void {
+function refuse(strategy: PagerDutyStrategy, reason: unknown, act: PassportActions): void {
   const { events } = strategy._login.grants
+  const error = asError(reason)
   const cause = error instanceof AuthorizationResponseError ? error.stateMismatch : undefined
   if (cause !== undefined) events.tell('stateMismatch', { cause })
-  events.tell('loginFailed', { reason: reasonOf(error), error: error as Error })
+  events.tell('loginFailed', { reason: reasonOf(error), error })
   if (error instanceof LoginRefusal) act.fail(error.info ?? error, error.status)
   else if (error instanceof PagerDutyOAuthError && error.status < 500) act.fail(error, error.status)
   else act.error(error)

@@ -11,14 +11,18 @@ export class Throttle {
   }
 
   /** Whether it happened within the interval. */
-  isRecent(key: string): boolean {
+  isRecent(key: string, interval = this.#interval): boolean {
     const last = this.#last.get(key)
-    return last !== undefined && performance.now() - last < this.#interval
+    return last !== undefined && performance.now() - last < interval
   }
 
-  /** Whether it is due; if so, it counts as done. */
-  take(key: string): boolean {
-    if (this.isRecent(key)) return false
+  /**
+   * Whether it is due; if so, it counts as done.
+   *
+   * @param interval milliseconds, where this key has another interval
+   */
+  take(key: string, interval = this.#interval): boolean {
+    if (this.isRecent(key, interval)) return false
     this.#last.delete(key)
     this.#last.set(key, performance.now())
     const [oldest] = this.#last.keys()

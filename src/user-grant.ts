@@ -9,9 +9,9 @@ import { type Grant, type UserGrants, isOver } from './user-grants'
 /** What `getAccessToken` heeds. */
 export interface GetAccessTokenOptions {
   /** Seconds for which the token must still be good. @default 0 */
-  minValidity?: number
+  minValidity?: number | undefined
   /** The token held was refused: give another one. */
-  forceRefresh?: boolean
+  forceRefresh?: boolean | undefined
 }
 
 /** What a person granted to this app, with tokens that are kept fresh. */
@@ -124,6 +124,16 @@ export class UserGrant {
     const usable = this.#usable(0)
     if (usable instanceof Promise) return this.#tokens(usable).then(() => {})
     this.#grant = usable
+  }
+
+  /**
+   * Takes the place of the grant that was here: another login's.
+   *
+   * @internal
+   */
+  adopt(grant: Grant): void {
+    this.#grant = grant
+    this.#user = this.#appUser = this.#fetch = undefined
   }
 
   /** @internal */

@@ -1,20 +1,21 @@
 import { Background } from './background'
+import { inBatches } from './batches'
+import { checkedTokenStore } from './checked-token-store'
 import { Client } from './client'
 import { withinDeadline } from './deadline'
+import { EndedGrants } from './ended-grants'
 import { TokenEndpointError, TokenStoreError, reasonOf } from './errors'
 import { Events } from './events'
 import { endOf, isRenewalDue } from './freshness'
-import { GrantIndex } from './grant-index'
+import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, resolveSecret } from './grant-options'
-import type { GrantRecord } from './grant-record'
+import { type GrantRecord, revocable } from './grant-record'
 import { type Grant, GrantVault } from './grant-vault'
 import { IDTokenVerifier } from './id-token'
 import { MemoryTokenStore } from './memory-token-store'
 import { Refresher } from './refresh'
 import { missingScopes } from './scope'
 import type { KeyRing } from './seal'
-import { revokeToken } from './token-endpoint'
-import type { TokenSet } from './token-set'
 import type { TokenStore } from './token-store'
 import { Throttle } from './throttle'
 import type { PagerDutyUser } from './user'
@@ -23,7 +24,6 @@ import type { PagerDutyUser } from './user'
 export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>
 
 const callersWait = 10_000
-const revocationTimeout = 10_000
 const unpresentedFor = 60_000
 const hopelessFor = 10_000
 
@@ -38,22 +38,23 @@ export class UserGrants {
   readonly lifetimes: ReturnType<typeof resolveLifetimes>
   readonly #vault: GrantVault
   readonly #refresher: Refresher
-  readonly #revokes: boolean
+  readonly #ended: EndedGrants
   readonly #hopeless = new Throttle(hopelessFor)
   readonly #background: Background
 
   /** @throws {ConfigurationError} */
   constructor(options: GrantOptions, events = new Events(options.name)) {
     this.client = new Client(options)
-    this.store = options.tokenStore ?? new MemoryTokenStore()
+    this.store = checkedTokenStore(options.tokenStore ?? new MemoryTokenStore())
     this.keys = resolveSecret(options)
     this.events = events
     this.idTokens = new IDTokenVerifier(this.client)
     this.index = new GrantIndex(this.store, this.keys)
     this.lifetimes = resolveLifetimes(options)
     this.#vault = new GrantVault(this.store, this.keys)
-    this.#revokes = options.revokeOnLogout ?? true
     this.#background = new Background(options.waitUntil)
+    const revokes = options.revokeOnLogout ?? true
+    this.#ended = new EndedGrants(this.client, this.#vault, events, this.#background, revokes)
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
       refreshed: ({ id, record }, before, duration) => {
         const { user, version, tokens, requestedScopes } = record
@@ -77,22 +78,35 @@ export class UserGrants {
         this.events.tell('refreshOvertaken', { grantID: id, version: record.version }),
       waited: (grantID, duration) => this.events.tell('lockWait', { lock: 'refresh', grantID, duration }),
       unsaved: (_grantID, error) => this.events.tell('warning', { error }),
-      orphaned: (tokens) => this.revoke(tokens),
+      orphaned: (tokens) => this.#ended.revoke([revocable(tokens)]),
     })
   }
 
-  /** Stores the grant of a login under the id made when it began. It lives a minute until a session presents it. */
-  async create(id: string, grant: NewGrant): Promise<Grant> {
-    const record = { ...grant, version: 1, isKept: false, absoluteEnd: Date.now() + this.lifetimes.absolute }
+  /**
+   * Stores and lists the grant of a login under the id made when it began. It lives a minute until a session presents it.
+   *
+   * @param arrivedAt when the login's callback arrived
+   * @throws {TokenStoreError} the login must not come about, because it may not be stored or listed
+   * @throws {AuthorizationResponseError} all logins of the user were ended since it arrived, or there are too many
+   */
+  async create(id: string, grant: NewGrant, arrivedAt = Date.now()): Promise<Grant> {
+    const absoluteEnd = Date.now() + this.lifetimes.absolute
+    const record = { ...grant, version: 1, isKept: false, absoluteEnd, superseded: [] }
     const created = await this.#vault.create(id, record, unpresentedFor)
     if (created === undefined) throw new TokenStoreError('The grant of this login is there already')
-    await this.index.add(grant.user, id, record.absoluteEnd)
+    // Stored first: an entry without a grant counts as one that has ended.
+    await this.index.add(grant.user, id, absoluteEnd, arrivedAt)
     return created
   }
 
   /** The grant as it is now, or undefined when there is none. */
   read(id: string): Promise<Grant | undefined> {
     return this.#vault.read(id)
+  }
+
+  /** The same, or the grant that took its place in the last two minutes. */
+  latest(id: string): Promise<Grant | undefined> {
+    return this.#vault.latest(id)
   }
 
   /** The same from a stored value that was read elsewhere. */
@@ -141,62 +155,41 @@ export class UserGrants {
 
   /** Lets a grant outlive its session. Returns false when there is none. */
   async keep(id: string): Promise<boolean> {
-    const grant = await this.#vault.read(id)
-    if (grant === undefined || grant.record.isKept) return grant !== undefined
+    const grant = await this.#vault.latest(id)
+    if (grant === undefined) return false
+    // First, and each time: what was kept before may not have been listed for long enough.
+    await this.index.add(grant.record.user, grant.id, Date.now() + longestLife)
+    if (grant.record.isKept) return true
     const kept = await this.#vault.update(grant, { ...grant.record, isKept: true }, longestLife)
-    if (kept === undefined) return this.keep(id)
-    await this.index.add(grant.record.user, id, Date.now() + longestLife)
-    return true
-  }
-
-  /** Ends a grant everywhere, at once. PagerDuty is told in the background: logging out does not depend on it. */
-  forget(id: string, options: { revoke?: boolean } = {}): Promise<void> {
-    const forgotten = this.#forget(id, options.revoke ?? true)
-    this.#background.add(forgotten)
-    return forgotten
+    return kept !== undefined || this.keep(id)
   }
 
   /**
-   * Ends a grant in whose place a new login has put another, unless it is kept. Its tokens are left to end by themselves:
-   * PagerDuty may see both logins as one authorization.
+   * Ends a grant everywhere, at once, or the one that has just taken its place. PagerDuty is told in the background: logging
+   * out does not depend on it.
    */
-  replaced(id: string): Promise<void> {
-    const replaced = this.#forget(id, false, true)
-    this.#background.add(replaced)
-    return replaced
+  forget(id: string): Promise<void> {
+    return this.#goingOn(this.#ended.end(id))
   }
 
-  async #forget(id: string, revokes: boolean, sparesKept = false): Promise<void> {
-    let ended: Grant | undefined
-    try {
-      for (;;) {
-        const grant = await this.#vault.read(id)
-        if (grant === undefined) {
-          await this.#vault.delete(id) // What cannot be opened goes as well.
-          break
-        }
-        if (sparesKept && grant.record.isKept) return
-        ended = grant
-        if (await this.#vault.delete(id, grant)) break
-        // A refresh came between, and its pair is the one to revoke; or the reply was lost, and it is gone already.
-      }
-    } finally {
-      // Also when the store did not say whether it is gone: it is not wanted any more.
-      if (ended !== undefined && revokes) this.revoke(ended.record.tokens)
-    }
-    if (ended !== undefined) this.events.tell('logout', { user: ended.record.user, grantID: id })
+  /** Ends all grants of a user, and those of the logins in progress. */
+  async forgetAll(user: IndexOwner): Promise<void> {
+    await inBatches(await this.index.end(user), (id) => this.forget(id))
   }
 
-  /** Asks PagerDuty in the background to revoke tokens that nobody needs any more. */
-  revoke(tokens: TokenSet): void {
-    if (!this.#revokes) return
-    this.#background.add(
-      revokeToken(this.client, tokens.refreshToken ?? tokens.accessToken, revocationTimeout).catch(
-        (error: Error) => {
-          this.events.tell('warning', { error })
-        },
-      ),
-    )
+  /** @see EndedGrants.replace */
+  replace(id: string, successor: Grant): Promise<boolean> {
+    return this.#goingOn(this.#ended.replace(id, successor))
+  }
+
+  /** @see EndedGrants.withdraw */
+  withdraw(...login: Parameters<EndedGrants['withdraw']>): Promise<void> {
+    return this.#goingOn(this.#ended.withdraw(...login))
+  }
+
+  /** @see GrantVault.attach */
+  attach(...tokens: Parameters<GrantVault['attach']>): Promise<Grant | undefined> {
+    return this.#vault.attach(...tokens)
   }
 
   /** Starts nothing more and waits until what runs is finished and stored. */
@@ -205,9 +198,13 @@ export class UserGrants {
     await this.#background.settled()
   }
 
+  #goingOn<T>(work: Promise<T>): Promise<T> {
+    this.#background.add(work)
+    return work
+  }
+
   #renewed(grant: Grant, isRefused = false): Promise<Grant> {
-    const renewal = this.#refresher.renew(grant, isRefused)
-    this.#background.add(renewal)
+    const renewal = this.#goingOn(this.#refresher.renew(grant, isRefused))
     return withinDeadline(renewal, callersWait, stillWaiting)
   }
 }

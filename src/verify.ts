@@ -1,4 +1,5 @@
 import type { Request } from 'express'
+import { asError, callApp, calledBack } from './call-app'
 import { ConfigurationError } from './errors'
 import type { PagerDutyUser } from './user'
 import type { TokenSet } from './token-set'
@@ -36,7 +37,10 @@ export interface TokenParams {
 /** Passport's `done`: an error, the user or false, and more for the caller of `authenticate`. */
 export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
 
-/** Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. */
+/**
+ * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. Passport's `done` is
+ * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`.
+ */
 export type VerifyLogin = (login: Login, req: Request) => unknown
 
 /** The forms of passport-oauth2: four or five parameters, and with `passReqToCallback` the request before them. */
@@ -81,10 +85,7 @@ export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<P
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
   if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
   if (typeof verify !== 'function') throw new ConfigurationError('verify', 'must be a function')
-  if (verify.length <= 2) {
-    const plain = verify as VerifyLogin
-    return async (login, req) => ({ user: await plain(login, req), info: undefined })
-  }
+  if (verify.length <= 2) return (login, req) => callPlain(verify, login, req)
   const takesParams = verify.length === (passReqToCallback ? 6 : 5)
   if (!takesParams && verify.length !== (passReqToCallback ? 5 : 4)) {
     const forms = passReqToCallback
@@ -112,14 +113,24 @@ function paramsOf(tokens: TokenSet): TokenParams {
   }
 }
 
-function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {
+/** What `done` says counts, else what is returned. */
+function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict> {
   return new Promise((resolve, reject) => {
-    const done: VerifyDone = (error, user, info) => {
-      if (error) reject(error as Error)
-      else resolve({ user, info })
+    const done: VerifyDone = (error, user, info) => (error ? reject(asError(error)) : resolve({ user, info }))
+    const decide = async () => {
+      const returned = (verify as (...all: unknown[]) => unknown)(login, req, done)
+      // Without parameters and without a result, `done` is its only way to say something.
+      if (returned === undefined && verify.length === 0) return
+      done(undefined, await returned)
     }
-    const returned: unknown = (verify as (...all: unknown[]) => unknown)(...args, done)
-    // An async function that throws never calls back.
-    if (returned instanceof Promise) returned.catch(reject)
+    callApp(decide, reject)
   })
+}
+
+async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {
+  const verdict = await calledBack<Verdict>((done) => {
+    const ofPassport: VerifyDone = (error, user, info) => done(error, { user, info })
+    return (verify as (...all: unknown[]) => unknown)(...args, ofPassport)
+  })
+  return verdict as Verdict
 }

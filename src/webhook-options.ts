@@ -11,6 +11,8 @@ import type { WebhookSecret } from './webhook-secrets'
 
 /** Seconds. PagerDuty retries for 48 hours; nothing of its own is older. */
 const longestDelay = 48.25 * 60 * 60
+/** Seconds: a year. */
+const longestAge = 365 * 24 * 60 * 60
 /** Seconds by which a mark outlives the freshness of its event. */
 const margin = 45 * 60
 /** Milliseconds: less than the 16 seconds that PagerDuty waits for a custom incident action. */
@@ -21,12 +23,13 @@ export type WebhookHandler<Event = WebhookEvent> = (event: Event, context: Webho
 
 /** How deliveries are received. */
 export interface WebhookOptions {
-  /** Tells receivers apart: each handles an event once. @default 'webhook' */
+  /** Tells receivers apart: each handles an event once. At most 64 characters of ASCII. @default 'webhook' */
   name?: string | undefined
   /** The subscription's secret, as PagerDuty showed it when it was created. @default the option `webhookSecret` */
   webhookSecret?: WebhookSecret | undefined
   /**
-   * Seconds after which an event is acknowledged and not handled, so that nobody replays it; Infinity for never.
+   * Seconds after which an event is acknowledged and not handled, so that nobody replays it: at most a year, or Infinity for
+   * never.
    * @default 173700, 48 hours and a quarter: PagerDuty delivers again for 48 hours
    */
   maxAge?: number | undefined
@@ -60,9 +63,9 @@ export interface WebhookReceiverOptions extends WebhookOptions {
   /** Is given a promise of a handler that goes on after its answer; see the option of `pagerduty()`. */
   waitUntil?: WaitUntil | undefined
   /** @internal */
-  events?: Events
+  events?: Events | undefined
   /** @internal Where warnings go. */
-  warn?: (message: string) => void
+  warn?: ((message: string) => void) | undefined
 }
 
 /** What follows from the options, checked. */
@@ -82,13 +85,15 @@ export function webhookSettings(options: WebhookOptions, handler: unknown): Webh
   if (typeof handler !== 'function') {
     throw new ConfigurationError('handler', 'is required: a function that takes the event')
   }
-  if (typeof name !== 'string' || name === '') {
-    throw new ConfigurationError('name', 'must be a text that tells receivers apart')
+  if (typeof name !== 'string' || !/^[ -~]{1,64}$/.test(name)) {
+    throw new ConfigurationError('name', 'must be 1 to 64 characters of ASCII: it becomes part of a key')
   }
   if (!(timeout >= 0 && timeout <= longestWait)) {
     throw new ConfigurationError('timeout', `must be milliseconds between 0 and ${longestWait}`)
   }
-  if (!(maxAge > 0)) throw new ConfigurationError('maxAge', 'must be a positive number of seconds')
+  if (!(maxAge > 0) || (maxAge > longestAge && maxAge !== Infinity)) {
+    throw new ConfigurationError('maxAge', 'must be a number of seconds, at most a year, or Infinity')
+  }
   const remembered = ((Number.isFinite(maxAge) ? maxAge : longestDelay) + margin) * 1000
   return { name, timeout, maxAge, remembered }
 }

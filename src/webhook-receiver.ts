@@ -1,5 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response as ServerResponse } from 'express'
-import { answer } from './answers'
+import { answer, isAnswered } from './answers'
+import { checkedTokenStore } from './checked-token-store'
 import { withinDeadline } from './deadline'
 import { ConfigurationError, WebhookError } from './errors'
 import { Events } from './events'
@@ -45,7 +46,8 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
   }
   const { events = new Events() } = options
   const ownStore = options.tokenStore === undefined ? new MemoryTokenStore() : undefined
-  const claims = new WebhookClaims(options.tokenStore ?? (ownStore as MemoryTokenStore), name, remembered)
+  const store = checkedTokenStore(options.tokenStore ?? (ownStore as MemoryTokenStore))
+  const claims = new WebhookClaims(store, name, remembered)
   const handling = new WebhookHandling(options.waitUntil)
   const warn = once(options.warn ?? ((message) => process.emitWarning(message)))
 
@@ -93,6 +95,8 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
       if (error.hint !== undefined && (error instanceof WebhookError || error instanceof ConfigurationError))
         warn(`${error.message}. ${error.hint}`)
       tell(verdictOf(error), error.status, error)
+      // By a request timeout of the app: Express would cut that response off.
+      if (isAnswered(res)) return
       answer(error, req, res, next, { onError: options.onError })
     }
 

@@ -255,17 +255,18 @@ describe('each event is published on node:diagnostics_channel', () => {
     await Promise.all([app.close(), pd.close()])
   })
 
-  test('and a subscriber that throws is an uncaught exception after the event, which goes on', () => {
+  test('and a subscriber that throws or rejects is a process warning, and the event goes on', () => {
     const program = `
       const { subscribe } = require('node:diagnostics_channel')
       const { Events } = require('./src/events')
-      process.on('uncaughtException', (error) => console.log('uncaught', error.message))
-      subscribe('passport-pagerduty:warning', () => { throw new Error('subscriber') })
+      process.on('warning', ({ message }) => console.log('warned of', message))
+      subscribe('passport-pagerduty:warning', () => { throw new Error('one that throws') })
+      subscribe('passport-pagerduty:warning', async () => { throw new Error('one that rejects') })
       new Events().on('warning', () => console.log('listener')).tell('warning', { error: new Error('one') })
       console.log('went on')`
-    const args = ['--require', 'esbuild-register', '-e', program]
+    const args = ['--no-warnings', '--require', 'esbuild-register', '-e', program]
     expect(execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' })).toBe(
-      'listener\nwent on\nuncaught subscriber\n',
+      'listener\nwent on\nwarned of one that throws\nwarned of one that rejects\n',
     )
   })
 })

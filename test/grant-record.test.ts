@@ -27,6 +27,7 @@ const record: GrantRecord = {
   absoluteEnd: 2_100_000_000_000,
   isKept: true,
   appUser: { name: 'Ada', teams: [1, null] },
+  superseded: [],
 }
 
 /** All of a record, the secrets that a token set does not show among it. */

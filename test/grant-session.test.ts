@@ -11,12 +11,15 @@ import type { UserGrants } from '../src/user-grants'
 
 const forget = jest.fn<Promise<void>, [string]>()
 const replaced = jest.fn<Promise<void>, [string]>()
-const grants = { client: { name: 'pagerduty' }, forget, replaced } as unknown as UserGrants
+const endLogins = jest.fn<Promise<void>, [Request]>()
+const logins = { _endLogins: endLogins }
+const grants = { client: { name: 'pagerduty' }, forget } as unknown as UserGrants
 
 beforeAll(() => nameInstance('pagerduty'))
 beforeEach(() => {
   forget.mockReset().mockResolvedValue()
   replaced.mockReset().mockResolvedValue()
+  endLogins.mockReset().mockResolvedValue()
 })
 
 /** A session as express-session makes them, and the request that holds it. */
@@ -42,6 +45,11 @@ function start(members: Record<string, unknown> = {}, failure?: Error): { req: R
   return { req: req as unknown as Request, session: req.session }
 }
 
+/** A login that makes `the-grant`. */
+function carry(req: Request, extra: Record<string, unknown> = {}): void {
+  carryGrant(req, grants, 'the-grant', extra, replaced, logins)
+}
+
 function called(session: Session, method: 'regenerate' | 'destroy'): Promise<unknown> {
   return new Promise((resolve) => session[method](resolve))
 }
@@ -56,7 +64,7 @@ describe('a session id', () => {
     const plain = newSessionID(req, 'pagerduty')
     expect(plain).toMatch(/^[\w-]{32}$/)
     expect(grantIDOf(plain)).toBeUndefined()
-    carryGrant(req, grants, 'the-grant')
+    carry(req)
     await called(session, 'regenerate')
     const carrying = newSessionID(req, 'pagerduty')
     expect(newSessionID(req, 'another')).toMatch(/^[\w-]{32}$/)
@@ -68,15 +76,15 @@ describe('a session id', () => {
 describe('a session that a login regenerates', () => {
   test('carries the grant and what was to be kept, and hides the methods that watch over it from its store', async () => {
     const { req, session } = start()
-    carryGrant(req, grants, 'the-grant', { returnTo: '/a' })
+    carry(req, { returnTo: '/a' })
     expect(await called(session, 'regenerate')).toBeUndefined()
-    expect(held(req)).toEqual({ returnTo: '/a', pagerduty: 'the-grant' })
+    expect(held(req)).toEqual({ returnTo: '/a', pagerduty: 'the-grant', pagerdutyLogin: 'pagerduty' })
     expect(forget).not.toHaveBeenCalled()
   })
 
   test('tells that the grant before is replaced, which does not end it as a logout does', async () => {
     const { req, session } = start({ pagerduty: 'the-old-one' })
-    carryGrant(req, grants, 'the-grant')
+    carry(req)
     await called(session, 'regenerate')
     expect(replaced.mock.calls).toEqual([['the-old-one']])
     expect(forget).not.toHaveBeenCalled()
@@ -84,33 +92,36 @@ describe('a session that a login regenerates', () => {
 
   test.each([['the-grant'], [undefined], [5]])('replaces nothing where it held %p', async (before) => {
     const { req, session } = start({ pagerduty: before })
-    carryGrant(req, grants, 'the-grant')
+    carry(req)
     await called(session, 'regenerate')
     expect(replaced).not.toHaveBeenCalled()
-    expect(held(req)).toEqual({ pagerduty: 'the-grant' })
+    expect(held(req)).toEqual({ pagerduty: 'the-grant', pagerdutyLogin: 'pagerduty' })
   })
 
   test('that fails carries nothing, and says why', async () => {
     const failure = new Error('store down')
     const { req, session } = start({}, failure)
-    carryGrant(req, grants, 'the-grant')
+    carry(req)
     expect(await called(session, 'regenerate')).toBe(failure)
     expect(held(req)).toEqual({})
   })
 
   test('that comes back without a session is a failure', async () => {
     const { req, session } = start()
-    carryGrant(req, grants, 'the-grant')
+    carry(req)
     Object.defineProperty(req, 'session', { get: () => undefined, set: () => {} })
     expect(await called(session, 'regenerate')).toEqual(new Error('The session could not be regenerated'))
   })
 
-  test('tells when the old grant could not be forgotten', async () => {
+  test('stays as it is where the old grant could not be replaced', async () => {
     const failure = new Error('store down')
     replaced.mockRejectedValue(failure)
     const { req, session } = start({ pagerduty: 'the-old-one' })
-    carryGrant(req, grants, 'the-grant')
+    carry(req)
     expect(await called(session, 'regenerate')).toBe(failure)
+    expect((req as unknown as { session: Session }).session).toBe(session)
+    expect(held(req)).toEqual({ pagerduty: 'the-old-one' })
+    expect(forget).not.toHaveBeenCalled()
   })
 })
 
@@ -122,6 +133,24 @@ describe('a session with a grant', () => {
     expect(forget.mock.calls).toEqual([['the-grant']])
     expect(session['pagerduty']).toBeUndefined()
   })
+
+  test.each(['regenerate', 'destroy'] as const)(
+    'ends the logins in progress by %s, after its grant, also when a login has just made it',
+    async (method) => {
+      const order: string[] = []
+      forget.mockImplementation(async (id) => void order.push(id))
+      endLogins.mockImplementation(async () => void order.push('logins in progress'))
+      const { req, session } = start({ pagerduty: 'the-grant' })
+      guardGrant(req, grants, logins)
+      await called(session, method)
+      const login = start()
+      carry(login.req)
+      await called(login.session, 'regenerate')
+      await called((login.req as unknown as { session: Session }).session, method)
+      expect(order).toEqual(['the-grant', 'logins in progress', 'the-grant', 'logins in progress'])
+      expect(endLogins.mock.calls).toEqual([[req], [login.req]])
+    },
+  )
 
   test.each(['regenerate', 'destroy'] as const)(
     'stays by %s where its grant could not be ended',
@@ -155,7 +184,7 @@ describe('a session with a grant', () => {
 
 test('a request without a session is left alone', () => {
   const req = {} as Request
-  expect(() => carryGrant(req, grants, 'the-grant')).not.toThrow()
+  expect(() => carry(req)).not.toThrow()
   expect(() => guardGrant(req, grants)).not.toThrow()
   expect(req).toEqual({})
 })

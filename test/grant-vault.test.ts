@@ -39,6 +39,7 @@ function recordOf(version: number, accessToken = `access ${version}`): GrantReco
     absoluteEnd: 2_100_000_000_000,
     isKept: false,
     appUser: undefined,
+    superseded: [],
   }
 }
 

@@ -328,7 +328,7 @@ describe('a guard fails closed', () => {
     const { browser } = await broken.logIn()
     expect((await broken.get(browser)).status).toBe(200)
     jest.spyOn(store, 'get').mockRejectedValue(new Error('broken'))
-    expect((await broken.get(browser)).status).toBe(500)
+    expect((await broken.get(browser)).status).toBe(503)
     jest.restoreAllMocks()
     expect((await broken.get(browser)).status).toBe(200)
     await broken.close()
@@ -346,12 +346,16 @@ describe('a guard fails closed', () => {
           secret: 'a secret of thirty-two characters or more, for tests',
         })
         const req = {
-          session: { pagerduty: value, regenerate() {}, destroy() {} },
+          session: { id: 'the session', pagerduty: value, regenerate() {}, destroy() {}, save() {} },
           headers: {},
           method: 'GET',
           originalUrl: '/',
         }
-        const res = { setHeader() {}, end: () => (status = (res as { statusCode?: number }).statusCode ?? 0) }
+        const res = {
+          getHeader() {},
+          setHeader() {},
+          end: () => (status = (res as { statusCode?: number }).statusCode ?? 0),
+        }
         await new Promise<void>((resolve, reject) => {
           tokens(req as never, res as never, (error) => (error ? reject(error as Error) : resolve()))
         })

@@ -1,8 +1,14 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { ClientOptions } from '../src/client'
-import { MemoryTokenStore } from '../src/memory-token-store'
-import { type PendingLogin, decodePendingLogin, encodePendingLogin, nonceOf } from '../src/pending-login'
+import {
+  type PendingLogin,
+  decodePendingLogin,
+  encodePendingLogin,
+  isLater,
+  nonceOf,
+  stateOf,
+} from '../src/pending-login'
 import { PendingLogins } from '../src/pending-logins'
 import { KeyRing } from '../src/seal'
 import { clientOf } from './support/client'
@@ -12,27 +18,23 @@ const minute = 60_000
 const secure = '__Host-pagerduty-login-'
 const keys = KeyRing.random()
 
-let store: MemoryTokenStore
 let pending: PendingLogins
 beforeEach(() => {
   jest.spyOn(Date, 'now').mockReturnValue(now)
-  store = new MemoryTokenStore()
   pending = logins()
 })
 afterEach(() => {
-  store.close()
   jest.restoreAllMocks()
 })
 
 function logins(options: Partial<ClientOptions> = {}, ring = keys): PendingLogins {
-  return new PendingLogins(clientOf(options), store, ring)
+  return new PendingLogins(clientOf(options), ring)
 }
 
-function login(state: string, changes: Partial<PendingLogin> = {}): PendingLogin {
+function login(name: string, changes: Partial<PendingLogin> = {}): PendingLogin {
   return {
-    state,
     codeVerifier: 'the-verifier',
-    grantID: `grant-${state}`,
+    grantID: `grant-${name}`,
     startedAt: now,
     returnTo: undefined,
     scope: undefined,
@@ -42,6 +44,9 @@ function login(state: string, changes: Partial<PendingLogin> = {}): PendingLogin
     ...changes,
   }
 }
+
+/** The state of a login of this name. */
+const state = (name: string) => stateOf(login(name))
 
 function request(...cookies: string[]): IncomingMessage {
   const req = new IncomingMessage(new Socket())
@@ -96,7 +101,7 @@ describe('the cookie of a login', () => {
     let length = 1
     while (cookieOf(sized(length)).length < 800) length++
     expect(cookieOf(sized(length))).toHaveLength(800)
-    expect(pending.find(request(cookieOf(sized(length))), 'a')?.login).toEqual(sized(length))
+    expect(pending.find(request(cookieOf(sized(length))), state('a'))?.login).toEqual(sized(length))
     const begin = () => answer((res) => pending.begin(request(), res, sized(length + 1)))
     expect(begin).toThrow(expect.objectContaining({ option: 'state', status: 500 }))
   })
@@ -173,12 +178,40 @@ describe('the logins that a browser holds', () => {
   })
 })
 
+describe('all logins of a browser', () => {
+  const at = (name: string, age: number) => login(name, { startedAt: now - age })
+
+  it('are read without their states, the latest first', () => {
+    const foreign = cookieOf(login('d'), logins({ name: 'other' }))
+    const unreadable = cookieOf(login('e'), logins({}, KeyRing.random()))
+    const [a, b, c] = [at('a', 30), at('b', 10), at('c', 20)]
+    const cookies = [a, b, c].map((one) => cookieOf(one))
+    expect(pending.all(request(...cookies, foreign, unreadable, made(now)))).toStrictEqual([b, c, a])
+    expect(pending.all(request())).toEqual([])
+  })
+
+  it('are the five latest, and none that began fifteen minutes ago', () => {
+    const seven = Array.from({ length: 7 }, (_, age) => at(`${age}`, age))
+    const cookies = seven.map((one) => cookieOf(one))
+    expect(pending.all(request(...cookies))).toStrictEqual(seven.slice(0, 5))
+    jest.spyOn(Date, 'now').mockReturnValue(now + 15 * minute - 3)
+    expect(pending.all(request(...cookies))).toStrictEqual(seven.slice(0, 3))
+  })
+
+  it('have an order that is alike in every process', () => {
+    expect(isLater(at('a', 1), at('b', 2))).toBe(true)
+    expect(isLater(at('a', 2), at('b', 1))).toBe(false)
+    expect(isLater(at('b', 1), at('a', 1))).toBe(true)
+    expect(isLater(at('a', 1), at('b', 1))).toBe(false)
+  })
+})
+
 describe('a callback', () => {
   it('finds its own login among others', () => {
     const req = request('theme=dark', cookieOf(login('b')), cookieOf(login('a')), made(now))
-    expect(pending.find(req, 'a')).toStrictEqual({ login: login('a'), isExpired: false })
-    expect(pending.find(req, 'c')).toBeUndefined()
-    expect(pending.find(request(), 'a')).toBeUndefined()
+    expect(pending.find(req, state('a'))).toStrictEqual({ login: login('a'), isExpired: false })
+    expect(pending.find(req, state('c'))).toBeUndefined()
+    expect(pending.find(request(), state('a'))).toBeUndefined()
   })
 
   it.each([
@@ -189,13 +222,13 @@ describe('a callback', () => {
   ])('%d ms after the beginning finds it, expired: %s', (age, isExpired) => {
     const req = request(cookieOf(login('a')))
     jest.spyOn(Date, 'now').mockReturnValue(now + age)
-    expect(pending.find(req, 'a')?.isExpired).toBe(isExpired)
+    expect(pending.find(req, state('a'))?.isExpired).toBe(isExpired)
   })
 
   it('finds nothing any more after fifteen minutes', () => {
     const req = request(cookieOf(login('a')))
     jest.spyOn(Date, 'now').mockReturnValue(now + 15 * minute)
-    expect(pending.find(req, 'a')).toBeUndefined()
+    expect(pending.find(req, state('a'))).toBeUndefined()
   })
 
   test.each<[string, () => PendingLogins]>([
@@ -204,101 +237,34 @@ describe('a callback', () => {
     ['secret', () => logins({}, KeyRing.random())],
   ])('finds nothing that was begun with another %s, and says that it is unreadable', (_name, other) => {
     const req = request(cookieOf(login('b')), cookieOf(login('a'), other()))
-    expect(pending.find(req, 'a')).toBeUndefined()
-    expect(pending.mismatch(req, 'a')).toBe('unreadable')
+    expect(pending.find(req, state('a'))).toBeUndefined()
+    expect(pending.mismatch(req, state('a'))).toBe('unreadable')
   })
 
   it('finds nothing in what another version sealed', () => {
-    const place = 'pagerduty the-client https://app.example/callback a'
+    const place = 'pagerduty the-client https://app.example/callback'
     const sealed = keys.sealer('pending login').seal('[]', place)
-    expect(pending.find(request(`${nameOf(cookieOf(login('a')))}=${sealed}`), 'a')).toBeUndefined()
+    expect(pending.find(request(`${nameOf(cookieOf(login('a')))}=${sealed}`), state('a'))).toBeUndefined()
+  })
+
+  it('finds nothing in the cookie of another login that was given its name', () => {
+    const [a, b] = [cookieOf(login('a')), cookieOf(login('b'))]
+    const req = request(`${nameOf(a)}=${b.slice(nameOf(b).length + 1)}`)
+    expect(pending.find(req, state('a'))).toBeUndefined()
+    expect(pending.find(req, state('b'))).toBeUndefined()
   })
 
   it('of another strategy is told from one of another browser and from an unknown one', () => {
     const others = cookieOf(login('a'), logins({ name: 'other' }))
     const own = cookieOf(login('b'))
-    expect(pending.mismatch(request(others), 'a')).toBe('otherStrategy')
-    expect(pending.mismatch(request(own, others), 'a')).toBe('otherStrategy')
-    expect(pending.mismatch(request(own, others), 'c')).toBe('unknown')
-    expect(pending.mismatch(request(own), 'a')).toBe('unknown')
-    expect(pending.mismatch(request(others), 'c')).toBe('otherBrowser')
-    expect(pending.mismatch(request('theme=dark'), 'a')).toBe('otherBrowser')
-    expect(pending.mismatch(request(), 'a')).toBe('otherBrowser')
-    expect(pending.find(request(others), 'a')).toBeUndefined()
-  })
-})
-
-describe('a claim', () => {
-  it('is given to exactly one, for as long as the cookie can be sent', async () => {
-    const create = jest.spyOn(store, 'create')
-    jest.spyOn(Date, 'now').mockReturnValue(now + 3 * minute)
-    const all = await Promise.all([1, 2, 3].map(() => logins().claim(login('a'))))
-    expect(all.filter(Boolean)).toHaveLength(1)
-    expect(create).toHaveBeenCalledWith(
-      'login:grant-a',
-      expect.stringMatching(/^[\w-]{16}$/) as unknown,
-      12 * minute,
-    )
-    expect(await pending.claim(login('b'))).toBe(true)
-  })
-
-  it('whose reply was lost is known by its value', async () => {
-    const create = store.create.bind(store)
-    jest.spyOn(store, 'create').mockImplementation(async (...args) => {
-      await create(...args)
-      return false
-    })
-    expect(await pending.claim(login('a'))).toBe(true)
-    expect(await pending.claim(login('a'))).toBe(false)
-  })
-
-  it('that another holds is not settled', async () => {
-    const [mine, others] = [login('a'), login('a')]
-    await logins().claim(others)
-    const replace = jest.spyOn(store, 'replace')
-    expect(await pending.claim(mine)).toBe(false)
-    await pending.settle(mine)
-    await pending.settle(login('a'))
-    expect(replace).not.toHaveBeenCalled()
-  })
-
-  it('is settled by a word that every version knows', async () => {
-    const mine = login('a')
-    await pending.claim(mine)
-    await pending.settle(mine)
-    expect(await store.get('login:grant-a')).toBe('settled')
-    expect(await pending.claim(login('a'))).toBe(false)
-  })
-
-  it('that cannot be settled disturbs nobody', async () => {
-    const mine = login('a')
-    await pending.claim(mine)
-    jest.spyOn(store, 'replace').mockRejectedValue(new Error('store is gone'))
-    expect(await pending.settle(mine)).toBeUndefined()
-  })
-})
-
-describe('who waits for the callback that took a login', () => {
-  test.each([undefined, 'settled'])('asks once where the claim is %s', async (value) => {
-    const get = jest.spyOn(store, 'get').mockResolvedValue(value)
-    await pending.settled(login('a'))
-    expect(get.mock.calls).toEqual([['login:grant-a']])
-  })
-
-  it('asks again until it is settled', async () => {
-    const get = jest.spyOn(store, 'get').mockResolvedValue('somebody')
-    get.mockResolvedValueOnce('somebody').mockResolvedValueOnce('somebody').mockResolvedValueOnce('settled')
-    await pending.settled(login('a'))
-    expect(get).toHaveBeenCalledTimes(3)
-  })
-
-  it('gives up after ten seconds', async () => {
-    const get = jest.spyOn(store, 'get').mockResolvedValue('somebody')
-    const clock = jest.spyOn(performance, 'now').mockReturnValue(20_000)
-    clock.mockReturnValueOnce(5_000).mockReturnValueOnce(14_999.9).mockReturnValueOnce(15_000)
-    await pending.settled(login('a'))
-    expect(get).toHaveBeenCalledTimes(1)
-    expect(clock).toHaveBeenCalledTimes(3)
+    expect(pending.mismatch(request(others), state('a'))).toBe('otherStrategy')
+    expect(pending.mismatch(request(own, others), state('a'))).toBe('otherStrategy')
+    expect(pending.mismatch(request(own, others), state('c'))).toBe('unknown')
+    expect(pending.mismatch(request(own), state('a'))).toBe('unknown')
+    expect(pending.mismatch(request(others), state('c'))).toBe('otherBrowser')
+    expect(pending.mismatch(request('theme=dark'), state('a'))).toBe('otherBrowser')
+    expect(pending.mismatch(request(), state('a'))).toBe('otherBrowser')
+    expect(pending.find(request(others), state('a'))).toBeUndefined()
   })
 })
 
@@ -310,14 +276,14 @@ describe('a login as text', () => {
     [true, true],
   ])('keeps whether it was restarted (%s) and whether it is a step-up (%s)', (isRestarted, isStepUp) => {
     const flagged = login('a', { isRestarted, isStepUp })
-    expect(decodePendingLogin(encodePendingLogin(flagged), 'a')).toStrictEqual(flagged)
+    expect(decodePendingLogin(encodePendingLogin(flagged))).toStrictEqual(flagged)
   })
 
   test.each<[unknown]>([[undefined], ['text'], [0], [false], [''], [{ deep: [1] }]])(
     "keeps the app's own state %j, and all else",
     (appState) => {
       const full = login('a', { returnTo: '/x?y=1', scope: ['users.read', 'teams.read'], appState })
-      expect(decodePendingLogin(encodePendingLogin(full), 'a')).toStrictEqual(full)
+      expect(decodePendingLogin(encodePendingLogin(full))).toStrictEqual(full)
     },
   )
 
@@ -343,7 +309,15 @@ describe('a login as text', () => {
     '["g","mzzzzzzz","v",null,null,"0"]',
     '["g","mzzzzzzz","v",null,null]',
   ])('%s is none', (text) => {
-    expect(decodePendingLogin(text, 'a')).toBeUndefined()
+    expect(decodePendingLogin(text)).toBeUndefined()
+  })
+})
+
+describe('the state', () => {
+  it('is made of the id of the grant, with no fewer bits, and tells nothing of it or of the nonce', () => {
+    expect(state('a')).toMatch(/^[\w-]{32}$/)
+    expect(state('b')).not.toBe(state('a'))
+    expect(state('a')).not.toContain(nonceOf(login('a')).slice(0, 8))
   })
 })
 

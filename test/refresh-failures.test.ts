@@ -86,6 +86,38 @@ describe('pauses after failures', () => {
     expect(calls()).toBe(2)
   })
 
+  test.each([
+    [[1, 30], 'another process'],
+    [[30, 1], 'another process'],
+    [[1, 30], 'the same'],
+    [[30, 1], 'the same'],
+  ] as const)(
+    'last as long as the longest Retry-After of %j that PagerDuty sends to one process and %s',
+    async (seconds, process) => {
+      const other = await logIn('PACME02')
+      const third = await logIn('PGLBX01')
+      pass(2 * day)
+      for (const retryAfter of seconds) standIn.failNext('token', { status: 429, retryAfter })
+      standIn.settings.tokenLatency = 300
+      const first = at(one, browser)
+      await until(() => calls() === 1)
+      const second = at(process === 'the same' ? one : two, other)
+      await until(() => calls() === 2)
+      expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([503, 503])
+      standIn.settings.tokenLatency = 0
+      for (const time of [0, 2_000, 26_000]) {
+        wait(time)
+        const statuses = [at(one, third), at(two, third), at(one, other)].map(
+          async (one) => (await one).status,
+        )
+        expect(await Promise.all(statuses)).toEqual([503, 503, 503])
+      }
+      expect(calls()).toBe(2)
+      wait(4_000)
+      expect((await at(two, third)).status).toBe(200)
+    },
+  )
+
   test('grow with each failure in a row, up to fifteen seconds, and end with a success', async () => {
     pass(2 * day)
     standIn.failNext('token', '500', 8)
@@ -132,7 +164,7 @@ describe('pauses after failures', () => {
     expect((await at(one, ben)).status).toBe(503)
     expect((await at(two, ben)).status).toBe(503)
     expect(calls()).toBe(1)
-    wait(7_500)
+    wait(8_100)
     for (const visitor of [browser, ben]) expect((await at(two, visitor)).status).toBe(200)
   })
 

@@ -58,6 +58,7 @@ test('a record keeps what was granted apart from what was asked for', () => {
     version: 1,
     absoluteEnd: 3,
     isKept: false,
+    superseded: [],
     appUser: 4,
   }
   const read = decodeGrant(encodeGrant(record))

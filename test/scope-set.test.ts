@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { Client } from '../src/client'
-import { MemoryTokenStore } from '../src/memory-token-store'
 import {
   type PendingLogin,
   decodePendingLogin,
   encodePendingLogin,
   newPendingValues,
+  stateOf,
 } from '../src/pending-login'
 import { PendingLogins } from '../src/pending-logins'
 import { otherScopes, scopes } from '../src/scope-catalogue'
@@ -48,8 +48,8 @@ describe('a set of scopes as a short text', () => {
     const [blank, ...packed] = packScopes(known)
     expect([blank, unpackScopes(` xxxx${packed.slice(4).join('')}`)]).toEqual([' ', undefined])
     const text = encodePendingLogin(login)
-    expect(decodePendingLogin(text, login.state)).toEqual({ ...login, scope: known })
-    expect(decodePendingLogin(text.replace(packScopes(known), ' xxxxAAAA'), login.state)).toBeUndefined()
+    expect(decodePendingLogin(text)).toEqual({ ...login, scope: known })
+    expect(decodePendingLogin(text.replace(packScopes(known), ' xxxxAAAA'))).toBeUndefined()
   })
 })
 
@@ -63,7 +63,7 @@ const client = new Client({
 })
 
 test('the cookie of a pending login stays within 800 bytes, for all scopes and the longest way back', () => {
-  const pending = new PendingLogins(client, new MemoryTokenStore(), KeyRing.random())
+  const pending = new PendingLogins(client, KeyRing.random())
   const begin = (begun: PendingLogin): string => {
     const lines: string[] = []
     const res = { appendHeader: (_name: string, line: string) => lines.push(line) }
@@ -75,7 +75,7 @@ test('the cookie of a pending login stays within 800 bytes, for all scopes and t
       const begun = { ...login, ...newPendingValues(), scope, returnTo }
       const cookie = begin(begun)
       expect(cookie.length).toBeLessThanOrEqual(800)
-      const found = pending.find({ headers: { cookie } } as never, begun.state)
+      const found = pending.find({ headers: { cookie } } as never, stateOf(begun))
       expect(new Set(found?.login.scope)).toEqual(new Set(scope))
       expect(found?.login).toMatchObject({ returnTo, isStepUp: true, codeVerifier: begun.codeVerifier })
     }),

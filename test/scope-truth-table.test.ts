@@ -49,7 +49,15 @@ const none = { refresh_token: undefined, id_token: undefined }
 function login(appType: AppType, scope: string): UserGrant {
   const response = { access_token: 'token', expires_in: 3600, scope, ...none }
   const tokens = TokenSet.from(response, { scope: [] })
-  const record = { user, tokens, requestedScopes: [], version: 1, isKept: false, absoluteEnd: Infinity }
+  const record = {
+    user,
+    tokens,
+    requestedScopes: [],
+    version: 1,
+    isKept: false,
+    absoluteEnd: Infinity,
+    superseded: [],
+  }
   return new UserGrant(grantsOf[appType], { id: 'grant', sealed: '', record } as never)
 }
 
@@ -69,6 +77,7 @@ function outcome(guard: RequestHandler, held: UserGrant, kind: Kind, session: ob
   const res = {
     statusCode: 0,
     setHeader: (name: string, value: string) => void (sent[name.toLowerCase()] = value),
+    vary() {},
     end: () =>
       void (did = `${res.statusCode} ${String(sent['location'] ?? sent['www-authenticate'] ?? '')}`.trim()),
   }

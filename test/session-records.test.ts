@@ -16,6 +16,9 @@ interface Place {
   pass: (milliseconds: number) => Promise<void>
 }
 
+/** The grant of these tests as it was read, to be extended. */
+const grant = (ttl: number) => ({ id: 'abc', sealed: 'sealed', ttl })
+
 afterEach(() => jest.restoreAllMocks())
 
 function testSessions(placeOf: () => Place): void {
@@ -118,7 +121,7 @@ function testSessions(placeOf: () => Place): void {
     await store.create('grant:abc', 'sealed', minute)
     await store.create('grant:another', 'another', minute)
     jest.spyOn(Date, 'now').mockReturnValue(then + 123_456)
-    await records.extend('abc.random', 'abc', 2 * minute + 0.5)
+    expect(await records.extend('abc.random', 2 * minute + 0.5, grant(2 * minute + 0.5))).toBe(true)
     await pass(minute)
     expect(await records.read('abc.random', 'abc')).toEqual({
       session: '{"cart":"apple"}',
@@ -136,19 +139,29 @@ function testSessions(placeOf: () => Place): void {
     await write('abc.random', 'one')
     for (const key of grants) await store.create(key, 'sealed', minute)
     expect(await records.read('abc.random', undefined)).toMatchObject({ session: 'one', grant: undefined })
-    await records.extend('abc.random', undefined, 2 * minute)
+    await records.extend('abc.random', 2 * minute)
     await pass(minute)
     expect(await sessionAt('abc.random')).toBe('one')
     expect(await Promise.all(grants.map((key) => store.get(key)))).toEqual(grants.map(() => undefined))
   })
 
   test('extending makes neither a session nor a grant', async () => {
-    await records.extend('abc.random', 'abc', minute)
+    expect(await records.extend('abc.random', minute, grant(minute))).toBe(false)
     expect(await records.read('abc.random', 'abc')).toMatchObject({ session: undefined, grant: undefined })
     await store.create('grant:abc', 'sealed', minute)
-    await records.extend('abc.random', 'abc', 2 * minute)
+    expect(await records.extend('abc.random', 2 * minute, grant(2 * minute))).toBe(true)
     await pass(minute)
     expect(await records.read('abc.random', 'abc')).toMatchObject({ session: undefined, grant: 'sealed' })
+  })
+
+  test('a grant that has changed since it was read keeps the life it has, and its session is extended all the same', async () => {
+    await write('abc.random', 'one')
+    await store.create('grant:abc', 'kept', 10 * minute)
+    expect(await records.extend('abc.random', 2 * minute, grant(2 * minute))).toBe(false)
+    await pass(minute)
+    expect(await records.read('abc.random', 'abc')).toMatchObject({ session: 'one', grant: 'kept' })
+    await pass(2 * minute)
+    expect(await records.read('abc.random', 'abc')).toMatchObject({ session: undefined, grant: 'kept' })
   })
 
   test('a session that is written keeps the time it is given, not the one that is there', async () => {
@@ -182,7 +195,7 @@ describe('sessions in a token store', () => {
     await store.create('sess:abc', value, minute)
     expect(await records.read('abc', undefined)).toMatchObject({ session: value, extendedAt: 0 })
     jest.spyOn(Date, 'now').mockReturnValue(then)
-    await records.extend('abc', undefined, minute)
+    await records.extend('abc', minute)
     expect(await records.read('abc', undefined)).toMatchObject({ session: value, extendedAt: then })
   })
 })
@@ -229,7 +242,7 @@ describeWithRedis('sessions in Redis', () => {
 
   test('a session without a time is extended as it is', async () => {
     await redis.set('mine:sess:{abc}', '{"cart":"apple"}')
-    await records.extend('abc', undefined, minute)
+    await records.extend('abc', minute)
     expect(await redis.get('mine:sess:{abc}')).toBe('{"cart":"apple"}')
     expect(await redis.pttl('mine:sess:{abc}')).toBeGreaterThan(minute - 10_000)
   })
@@ -250,7 +263,7 @@ describeWithRedis('sessions in Redis', () => {
     await records.write('abc.random', 'two', then, minute, true)
     await records.read('abc.random', 'abc')
     await records.read('abc.random', undefined)
-    await records.extend('abc.random', 'abc', minute)
+    await records.extend('abc.random', minute, grant(minute))
     await records.delete('abc.random')
     expect(sent.map(([command]) => command)).toEqual(['set', 'set', 'mget', 'mget', 'eval', 'del'])
   })

@@ -1,5 +1,5 @@
 import type { NextFunction } from 'express'
-import { InsufficientScopeError, type PagerDuty } from '../src'
+import { InsufficientScopeError, type PagerDuty, requireScopes } from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { Browser } from './support/browser'
 import { type DropIn, startDropIn } from './support/drop-in'
@@ -172,6 +172,25 @@ test('login({ scope }) asks for it besides what is granted', async () => {
 test('the login path asks only for scopes that the app names', async () => {
   const consent = await asked('/auth/pagerduty?scope=incidents.write+schedules.write')
   expect(consent.searchParams.get('scope')).toBe('openid incidents.read users.read incidents.write')
+})
+
+test('two instances of one name ask for what their own guards name, and for what guards without an instance do', async () => {
+  const other = await another({}, (express, pd) => {
+    express.get('/teams', pd.requireScopes('teams.write'))
+    express.get('/tags', pd.requireAnyScope('tags.write', { stepUpScope: ['addons.read'] }))
+    express.get('/schedules', pd.requireScopesFor('GET /schedules'))
+  })
+  const wanted = 'teams.write tags.write addons.read schedules.read incidents.write'
+  const askedBy = async ({ url }: DropIn) => {
+    const begun = await new Browser().visit(`${url}/auth/pagerduty?scope=${encodeURIComponent(wanted)}`)
+    const asked = new URL(begun.headers.get('location') as string).searchParams.get('scope')
+    return asked?.split(' ').filter((scope) => wanted.includes(scope))
+  }
+  expect(await askedBy(app)).toEqual(['incidents.write'])
+  expect(await askedBy(other)).toEqual(['teams.write', 'tags.write', 'addons.read', 'schedules.read'])
+  requireScopes('teams.write')
+  app.pd.requireScopes('tags.write', { name: 'of-another-instance' })
+  expect(await askedBy(app)).toEqual(['teams.write', 'incidents.write'])
 })
 
 test('stepUpScope limits what people are asked for, and stepUp: false asks for nothing', async () => {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import { MemoryTokenStore, RedisTokenStore } from '../src'
 import { type RedisServer, describeWithRedis, startRedis } from './support/redis'
@@ -51,5 +52,20 @@ describeWithRedis('RedisTokenStore', () => {
     })
     expect(performance.now() - startedAt).toBeLessThan(600)
     server.thaw()
+  })
+
+  test('repeats no key and no value when Redis quotes an unknown command', async () => {
+    const without = await startRedis({ more: ['--rename-command', 'SET', ''] })
+    const client = new Redis(without.url)
+    client.on('error', () => {})
+    try {
+      const failed = new RedisTokenStore(client).create('sess:canary', 'canary', 1000)
+      const error = await failed.catch((reason: unknown) => reason)
+      expect(inspect(error, { depth: 9 })).toContain("ERR unknown command 'set'")
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('canary')
+    } finally {
+      client.disconnect()
+      await without.stop()
+    }
   })
 })

@@ -610,7 +610,10 @@ describe('options', () => {
     ['timeout', { timeout: 60_000 }],
     ['maxAge', { maxAge: 0 }],
     ['maxAge', { maxAge: NaN }],
+    ['maxAge', { maxAge: 366 * 24 * 60 * 60 }],
     ['name', { name: '' }],
+    ['name', { name: 'x'.repeat(65) }],
+    ['name', { name: 'é' }],
   ])('that make no sense are refused by name: %s', (option, options) => {
     expect(() => webhookReceiver({ webhookSecret: secret, ...options }, () => {})).toThrow(`"${option}"`)
   })

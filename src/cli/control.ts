@@ -31,10 +31,12 @@ export function control(
     const isOwn = origin === undefined ? site === undefined : origin === `http://${host}`
     if (!isOwn) return void res.status(403).send('Only from the control page itself.\n')
     const form = new URLSearchParams(typeof req.body === 'string' ? req.body : '')
-    act(standIn, form, signing).then((said) => {
-      state.said = said
-      state.webhookURL = form.get('url') ?? state.webhookURL
-      res.redirect(303, req.originalUrl)
-    }, next)
+    act(standIn, form, signing)
+      .then((said) => {
+        state.said = said
+        state.webhookURL = form.get('url') ?? state.webhookURL
+        res.redirect(303, req.originalUrl)
+      })
+      .catch(next)
   }
 }

@@ -63,15 +63,16 @@ declare const agent: { get(path: string): { expect(status: number): Promise<unkn
 export { context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, work }
 `
 
-/** What shows who is logged in, and listens. */
-const listening = `
+/** What shows who is logged in. */
+const showing = `
 app.get('/me', (req, res) => void res.json({ id: (req.user as { id?: string } | undefined)?.id, name: (req.user as { name?: string } | undefined)?.name }))
-app.listen(3000)
 `
+const listening = 'app.listen(3000)'
 
 /** An example as a program. What it leaves out stands in front of it, and `end` behind. */
-export function programOf({ code }: Pick<Example, 'code'>, end = listening): string {
-  if (code.includes('.listen(')) return code
+export function programOf({ code }: Pick<Example, 'code'>, end?: string): string {
+  const isListening = code.includes('.listen(')
+  if (isListening && code.includes("from 'express'")) return code
   const imports = [
     code.includes("import express from 'express'") ? '' : "import express from 'express'",
     /import \{.*\bpagerduty\b.*\} from 'passport-pagerduty'/.test(code)
@@ -88,6 +89,6 @@ export function programOf({ code }: Pick<Example, 'code'>, end = listening): str
     readersOwn,
     'const app = express()',
     isTests ? code : declared === undefined ? made + mounted + code : code + mounted,
-    end,
+    end ?? (isListening ? showing : showing + listening),
   ].join('\n')
 }

@@ -16,7 +16,6 @@ const elsewhere = {
   'README.md, Use it, sh 2': 'test/newcomer does what it says',
   'README.md, Use it, sh 3': 'test/newcomer does what it says',
   'docs/doctor.md, `npx passport-pagerduty doctor`, text': 'a sample of what is printed, shortened',
-  'docs/recipes.md, Behind a proxy, nginx': 'nginx is not among the programs that the tests use',
 }
 
 test('every example is run, but for those that cannot be', () => {

@@ -42,10 +42,15 @@ export class RunningExample {
     child.stdout?.on('data', (chunk: Buffer) => (this.printed += chunk.toString()))
   }
 
-  static async start(name: string, program: string, env: Record<string, string>): Promise<RunningExample> {
+  static async start(
+    name: string,
+    program: string,
+    env: Record<string, string>,
+    atPort?: number,
+  ): Promise<RunningExample> {
     const file = write(`${name}.mjs`, program)
     const preload = write('elsewhere.mjs', elsewhere)
-    const port = await freePort()
+    const port = atPort ?? (await freePort())
     const url = `http://127.0.0.1:${port}`
     const given = {
       PAGERDUTY_CALLBACK_URL: 'http://localhost:3000/auth/pagerduty/callback',
@@ -80,6 +85,14 @@ export class RunningExample {
     const { status } = await browser.visit(await approve(at, { user }))
     if (status !== 302) throw new Error(`The login ended with ${status}`)
     return browser
+  }
+
+  /** Asks it to end, as an orchestrator does, and waits until it has: with which code, or by which other signal. */
+  async terminate(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    const ended = once(this.#child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+    this.#child.kill('SIGTERM')
+    const [code, signal] = await ended
+    return { code, signal }
   }
 
   async stop(): Promise<void> {

@@ -108,6 +108,7 @@ function recordOf(number: number, scope: readonly string[]): GrantRecord {
     requestedScopes: scope,
     absoluteEnd: now + 30 * 24 * hour,
     isKept: false,
+    superseded: [],
     appUser: undefined,
   }
 }

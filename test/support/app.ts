@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express, { type Express } from 'express'
 
@@ -10,14 +10,16 @@ export interface RunningApp {
 }
 
 /** Listens first, so that the app can be made with its own URL in hand. */
-export async function serve(make: (app: Express, url: string) => void | Promise<void>): Promise<RunningApp> {
+export async function serve(
+  make: (app: Express, url: string, server: Server) => void | Promise<void>,
+): Promise<RunningApp> {
   const app = express()
   const server = createServer(app)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   try {
-    await make(app, url)
+    await make(app, url, server)
   } catch (error) {
     server.close()
     throw error

@@ -4,7 +4,8 @@ import { delimiter, isAbsolute, join } from 'node:path'
 /** The whole path of a program; undefined when it is not installed. */
 function find(program: string): string | undefined {
   if (isAbsolute(program)) return isProgram(program) ? program : undefined
-  const directories = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)
+  // Debian has servers where not everybody's PATH leads.
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), '/usr/sbin']
   return directories.map((directory) => join(directory, program)).find(isProgram)
 }
 
@@ -21,11 +22,13 @@ function isProgram(path: string): boolean {
 export const programs = {
   'redis-server': find(process.env['REDIS_SERVER_BIN'] ?? 'redis-server'),
   chromium: find(process.env['CHROMIUM_BIN'] ?? 'chromium'),
+  'nginx-light': find(process.env['NGINX_BIN'] ?? 'nginx'),
 }
 
-/** `describe`, where the program is installed. The global set-up has said loudly what is missing. */
-export function describeWith(program: keyof typeof programs): typeof describe {
+/** `describe`, where the programs are installed. The global set-up has said loudly what is missing. */
+export function describeWith(...needed: (keyof typeof programs)[]): typeof describe {
   // Outside Jest nobody calls it.
   if (!('describe' in globalThis)) return undefined as unknown as typeof describe
-  return programs[program] === undefined ? (describe.skip as typeof describe) : describe
+  const isMissing = needed.some((program) => programs[program] === undefined)
+  return isMissing ? (describe.skip as typeof describe) : describe
 }

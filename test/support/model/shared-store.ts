@@ -45,6 +45,11 @@ export class SharedStore {
     return true
   }
 
+  /** Milliseconds that a value has left; undefined when there is none. */
+  lifeOf(key: string): number | undefined {
+    return this.get(key) === undefined ? undefined : (this.#held.get(key)?.endsAt ?? 0) - this.#now()
+  }
+
   keys(prefix: string): string[] {
     return [...this.#held.keys()].filter((key) => key.startsWith(prefix) && this.get(key) !== undefined)
   }

@@ -188,6 +188,7 @@ export class World {
     if (this.#waiters.size > 0) this.referee.blame('close() takes long although nothing is under way')
     const locks = this.store.keys('lock:')
     if (locks.length > 0) this.referee.blame(`locks are left: ${locks.join(' ')}`)
+    await this.pass(10_000)
   }
 
   #close(actor: Actor): void {
@@ -206,7 +207,8 @@ export class World {
           if (left > 0 && !actor.isDead)
             this.referee.blame(`${left} timers of process ${actor.name} are left`)
         },
-        1,
+        // A login that was under way may have several operations of the store before it, each with its deadline.
+        10_000,
       )
     })
   }

@@ -1,0 +1,60 @@
+import type { IncomingMessage } from 'node:http'
+import { type Session, isLoginBy, loginMember, promised, sessionOf } from './grant-session'
+
+/** A request as Passport leaves it, by its documented members. */
+interface PassportRequest {
+  login?: (user: unknown, options: { session: false }, done: (error?: unknown) => void) => void
+}
+
+/**
+ * Ends the login of a session whose grant is over: the session forgets the grant's id, and the Passport login if this
+ * instance made it. What else is in the session stays, a login that was made otherwise included.
+ *
+ * A request can be late: a step-up may have put another session in the place of this one since it was read. Saved now, this
+ * one would come back, and its cookie would take the place of the new one. So the session is read again.
+ *
+ * @param grantID as it was read; undefined where the session has a login of the instance, and no grant
+ */
+export async function endLogin(
+  req: IncomingMessage,
+  name: string,
+  grantID: string | undefined,
+): Promise<void> {
+  const session = sessionOf(req)
+  if (session === undefined) return
+  const passport = session['passport'] as { user?: unknown } | undefined
+  const isPassport = isLoginBy(session, name) && passport?.user !== undefined
+  const stored = await storedSession(req, session)
+  if (stored !== undefined && stored[name] === grantID) {
+    delete session[name]
+    if (isPassport) delete passport?.user
+    if (isLoginBy(session, name)) delete session[loginMember]
+  }
+  if (isPassport) clearUser(req)
+}
+
+/** Takes the user off a request, as `req.isAuthenticated()` sees it too. The session is not changed. */
+export function clearUser(req: IncomingMessage): void {
+  // Passport knows the name of the property, which the app may have changed. Before passport.session() there is no user.
+  ;(req as PassportRequest).login?.(undefined, { session: false }, () => {})
+}
+
+/** The session as its store has it now. */
+async function storedSession(
+  req: IncomingMessage,
+  session: Session,
+): Promise<Record<string, unknown> | undefined> {
+  const { sessionStore } = req as {
+    sessionStore?: { get(id: string, callback: (error: unknown, stored?: unknown) => void): unknown }
+  }
+  if (sessionStore === undefined) return session
+  let stored: unknown
+  await promised((callback) =>
+    sessionStore.get(session.id, (error, found) => {
+      stored = found
+      // So some stores say that there is none, and express-session takes it for that.
+      callback((error as { code?: unknown } | undefined)?.code === 'ENOENT' ? undefined : error)
+    }),
+  )
+  return (stored ?? undefined) as Record<string, unknown> | undefined
+}

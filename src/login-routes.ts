@@ -108,10 +108,16 @@ async function establish(req: Request, res: Response): Promise<void> {
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
   await calledBack((done) => session.regenerate(done))
   await calledBack((done) => sessionOf(req)?.save(done))
-  if (!isAnswered(res)) return
+  if (!isAnswered(res) || hasCookie(res, sessionOf(req)?.id)) return
   // No response can give the session to the browser any more. This ends its grant, too.
   await calledBack((done) => sessionOf(req)?.destroy(done))
   throw responseSent()
+}
+
+/** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */
+function hasCookie(res: Response, sessionID: string | undefined): boolean {
+  const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
+  return sessionID !== undefined && cookies.some((cookie) => `${cookie}`.includes(sessionID))
 }
 
 /** What a strategy fails with may come from the app's verify: then it is the app's word for "no". */

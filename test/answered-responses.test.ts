@@ -157,10 +157,28 @@ describe.each([
   })
 })
 
-test('a response that is sent while the session is stored ends the login, and is a warning', async () => {
+test('a login whose session cookie went out with a response that the app sent stays', async () => {
   await start(dropIn)
   const { browser, callback } = await begin()
   store.fault = (command) => void (command.startsWith('create sess:') && answerNow())
+  const answer = await browser.visit(callback)
+  expect([answer.status, await answer.text()]).toEqual([503, 'timeout'])
+  expect(await (await browser.visit(app.url)).json()).toMatchObject({ id: 'PACME01' })
+  expect(handedToExpress).not.toHaveBeenCalled()
+})
+
+test('a response that is sent while the old session is replaced ends the login, and is a warning', async () => {
+  await start((express) => {
+    dropIn(express)
+    express.get('/cart', (req, res) => {
+      Object.assign((req as unknown as { session: object }).session, { cart: 'apple' })
+      res.json('noted')
+    })
+  })
+  const visitor = new Browser()
+  await visitor.visit(`${app.url}/cart`)
+  const { browser, callback } = await begin(visitor)
+  store.fault = (command) => void (command.startsWith('delete sess:') && answerNow())
   const warned = next('warning')
   expect((await browser.visit(callback)).status).toBe(503)
   expect(await warned).toMatchObject({ error: { code: 'ERR_PAGERDUTY_RESPONSE_SENT' } })

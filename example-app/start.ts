@@ -20,7 +20,8 @@ export interface RunningExample {
   pd: PagerDuty
   /** The PagerDuty stand-in, where no PAGERDUTY_CLIENT_ID points to the real one. */
   standIn?: StandIn
-  close(): Promise<void>
+  /** @param patience milliseconds after which connections are cut @default 2000 */
+  close(patience?: number): Promise<void>
 }
 
 /** Starts the example, with the environment's PagerDuty app or, without one, with a stand-in of its own. */
@@ -49,7 +50,7 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
     const setup = { pd, callbackURL, configuration, needs, hasWebhooks, send }
     server.on('request', createExampleApp(setup))
     let closed: Promise<void> | undefined
-    const close = () => (closed ??= shut(server, pd, standIn))
+    const close = (patience = 2_000) => (closed ??= shut(server, patience, pd, standIn))
     return { url: new URL(callbackURL).origin, callbackURL, pd, ...(standIn && { standIn }), close }
   } catch (error) {
     server.close()
@@ -75,13 +76,19 @@ async function listen(server: Server, port: number): Promise<void> {
   await once(server, 'listening')
 }
 
-async function shut(server: Server, pd: PagerDuty, standIn: StandIn | undefined): Promise<void> {
+async function shut(
+  server: Server,
+  patience: number,
+  pd: PagerDuty,
+  standIn: StandIn | undefined,
+): Promise<void> {
   const ended = once(server, 'close')
-  server.close()
   // Requests that run may finish; connections that a browser opened in advance would never end by themselves.
-  const patience = setTimeout(() => server.closeAllConnections(), 2_000)
+  server.maxRequestsPerSocket = 1
+  server.close()
+  const cut = setTimeout(() => server.closeAllConnections(), patience)
   await ended
-  clearTimeout(patience)
+  clearTimeout(cut)
   await pd.close()
   await standIn?.close()
 }

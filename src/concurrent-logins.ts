@@ -10,6 +10,14 @@ interface Deciding {
   readonly claims: LoginClaims
 }
 
+/** A login that has made its grant. */
+export interface MadeLogin {
+  readonly login: PendingLogin
+  readonly grant: Grant
+  /** The id of the grant that its browser's session held when the callback arrived. */
+  readonly heldID: string | undefined
+}
+
 /** How a login ended, and the grant of the same user that its session is to present. */
 export interface Decision {
   readonly end: LoginEnd | undefined
@@ -28,14 +36,14 @@ export interface Decision {
  */
 export async function settleLogin(
   deciding: Deciding,
-  login: PendingLogin,
-  grant: Grant,
+  made: MadeLogin,
   others: readonly PendingLogin[],
 ): Promise<Decision> {
+  const { login, grant } = made
   const { grants, claims } = deciding
   const obsolete: PendingLogin[] = []
   for (const other of others) {
-    const theirs = await meet(deciding, login, grant, other)
+    const theirs = await meet(deciding, made, other)
     if (theirs === 'obsolete') obsolete.push(other)
     else if (theirs !== undefined) {
       const end = await claims.settle(login, { how: 'replaced', at: Date.now(), by: theirs.id })
@@ -53,8 +61,7 @@ export async function settleLogin(
 /** The grant of another login, if this one is to present it; or whether that one is to end when this one is done. */
 async function meet(
   { grants, claims }: Deciding,
-  login: PendingLogin,
-  grant: Grant,
+  { login, grant, heldID }: MadeLogin,
   other: PendingLogin,
 ): Promise<Grant | 'obsolete' | undefined> {
   for (;;) {
@@ -63,7 +70,8 @@ async function meet(
     if (claim === undefined) return undefined
     if (claim.end?.how === 'done') {
       const theirs = await grants.latest(other.grantID)
-      if (theirs === undefined || theirs.id === grant.id) return undefined
+      // One that the session held already is replaced with the session.
+      if (theirs === undefined || theirs.id === heldID) return undefined
       const isSame = isSameUser(theirs.record.user, grant.record.user)
       // Another user's, or its response never arrived, or it was finished before this one began.
       const isAtOnce = isRecent(claim.end) && login.startedAt <= claim.end.at

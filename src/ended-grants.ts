@@ -29,7 +29,7 @@ export class EndedGrants {
     this.#revokes = revokes
   }
 
-  /** Ends a grant, or the one that took its place: somebody may log out with the session of a moment ago. */
+  /** Ends a grant, or the one that took its place: a logout may come with the session of a moment ago. */
   async end(id: string): Promise<void> {
     let ended: Grant | undefined
     try {
@@ -47,7 +47,7 @@ export class EndedGrants {
       // Also when the store did not say whether it is gone: it is not wanted any more.
       if (ended !== undefined) this.revoke(tokensOf(ended.record))
     }
-    if (ended !== undefined) this.#tell(ended)
+    if (ended !== undefined) this.#emitLogout(ended)
   }
 
   /**
@@ -72,7 +72,7 @@ export class EndedGrants {
         : await this.#vault.delete(old.id, old)
       if (!isOver) continue
       if (!isSame) this.revoke(tokensOf(old.record))
-      this.#tell(old)
+      this.#emitLogout(old)
       return true
     }
   }
@@ -97,6 +97,8 @@ export class EndedGrants {
         const grant = await this.#vault.read(id)
         if (grant !== undefined) left = tokensOf(grant.record)
         const holder = heir === undefined ? undefined : await this.#vault.attach(heir, left, user)
+        // Another callback of the same login has put it in the place of the heir: it did come about.
+        if (holder?.id === id) return
         const isGone =
           grant === undefined ||
           (holder ? await this.#vault.forward(grant, holder.id) : await this.#vault.delete(id, grant))
@@ -123,7 +125,7 @@ export class EndedGrants {
     }
   }
 
-  #tell({ id, record }: Grant): void {
+  #emitLogout({ id, record }: Grant): void {
     this.#events.tell('logout', { user: record.user, grantID: id })
   }
 }

@@ -91,7 +91,7 @@ export async function finishLogin(
   try {
     return await redeem(attempt, response)
   } catch (error) {
-    await claims.settle(login, { how: 'failed', at: Date.now() }).catch(() => {}) // A second callback waits in vain, then.
+    await claims.settle(login, { how: 'failed', at: Date.now() }).catch(() => {}) // Then a second callback waits as long as it can.
     throw error
   }
 }
@@ -151,7 +151,7 @@ async function stay(
 
 /** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
 async function logIn(
-  { parts, req, login, arrivedAt, requestedScopes }: Attempt,
+  { parts, req, login, arrivedAt, held, requestedScopes }: Attempt,
   { user, tokens }: Login,
   verdict: Verdict,
 ): Promise<LoginOutcome> {
@@ -159,7 +159,7 @@ async function logIn(
   const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
   const others = pending.all(req).filter((other) => other.grantID !== login.grantID)
-  const { end, grant: presented } = await settleLogin(parts, login, grant, others)
+  const { end, grant: presented } = await settleLogin(parts, { login, grant, heldID: held?.grantID }, others)
   const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     await grants.withdraw(grant.id, [revocable(tokens)], user, presented?.id ?? end.by)

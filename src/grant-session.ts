@@ -151,12 +151,16 @@ function renewWith(
   const { name } = grants.client
   const previous = sessionOf(req)?.[name]
   const hasPrevious = typeof previous === 'string' && previous !== grantID
-  watch(req).renewal = {
+  prepare(req, {
     own: { [name]: grantID },
     extra,
     ...(hasPrevious && { replace: () => replace(previous) }),
     renewed: () => guardGrant(req, grants, logins),
-  }
+  })
+}
+
+function prepare(req: IncomingMessage, renewal: Renewal): void {
+  if (sessionOf(req) !== undefined) watch(req).renewal = renewal
 }
 
 /**
@@ -171,7 +175,7 @@ export function carryOthers(req: IncomingMessage, name: string): boolean {
   const { [loginMember]: login, passport }: Record<string, unknown> = session ?? {}
   const isOthers = login !== undefined && login !== name
   const extra = isOthers ? { [loginMember]: login, ...(passport !== undefined && { passport }) } : {}
-  watch(req).renewal = { own: {}, extra, renewed() {} }
+  prepare(req, { own: {}, extra, renewed() {} })
   return session !== undefined && holdsOthers(session, name)
 }
 
@@ -205,14 +209,18 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
     state.carried = undefined
     if (renewal === undefined) return endGrants(req, session, state, () => regenerate(callback), callback)
     const renew = () => {
+      const before = { ...session }
       const held = { ...grantsIn(session), ...renewal.own }
       // What is not in the old session any more is not logged out with it.
       for (const name of [...instances, loginMember]) delete session[name]
       state.carried = held
       regenerate((error) => {
         const current = sessionOf(req)
-        if (error || current === undefined)
+        if (error || current === undefined) {
+          // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
+          Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
           return callback(error ?? new Error('The session could not be regenerated'))
+        }
         Object.assign(current, renewal.extra, held)
         renewal.renewed()
         callback()

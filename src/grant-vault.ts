@@ -16,9 +16,11 @@ export function grantKey(id: string): string {
   return `grant:${id}`
 }
 
-/** Milliseconds that a replaced grant tells which one took its place: longer than a refresh of it can be on its way. */
+/** Milliseconds for which a replaced grant leads to the one that took its place: longer than a refresh of it can take. */
 const forwardedFor = 2 * 60_000
 const mostSuperseded = 50
+/** Each successor is newer than the one before. This is for the case that one ever is not. */
+const mostHops = 100
 
 /** Grants in the token store, sealed and bound to their keys. */
 export class GrantVault {
@@ -38,14 +40,13 @@ export class GrantVault {
   }
 
   /** The same, or the grant that took its place in the last two minutes. */
-  async latest(id: string): Promise<Grant | undefined> {
+  async latest(id: string, hops = mostHops): Promise<Grant | undefined> {
     const sealed = await this.#store.get(grantKey(id))
     if (sealed === undefined) return undefined
     const grant = this.open(id, sealed)
     if (grant !== undefined) return grant
     const successor = this.#successorOf(id, sealed)
-    // Each one is newer than the one before, so there is no circle.
-    return successor === undefined ? undefined : this.latest(successor)
+    return successor === undefined || hops === 0 ? undefined : this.latest(successor, hops - 1)
   }
 
   /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */

@@ -10,7 +10,7 @@ interface PassportRequest {
  * Ends the login of a session whose grant is over: the session forgets the grant's id, and the Passport login if this
  * instance made it. What else is in the session stays, a login that was made otherwise included.
  *
- * A request can be late: a step-up may have put another session in the place of this one since it was read. Saved now, this
+ * A request can be late: a login may have put another session in the place of this one since it was read. Saved now, this
  * one would come back, and its cookie would take the place of the new one. So the session is read again.
  *
  * @param grantID as it was read; undefined where the session has a login of the instance, and no grant

@@ -165,8 +165,8 @@ export class UserGrants {
   }
 
   /**
-   * Ends a grant everywhere, at once, or the one that has just taken its place. PagerDuty is told in the background: logging
-   * out does not depend on it.
+   * Ends a grant everywhere, at once, or the one that has just taken its place. Its tokens are revoked in the background: a
+   * logout does not depend on PagerDuty.
    */
   forget(id: string): Promise<void> {
     return this.#goingOn(this.#ended.end(id))

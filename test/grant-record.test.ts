@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { type GrantRecord, decodeGrant, encodeGrant } from '../src/grant-record'
+import { type GrantRecord, decodeGrant, encodeGrant, tokensOf } from '../src/grant-record'
 import { scopes } from '../src/scope-catalogue'
 import { TokenSet } from '../src/token-set'
 import { runs } from './fuzz/runs'
@@ -50,6 +50,20 @@ function userWith(item: number, value: unknown): GrantRecord | undefined {
 describe('what is kept of a login', () => {
   test('is read as it was stored', () => {
     expect(shown(decodeGrant(encodeGrant(record)) as GrantRecord)).toEqual(shown(record))
+  })
+
+  test('has the tokens that it took the place of, where there are any', () => {
+    const superseded = ['refresh before', 'access before that']
+    const stored = encodeGrant({ ...record, superseded })
+    expect(JSON.parse(stored)).toHaveProperty('t', superseded)
+    expect(decodeGrant(stored)?.superseded).toEqual(superseded)
+    expect(encodeGrant(record)).not.toContain('"t"')
+    expect(tokensOf({ ...record, superseded: [...superseded, 'refresh'] })).toEqual([
+      ...superseded,
+      'refresh',
+    ])
+    const without = { ...record, superseded, tokens: record.tokens.withoutRefreshToken() }
+    expect(tokensOf(without)).toEqual([...superseded, 'access'])
   })
 
   test('may lack whatever PagerDuty need not send', () => {
@@ -127,6 +141,7 @@ describe('no login is read from', () => {
     ['s', [undefined, null, 5, ['incidents.read'], {}]],
     ['q', [null, 5, ['incidents.read'], {}]],
     ['u', [undefined, null, 'PACME01', {}, []]],
+    ['t', [null, 5, 'refresh', {}, [5], ['refresh', null]]],
   ])('a record whose member "%s" is another thing', (member, values) => {
     expect(values.map((value) => readWith({ [member]: value }))).toEqual(values.map(() => undefined))
   })

@@ -106,6 +106,15 @@ describe('a session that a login regenerates', () => {
     expect(held(req)).toEqual({})
   })
 
+  test('that fails leaves the session that was there on the request, whole', async () => {
+    const members = { pagerduty: 'the-old-one', pagerdutyLogin: 'pagerduty', cart: 'apple' }
+    const { req, session } = start(members, new Error('store down'))
+    carry(req)
+    await called(session, 'regenerate')
+    expect((req as unknown as { session: Session }).session).toBe(session)
+    expect(held(req)).toEqual(members)
+  })
+
   test('that comes back without a session is a failure', async () => {
     const { req, session } = start()
     carry(req)

@@ -130,6 +130,89 @@ describe('a grant', () => {
   })
 })
 
+describe('a grant that another one replaced', () => {
+  const two = async () => [await make('one'), await make('two')] as const
+
+  test('counts as none, and leads to the other for two minutes', async () => {
+    const replace = jest.spyOn(store, 'replace')
+    const [one, other] = await two()
+    expect(await vault.forward(one, 'two')).toBe(true)
+    expect(replace.mock.calls.at(-1)?.[3]).toBe(120_000)
+    const stored = (await store.get('grant:one')) as string
+    expect(stored).not.toContain('two')
+    expect([await vault.read('one'), vault.open('one', stored)]).toEqual([undefined, undefined])
+    expect(await vault.latest('one')).toEqual(other)
+    expect(await vault.latest('two')).toEqual(other)
+    expect(await vault.create('one', recordOf(1), long)).toBeUndefined()
+    expect(await vault.update(one, recordOf(2))).toBeUndefined()
+  })
+
+  test('leads on through several, and nowhere when the last one is gone', async () => {
+    const [one, other] = await two()
+    const last = await make('three')
+    await vault.forward(one, 'two')
+    await vault.forward(other, 'three')
+    expect(await vault.latest('one')).toEqual(last)
+    await vault.delete('three')
+    expect(await vault.latest('one')).toBeUndefined()
+    expect(await vault.latest('never')).toBeUndefined()
+  })
+
+  test('is only replaced as it was read', async () => {
+    const [one] = await two()
+    await vault.update(one, recordOf(2))
+    expect(await vault.forward(one, 'two')).toBe(false)
+    expect(await versionOf()).toBe(2)
+  })
+
+  test('leads nowhere from the key of another', async () => {
+    const [one] = await two()
+    await vault.forward(one, 'two')
+    await store.create('grant:three', (await store.get('grant:one')) as string, long)
+    expect(await vault.latest('three')).toBeUndefined()
+  })
+
+  test('leaves its tokens with the other, which is else as it was', async () => {
+    const [one, other] = await two()
+    await vault.forward(one, 'two')
+    const user = one.record.user
+    const holder = await vault.attach('one', ['a', 'b'], user)
+    expect(holder).toMatchObject({ id: 'two', record: { version: 1, superseded: ['a', 'b'] } })
+    expect((await vault.attach('two', ['b', 'c'], undefined))?.record.superseded).toEqual(['a', 'b', 'c'])
+    expect(await vault.read('two')).toMatchObject({
+      record: { ...other.record, superseded: ['a', 'b', 'c'] },
+    })
+  })
+
+  test('leaves no tokens with a grant of another user, or with none', async () => {
+    const [one] = await two()
+    const { user } = one.record
+    expect(await vault.attach('two', ['a'], { ...user, id: 'PACME02' })).toBeUndefined()
+    expect(await vault.attach('two', ['a'], { ...user, accountID: 'PACME99' })).toBeUndefined()
+    expect(await vault.attach('three', ['a'], user)).toBeUndefined()
+    expect((await vault.read('two'))?.record.superseded).toEqual([])
+  })
+
+  test('leaves them also where the other was refreshed at that moment', async () => {
+    const [, other] = await two()
+    const get = store.get.bind(store)
+    jest.spyOn(store, 'get').mockImplementationOnce(async (key) => {
+      const value = await get(key)
+      await vault.update(other, recordOf(2))
+      return value
+    })
+    const holder = await vault.attach('two', ['a'], undefined)
+    expect(holder).toMatchObject({ record: { version: 2, superseded: ['a'] } })
+  })
+
+  test('leaves fifty at most, the newest', async () => {
+    await two()
+    const tokens = Array.from({ length: 60 }, (_, i) => `token ${i}`)
+    await vault.attach('two', tokens, undefined)
+    expect((await vault.read('two'))?.record.superseded).toEqual(tokens.slice(10))
+  })
+})
+
 describe('a command that was told "no" by its own success', () => {
   test('has created the grant', async () => {
     tellNo('create')
@@ -140,6 +223,12 @@ describe('a command that was told "no" by its own success', () => {
     const grant = await make()
     tellNo('replace')
     expect(await vault.update(grant, recordOf(2))).toMatchObject({ id: 'one', record: { version: 2 } })
+  })
+
+  test('has put another in its place', async () => {
+    const grant = await make()
+    tellNo('replace')
+    expect(await vault.forward(grant, 'two')).toBe(true)
   })
 })
 

@@ -145,6 +145,22 @@ describe('passport.authorize', () => {
     expect(await app.see(browser)).toMatchObject({ user: null, isAuthenticated: false })
   })
 
+  test('that the session store fails logs nobody out, and leaves no cookie of another session', async () => {
+    await start({ session: { cookie: { maxAge: 3_600_000 } } })
+    await app.get(browser, '/local/local-7')
+    await app.get(browser, '/put/apple')
+    const destroy = jest
+      .spyOn(app.sessions, 'destroy')
+      .mockImplementation((_id, callback) => callback?.(new Error('the session store is down')))
+    const failed = await app.consent(browser)
+    expect([failed.status, failed.headers.get('set-cookie')]).toEqual([
+      500,
+      expect.not.stringContaining('connect.sid') as unknown,
+    ])
+    destroy.mockRestore()
+    expect(await app.see(browser)).toMatchObject({ ...local, pagerduty: null, session: { cart: 'apple' } })
+  })
+
   test('says what is missing where there is no session', async () => {
     await start()
     let failure: Error | undefined

@@ -1,4 +1,4 @@
-import type { Login, PagerDutyOptions } from '../src'
+import { type Login, type PagerDutyOptions, TokenStoreError } from '../src'
 import { type StandIn, approve, startPagerDuty } from '../src/testing'
 import { Browser } from './support/browser'
 import { type DropIn, startDropIn } from './support/drop-in'
@@ -409,4 +409,75 @@ test('verify that refuses one of two tabs leaves the other logged in', async () 
   expect(await listed()).toEqual([await grantOf()])
   await app.pd.close()
   expect(standIn.calls.revoke).toBe(1)
+})
+
+describe('a login that cannot be listed', () => {
+  test.each([
+    ['read', /^get user:/],
+    ['written', /^create user:/],
+  ])('because the list cannot be %s is not made, for neither of two clicks', async (_what, command) => {
+    const login = await callback()
+    const second = browser.copy()
+    const hold = store.hold(/^create grant:/)
+    const first = browser.visit(login)
+    await hold.reached
+    const waiting = store.hold(/^get login:/)
+    const joining = second.visit(login)
+    await waiting.reached
+    store.fault = (sent) => (command.test(sent) ? new TokenStoreError('no reply') : undefined)
+    hold.release()
+    const failed = await first
+    expect([failed.status, failed.headers.get('retry-after')]).toEqual([503, '2'])
+    waiting.release()
+    expect((await joining).status).toBe(403)
+    store.fault = undefined
+    await expectNothingLeft(browser, second)
+  })
+
+  test('is not made either when its outcome cannot be written, and nobody who is logged in is logged out', async () => {
+    await app.logIn(browser)
+    const stepUp = await callback('/write')
+    store.fault = (sent) => (sent.startsWith('replace login:') ? new TokenStoreError('no reply') : undefined)
+    expect((await browser.visit(stepUp)).status).toBe(503)
+    store.fault = undefined
+    expect((await app.get(browser)).status).toBe(200)
+    expect(await listed()).toEqual([await grantOf()])
+    expect(standIn.calls.revoke).toBe(0)
+    await app.logOut(browser)
+    await expectNothingLeft(browser)
+  })
+})
+
+test('a step-up whose old grant cannot be replaced leaves the login as it was', async () => {
+  await app.logIn(browser)
+  const before = await grantOf()
+  const stepUp = await callback('/write')
+  const done = store.hold(/^replace login:/, 'after')
+  const finishing = browser.visit(stepUp)
+  await done.reached
+  store.fault = (sent) => (sent.startsWith('replace grant:') ? new TokenStoreError('no reply') : undefined)
+  done.release()
+  expect((await finishing).status).toBe(503)
+  store.fault = undefined
+  expect(await grantOf()).toBe(before)
+  expect((await app.get(browser)).status).toBe(200)
+})
+
+test('a step-up that fails at the very end stays where its second click has come through', async () => {
+  await app.logIn(browser)
+  const stepUp = await callback('/write')
+  const second = browser.copy()
+  const settled = store.hold(/^replace login:/, 'after')
+  const first = browser.visit(stepUp)
+  await settled.reached
+  expect((await second.visit(stepUp)).status).toBe(302)
+  // The reply to the first one gets lost.
+  store.fault = (sent) => (sent.startsWith('get login:') ? new TokenStoreError('no reply') : undefined)
+  settled.fail(new TokenStoreError('no reply'))
+  expect((await first).status).toBe(503)
+  store.fault = undefined
+  expect((await second.visit(`${app.url}/write`)).status).toBe(200)
+  expect(await listed()).toEqual([await grantOf(second)])
+  await app.logOut(second)
+  await expectNothingLeft(browser, second)
 })

@@ -148,6 +148,35 @@ describeWithRedis('the drop-in over Redis', () => {
     expect(await redis.pttl(key)).toBeGreaterThan(7 * 60 * 60_000)
   })
 
+  test('a grant that is kept while another process is about to extend it is not cut back to its session', async () => {
+    const own = connect()
+    const [reached, go] = [defer(), defer()]
+    const call = own.call.bind(own) as (...args: string[]) => Promise<unknown>
+    Object.assign(own, {
+      async call(...args: string[]) {
+        if (args[0] === 'eval' && args[1]?.includes('PEXPIRE')) {
+          reached.resolve()
+          await go.promise
+        }
+        return call(...args)
+      },
+    })
+    const [keeping, late] = [await start(), await start({ redis: own })]
+    const { browser } = await keeping.logIn()
+    // It has read the grant, and its next command is on the way.
+    await at(late, browser)
+    await reached.promise
+    const [grant = ''] = await keeping.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
+    await keeping.pd.grants.keep((grant as { grantID: string }).grantID)
+    const [key = ''] = await redis.keys('pagerduty:grant:*')
+    const kept = await redis.pttl(key)
+    go.resolve()
+    await late.pd.close()
+    await own.ping()
+    expect(await redis.pttl(key)).toBeGreaterThan(kept - 60_000)
+    own.disconnect()
+  })
+
   test('a clock that is far ahead keeps no other process from extending a session', async () => {
     const ahead = await start()
     const { browser } = await ahead.logIn()

@@ -76,9 +76,9 @@ describe.each([
     expect(await app.see(browser)).toMatchObject({ user: { id: 'PACME01' }, pagerduty: 'PACME01' })
   })
 
-  test('a request that read its session before a step-up replaced it writes nothing back', async () => {
+  test('a request that read its session before another login replaced it writes nothing back', async () => {
     const store = new WatchedStore()
-    let wait = async () => {}
+    let goOn = () => {}
     await start({
       isFirst,
       options: { tokenStore: store },
@@ -86,6 +86,7 @@ describe.each([
     })
     await app.consent(browser)
     const { grantID = '' } = await app.see(browser)
+    const callback = await app.approved(browser, '/auth/pagerduty', 'PACME02')
     const late = browser.copy()
     // The session is read, the grant not yet.
     const held = new Promise<void>((reached) => {
@@ -93,16 +94,18 @@ describe.each([
       jest.spyOn(store.memory, 'get').mockImplementationOnce(async (key) => {
         expect(key).toBe(`grant:${grantID}`)
         reached()
-        await new Promise<void>((go) => (wait = async () => go()))
+        await new Promise<void>((go) => (goOn = go))
         return get(key)
       })
     })
     const answer = app.get(late, '/')
     await held
-    await app.consent(browser, '/services')
-    await wait()
-    expect((await answer).headers.get('set-cookie')).toBeNull()
-    expect(await app.see(browser)).toMatchObject({ user: { id: 'PACME01' }, pagerduty: 'PACME01' })
+    await browser.visit(callback)
+    goOn()
+    const { status, headers } = await answer
+    expect([status, headers.get('set-cookie')]).toEqual([200, null])
+    expect(await app.see(late)).toMatchObject({ user: null, session: {} })
+    expect(await app.see(browser)).toMatchObject({ user: { id: 'PACME02' }, pagerduty: 'PACME02' })
   })
 })
 

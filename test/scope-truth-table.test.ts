@@ -77,7 +77,7 @@ function outcome(guard: RequestHandler, held: UserGrant, kind: Kind, session: ob
   const res = {
     statusCode: 0,
     setHeader: (name: string, value: string) => void (sent[name.toLowerCase()] = value),
-    vary() {},
+    getHeader: (name: string) => sent[name.toLowerCase()],
     end: () =>
       void (did = `${res.statusCode} ${String(sent['location'] ?? sent['www-authenticate'] ?? '')}`.trim()),
   }

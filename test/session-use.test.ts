@@ -89,7 +89,7 @@ describe('a session with data of the app', () => {
         })
         return writes.map((write) => write.replace(/:.*/, ''))
       }
-      const once = who === 'the user is logged in' ? ['replace sess', 'replace grant'] : ['replace sess']
+      const once = who === 'the user is logged in' ? ['replace grant', 'replace sess'] : ['replace sess']
       expect(await kinds()).toEqual(once)
       expect(await kinds()).toEqual([])
       pass(idle / 6)

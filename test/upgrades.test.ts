@@ -1,5 +1,6 @@
 import { type EventEmitter, once } from 'node:events'
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
@@ -194,6 +195,15 @@ describe.each(mounts)('the upgrade of a WebSocket, through %s', (_how, mount) =>
       })
     })
     expect(await upgrade(await logIn())).toBe(418)
+  })
+
+  test('is not needed: a request that has no response goes through on whatever path', async () => {
+    const middleware = await start(mount)
+    for (const url of ['/', '/auth/pagerduty', '/auth/pagerduty/logout']) {
+      const req = Object.assign(new IncomingMessage(new Socket()), { url, method: 'GET' })
+      const error = await new Promise((resolve) => run(middleware, req, {} as ServerResponse, resolve))
+      expect([error, (req as Request).pagerduty.user]).toEqual([undefined, undefined])
+    }
   })
 
   test('can log out', async () => {

@@ -298,11 +298,11 @@ describe('a store in trouble', () => {
     let isSlow = true
     const app = await start({
       tokenStore: storeWith({
+        get: (...args) => store.get(...args),
         create: async (...args) => {
           if (isSlow) await slow.promise
           return store.create(...args)
         },
-        get: (...args) => store.get(...args),
         replace: (...args) => store.replace(...args),
         delete: (...args) => store.delete(...args),
       }),

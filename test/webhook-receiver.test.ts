@@ -295,7 +295,7 @@ describe('a body', () => {
     )
     expect(kept).toBeLessThan(senders * 0.75 * 1024 * 1024)
     for (const socket of sockets) socket.destroy()
-  })
+  }, 30_000)
 
   test('that is compressed is refused and not inflated, whatever it is signed for', async () => {
     const app = await start()

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { type IncomingMessage, createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { Redis } from 'ioredis'
+import { WebSocket } from 'ws'
 import {
   type Account,
   type StandIn,
@@ -273,6 +274,25 @@ test('calls to PagerDuty go through the proxy of the environment', async () => {
     proxy.close()
   }
 })
+
+test('a WebSocket knows who opened it', () =>
+  run(example('docs/recipes.md, WebSockets, ts'), async (app) => {
+    const browser = await app.logIn()
+    const open = async (origin: string, cookies: Browser['cookies']): Promise<unknown> => {
+      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+      const client = new WebSocket(app.url.replace('http', 'ws'), { origin, headers: { cookie } })
+      client.on('error', () => {})
+      const outcome = await Promise.race([
+        once(client, 'message').then(([message]) => String(message)),
+        once(client, 'unexpected-response').then(([, answer]) => (answer as IncomingMessage).statusCode),
+      ])
+      client.terminate()
+      return outcome
+    }
+    expect(await open(app.url, browser.cookies)).toBe('Hello PACME01')
+    expect(await open(app.url, new Map())).toBe(401)
+    expect(await open('https://evil.example', browser.cookies)).toBe(403)
+  }))
 
 test('the platform is told of what goes on', () => {
   const one = example('docs/recipes.md, Serverless, ts')

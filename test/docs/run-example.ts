@@ -96,6 +96,7 @@ export class RunningExample {
   }
 
   async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'close')
     this.#child.kill('SIGKILL')
     await ended

@@ -125,40 +125,46 @@ describe('SIGTERM without a proxy', () => {
     await app.stop()
   })
 
-  test('ends the process though browsers keep a connection busy, and one that they never use', async () => {
-    const one = example('docs/deployment.md, Stopping a process, ts')
-    app = await RunningExample.start('stopping', programOf(one), environmentOf(standIn))
-    const { port } = new URL(app.url)
-    const unused = connect(Number(port), '127.0.0.1').on('error', () => {})
-    sockets.push(unused)
-    await once(unused, 'connect')
-    const busy = connect(Number(port), '127.0.0.1').on('error', () => {})
-    sockets.push(busy)
-    const heads: string[] = []
-    const ask = () => busy.write(`GET /me HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
-    busy.on('data', (chunk: Buffer) => {
-      heads.push(...(chunk.toString().match(/^HTTP\/1\.1 \d+|^Connection: [\w-]+/gm) ?? []))
-      // As browsers do: the next request goes over a connection that is not said to close.
-      if (heads.at(-1) === 'Connection: close') busy.end()
-      else setTimeout(ask, 20)
-    })
-    ask()
-    await once(busy, 'data')
+  async function start(name: string): Promise<void> {
+    app = await RunningExample.start('stopping', programOf(example(name)), environmentOf(standIn))
+  }
+
+  async function open(): Promise<Socket> {
+    const socket = connect(Number(new URL(app.url).port), '127.0.0.1').on('error', () => {})
+    sockets.push(socket)
+    await once(socket, 'connect')
+    return socket
+  }
+
+  test('ends a process that has nothing to do', async () => {
+    await start('docs/deployment.md, Stopping a process, ts')
+    await app.logIn()
     expect(await terminate(app)).toEqual(inOrder)
-    expect(heads.slice(-2)).toEqual(['HTTP/1.1 200', 'Connection: close'])
   })
 
-  test('lets a request finish whose user waits for PagerDuty, and the refresh with it', async () => {
-    const one = example('README.md, Use it, ts')
-    app = await RunningExample.start('stopping', programOf(one), environmentOf(standIn))
+  test('lets requests and their refresh finish, and ends connections that are busy or never used', async () => {
+    await start('README.md, Use it, ts')
     const browser = await app.logIn()
     await browser.fetch(`${app.url}/incidents`)
+    const cookie = [...browser.cookies].map((pair) => pair.join('=')).join('; ')
     standIn.expireTokens()
-    standIn.settings.tokenLatency = 2_000
-    const waiting = browser.fetch(`${app.url}/incidents`)
+    standIn.settings.tokenLatency = 1_000
+
+    await open() // As browsers do in advance.
+    const busy = await open()
+    const ask = (path: string) =>
+      busy.write(`GET ${path} HTTP/1.1\r\nHost: ${new URL(app.url).host}\r\nCookie: ${cookie}\r\n\r\n`)
+    const heads: string[] = []
+    busy.on('data', (chunk: Buffer) => {
+      heads.push(...(chunk.toString().match(/^HTTP\/1\.1 \d+|^Connection: [\w-]+/gm) ?? []))
+      // The next request goes over the same connection, unless this one says that it closes.
+      if (heads.at(-1) === 'Connection: close') busy.end()
+      else if (heads.at(-1) === 'Connection: keep-alive') ask('/')
+    })
+    ask('/incidents')
     while (standIn.calls.token.refresh_token === 0) await pause(10)
-    const exit = terminate(app)
-    expect((await waiting).status).toBe(200)
-    expect(await exit).toEqual(inOrder)
+    expect(await terminate(app)).toEqual(inOrder)
+    expect(heads).toEqual(['HTTP/1.1 200', 'Connection: keep-alive', 'HTTP/1.1 200', 'Connection: close'])
+    expect(standIn.calls.token.refresh_token).toBe(1)
   })
 })

@@ -20,7 +20,7 @@ const whole = {
 
 const anything = fc.jsonValue()
 const changed = fc
-  .dictionary(fc.constantFrom(...Object.keys(whole), 'q', 'k', 'p', '__proto__'), anything)
+  .dictionary(fc.constantFrom(...Object.keys(whole), 'q', 'k', 'p', 't', '__proto__'), anything)
   .map((members) => ({ ...whole, ...members }))
 const user = fc
   .array(fc.option(fc.oneof(fc.string(), anything)), { maxLength: 7 })
@@ -48,8 +48,9 @@ describe('what a sealed grant holds', () => {
             text(record.tokens.accessToken) &&
             ['string', 'undefined'].includes(typeof record.tokens.refreshToken),
           scopes: [...record.tokens.scope, ...record.requestedScopes].every(text),
+          superseded: record.superseded.every(text),
         }
-        expect(Object.values(parts ?? {})).toEqual(parts === undefined ? [] : [true, true, true, true, true])
+        expect(Object.values(parts ?? {})).toEqual(parts === undefined ? [] : Array(6).fill(true))
         expect(Object.prototype).not.toHaveProperty('a')
       }),
       runs(5_000),

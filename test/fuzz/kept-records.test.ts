@@ -63,7 +63,12 @@ describe('what another version may have kept is whole or absent, and fails nothi
     const user = { accountID: 'PACME', id: 'PACME01' }
     const key = 'user:PACME PACME01'
     const until = Date.now() + 60_000
-    const entries = fc.array(fc.oneof(fc.constant(['grant', until]), nearly(['grant', until]), anything))
+    const rest = fc.record(
+      { p: fc.oneof(fc.nat(), anything), t: fc.oneof(fc.nat(), anything) },
+      { requiredKeys: [] },
+    )
+    const entry = fc.oneof(fc.constant(['grant', until]), nearly(['grant', until]), anything)
+    const entries = fc.tuple(fc.array(entry), fc.array(rest, { maxLength: 2 })).map((both) => both.flat())
     let read = 0
     const listed = async (text: string) => {
       await put(key, keys.sealer('grant index').seal(text, key))

@@ -74,8 +74,8 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a logout that does not delete',
-    file: 'src/user-grants.ts',
-    old: '        if (await this.#vault.delete(id, grant)) break\n',
+    file: 'src/ended-grants.ts',
+    old: '        if (await this.#vault.delete(grant.id, grant)) break\n',
     new: '        break\n',
     caughtBy: model,
   },
@@ -110,7 +110,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'late tokens of a logged-out grant not revoked',
     file: 'src/new-pairs.ts',
-    old: '      this.#observer.orphaned(record.tokens)\n',
+    old: '    this.#observer.orphaned(tokens)\n',
     new: '',
     caughtBy: refresh('a logout during a refresh wins, and the late tokens are revoked'),
   },

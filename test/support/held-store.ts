@@ -5,13 +5,16 @@ export interface Hold {
   /** Resolves when a command has come that waits. */
   reached: Promise<void>
   release(): void
+  /** Lets it go, to fail with an error. */
+  fail(error: Error): void
 }
 
 interface Waiting {
   readonly command: RegExp
   readonly when: 'before' | 'after'
   readonly reach: () => void
-  readonly released: Promise<void>
+  /** With an error if it is to fail. */
+  readonly released: Promise<Error | undefined>
 }
 
 /** A store in memory, whose next command of a kind can be held: before it takes effect, or before its reply. */
@@ -24,9 +27,13 @@ export class HeldStore implements TokenStore {
   readonly #holds: Waiting[] = []
 
   hold(command: RegExp, when: 'before' | 'after' = 'before'): Hold {
-    const [reached, released] = [defer(), defer()]
+    const [reached, released] = [defer(), defer<Error | undefined>()]
     this.#holds.push({ command, when, reach: reached.resolve, released: released.promise })
-    return { reached: reached.promise, release: released.resolve }
+    return {
+      reached: reached.promise,
+      release: () => released.resolve(undefined),
+      fail: (error) => released.resolve(error),
+    }
   }
 
   get(key: string): Promise<string | undefined> {
@@ -59,13 +66,14 @@ export class HeldStore implements TokenStore {
     const at = this.#holds.findIndex((hold) => hold.when === when && hold.command.test(command))
     const [hold] = at === -1 ? [] : this.#holds.splice(at, 1)
     hold?.reach()
-    await hold?.released
+    const error = await hold?.released
+    if (error !== undefined) throw error
   }
 }
 
-export function defer(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = () => {}
-  const promise = new Promise<void>((done) => {
+export function defer<T = void>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((done) => {
     resolve = done
   })
   return { promise, resolve }

@@ -18,6 +18,8 @@ export interface PassportApp extends RunningApp {
   post(browser: Browser, path: string): Promise<Response_>
   /** What the app knows of a browser. */
   see(browser: Browser): Promise<Seen>
+  /** The callback URL of a login that began at a path, once PagerDuty's user has allowed it. */
+  approved(browser: Browser, path?: string, user?: string): Promise<string>
   /** Logs in with PagerDuty, or adds PagerDuty to a login, by the path where that begins. */
   consent(browser: Browser, path?: string, user?: string): Promise<Response_>
 }
@@ -111,14 +113,15 @@ export async function startPassportApp(
     get: (browser, path = '/incidents') => browser.fetch(app.url + path),
     post: (browser, path) => browser.fetch(app.url + path, { method: 'POST' }),
     see: async (browser) => (await browser.fetch(app.url)).json() as Promise<Seen>,
-    async consent(browser, path = '/auth/pagerduty', user = 'PACME01') {
+    async approved(browser, path = '/auth/pagerduty', user = 'PACME01') {
       let url = app.url + path
       for (let hop = 0; hop < 3 && url.startsWith(app.url); hop++) {
         const answer = await browser.visit(url)
         url = new URL(answer.headers.get('location') as string, url).href
       }
-      return browser.visit(await approve(url, { user }))
+      return approve(url, { user })
     },
+    consent: async (browser, path, user) => browser.visit(await passportApp.approved(browser, path, user)),
     async close() {
       await passportApp.pd.close()
       await app.close()

@@ -3,7 +3,7 @@ import { approve } from '../../src/testing'
 import { defaultClient } from '../../src/testing/clients'
 import { Browser } from '../support/browser'
 import { altered } from '../support/drop-in'
-import { halfOfThem, inEachHouse } from './support/houses'
+import { configurations, inEachConfiguration } from './support/configurations'
 import { outcomeOf, refusal } from './support/outcome'
 import { folders } from './support/paths'
 
@@ -50,11 +50,11 @@ describe('The packed package', () => {
   )
 })
 
-inEachHouse(halfOfThem, (house) => {
-  const failed = refusal(house, 403)
+inEachConfiguration(configurations, (app) => {
+  const failed = refusal(app, 403)
 
   test('A1, A6, A9: a login asks for a code with state and an S256 challenge, for its scopes, and carries no secret', async () => {
-    const { victim } = house
+    const { victim } = app
     const begun = await victim.begin(new Browser())
     const query = queryOf(begun)
     expect(Object.fromEntries(query)).toEqual({
@@ -73,7 +73,7 @@ inEachHouse(halfOfThem, (house) => {
   // State that is kept where another browser finds it: CVE-2025-68158, CVE-2026-41425 (Authlib); state that is bound to
   // none: CVE-2025-68481, CVE-2025-14546, node-slack-sdk#1435.
   test('A3: a login that the attacker began and approved logs in no other browser', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const attacker = new Browser()
     const callback = await victim.approved(attacker, 'PACME02')
     const anonymous = new Browser()
@@ -95,9 +95,9 @@ inEachHouse(halfOfThem, (house) => {
 
   // A cookie of the attacker's that a sibling host or plain http has put into the browser.
   test('A3: a pending login is taken from a cookie that is bound to the host only, once people come by https', async () => {
-    const { standIn } = house
+    const { standIn } = app
     const callbackURL = 'https://app.example/auth/pagerduty/callback'
-    const victim = await house.another({ options: { callbackURL }, trustProxy: true })
+    const victim = await app.another({ options: { callbackURL }, trustProxy: true })
     const https = { 'X-Forwarded-Proto': 'https' }
     const attacker = new Browser()
     const begun = await attacker.visit(`${victim.url}/auth/pagerduty`, https)
@@ -117,7 +117,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('A4: of six tabs the five newest come back, and each ends its own login only', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const callbacks: string[] = []
     for (let tab = 0; tab < 6; tab++) {
@@ -133,8 +133,8 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('A4: a login that comes back after ten minutes begins anew once, and after fifteen is over', async () => {
-    const { standIn } = house
-    const victim = await house.another()
+    const { standIn } = app
+    const victim = await app.another()
     const browser = new Browser()
     const callback = await victim.approved(browser)
     await victim.order({ kind: 'clock', offset: 11 * minute })
@@ -151,15 +151,15 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('A7: where PagerDuty sends people back to is nothing that a request can change', async () => {
-    const redirectURI = `${house.victim.url}/auth/pagerduty/callback`
-    const trusting = await house.another({ trustProxy: true, options: { callbackURL: redirectURI } })
+    const redirectURI = `${app.victim.url}/auth/pagerduty/callback`
+    const trusting = await app.another({ trustProxy: true, options: { callbackURL: redirectURI } })
     const forged: Record<string, string>[] = [
       { Host: 'evil.example' },
       { 'X-Forwarded-Host': 'evil.example', 'X-Forwarded-Proto': 'http' },
       { Forwarded: 'host=evil.example;proto=http', 'X-Original-URL': '//evil.example/' },
       { 'X-Forwarded-Prefix': '//evil.example', 'X-Forwarded-Port': '1', Referer: 'https://evil.example/' },
     ]
-    for (const { url } of [house.victim, trusting]) {
+    for (const { url } of [app.victim, trusting]) {
       for (const headers of forged) {
         const begun = await new Browser().visit(`${url}/auth/pagerduty`, headers)
         const location = begun.headers.get('location') as string
@@ -170,7 +170,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('A8: no parameter of the authorization request comes from whoever made the link', async () => {
-    const { victim } = house
+    const { victim } = app
     const sound = queryOf(await victim.begin(new Browser()))
     const injected = [
       'redirect_uri=https://evil.example&client_id=evil&response_type=token&response_mode=form_post',
@@ -193,7 +193,7 @@ inEachHouse(halfOfThem, (house) => {
 
   // Login and account linking by a link of another site: CVE-2015-9284 (omniauth).
   test('A10: who is sent to a login by another site and comes back as somebody else has a session of that one alone', async () => {
-    const { victim } = house
+    const { victim } = app
     for (const path of ['/auth/pagerduty', '/auth/pagerduty?scope=services.read']) {
       const browser = await victim.logIn(new Browser(), 'PACME02')
       await browser.visit(`${victim.url}/views`)
@@ -209,7 +209,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('A10: nobody who is logged in is asked for what the app has no use for', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = await victim.logIn()
     for (const scope of ['as_account-us.acme', 'evil', 'schedules.write']) {
       const answer = await browser.visit(`${victim.url}/auth/pagerduty?scope=${scope}`)
@@ -220,13 +220,13 @@ inEachHouse(halfOfThem, (house) => {
   })
 })
 
-inEachHouse(
-  halfOfThem,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     // Checks that are not bound to the provider: CVE-2026-73419 (Auth.js).
     test('A3: a login begun at one instance is none at the other one of the same app', async () => {
-      const { victim, standIn } = house
-      const failed = refusal(house, 403)
+      const { victim, standIn } = app
+      const failed = refusal(app, 403)
       const browser = new Browser()
       const first = await victim.approved(browser)
       const atSecond = first.replace('/auth/pagerduty/', '/auth/second/')

@@ -5,13 +5,19 @@ import { Browser } from '../support/browser'
 import { altered } from '../support/drop-in'
 import { type OnData, startRelay } from '../support/relay'
 import { flood } from './support/flood'
-import { type House, type InHouse, dropIns, halfOfThem, inEachHouse } from './support/houses'
+import {
+  type Configuration,
+  type InConfiguration,
+  dropIns,
+  configurations,
+  inEachConfiguration,
+} from './support/configurations'
 import { type Outcome, outcomeOf, refusal } from './support/outcome'
 
 jest.setTimeout(30_000) // Processes are started in some of these.
 
 /** Nothing was redeemed by it, nobody is logged in, and the login that was pending is as good as before. */
-async function expectUnharmed({ victim, standIn }: InHouse, browser: Browser, callback: string) {
+async function expectUnharmed({ victim, standIn }: InConfiguration, browser: Browser, callback: string) {
   expect(standIn.calls.token.authorization_code).toBe(0)
   expect(await victim.userOf(browser)).toBeNull()
   expect((await browser.visit(callback)).status).toBe(302)
@@ -24,18 +30,18 @@ async function allOf(answer: Response): Promise<string> {
 }
 
 /** A victim that reaches Redis through a relay. */
-async function relayed(house: InHouse & House, onData: OnData) {
-  const relay = await startRelay(house.redis?.port as number, onData)
+async function relayed(app: InConfiguration & Configuration, onData: OnData) {
+  const relay = await startRelay(app.redis?.port as number, onData)
   const redis = `redis://127.0.0.1:${relay.port}`
-  return { relay, victim: await house.another({ redis, options: { redis } }) }
+  return { relay, victim: await app.another({ redis, options: { redis } }) }
 }
 
-inEachHouse(halfOfThem, (house) => {
-  const failed = (status: number): Outcome => refusal(house, status)
+inEachConfiguration(configurations, (app) => {
+  const failed = (status: number): Outcome => refusal(app, status)
 
   // Omitted state: CVE-2026-81888 (hono), CVE-2023-27490 (next-auth); unchecked state: CVE-2025-68481, CVE-2025-14546.
   test('B1, B2: a callback with a state of nobody’s asks PagerDuty nothing, logs nobody in, and leaves the good one good', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const states: [string | undefined, number][] = [
@@ -56,11 +62,11 @@ inEachHouse(halfOfThem, (house) => {
     for (const almost of [state.slice(1), `${state}x`, state.toLowerCase(), ` ${state}`]) {
       expect(outcomeOf(await browser.visit(altered(callback, { state: almost })))).toEqual(failed(403))
     }
-    await expectUnharmed(house, browser, callback)
+    await expectUnharmed(app, browser, callback)
   })
 
   test('B1: with its cookie gone, or anything else in its place, a callback comes to nothing', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const [[name, value]] = [...browser.cookies] as [[string, string]]
@@ -78,12 +84,12 @@ inEachHouse(halfOfThem, (house) => {
     }
     expect(outcomeOf(await new Browser().visit(callback))).toEqual(failed(403))
     expect(standIn.calls.token.authorization_code).toBe(0)
-    await expectUnharmed(house, browser, callback)
+    await expectUnharmed(app, browser, callback)
   })
 
   // A state or PKCE cookie that passes for a session: CVE-2023-48309 (next-auth).
   test('B1: what is sealed for a pending login is no session, and a session no pending login', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const logged = await victim.logIn()
     const [[sessionCookie, session]] = [...logged.cookies] as [[string, string]]
     const browser = new Browser()
@@ -99,9 +105,9 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B3: twenty callbacks at once, at all processes, redeem the code once, and each one ends logged in', async () => {
-    const { victim, standIn, redis } = house
+    const { victim, standIn, redis } = app
     const callbackURL = `${victim.url}/auth/pagerduty/callback`
-    const processes = redis ? [victim, await house.another({ options: { callbackURL } })] : [victim]
+    const processes = redis ? [victim, await app.another({ options: { callbackURL } })] : [victim]
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const tabs = Array.from({ length: 20 }, () => browser.copy())
@@ -119,7 +125,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B3: the same callback once more sends its browser on, and is worth nothing to anybody else or after the logout', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const thief = browser.copy()
@@ -135,7 +141,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B4: nothing but GET redeems a code', async () => {
-    const { victim, style } = house
+    const { victim, style } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const { search } = new URL(callback)
@@ -147,11 +153,11 @@ inEachHouse(halfOfThem, (house) => {
     const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'X-HTTP-Method-Override': 'GET' }
     const bare = callback.replace(search, '')
     await browser.fetch(bare, { method: 'POST', headers: form, body: search.slice(1) })
-    await expectUnharmed(house, browser, callback)
+    await expectUnharmed(app, browser, callback)
   })
 
   test('B5: an issuer that is named has to be PagerDuty, byte for byte and once', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const issuer = 'https://app.pagerduty.com/global/oauth/anonymous'
@@ -163,14 +169,14 @@ inEachHouse(halfOfThem, (house) => {
     for (const twice of [`${right}&iss=${issuer}`, `${right}&iss[]=${issuer}`, `${right}&iss=`]) {
       expect(outcomeOf(await browser.visit(twice))).toEqual(failed(400))
     }
-    await expectUnharmed(house, browser, right)
+    await expectUnharmed(app, browser, right)
   })
 
   // Parsers that make objects of parameters: CVE-2022-24999, CVE-2025-15284 (qs).
   test('B6: with either query parser, parameters in a shape of their own are refused', async () => {
-    const queryParser = house.express === 4 ? 'simple' : 'extended' // the other one of each is the default
-    for (const victim of [house.victim, await house.another({ queryParser })]) {
-      house.standIn.resetCalls()
+    const queryParser = app.express === 4 ? 'simple' : 'extended' // the other one of each is the default
+    for (const victim of [app.victim, await app.another({ queryParser })]) {
+      app.standIn.resetCalls()
       const browser = new Browser()
       const callback = await victim.approved(browser)
       const { searchParams } = new URL(callback)
@@ -207,12 +213,12 @@ inEachHouse(halfOfThem, (house) => {
       }
       // Names that are none of ours, whatever they would do to an object, are left alone.
       const more = `__proto__[polluted]=1&constructor.prototype.polluted=1&hasOwnProperty=1&toString=1`
-      await expectUnharmed({ ...house, victim, standIn: house.standIn }, browser, `${callback}&${more}`)
+      await expectUnharmed({ ...app, victim, standIn: app.standIn }, browser, `${callback}&${more}`)
     }
   })
 
   test('B6: a code of a megabyte, and bytes that no URL has, end before the app', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     for (const code of ['x'.repeat(1024 * 1024), '\xff\xfe\xed\xa0\x80', 'a\nb', 'a\0b']) {
@@ -224,12 +230,12 @@ inEachHouse(halfOfThem, (house) => {
       await ended
     }
     expect(victim.isAlive).toBe(true)
-    await expectUnharmed(house, browser, callback)
+    await expectUnharmed(app, browser, callback)
   })
 
   // Reflection of a callback's error: CVE-2021-32702 (nextjs-auth0).
   test('B7: nothing of an error answer comes back in body, headers, flash message or log', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const hostile = {
       error: '<script>CANARY</script>',
       error_description: 'CANARY\r\nSet-Cookie: CANARY=1',
@@ -265,7 +271,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B7: what flash messages say of a refusal are words of our own', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const callback = new URL(await approve(await victim.begin(browser), { decision: 'deny' }))
     callback.pathname = '/flash'
@@ -275,18 +281,18 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B8: code and error together are neither', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     for (const error of ['access_denied', 'server_error', 'x']) {
       expect(outcomeOf(await browser.visit(altered(callback, { error })))).toEqual(failed(400))
     }
-    await expectUnharmed(house, browser, callback)
+    await expectUnharmed(app, browser, callback)
   })
 
   // Session fixation: CVE-2022-25896 (passport), CVE-2021-41246 (express-openid-connect), CVE-2023-29019 (@fastify/passport).
   test('B9: a session that was planted before the login is worth nothing after it, and its data is gone', async () => {
-    const { victim } = house
+    const { victim } = app
     const attacker = new Browser()
     await attacker.visit(`${victim.url}/views`)
     expect(await (await attacker.visit(`${victim.url}/views`)).json()).toEqual({ views: 2 })
@@ -299,7 +305,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B9: nor is a planted session that is logged in as the attacker', async () => {
-    const { victim } = house
+    const { victim } = app
     const attacker = await victim.logIn(new Browser(), 'PACME02')
     const person = attacker.copy()
     await victim.logIn(person)
@@ -309,7 +315,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B11: no answer of a login may be kept, and none leads on with a code or a referrer', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const browser = new Browser()
     const begun = await browser.visit(`${victim.url}/auth/pagerduty`)
     const callback = await approve(begun.headers.get('location') as string)
@@ -335,7 +341,7 @@ inEachHouse(halfOfThem, (house) => {
   // Open redirects: CVE-2025-27143, CVE-2025-71403 (better-auth), GHSA-7p99-3798-f85c (express-openid-connect),
   // CVE-2024-29041 (express); one that throws: CVE-2022-31093 (next-auth).
   test('B12: whatever returnTo says, a login ends in this app', async () => {
-    const { victim } = house
+    const { victim } = app
     const plain = [
       '//evil.example',
       '///evil.example',
@@ -386,7 +392,7 @@ inEachHouse(halfOfThem, (house) => {
 
   // Success by absence: CVE-2021-41580 (passport-oauth2).
   test('B13: what is no bearer token logs nobody in', async () => {
-    const { victim, standIn, style } = house
+    const { victim, standIn, style } = app
     const sound = { access_token: 'a', token_type: 'bearer', expires_in: 60, scope: 'openid' }
     const bodies: unknown[] = [
       { error: 'invalid_grant' },
@@ -425,7 +431,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B13: a code that was issued to somebody else’s login is worth nothing here', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const attacker = new URL(await victim.approved(new Browser(), 'PACME02')).searchParams.get(
       'code',
     ) as string
@@ -438,14 +444,14 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('B14: where verify throws or refuses, there is no half login, and the tokens are revoked', async () => {
-    const { standIn } = house
+    const { standIn } = app
     const env = { NODE_ENV: 'production' }
     for (const [verify, expected] of [
       ['throws', { status: 500, location: null }],
       ['refuses', failed(403)],
     ] as const) {
       standIn.resetCalls()
-      const victim = await house.another({ verify, env })
+      const victim = await app.another({ verify, env })
       const browser = new Browser()
       const answer = await browser.visit(await victim.approved(browser))
       expect(outcomeOf(answer)).toEqual(expected)
@@ -457,12 +463,12 @@ inEachHouse(halfOfThem, (house) => {
   })
 })
 
-inEachHouse(
-  halfOfThem.filter(({ store }) => store === 'redis'),
-  (house) => {
+inEachConfiguration(
+  configurations.filter(({ store }) => store === 'redis'),
+  (app) => {
     // Answers that went to somebody else under load: CVE-2026-40155 (nextjs-auth0).
     test('B10: a hundred browsers that go on at once are logged in behind a slow Redis, each as who they are', async () => {
-      const { relay, victim } = await relayed(house, () => pause(25))
+      const { relay, victim } = await relayed(app, () => pause(25))
       const users = ['PACME01', 'PACME02', 'PGLBX01', 'PGLBX02']
       const found: [string, string | null][] = []
       await flood(100, async (i) => {
@@ -477,7 +483,7 @@ inEachHouse(
 
     test('B15: between a callback and its code exchange lie two commands at the most, so that no queue eats the code’s 30 s', async () => {
       let commands = 0
-      const { relay, victim } = await relayed(house, (direction, chunk) => {
+      const { relay, victim } = await relayed(app, (direction, chunk) => {
         if (direction === 'out') commands += chunk.toString('latin1').match(/^\*\d+\r$/gm)?.length ?? 0
       })
       await victim.logIn()
@@ -485,13 +491,13 @@ inEachHouse(
       await browser.visit(`${victim.url}/views`)
       const callback = await victim.approved(browser)
       let before: number | undefined
-      house.standIn.settings.tokenFault = () => {
+      app.standIn.settings.tokenFault = () => {
         before = commands
         return undefined
       }
       commands = 0
       await browser.visit(callback)
-      house.standIn.settings.tokenFault = undefined
+      app.standIn.settings.tokenFault = undefined
       expect(before).toBe(2) // the session is read, the login is claimed
       expect(await victim.userOf(browser)).toBe('PACME01')
       await relay.close()
@@ -500,20 +506,20 @@ inEachHouse(
 )
 
 // With the parts the session is kept by the app's own store, which may wait for its Redis as long as it likes.
-inEachHouse(
+inEachConfiguration(
   dropIns.filter(({ store }) => store === 'redis'),
-  (house) => {
+  (app) => {
     test('B14: when Redis goes away between the tokens and the session, nobody is half logged in', async () => {
       const session = /\bset\r\n\$\d+\r\npagerduty:sess:/i
       let isArmed = true
-      const { relay, victim } = await relayed(house, (direction, chunk) => {
+      const { relay, victim } = await relayed(app, (direction, chunk) => {
         if (isArmed && direction === 'out' && session.test(chunk.toString('latin1'))) relay.mode = 'refuse'
       })
       const browser = new Browser()
       const failedLogin = await browser.visit(await victim.approved(browser))
       expect(outcomeOf(failedLogin)).toEqual({ status: 503, location: null })
       expect(failedLogin.headers.get('retry-after')).toBe('2')
-      expect(house.standIn.calls.token.authorization_code).toBe(1)
+      expect(app.standIn.calls.token.authorization_code).toBe(1)
       isArmed = false
       relay.mode = 'pass'
       expect(await victim.userOf(browser)).toBeNull()

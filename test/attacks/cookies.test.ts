@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
-import { dropIns, houses, inEachHouse } from './support/houses'
+import { dropIns, configurations, inEachConfiguration } from './support/configurations'
 import { folders } from './support/paths'
 import { Victim } from './support/start-victim'
 
@@ -35,18 +35,18 @@ function ours(answer: Response): string[] {
   return lines.filter((line) => line.includes('pagerduty') && !line.includes('Max-Age=0'))
 }
 
-inEachHouse(
-  houses,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     test('E1: the cookie of a begun login is bound to its host and to https, and out of reach of scripts', async () => {
-      const set = ours(await viaProxy(house.victim, new Browser(), '/auth/pagerduty'))
+      const set = ours(await viaProxy(app.victim, new Browser(), '/auth/pagerduty'))
       const form =
         /^__Host-pagerduty-login-[\w-]+=[\w.-]+; Path=\/; HttpOnly; SameSite=Lax; Secure; Max-Age=900$/
       expect(set).toEqual([expect.stringMatching(form)])
     })
 
     test('E3: a login that arrives as plain http is told so at once: no cookie that would be lost, no trip to PagerDuty', async () => {
-      const { victim, standIn } = house
+      const { victim, standIn } = app
       for (const headers of [{}, { 'X-Forwarded-Proto': 'http' }, { 'X-Forwarded-Proto': 'http, https' }]) {
         const browser = new Browser()
         const answer = await browser.visit(`${victim.url}/auth/pagerduty`, headers as Record<string, string>)
@@ -60,10 +60,10 @@ inEachHouse(
     })
 
     test('E8: no cookie header makes an error', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = new Browser()
       await logIn(victim, browser)
-      const name = house.style === 'drop-in' ? '__Host-pagerduty' : 'connect.sid'
+      const name = app.style === 'drop-in' ? '__Host-pagerduty' : 'connect.sid'
       const good = browser.cookies.get(name) as string
       const [id = '', signature = ''] = good.split('.')
       const anonymous = [
@@ -107,11 +107,11 @@ inEachHouse(
   production,
 )
 
-inEachHouse(
+inEachConfiguration(
   dropIns,
-  (house) => {
+  (app) => {
     test('E1: the cookie of the session is bound to its host and to https, and out of reach of scripts', async () => {
-      const set = ours(await logIn(house.victim))
+      const set = ours(await logIn(app.victim))
       const form = /^__Host-pagerduty=s%3A[^;]+; Path=\/; Expires=[^;]+ GMT; HttpOnly; Secure; SameSite=Lax$/
       expect(set).toEqual([expect.stringMatching(form)])
     })
@@ -119,7 +119,7 @@ inEachHouse(
     test.each(['strict', 'none'] as const)(
       'E1: SameSite=%s is warned about at the start',
       async (sameSite) => {
-        const careless = await house.another({ options: { session: { cookie: { sameSite } } } })
+        const careless = await app.another({ options: { session: { cookie: { sameSite } } } })
         await careless.says(`"session.cookie.sameSite" is "${sameSite}"`)
         expect(careless.isAlive).toBe(true)
       },
@@ -155,18 +155,18 @@ test.each([
 
 const inMemory = dropIns.filter(({ store }) => store === 'memory')
 
-inEachHouse(
+inEachConfiguration(
   inMemory,
-  (house) => {
+  (app) => {
     test('E9: logins in memory are warned about in production, once', async () => {
-      await house.victim.says('"redis" is not set: logins are kept in memory')
-      await logIn(house.victim)
-      const said = house.victim.output.match(/"redis" is not set/g)
+      await app.victim.says('"redis" is not set: logins are kept in memory')
+      await logIn(app.victim)
+      const said = app.victim.output.match(/"redis" is not set/g)
       expect(said).toHaveLength(1)
     })
 
     test('E9: logins in memory are refused in a cluster, whose workers share none', () => {
-      const folder = folders[house.express]
+      const folder = folders[app.express]
       const program = join(folder, 'cluster.cjs')
       writeFileSync(program, clustered)
       expect(() => execFileSync(process.execPath, [program], { cwd: folder, stdio: 'pipe' })).toThrow(

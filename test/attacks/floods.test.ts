@@ -3,7 +3,7 @@ import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { altered } from '../support/drop-in'
 import { flood, keysOf } from './support/flood'
-import { type InHouse, houses, inEachHouse } from './support/houses'
+import { type InConfiguration, configurations, inEachConfiguration } from './support/configurations'
 
 jest.setTimeout(180_000)
 
@@ -11,14 +11,8 @@ const megabyte = 1024 * 1024
 /** A pending login and its claim are over after fifteen minutes. */
 const longestClaim = 15 * 60_000
 
-/** Each style over Redis, with one Express each, and one that keeps all in memory. */
-const flooded = houses.filter(
-  ({ express, style, store }) =>
-    (express === 5) === (style === 'drop-in') && (express === 5) === (store === 'redis'),
-)
-
 /** A person who logs in and works while a flood goes on: all that the app answers to them. */
-async function workDuring(flooding: Promise<void>, { victim }: InHouse): Promise<unknown[]> {
+async function workDuring(flooding: Promise<void>, { victim }: InConfiguration): Promise<unknown[]> {
   let isOver = false
   const over = flooding.finally(() => (isOver = true))
   const browser = await victim.logIn(new Browser(), 'PGLBX01')
@@ -34,26 +28,26 @@ async function workDuring(flooding: Promise<void>, { victim }: InHouse): Promise
 
 const unharmed = [200, 'PGLBX01']
 
-inEachHouse(flooded, (house) => {
+inEachConfiguration(configurations, (app) => {
   /** How many keys of each kind there are in Redis. */
   const kinds = async () => {
     const counts: Record<string, number> = {}
-    for (const { key } of house.redis ? await keysOf(house.redis) : []) {
+    for (const { key } of app.redis ? await keysOf(app.redis) : []) {
       const [kind = ''] = /^\w+:[a-z]*/.exec(key) ?? []
       counts[kind] = (counts[kind] ?? 0) + 1
     }
     return counts
   }
-  const heap = async () => (await house.victim.order({ kind: 'size' })).heapUsed
+  const heap = async () => (await app.victim.order({ kind: 'size' })).heapUsed
   // What a process keeps for good is there after one login and one that failed.
   beforeAll(async () => {
-    await house.victim.logIn(new Browser(), 'PGLBX01')
-    await new Browser().visit(`${house.victim.url}/auth/pagerduty/callback?code=x&state=y`)
+    await app.victim.logIn(new Browser(), 'PGLBX01')
+    await new Browser().visit(`${app.victim.url}/auth/pagerduty/callback?code=x&state=y`)
   })
 
   // Pending logins that pile up on the server: CVE-2021-22119 (Spring Security).
   test('A2, A5: thousands of logins by nobody leave nothing in Redis, and no two are alike', async () => {
-    const { victim, redis, style } = house
+    const { victim, redis, style } = app
     const times = redis && style === 'drop-in' ? 10_000 : 3_000
     const seen = { state: new Set(), code_challenge: new Set(), nonce: new Set() }
     const before = { keys: await kinds(), heap: await heap() }
@@ -69,7 +63,7 @@ inEachHouse(flooded, (house) => {
 
   // A cookie that grows with each login is an advisory of Authlib’s too.
   test('A4, A5: hundreds of logins in one browser leave it less than 4 KB of cookies, and the five newest are good', async () => {
-    const { victim } = house
+    const { victim } = app
     const before = await kinds()
     const browser = new Browser()
     const cookieHeader = () => [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
@@ -96,7 +90,7 @@ inEachHouse(flooded, (house) => {
   })
 
   test('B1, B7: thousands of forged callbacks cost no key, no token call and no memory, and nobody else notices', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const before = { keys: await kinds(), heap: await heap() }
     const attacker = new Browser()
     const own = await victim.approved(attacker)
@@ -115,7 +109,7 @@ inEachHouse(flooded, (house) => {
       const callback = altered(own, forged[i % forged.length] as Record<string, string | undefined>)
       statuses.add((await (i % 2 ? attacker.copy() : new Browser()).visit(callback)).status)
     })
-    expect(await workDuring(flooding, house)).toEqual(unharmed)
+    expect(await workDuring(flooding, app)).toEqual(unharmed)
     expect([...statuses].filter((status) => ![302, 400, 403].includes(status))).toEqual([])
     expect(standIn.calls.token.authorization_code).toBe(1) // the person's own
     const { 'pagerduty:login': claims = 0, ...others } = await kinds()
@@ -124,7 +118,7 @@ inEachHouse(flooded, (house) => {
     const sessionsBefore = Object.values(before.keys).reduce((sum, count) => sum + count, 0)
     // One person has logged in: session, grant and claim.
     expect({ claims: claims - claimsBefore, all: sessions - sessionsBefore }).toEqual(
-      house.redis ? { claims: 1, all: 3 } : { claims: 0, all: 0 },
+      app.redis ? { claims: 1, all: 3 } : { claims: 0, all: 0 },
     )
     expect((await heap()) - before.heap).toBeLessThan(8 * megabyte)
     await attacker.visit(own)
@@ -132,14 +126,14 @@ inEachHouse(flooded, (house) => {
   })
 
   test('B3: what a login with a forged code leaves is a claim that is over within fifteen minutes', async () => {
-    const { victim, standIn, redis } = house
+    const { victim, standIn, redis } = app
     const before = { keys: await kinds(), heap: await heap() }
     const flooding = flood(300, async () => {
       const browser = new Browser()
       const state = new URL(await victim.begin(browser)).searchParams.get('state')
       await browser.visit(`${victim.url}/auth/pagerduty/callback?code=forged&state=${state}`)
     })
-    expect(await workDuring(flooding, house)).toEqual(unharmed)
+    expect(await workDuring(flooding, app)).toEqual(unharmed)
     expect(standIn.calls.token.authorization_code).toBe(301)
     const { 'pagerduty:login': claims = 0 } = await kinds()
     expect(claims - (before.keys['pagerduty:login'] ?? 0)).toBe(redis ? 301 : 0)
@@ -150,9 +144,9 @@ inEachHouse(flooded, (house) => {
   })
 
   test('B6: huge cookies and parameters, with either query parser, are answered and change nothing', async () => {
-    const { victim } = house
+    const { victim } = app
     const others = await Promise.all(
-      (['simple', 'extended'] as const).map((queryParser) => house.another({ queryParser })),
+      (['simple', 'extended'] as const).map((queryParser) => app.another({ queryParser })),
     )
     const pending = Array.from(
       { length: 300 },

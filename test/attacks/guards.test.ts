@@ -1,7 +1,7 @@
 import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { FaultServer, json } from '../support/fault-server'
-import { type InHouse, halfOfThem, houses, inEachHouse } from './support/houses'
+import { type InConfiguration, configurations, inEachConfiguration } from './support/configurations'
 import { cookiesOf, rawRequest, requestHead } from './support/raw-request'
 import type { Victim } from './support/start-victim'
 
@@ -10,7 +10,7 @@ const indiscretion =
   /\n\s+at |node_modules|\bdist\/|\.js:\d|stand-in-secret|PAGERDUTY_CLIENT|"hint"|"stack"|sealed/
 
 /** Logs in and has `services.read` granted besides. */
-async function logInWithServices({ victim }: InHouse): Promise<Browser> {
+async function logInWithServices({ victim }: InConfiguration): Promise<Browser> {
   const browser = new Browser()
   const authorize = await victim.begin(browser, '/auth/pagerduty?scope=services.read')
   await browser.visit(await approve(authorize, { user: 'PACME01' }))
@@ -38,11 +38,11 @@ async function startScopeTeller(standInURL: string): Promise<FaultServer & { cla
 
 jest.setTimeout(30_000) // Other suites run beside this one.
 
-inEachHouse(halfOfThem, (house) => {
+inEachConfiguration(configurations, (app) => {
   test('G1, G4: a granted scope that only resembles the one that is needed opens nothing', async () => {
-    const { standIn } = house
+    const { standIn } = app
     const teller = await startScopeTeller(standIn.url)
-    const victim = await house.another({ options: { tokenURL: `${teller.url}/oauth/token` } })
+    const victim = await app.another({ options: { tokenURL: `${teller.url}/oauth/token` } })
     const through: unknown[] = []
     for (const claim of [
       'openid services.readx',
@@ -90,22 +90,22 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('G1: a scope with line ends in it does not get into a header on the way to a step-up', async () => {
-    const teller = await startScopeTeller(house.standIn.url)
-    const victim = await house.another({ options: { tokenURL: `${teller.url}/oauth/token` } })
+    const teller = await startScopeTeller(app.standIn.url)
+    const victim = await app.another({ options: { tokenURL: `${teller.url}/oauth/token` } })
     teller.claim = 'openid incidents.read\r\nSet-Cookie:evil=1\r\n\r\n<script>alert(1)</script>'
     const browser = await victim.logIn()
     const denied = await browser.visit(`${victim.url}/services`)
     const begun = await browser.visit(new URL(denied.headers.get('location') as string, victim.url).href)
     expect([denied.status, begun.status]).toEqual([302, 302])
     expect([...browser.cookies.keys()]).not.toContain('evil')
-    expect(new URL(begun.headers.get('location') as string).origin).toBe(house.standIn.url)
+    expect(new URL(begun.headers.get('location') as string).origin).toBe(app.standIn.url)
     expect(await (await browser.fetch(`${victim.url}/services`)).text()).not.toContain('<script>')
     await teller.close()
   })
 
   test('G2: a token that has ended is renewed before the guard decides, by what the renewal grants', async () => {
-    const { standIn } = house
-    const victim = await house.another()
+    const { standIn } = app
+    const victim = await app.another()
     standIn.settings.accessTokenLifetime = 60
     const browser = await victim.logIn()
     expect((await browser.fetch(`${victim.url}/any`)).status).toBe(403)
@@ -120,7 +120,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('G6: no header that proxies or frameworks go by leads past a guard, or changes where a denial points', async () => {
-    const victims = [house.victim, await house.another({ trustProxy: true })]
+    const victims = [app.victim, await app.another({ trustProxy: true })]
     for (const victim of victims) {
       const without = await victim.logIn()
       const handled = await handledDuring(victim, async () => {
@@ -148,9 +148,9 @@ inEachHouse(halfOfThem, (house) => {
   })
 })
 
-inEachHouse(houses, (house) => {
+inEachConfiguration(configurations, (app) => {
   test('G2: a scope that a refresh takes away closes the route with that request and the next', async () => {
-    const { standIn, victim } = house
+    const { standIn, victim } = app
     const browser = await victim.logIn()
     expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(200)
     standIn.settings.refreshNarrows = true
@@ -169,15 +169,15 @@ inEachHouse(houses, (house) => {
   })
 
   test('G3: a guard that would ask for nothing, or for less than was meant, is not made', async () => {
-    const { victim } = house
+    const { victim } = app
     const made = (await (await fetch(`${victim.url}/wrong-guards`)).json()) as Record<string, string>
     expect(Object.keys(made)).toHaveLength(39)
     expect(new Set(Object.values(made))).toEqual(new Set(['ConfigurationError']))
   })
 
   test('G3: a guard before what it relies on, or before a forgery of it, lets nobody through and says no more', async () => {
-    const { victim } = house
-    const browser = await logInWithServices(house)
+    const { victim } = app
+    const browser = await logInWithServices(app)
     const handled = await handledDuring(victim, async () => {
       for (const path of ['/misplaced', '/misplaced/scope', '/misplaced/forged']) {
         const answer = await browser.fetch(victim.url + path)
@@ -193,7 +193,7 @@ inEachHouse(houses, (house) => {
   })
 
   test('G5: who is not logged in, and who lacks a scope, are told so as RFC 6750 says; only browsers are sent on', async () => {
-    const { victim } = house
+    const { victim } = app
     const without = await victim.logIn()
     const asked: [Record<string, string>, 'script' | 'browser'][] = [
       [{}, 'script'],
@@ -232,7 +232,7 @@ inEachHouse(houses, (house) => {
   })
 
   test('G5: a scope that PagerDuty never grants sends a browser round once', async () => {
-    const { standIn, victim } = house
+    const { standIn, victim } = app
     const browser = await victim.logIn()
     standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
     standIn.settings.autoApprove = 'PACME01'
@@ -244,8 +244,8 @@ inEachHouse(houses, (house) => {
   })
 
   test('G6: no way of writing a path or a method leads past a guard', async () => {
-    const { victim } = house
-    const entitled = await logInWithServices(house)
+    const { victim } = app
+    const entitled = await logInWithServices(app)
     const paths = ['/services', '/admin/x', '/twice', '/incidents', '/me']
     expect(
       await handledDuring(victim, () => Promise.all(paths.map((path) => entitled.fetch(victim.url + path)))),
@@ -276,7 +276,7 @@ inEachHouse(houses, (house) => {
   })
 
   test('G6: what is not a path is no place to come back to after a login', async () => {
-    const { victim } = house
+    const { victim } = app
     for (const target of [
       'http://evil.example/services',
       '/services?//evil.example',
@@ -298,8 +298,8 @@ inEachHouse(houses, (house) => {
   })
 
   test('G6: the second of two requests on one connection has nothing of the first', async () => {
-    const { victim } = house
-    const entitled = await logInWithServices(house)
+    const { victim } = app
+    const entitled = await logInWithServices(app)
     const first = requestHead('GET', '/services', { ...cookiesOf(entitled), Connection: 'keep-alive' })
     const handled = await handledDuring(victim, async () => {
       const { statuses } = await rawRequest(victim.url, first + requestHead('GET', '/services'))
@@ -314,8 +314,8 @@ inEachHouse(houses, (house) => {
   })
 
   test('G6: guards twice are one guard, and one behind the handler takes nothing back', async () => {
-    const { victim } = house
-    const entitled = await logInWithServices(house)
+    const { victim } = app
+    const entitled = await logInWithServices(app)
     const handled = await handledDuring(victim, async () => {
       const answers = await Promise.all(
         [new Browser(), entitled].flatMap((browser) =>

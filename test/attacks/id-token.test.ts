@@ -13,7 +13,7 @@ import {
 } from '../support/fault-server'
 import { claimsOf, clientID, eu, issuers, us } from '../support/good-id-token'
 import { jwk } from '../support/keys'
-import { type House, dropIns, halfOfThem, houses, inEachHouse } from './support/houses'
+import { type Configuration, dropIns, configurations, inEachConfiguration } from './support/configurations'
 import { brokenRules } from './support/id-token-rules'
 import {
   type LoginAtHand,
@@ -45,7 +45,7 @@ beforeEach(() => {
   elsewhere.requests.length = 0
 })
 
-/** Read when a house is built, by when the wicked PagerDuty has its port. */
+/** Read when an app is started, by when the wicked PagerDuty has its port. */
 const settings = {
   get victim() {
     return { options: pagerduty.options }
@@ -57,14 +57,6 @@ const nowhere = 'http://127.0.0.1:9'
 const corpus = presented(nowhere)
 const good = corpus.filter(({ breaks }) => breaks.length === 0)
 const bad = corpus.filter(({ breaks }) => breaks.length > 0)
-
-/** All of it is shown to two houses that have nothing in common, the first of each row to the others. */
-function shownTo({ express, style, store }: House, tokens: readonly Presented[]): readonly Presented[] {
-  const isOne = (express === 4 && style === 'parts') || (express === 5 && style === 'drop-in')
-  const both = houses.filter((house) => house.express === express && house.style === style)
-  if (isOne && both.at(express === 4 ? -1 : 0)?.store === store) return tokens
-  return tokens.filter(({ row }, position) => tokens.findIndex((token) => token.row === row) === position)
-}
 
 const stopped = 1_800_000_000
 
@@ -93,7 +85,7 @@ const nobody = { cookies: [], user: null, me: 401, handled: 0 }
 const unavailable = { ...nobody, status: 503, code: 'ERR_PAGERDUTY_KEYS_UNAVAILABLE' }
 
 /** Passport answers a login that fails with the app's failureRedirect. */
-function refusedIn({ style }: House) {
+function refusedIn({ style }: Configuration) {
   return style === 'drop-in'
     ? { ...nobody, status: 403, code: 'ERR_PAGERDUTY_ID_TOKEN' }
     : { ...nobody, status: 302, location: '/failed' }
@@ -155,26 +147,26 @@ const faults: [string, () => Behaviour][] = [
 const hour = 60 * 60_000
 const honest = (login: LoginAtHand) => signed(claimsOf(login))
 
-inEachHouse(
-  houses,
-  (house) => {
-    const refused = refusedIn(house)
+inEachConfiguration(
+  configurations,
+  (app) => {
+    const refused = refusedIn(app)
 
     describe('the corpus', () => {
-      beforeAll(() => pagerduty.stopClock(house.victim, stopped))
-      afterAll(() => pagerduty.pass(house.victim))
+      beforeAll(() => pagerduty.stopClock(app.victim, stopped))
+      afterAll(() => pagerduty.pass(app.victim))
 
-      test.each(shownTo(house, good).map(({ row, name, make }) => [row, name, make] as const))(
+      test.each(good.map(({ row, name, make }) => [row, name, make] as const))(
         '%s: an id_token “%s” logs in',
         async (_row, _name, make) => {
-          expect(await present(house.victim, make)).toMatchObject(accepted)
+          expect(await present(app.victim, make)).toMatchObject(accepted)
         },
       )
 
-      test.each(shownTo(house, bad).map(({ row, name, make }) => [row, name, make] as const))(
+      test.each(bad.map(({ row, name, make }) => [row, name, make] as const))(
         '%s: an id_token “%s” logs nobody in, and the tokens beside it are revoked',
         async (_row, _name, make) => {
-          const outcome = await present(house.victim, make)
+          const outcome = await present(app.victim, make)
           expect(outcome).toMatchObject(refused)
           expect(outcome.text).not.toContain(pagerduty.lastAnswer['id_token'])
           await revoked()
@@ -183,13 +175,13 @@ inEachHouse(
     })
 
     test('D1: of all that was refused the token store keeps no grant', async () => {
-      const grants = await storedGrants(house.redis?.url)
-      for (const { make } of bad.slice(0, 5)) expect(await present(house.victim, make)).toMatchObject(refused)
-      expect(await storedGrants(house.redis?.url)).toEqual(grants)
+      const grants = await storedGrants(app.redis?.url)
+      for (const { make } of bad.slice(0, 5)) expect(await present(app.victim, make)).toMatchObject(refused)
+      expect(await storedGrants(app.redis?.url)).toEqual(grants)
     })
 
     test('D10: a token that is missing or empty is nobody’s', async () => {
-      const { victim } = house
+      const { victim } = app
       pagerduty.token = pagerduty.answer({ id_token: undefined })
       const browser = new Browser()
       const finished = await pagerduty.tryLogIn(victim, browser)
@@ -199,7 +191,7 @@ inEachHouse(
     })
 
     test('D13: the same user id in two accounts is two people', async () => {
-      const { victim } = house
+      const { victim } = app
       const browsers = []
       for (const account_id of ['PACCT01', 'PACCT02']) {
         // The one thing that they share beside the id decides nothing.
@@ -218,13 +210,13 @@ inEachHouse(
   settings,
 )
 
-inEachHouse(
-  halfOfThem,
-  (house) => {
-    const refused = refusedIn(house)
+inEachConfiguration(
+  configurations,
+  (app) => {
+    const refused = refusedIn(app)
 
     test('D3: nothing that a header names is fetched, and keys at most once more in half a minute', async () => {
-      const { victim } = house
+      const { victim } = app
       await pagerduty.logIn(victim)
       const before = pagerduty.requests('keys').length
       const lures = presented(`${elsewhere.url}/lure`).filter(
@@ -239,7 +231,7 @@ inEachHouse(
     })
 
     test('D8: where a hash is required, only that of the access token logs in', async () => {
-      const strict = await house.another({ options: { ...pagerduty.options, requireAtHash: true } })
+      const strict = await app.another({ options: { ...pagerduty.options, requireAtHash: true } })
       for (const { name, make, breaks } of presentedToTheStrict) {
         const expected = breaks.length === 0 ? accepted : refused
         expect({ name, ...(await present(strict, make)) }).toMatchObject({ name, ...expected })
@@ -248,7 +240,7 @@ inEachHouse(
     })
 
     test('D10: a login that is begun, or an id_token, is no session (CVE-2023-48309)', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = await pagerduty.logIn(victim)
       const [sessionCookie = ''] = [...browser.cookies.keys()]
       const begun = new Browser()
@@ -273,7 +265,7 @@ inEachHouse(
 
     test('D11: an id_token of 17 KB or of 1 MB is no answer at all', async () => {
       for (const size of [13_000, 1024 * 1024]) {
-        const outcome = await present(house.victim, (login) =>
+        const outcome = await present(app.victim, (login) =>
           signed(claimsOf(login, { long: 'x'.repeat(size) })),
         )
         expect(outcome).toMatchObject({ ...nobody, status: 503, code: 'ERR_PAGERDUTY_TOKEN_RESPONSE' })
@@ -281,7 +273,7 @@ inEachHouse(
     })
 
     test('D11: a good token does not vouch for its forged twin, one after the other or at once (GHSA-rp9m-7r4c-75qg)', async () => {
-      const { victim } = house
+      const { victim } = app
       const login = { now: pagerduty.now }
       const genuine = signed(claimsOf(login))
       const [head, , signature] = genuine.split('.')
@@ -307,7 +299,7 @@ inEachHouse(
     })
 
     test('D12: a key that rotated between two logins is found by one more fetch', async () => {
-      const { victim } = house
+      const { victim } = app
       await pagerduty.logIn(victim)
       const before = pagerduty.requests('keys').length
       const byNext = (login: LoginAtHand) => signed(claimsOf(login), {}, keys.next)
@@ -322,7 +314,7 @@ inEachHouse(
     })
 
     test('D12: while keys are not to be had, a first login fails for the moment, whatever is wrong', async () => {
-      const fresh = await house.another({ options: pagerduty.options })
+      const fresh = await app.another({ options: pagerduty.options })
       for (const [name, fault] of faults) {
         pagerduty.keys = fault()
         expect({ name, ...(await present(fresh, honest)) }).toMatchObject({ name, ...unavailable })
@@ -335,7 +327,7 @@ inEachHouse(
     })
 
     test('D12: keys that are held serve on for a day through all of it, and then no longer', async () => {
-      const { victim } = house
+      const { victim } = app
       await pagerduty.logIn(victim)
       const before = pagerduty.requests('keys').length
       for (const [name, fault] of faults) {
@@ -351,13 +343,13 @@ inEachHouse(
   settings,
 )
 
-inEachHouse(
+inEachConfiguration(
   dropIns.slice(0, 1),
-  (house) => {
+  (app) => {
     test('D12: keys that do not come hold a first login up for five seconds, not longer', async () => {
       pagerduty.keys = stallBeforeHeaders
       const begun = performance.now()
-      expect(await present(house.victim, honest)).toMatchObject(unavailable)
+      expect(await present(app.victim, honest)).toMatchObject(unavailable)
       expect(performance.now() - begun).toBeGreaterThan(4_900)
       expect(performance.now() - begun).toBeLessThan(10_000)
     })

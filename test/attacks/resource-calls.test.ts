@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { Browser } from '../support/browser'
 import { FaultServer, json } from '../support/fault-server'
 import { gate } from '../support/webhooks'
-import { type InHouse, halfOfThem, houses, inEachHouse } from './support/houses'
+import { type InConfiguration, configurations, inEachConfiguration } from './support/configurations'
 import { cookiesOf } from './support/raw-request'
 import { meantFor } from './support/victim-regions'
 
@@ -16,9 +16,9 @@ function call(url: string, browser: Browser, query: Record<string, string> = {})
 const started = { victim: { options: { account: 'us.acme' } } }
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
-inEachHouse(
-  houses,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     let elsewhere: FaultServer
     beforeAll(async () => {
       elsewhere = await FaultServer.start()
@@ -29,7 +29,7 @@ inEachHouse(
     afterAll(() => elsewhere.close())
 
     test('G7: a token goes to no other scheme, host or port, however the URL is written', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       const { port } = new URL(standIn.url)
       const other = new URL(elsewhere.url).port
@@ -91,7 +91,7 @@ inEachHouse(
     })
 
     test('G7: what only writes the API’s origin in another way goes there, and a path stays one', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       const { port } = new URL(standIn.url)
       const urls = [
@@ -111,7 +111,7 @@ inEachHouse(
     })
 
     test('G7: no redirect of the API is followed, wherever it leads', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       for (const status of [300, 301, 302, 303, 305, 307, 308]) {
         for (const location of [elsewhere.url, `//${new URL(elsewhere.url).host}/x`, '/incidents', '']) {
@@ -139,7 +139,7 @@ inEachHouse(
     })
 
     test('G7: a link to the next page is followed within the API only', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       for (const [next, status, calls] of [
         [`${elsewhere.url}/incidents?offset=25`, 500, 1],
@@ -158,7 +158,7 @@ inEachHouse(
     })
 
     test('G7: each call carries the token of whose request it is, among many at once', async () => {
-      const { victim } = house
+      const { victim } = app
       const people = ['PACME01', 'PACME02', 'PGLBX01', 'PGLBX02']
       const browsers = await Promise.all(people.map((user) => victim.logIn(new Browser(), user)))
       const answers = await Promise.all(
@@ -171,7 +171,7 @@ inEachHouse(
     })
 
     test('G10: an API that refuses every token is asked twice, and PagerDuty for a new token once', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       standIn.failNext('api', { status: 401, body: 'no' }, 10)
       standIn.resetCalls()
@@ -186,7 +186,7 @@ inEachHouse(
     })
 
     test('G10: a 403 of the API has nothing renewed', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       const answers = await Promise.all(
         ['/services', '/oncalls', '/services'].map((url) => call(victim.url, browser, { url })),
@@ -196,16 +196,16 @@ inEachHouse(
     })
 
     test('a token that ends while its request is handled is renewed once, and the call is made', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
-      const answer = await callAcross(house, browser, async () => standIn.expireTokens())
+      const answer = await callAcross(app, browser, async () => standIn.expireTokens())
       expect([answer.status, standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([200, 1, 2])
     })
 
     test('a login that the app ends while a request of it is handled gets no new token', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
-      const answer = await callAcross(house, browser, async () => {
+      const answer = await callAcross(app, browser, async () => {
         await victim.order({ kind: 'revoke', owner })
         standIn.expireTokens()
       })
@@ -218,9 +218,9 @@ inEachHouse(
     })
 
     test('a login that PagerDuty ends while a request of it is handled is over, without a word of why', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
-      const answer = await callAcross(house, browser, async () => standIn.revokeAll())
+      const answer = await callAcross(app, browser, async () => standIn.revokeAll())
       expect([answer.status, await answer.json()]).toEqual([
         401,
         {
@@ -233,7 +233,7 @@ inEachHouse(
     })
 
     test('G8: an app token, or a person’s own, is no login when a request brings it', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       await victim.logIn()
       await victim.order({ kind: 'token', scope: ['incidents.read'] })
       const before = await victim.handled()
@@ -269,7 +269,7 @@ inEachHouse(
 
 /** Has something happen between a guard and the call that its handler makes. */
 async function callAcross(
-  { victim, standIn }: InHouse,
+  { victim, standIn }: InConfiguration,
   browser: Browser,
   happen: () => Promise<void>,
 ): Promise<Response> {
@@ -290,16 +290,16 @@ async function callAcross(
   return answer
 }
 
-inEachHouse(
-  houses.filter(({ store, express }) => store === 'redis' && express === 5),
-  (house) => {
+inEachConfiguration(
+  configurations.filter(({ store, express }) => store === 'redis' && express === 5),
+  (app) => {
     test('G8: an app token as it is kept is no person’s grant, and a grant no app token', async () => {
-      const { standIn, victim } = house
+      const { standIn, victim } = app
       const browser = await victim.logIn()
       expect((await browser.fetch(`${victim.url}/me`)).status).toBe(200)
       await victim.order({ kind: 'token', scope: ['incidents.read'] })
       const handled = await victim.handled()
-      const redis = new Redis(house.redis?.url as string)
+      const redis = new Redis(app.redis?.url as string)
       const [grant] = await redis.keys('pagerduty:grant:*')
       const [appToken] = await redis.keys('pagerduty:app:*')
       expect([grant, appToken]).toEqual([expect.any(String), expect.any(String)])
@@ -309,7 +309,7 @@ inEachHouse(
       expect((await victim.handled()) - handled).toBe(0)
       // A process that has none in memory reads what stands there, and mints one instead.
       standIn.resetCalls()
-      const other = await house.another()
+      const other = await app.another()
       const scope = ['as_account-us.acme', 'incidents.read']
       expect(await other.order({ kind: 'token', scope: ['incidents.read'] })).toEqual(scope)
       expect(standIn.calls.token.client_credentials).toBe(1)
@@ -319,7 +319,7 @@ inEachHouse(
   started,
 )
 
-inEachHouse(halfOfThem, (house) => {
+inEachConfiguration(configurations, (app) => {
   let api: FaultServer
   beforeAll(async () => {
     api = await FaultServer.start()
@@ -327,8 +327,8 @@ inEachHouse(halfOfThem, (house) => {
   afterAll(() => api.close())
 
   test('G9: a token goes to the region that PagerDuty signed, whatever a request says', async () => {
-    const { standIn } = house
-    const victim = await house.another({ regions: api.url })
+    const { standIn } = app
+    const victim = await app.another({ regions: api.url })
     const hosts = { PACME01: 'https://api.pagerduty.com', PGLBX01: 'https://api.eu.pagerduty.com' }
     for (const [user, host] of Object.entries(hosts)) {
       const browser = await victim.logIn(new Browser(), user)
@@ -372,13 +372,13 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('G7: the API sees the token in one header, and nothing of what the visitor sent', async () => {
-    const victim = await house.another({ options: { apiURL: api.url } })
+    const victim = await app.another({ options: { apiURL: api.url } })
     const browser = await victim.logIn()
     const before = api.requests.length
     const headers = { Authorization: 'Bearer of-the-visitor', 'X-Private': 'yes', From: 'evil@example.com' }
     await browser.fetch(`${victim.url}/resource?url=/incidents`, { headers })
     expect(api.requests).toHaveLength(before + 1)
-    const token = house.standIn.newestAccessToken('PACME01') as string
+    const token = app.standIn.newestAccessToken('PACME01') as string
     const { headers: received, url, body } = api.last
     expect(received.authorization).toBe(`Bearer ${token}`)
     expect(url + body).not.toContain(token)
@@ -388,7 +388,7 @@ inEachHouse(halfOfThem, (house) => {
   })
 
   test('G8: a login that is answered with an app token in the place of a person’s is refused where at_hash is required', async () => {
-    const { standIn } = house
+    const { standIn } = app
     const endpoint = await FaultServer.start()
     endpoint.behave = async (res, { form }) => {
       const ask = (body: URLSearchParams) => fetch(`${standIn.url}/oauth/token`, { method: 'POST', body })
@@ -400,7 +400,7 @@ inEachHouse(halfOfThem, (house) => {
       await json({ ...told, access_token, scope })(res, {} as never)
     }
     const options = { tokenURL: `${endpoint.url}/oauth/token` }
-    const victim = await house.another({ options: { ...options, requireAtHash: true } })
+    const victim = await app.another({ options: { ...options, requireAtHash: true } })
     const browser = new Browser()
     await browser.visit(await victim.approved(browser))
     expect(await victim.userOf(browser)).toBeNull()

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { Browser } from '../support/browser'
 import { startRelay } from '../support/relay'
-import { inEachHouse, overRedis } from './support/houses'
+import { inEachConfiguration, overRedis } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const secretOf = () => randomBytes(32).toString('base64url')
@@ -39,12 +39,12 @@ async function people(victim: Victim, browsers: readonly Browser[]): Promise<str
   return Promise.all(asked)
 }
 
-inEachHouse(
+inEachConfiguration(
   overRedis,
-  (house) => {
+  (app) => {
     let redis: Redis
     beforeAll(() => {
-      redis = new Redis(house.redis?.url ?? '')
+      redis = new Redis(app.redis?.url ?? '')
     })
     afterAll(() => redis.disconnect())
     beforeEach(async () => {
@@ -54,7 +54,7 @@ inEachHouse(
     test(
       'K2, CVE-2022-39263: a value at another key is nobody’s login, whoever and whatever it belongs to',
       async () => {
-        const { victim } = house
+        const { victim } = app
         const users = ['PACME01', 'PACME01', 'PACME02']
         const browsers: Browser[] = []
         const ids: string[] = []
@@ -68,7 +68,7 @@ inEachHouse(
         const usual = users.map((user) => `200 ${user}`)
         expect(await people(victim, browsers)).toEqual(usual)
         const targets = all.filter(([key]) => isOfLogin(key))
-        expect(targets).toHaveLength(house.style === 'drop-in' ? 6 : 3)
+        expect(targets).toHaveLength(app.style === 'drop-in' ? 6 : 3)
         for (const [key, own] of targets) {
           const expected = usual.map((one, position) =>
             key.includes(ids[position] ?? '') ? '401 nobody' : one,
@@ -93,8 +93,8 @@ inEachHouse(
       async () => {
         const ask = (victim: Victim) =>
           Promise.all(appScopes.map((scope) => victim.order({ kind: 'token', scope: [scope] })))
-        await house.victim.logIn()
-        const tokens = await ask(house.victim)
+        await app.victim.logIn()
+        const tokens = await ask(app.victim)
         const all = await everything(redis)
         const [own = '', ...others] = all
           .map(([key]) => key)
@@ -107,10 +107,10 @@ inEachHouse(
           [others[1] ?? '', value('app')],
         ] as const
         for (const [key, transplant] of transplants) await redis.set(key, transplant, 'KEEPTTL')
-        house.standIn.resetCalls()
-        const other = await house.another()
+        app.standIn.resetCalls()
+        const other = await app.another()
         expect(await ask(other)).toEqual(tokens)
-        expect(house.standIn.calls.token.client_credentials).toBe(3)
+        expect(app.standIn.calls.token.client_credentials).toBe(3)
         // What cannot be read is replaced: a token of the app loses nobody anything.
         for (const [key, transplant] of transplants) expect(await redis.get(key)).not.toBe(transplant)
         await other.stop()
@@ -121,7 +121,7 @@ inEachHouse(
     test(
       'K1, K3, K6, K7: what was altered, cut, or written by another version logs out, and stays as it is',
       async () => {
-        const { victim } = house
+        const { victim } = app
         const browser = await victim.logIn()
         const [key = ''] = await grantKeys(redis)
         const sealed = (await redis.get(key)) ?? ''
@@ -156,11 +156,11 @@ inEachHouse(
     )
 
     // With the parts, sessions are the app's own.
-    if (house.style === 'drop-in') {
+    if (app.style === 'drop-in') {
       test(
         'K6: a session that another version wrote is none',
         async () => {
-          const { victim } = house
+          const { victim } = app
           const browser = await victim.logIn()
           const [key = ''] = await redis.keys('pagerduty:sess:*')
           for (const value of [
@@ -188,8 +188,8 @@ inEachHouse(
     test(
       'K4: secrets rotate over processes while people work, and nobody is logged out before the old one goes',
       async () => {
-        const start = (secret: string[]) => house.another({ options: { secret } })
-        const browsers = await Promise.all([1, 2, 3].map(() => house.victim.logIn()))
+        const start = (secret: string[]) => app.another({ options: { secret } })
+        const browsers = await Promise.all([1, 2, 3].map(() => app.victim.logIn()))
         const [before] = await keyIDs(redis)
         // Rolling: the new secret is known everywhere before anybody seals with it.
         const ready = await start([first, second])
@@ -200,7 +200,7 @@ inEachHouse(
             statuses.push((await browser.fetch(`${victim.url}/me`)).status)
           }
         })
-        house.standIn.expireTokens()
+        app.standIn.expireTokens()
         const renewed = await Promise.all(
           browsers.slice(0, 2).map((browser) => browser.fetch(`${rolled.url}/incidents`)),
         )
@@ -221,10 +221,10 @@ inEachHouse(
     test(
       'CVE-2023-28858: what Redis answers too late is taken for nobody else’s answer',
       async () => {
-        const relay = await startRelay(house.redis?.port ?? 0)
+        const relay = await startRelay(app.redis?.port ?? 0)
         // Only the package's connection is slow: a session store of the app's own has no deadline, and requests would
         // queue up there, behind each other's commands.
-        const victim = await house.another({ options: { redis: `redis://127.0.0.1:${relay.port}` } })
+        const victim = await app.another({ options: { redis: `redis://127.0.0.1:${relay.port}` } })
         const users = ['PACME01', 'PACME02']
         const browsers = await Promise.all(users.map((user) => victim.logIn(new Browser(), user)))
         const seen = new Set<string>()

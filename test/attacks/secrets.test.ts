@@ -8,7 +8,12 @@ import { altered } from '../support/drop-in'
 import { type Behaviour, json, redirect } from '../support/fault-server'
 import { describeWithRedis, startRedis } from '../support/redis'
 import { Canaries, type Recorder, startRecorder } from './support/canaries'
-import { type House, type InHouse, halfOfThem, inEachHouse } from './support/houses'
+import {
+  type Configuration,
+  type InConfiguration,
+  configurations,
+  inEachConfiguration,
+} from './support/configurations'
 import { folders } from './support/paths'
 import { everythingIn, watchCommands } from './support/redis-contents'
 import { Victim } from './support/start-victim'
@@ -70,25 +75,25 @@ function withoutState(location: string): string {
 
 /** What the scenario works with. */
 interface Scene {
-  house: InHouse & House
+  app: InConfiguration & Configuration
   victim: Victim
   recorder: Recorder
   redis: Redis | undefined
   answers: string[]
 }
 
-inEachHouse(
-  halfOfThem,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     const canaries = new Canaries()
     let recorder: Recorder
     let redis: Redis | undefined
     let commands: Awaited<ReturnType<typeof watchCommands>> | undefined
     beforeAll(async () => {
-      recorder = await startRecorder(house.standIn, canaries)
-      if (house.redis === undefined) return
-      redis = new Redis(house.redis.url)
-      commands = await watchCommands(house.redis.port)
+      recorder = await startRecorder(app.standIn, canaries)
+      if (app.redis === undefined) return
+      redis = new Redis(app.redis.url)
+      commands = await watchCommands(app.redis.port)
       await redis.config('SET', 'requirepass', redisPassword)
     })
     afterAll(async () => {
@@ -98,7 +103,7 @@ inEachHouse(
     })
 
     // Express shows the stack of an error unless it is told that this is production.
-    const isPlain = (house.express === 4) === (house.style === 'drop-in')
+    const isPlain = (app.express === 4) === (app.style === 'drop-in')
     const settings = isPlain ? { plainErrors: true } : { env: { NODE_ENV: 'production' } }
     const handler = isPlain ? 'Express answers for errors' : 'pd.errors() does, in production'
 
@@ -107,8 +112,8 @@ inEachHouse(
       for (const one of secret) canaries.note('session secret', one)
       for (const one of webhookSecret) canaries.note('webhook secret', one)
       canaries.note('Redis password', redisPassword)
-      const url = house.redis && `redis://:${redisPassword}@127.0.0.1:${house.redis.port}`
-      const victim = await house.another({
+      const url = app.redis && `redis://:${redisPassword}@127.0.0.1:${app.redis.port}`
+      const victim = await app.another({
         tellsAll: true,
         ...settings,
         env: { ...settings.env, DEBUG: '*,-ioredis:*' },
@@ -120,7 +125,7 @@ inEachHouse(
         },
       })
       const answers: string[] = []
-      await play({ house, victim, recorder, redis, answers })
+      await play({ app, victim, recorder, redis, answers })
 
       const urls = recorder.requests.map(
         ({ url: asked, headers }) => `${withoutState(asked)} ${headers.referer}`,
@@ -242,8 +247,8 @@ async function play(scene: Scene): Promise<void> {
   await until(() => victim.output.includes('so-far=everything'))
 }
 
-async function logins({ house, victim, recorder, answers }: Scene): Promise<void> {
-  const { standIn } = house
+async function logins({ app, victim, recorder, answers }: Scene): Promise<void> {
+  const { standIn } = app
   const tries: (() => void)[] = [
     ...[...faults, 'reset', 'half', 'invalid_grant'].map(
       (fault) => () => standIn.failNext('token', fault as '500'),
@@ -272,18 +277,18 @@ async function logins({ house, victim, recorder, answers }: Scene): Promise<void
   }
 }
 
-async function stepUp({ house, victim }: Scene, browser: Browser): Promise<void> {
-  house.standIn.settings.autoApprove = 'PACME01'
+async function stepUp({ app, victim }: Scene, browser: Browser): Promise<void> {
+  app.standIn.settings.autoApprove = 'PACME01'
   const answer = await browser.follow(`${victim.url}/services`)
-  house.standIn.settings.autoApprove = undefined
+  app.standIn.settings.autoApprove = undefined
   expect(answer.status).toBe(200)
   await browser.visit(`${victim.url}/all`)
 }
 
 /** Failures that a grant survives. */
 async function refreshes(scene: Scene, browser: Browser): Promise<void> {
-  const { house, victim, recorder } = scene
-  const { standIn } = house
+  const { app, victim, recorder } = scene
+  const { standIn } = app
   const tries: (() => void)[] = [
     ...faults.map((fault) => () => standIn.failNext('token', fault)),
     () => standIn.failNext('token', 'reset', 2),
@@ -306,8 +311,8 @@ async function refreshes(scene: Scene, browser: Browser): Promise<void> {
 
 /** Failures that it does not. */
 async function lostRefreshes(scene: Scene): Promise<void> {
-  const { house, victim, recorder, answers } = scene
-  const { standIn } = house
+  const { app, victim, recorder, answers } = scene
+  const { standIn } = app
   const tries: (() => void)[] = [
     () => standIn.failNext('token', 'half'),
     () => standIn.failNext('token', 'reset-after'),
@@ -330,10 +335,10 @@ async function lostRefreshes(scene: Scene): Promise<void> {
 }
 
 async function appTokens(scene: Scene): Promise<void> {
-  const { house, victim, recorder, answers } = scene
+  const { app, victim, recorder, answers } = scene
   const browser = new Witness(answers)
   const tries: (() => void)[] = [
-    ...faults.map((fault) => () => house.standIn.failNext('token', fault)),
+    ...faults.map((fault) => () => app.standIn.failNext('token', fault)),
     ...echoes.map((behave) => () => recorder.insteadOf('/oauth/token', behave)),
   ]
   for (const arrange of tries) {
@@ -357,14 +362,14 @@ async function webhooks({ victim, answers }: Scene): Promise<void> {
   expect(statuses).toEqual([202, 503, 403, 403, 403, 403])
 }
 
-async function outage({ house, victim, answers }: Scene, browser: Browser): Promise<void> {
-  if (house.redis === undefined) return
-  house.redis.freeze()
+async function outage({ app, victim, answers }: Scene, browser: Browser): Promise<void> {
+  if (app.redis === undefined) return
+  app.redis.freeze()
   const asked = browser.fetch(`${victim.url}/api`)
   const answer = await sendWebhook(`${victim.url}/webhook`, 'incident.triggered', { secret: webhookSecret })
   answers.push(JSON.stringify([...answer.headers]), answer.body)
   expect(answer.status).toBe(503)
-  house.redis.thaw()
+  app.redis.thaw()
   await asked
 }
 

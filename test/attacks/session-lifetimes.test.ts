@@ -1,7 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Browser } from '../support/browser'
-import { type House, type InHouse, houses, inEachHouse, overRedis } from './support/houses'
+import {
+  type Configuration,
+  type InConfiguration,
+  configurations,
+  inEachConfiguration,
+  overRedis,
+} from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const minute = 60_000
@@ -13,7 +19,7 @@ const settings = {
 }
 
 /** Somebody who is logged in at a process whose clock the test moves. */
-function lifetimesOf(house: InHouse & House) {
+function lifetimesOf(app: InConfiguration & Configuration) {
   const login = {
     offset: 0,
     victim: undefined as unknown as Victim,
@@ -29,7 +35,7 @@ function lifetimesOf(house: InHouse & House) {
   }
   beforeEach(async () => {
     login.offset = 0
-    login.victim = await house.another()
+    login.victim = await app.another()
     login.browser = await login.victim.logIn()
     await login.me()
   })
@@ -37,17 +43,17 @@ function lifetimesOf(house: InHouse & House) {
   return login
 }
 
-inEachHouse(
-  houses,
-  (house) => {
-    const login = lifetimesOf(house)
+inEachConfiguration(
+  configurations,
+  (app) => {
+    const login = lifetimesOf(app)
 
     test('E4, CVE-2024-35220: a login ends at its absolute end, however much it is used and refreshed', async () => {
       for (const _half of [1, 2, 3, 4, 5]) {
         await login.later(idle / 2)
         expect(await login.me()).toBe(200)
       }
-      expect(house.standIn.calls.token.refresh_token).toBeGreaterThan(0)
+      expect(app.standIn.calls.token.refresh_token).toBeGreaterThan(0)
       await login.later(idle / 2)
       expect(await login.me()).toBe(401)
       expect(await login.victim.userOf(login.browser)).toBeNull()
@@ -56,12 +62,12 @@ inEachHouse(
   settings,
 )
 
-const inMemory = houses.filter(({ store }) => store === 'memory')
+const inMemory = configurations.filter(({ store }) => store === 'memory')
 
-inEachHouse(
+inEachConfiguration(
   inMemory,
-  (house) => {
-    const login = lifetimesOf(house)
+  (app) => {
+    const login = lifetimesOf(app)
 
     test('E4: a login that is not used ends for good', async () => {
       await login.later(idle - minute)
@@ -75,17 +81,17 @@ inEachHouse(
   settings,
 )
 
-inEachHouse(
+inEachConfiguration(
   overRedis,
-  (house) => {
+  (app) => {
     let redis: Redis
     beforeAll(() => {
-      redis = new Redis(house.redis?.url as string)
+      redis = new Redis(app.redis?.url as string)
     })
     beforeEach(() => redis.flushall())
     afterAll(() => redis.disconnect())
-    const login = lifetimesOf(house)
-    const pattern = house.style === 'drop-in' ? /^pagerduty:(sess|grant):/ : /^pagerduty:grant:/
+    const login = lifetimesOf(app)
+    const pattern = app.style === 'drop-in' ? /^pagerduty:(sess|grant):/ : /^pagerduty:grant:/
 
     /** What Redis gives each record of the login, once it lies between these bounds. */
     async function timesLeft(least: number, most: number): Promise<number[]> {
@@ -100,7 +106,7 @@ inEachHouse(
     }
 
     test('E4: session and grant leave Redis together: an idle time after their last use, or at the absolute end', async () => {
-      const records = house.style === 'drop-in' ? 2 : 1
+      const records = app.style === 'drop-in' ? 2 : 1
       const isWithin = (least: number, most: number) => (time: number) => time > least && time <= most
       const afterLogin = await timesLeft(idle - minute, idle)
       expect(afterLogin.filter(isWithin(idle - minute, idle))).toHaveLength(records)
@@ -108,7 +114,7 @@ inEachHouse(
         await login.later(40 * minute)
         expect(await login.me()).toBe(200)
       }
-      expect(house.standIn.calls.token.refresh_token).toBe(1)
+      expect(app.standIn.calls.token.refresh_token).toBe(1)
       // It lasts twenty minutes more, and not an hour.
       const nearTheEnd = await timesLeft(19 * minute, 20 * minute)
       expect(nearTheEnd.filter(isWithin(19 * minute, 20 * minute))).toHaveLength(records)

@@ -1,6 +1,6 @@
 import { defaultAccounts } from '../../src/testing'
 import { Browser } from '../support/browser'
-import { type House, dropIns, houses, inEachHouse } from './support/houses'
+import { type Configuration, dropIns, configurations, inEachConfiguration } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const ownPage = { 'Sec-Fetch-Site': 'same-origin' }
@@ -19,23 +19,23 @@ function logOut(victim: Victim, browser: Browser): Promise<Response> {
   return browser.fetch(`${victim.url}/auth/pagerduty/logout`, { method: 'POST', headers: ownPage })
 }
 
-function sessionCookie({ style }: House): string {
+function sessionCookie({ style }: Configuration): string {
   return style === 'drop-in' ? 'pagerduty' : 'connect.sid'
 }
 
-inEachHouse(
-  houses,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     /** Four processes of the same app, where they can be. */
     let fleet: Victim[] = []
     const processOf = (person: number) => fleet[person % fleet.length] as Victim
     beforeAll(async () => {
-      const more = house.redis ? await Promise.all([1, 2, 3].map(() => house.another())) : []
-      fleet = [house.victim, ...more]
+      const more = app.redis ? await Promise.all([1, 2, 3].map(() => app.another())) : []
+      fleet = [app.victim, ...more]
     }, 30_000)
 
     test('B9, CVE-2022-25896, CVE-2021-41246, CVE-2023-29019: a session from before the login, or from before the logout, is nobody’s', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = new Browser()
       await browser.fetch(`${victim.url}/views`)
       const planted = browser.copy()
@@ -43,7 +43,7 @@ inEachHouse(
       const used = browser.copy()
       await logOut(victim, browser)
       await victim.logIn(browser, 'PACME02')
-      const name = sessionCookie(house)
+      const name = sessionCookie(app)
       const ids = [planted, used, browser].map(({ cookies }) => cookies.get(name))
       expect(new Set(ids).size).toBe(3)
       expect(await Promise.all([planted, used, browser].map((one) => me(victim, one)))).toEqual([
@@ -53,7 +53,7 @@ inEachHouse(
     })
 
     test('E5, iron-session#530: a logout ends the login for every copy of the cookie, in every process, at the next request', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = await victim.logIn()
       const thief = browser.copy()
       expect(await Promise.all(fleet.map((one) => me(one, thief)))).toEqual(fleet.map(() => 200))
@@ -63,7 +63,7 @@ inEachHouse(
     })
 
     test('E5: GET does not log anybody out', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = await victim.logIn()
       const answer = await browser.visit(`${victim.url}/auth/pagerduty/logout`)
       expect([404, 405]).toContain(answer.status)
@@ -72,26 +72,26 @@ inEachHouse(
 
     test('E6: all sessions of a user end at once, in every process; nobody else’s do', async () => {
       const sessions = await Promise.all([0, 1, 2, 3, 4].map((i) => processOf(i).logIn()))
-      const other = await house.victim.logIn(new Browser(), 'PACME02')
+      const other = await app.victim.logIn(new Browser(), 'PACME02')
       const everywhere = () => Promise.all(sessions.flatMap((one) => fleet.map((at) => me(at, one))))
       expect(new Set(await everywhere())).toEqual(new Set([200]))
       await fleet.at(-1)?.order({ kind: 'revoke', owner: { accountID: 'PACME00', userID: 'PACME01' } })
       expect(new Set(await everywhere())).toEqual(new Set([401]))
-      expect(await me(house.victim, other)).toBe(200)
+      expect(await me(app.victim, other)).toBe(200)
     })
 
     test('CVE-2023-48309: the cookie of a login that was only begun is no session, and a session is no begun login', async () => {
-      const { victim, standIn } = house
+      const { victim, standIn } = app
       const browser = new Browser()
       const callback = await victim.approved(browser)
       const [[pendingName, pending] = ['', '']] = browser.cookies
       const forged = [pending, `s:${pending}`, `s%3A${pending}.${pending}`, pending.split('.')[0] ?? '']
       for (const value of forged) {
         const forger = new Browser()
-        forger.cookies.set(sessionCookie(house), value)
+        forger.cookies.set(sessionCookie(app), value)
         expect({ value, status: await me(victim, forger) }).toEqual({ value, status: 401 })
       }
-      const session = (await victim.logIn()).cookies.get(sessionCookie(house)) as string
+      const session = (await victim.logIn()).cookies.get(sessionCookie(app)) as string
       browser.cookies.set(pendingName, session)
       standIn.resetCalls()
       await browser.visit(callback)
@@ -100,7 +100,7 @@ inEachHouse(
     })
 
     test('CVE-2026-40155: of many users at once, each gets an own session, an own token, and an own refresh', async () => {
-      const { standIn } = house
+      const { standIn } = app
       const people = await Promise.all(
         many.map(async (user, i) => ({
           user,
@@ -123,13 +123,13 @@ inEachHouse(
 
     test('express-session#309: the page after the login is logged in, however soon it is asked for', async () => {
       for (let round = 0; round < 10; round++) {
-        const browser = await house.victim.logIn()
+        const browser = await app.victim.logIn()
         expect(await Promise.all(fleet.map((one) => me(one, browser)))).toEqual(fleet.map(() => 200))
       }
     })
 
     test('CVE-2025-48947, CVE-2025-64762: what carries a cookie of a login is kept by no cache', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = new Browser()
       const begun = await browser.visit(`${victim.url}/auth/pagerduty`)
       const finished = await browser.visit(await victim.approved(browser))
@@ -145,14 +145,14 @@ inEachHouse(
   { standIn: { accounts } },
 )
 
-inEachHouse(dropIns, (house) => {
+inEachConfiguration(dropIns, (app) => {
   test.each([
     ['another site', { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' }],
     ['another site, in an old browser', { Origin: 'https://evil.example' }],
     ['a sibling host', { 'Sec-Fetch-Site': 'same-site', Origin: 'https://other.app.example' }],
     ['a sandboxed frame', { Origin: 'null' }],
   ])('E5: a form of %s does not log anybody out', async (_who, headers) => {
-    const { victim } = house
+    const { victim } = app
     const browser = await victim.logIn()
     const refused = await browser.fetch(`${victim.url}/auth/pagerduty/logout`, {
       method: 'POST',
@@ -163,7 +163,7 @@ inEachHouse(dropIns, (house) => {
   })
 
   test('CVE-2025-48947: also an answer of the app’s that changes the session is kept by no cache; one that does not, the app decides about', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = new Browser()
     const first = await browser.fetch(`${victim.url}/views`)
     expect(first.headers.get('set-cookie')).toContain('pagerduty=')

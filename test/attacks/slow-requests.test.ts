@@ -1,5 +1,11 @@
 import type { Browser } from '../support/browser'
-import { type House, type InHouse, dropIns, houses, inEachHouse } from './support/houses'
+import {
+  type Configuration,
+  type InConfiguration,
+  dropIns,
+  configurations,
+  inEachConfiguration,
+} from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 let keys = 0
@@ -24,10 +30,10 @@ async function holdUp({ url }: Victim, browser: Browser, query: string) {
   }
 }
 
-const define = (house: InHouse & House): void => {
+const define = (app: InConfiguration & Configuration): void => {
   let other: Victim
   beforeAll(async () => {
-    other = house.redis ? await house.another() : house.victim
+    other = app.redis ? await app.another() : app.victim
   }, 30_000)
 
   const incidents = async ({ url }: Victim, browser: Browser) =>
@@ -35,14 +41,14 @@ const define = (house: InHouse & House): void => {
 
   /** A request for which the access token has to be renewed. */
   async function refresh(victim: Victim, browser: Browser): Promise<void> {
-    house.standIn.expireTokens()
+    app.standIn.expireTokens()
     expect(await incidents(victim, browser)).toBe(200)
   }
 
   test.each([['nothing'], ['change'], ['reload'], ['reload&change']])(
     '3.2, R23: a slow request that does %s to the session brings back no tokens from before a refresh',
     async (query) => {
-      const { victim, standIn } = house
+      const { victim, standIn } = app
       const browser = await victim.logIn()
       const slow = await holdUp(victim, browser, query)
       await refresh(other, browser)
@@ -58,7 +64,7 @@ const define = (house: InHouse & House): void => {
   test.each([['nothing'], ['change']])(
     '3.2, R25, express-session#632: a slow request that does %s to the session does not bring back who has logged out',
     async (query) => {
-      const { victim, standIn } = house
+      const { victim, standIn } = app
       const browser = await victim.logIn()
       const thief = browser.copy()
       const slow = await holdUp(victim, browser, query)
@@ -74,7 +80,7 @@ const define = (house: InHouse & House): void => {
   )
 
   test('3.2: a slow request does not bring back who was logged in before somebody else', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = await victim.logIn()
     const slow = await holdUp(victim, browser, 'change')
     await victim.logIn(browser, 'PGLBX01')
@@ -84,7 +90,7 @@ const define = (house: InHouse & House): void => {
   })
 
   test('3.2, R24, R26: a refresh that is under way when somebody logs out brings nobody back, and its tokens are revoked', async () => {
-    const { victim, standIn } = house
+    const { victim, standIn } = app
     const browser = await victim.logIn(undefined, 'PACME02')
     const thief = browser.copy()
     standIn.expireTokens()
@@ -101,7 +107,7 @@ const define = (house: InHouse & House): void => {
   })
 
   test('express-session#935: what another request wrote to the new session is there after the login', async () => {
-    const { victim } = house
+    const { victim } = app
     const browser = await victim.logIn()
     const views = async (at: Victim) =>
       ((await (await browser.fetch(`${at.url}/views`)).json()) as { views: number }).views
@@ -110,13 +116,13 @@ const define = (house: InHouse & House): void => {
   })
 }
 
-inEachHouse(dropIns, define)
+inEachConfiguration(dropIns, define)
 
 // express-session's default is resave; either way with another Express, since that makes no difference here.
 describe.each([
   [false, 4],
   [true, 5],
 ])('resave %s', (resave, express) => {
-  const parts = houses.filter((house) => house.style === 'parts' && house.express === express)
-  inEachHouse(parts, define, { victim: { resave } })
+  const parts = configurations.filter((app) => app.style === 'parts' && app.express === express)
+  inEachConfiguration(parts, define, { victim: { resave } })
 })

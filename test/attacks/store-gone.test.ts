@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Browser } from '../support/browser'
 import { type RedisServer, startRedis, temporaryDirectory } from '../support/redis'
-import { inEachHouse, overRedis } from './support/houses'
+import { inEachConfiguration, overRedis } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const keptOnDisk = ['--appendonly', 'yes', '--appendfsync', 'always']
 
 // Sessions of an app's own are in memory here, since how they bear an outage is not this package's.
-inEachHouse(overRedis, (house) => {
+inEachConfiguration(overRedis, (app) => {
   const directory = temporaryDirectory()
   let redis: RedisServer
   let victim: Victim
@@ -15,7 +15,7 @@ inEachHouse(overRedis, (house) => {
 
   beforeEach(async () => {
     redis = await startRedis({ directory, more: keptOnDisk })
-    victim = await house.another({ redis: undefined, options: { redis: redis.url } })
+    victim = await app.another({ redis: undefined, options: { redis: redis.url } })
     browser = await victim.logIn()
     await status()
   })

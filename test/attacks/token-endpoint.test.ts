@@ -25,7 +25,7 @@ import {
 } from '../support/fault-server'
 import { claimsOf } from '../support/good-id-token'
 import { rsaKey } from '../support/keys'
-import { halfOfThem, inEachHouse } from './support/houses'
+import { configurations, inEachConfiguration } from './support/configurations'
 import { type LoginAtHand, signed } from './support/id-tokens'
 import { Victim } from './support/start-victim'
 import { WickedPagerDuty, canary } from './support/wicked-pagerduty'
@@ -48,17 +48,15 @@ beforeEach(() => {
   evil.requests.length = 0
 })
 
-/** Read when a house is built, by when the wicked PagerDuty has its port. */
+/** Read when an app is started, by when the wicked PagerDuty has its port. */
 const settings = {
   get victim() {
     return { options: pagerduty.options }
   },
 }
 
-/** Ways that have each Express, each store and each style, where neither decides. */
-const few = halfOfThem.filter(({ express, style }) => (express === 4) === (style === 'parts'))
-/** In memory: pauses after failures are not shared by the processes of a test. */
-const one = few.slice(0, 1)
+/** Pauses after failures are not shared by the processes of a test. */
+const inMemory = configurations.filter(({ store }) => store === 'memory').slice(-1)
 
 const minute = 60_000
 const hour = 60 * minute
@@ -107,7 +105,6 @@ const faults: [string, string, () => Behaviour][] = [
   ['a token that is only inherited', noToken, () => json(`{"__proto__":${text}}`)],
   ['another status than 200', unavailable, () => json(good, 201)],
 ]
-const usual = faults.slice(0, 5)
 
 /** A login, and what came of it. */
 async function logInInVain(victim: Victim) {
@@ -153,29 +150,29 @@ const sentences = {
   [noToken]: 'answered with ',
 }
 
-inEachHouse(
-  halfOfThem,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     test.each(faults)('C1: %s fails a login and logs nobody in', async (_name, code, fault) => {
       pagerduty.token = fault()
-      expect(await logInInVain(house.victim)).toEqual({ ...nobody, status: 503, code })
+      expect(await logInInVain(app.victim)).toEqual({ ...nobody, status: 503, code })
       expect(evil.requests).toHaveLength(0)
-      expect(house.victim.isAlive).toBe(true)
+      expect(app.victim.isAlive).toBe(true)
     })
 
     test('C1: an error in a 200 is that error (CVE-2021-41580)', async () => {
       pagerduty.token = json({ ...good, error: 'invalid_grant' })
-      expect(await logInInVain(house.victim)).toMatchObject(nobody)
+      expect(await logInInVain(app.victim)).toMatchObject(nobody)
     })
 
     test('C1: whatever befalls a refresh logs nobody out, and passes', async () => {
-      const { victim } = house
-      await survives(victim, few.some((it) => isSame(it, house)) ? faults : usual)
+      const { victim } = app
+      await survives(victim)
       expect(victim.isAlive).toBe(true)
     })
 
     test('C1: whatever befalls an app token, the failure is a clean one', async () => {
-      const { victim } = house
+      const { victim } = app
       for (const [position, [name, code, fault]] of faults.entries()) {
         pagerduty.token = fault()
         const failure = await appTokenFailure(victim, `fault${position}.read`)
@@ -194,7 +191,7 @@ inEachHouse(
     })
 
     test('C2: a confidential client sends its secret once, in the body, with each grant', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = await pagerduty.logIn(victim)
       await pagerduty.pass(victim, 2 * hour)
       expect(await ask(victim, browser)).toMatchObject({ status: 200 })
@@ -213,7 +210,7 @@ inEachHouse(
     })
 
     test('C5: a refresh that brings no new refresh token leaves the one before (simple-oauth2 wrote undefined)', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = await pagerduty.logIn(victim)
       const held = pagerduty.lastAnswer['refresh_token']
       for (const refresh_token of [undefined, null, '']) {
@@ -231,7 +228,7 @@ inEachHouse(
     })
 
     test('C6: a scope that is left out is the one asked for, or the one before', async () => {
-      const { victim } = house
+      const { victim } = app
       pagerduty.token = pagerduty.answer({ scope: undefined })
       const browser = await pagerduty.logIn(victim)
       const { scope } = await ask(victim, browser)
@@ -243,7 +240,7 @@ inEachHouse(
     })
 
     test('C6: the scope that comes back decides, at the login and at a refresh: 403, no error and no circle', async () => {
-      const { victim } = house
+      const { victim } = app
       pagerduty.token = pagerduty.answer({ scope: 'openid' })
       const before = await victim.handled()
       const browser = await pagerduty.logIn(victim)
@@ -271,7 +268,7 @@ inEachHouse(
     })
 
     test('app tokens that are asked for at once each have their own scopes, whatever the order (GHSA-qxj7-2x7w-3mpp)', async () => {
-      const { victim } = house
+      const { victim } = app
       const sets = [
         ['incidents.read'],
         ['users.read'],
@@ -291,10 +288,6 @@ inEachHouse(
   settings,
 )
 
-function isSame(one: object, other: object): boolean {
-  return ['express', 'style', 'store'].every((key) => Reflect.get(one, key) === Reflect.get(other, key))
-}
-
 /** After a failure nothing is asked for a second; in Redis that second is one of Redis's own clock. */
 async function untilServed(victim: Victim, browser: Browser): Promise<void> {
   while ((await ask(victim, browser)).status === 503) {
@@ -304,13 +297,13 @@ async function untilServed(victim: Victim, browser: Browser): Promise<void> {
 }
 
 /** Refreshes that fail, one person for each fault. */
-async function survives(victim: Victim, list: typeof faults): Promise<void> {
+async function survives(victim: Victim): Promise<void> {
   pagerduty.token = pagerduty.answer({ expires_in: 60 })
   // Somebody whose refreshes succeed, so that PagerDuty does not count as down for all.
   const lucky = await pagerduty.logIn(victim)
   const people: Browser[] = []
-  for (const _fault of list) people.push(await pagerduty.logIn(victim))
-  for (const [position, [name, code, fault]] of list.entries()) {
+  for (const _fault of faults) people.push(await pagerduty.logIn(victim))
+  for (const [position, [name, code, fault]] of faults.entries()) {
     const browser = people[position] as Browser
     await pagerduty.pass(victim, 70_000)
     pagerduty.token = fault()
@@ -327,11 +320,11 @@ async function survives(victim: Victim, list: typeof faults): Promise<void> {
   }
 }
 
-inEachHouse(
-  few,
-  (house) => {
+inEachConfiguration(
+  configurations,
+  (app) => {
     test('C1: floods and bombs are not kept', async () => {
-      const { victim } = house
+      const { victim } = app
       const attack = async () => {
         for (const behave of [flood(200 * 1024 * 1024).behave, bytes(bomb, 200, isGzip(1))]) {
           pagerduty.token = behave
@@ -351,7 +344,7 @@ inEachHouse(
     test('C2: a public client sends none, not even an empty one', async () => {
       const { identityURL, apiURL, clientID } = pagerduty.options as Record<string, string>
       const options = { identityURL, apiURL, clientID, appType: 'classic', scope: 'read' } as PagerDutyOptions
-      const { express, style } = house
+      const { express, style } = app
       const classic = await Victim.start(undefined, { express, style, options })
       const browser = await pagerduty.logIn(classic)
       await pagerduty.pass(classic, 2 * hour)
@@ -364,7 +357,7 @@ inEachHouse(
     })
 
     test('C3: members of the prototype, of nobody’s, or twice pass by without a trace', async () => {
-      const { victim } = house
+      const { victim } = app
       const { token_type: _type, ...typeless } = good
       const pollution = { access_token: 'evil', token_type: 'bearer', polluted: 1, user: 'evil' }
       const pollute = (body: string) =>
@@ -398,7 +391,7 @@ inEachHouse(
       ['a fraction', '0.5', 5],
     ]
     test('C4: an expires_in counts as what it is, and never makes a token be refreshed in a circle', async () => {
-      const { victim } = house
+      const { victim } = app
       for (const [position, [name, value, seconds]] of lives.entries()) {
         const at = pagerduty.now + position * 10 * 3600
         const withLife = (body: string) =>
@@ -420,7 +413,7 @@ inEachHouse(
     })
 
     test('C4: an expires_in beyond the timers, or beyond all numbers, is a long life', async () => {
-      const { victim } = house
+      const { victim } = app
       for (const value of ['2592000', '1e308', '1e400', `"${'9'.repeat(400)}"`]) {
         pagerduty.token = pagerduty.answer({}, undefined, (body) =>
           body.replace(/(?<="expires_in":)3600/, value),
@@ -436,7 +429,7 @@ inEachHouse(
     test('C4: an expires_in that is no number is no answer', async () => {
       for (const expires_in of ['soon', '', ' 60', '0x10', '-1', 'NaN', true, {}, [], [60]]) {
         pagerduty.token = pagerduty.answer({ expires_in })
-        expect({ expires_in, ...(await logInInVain(house.victim)) }).toEqual({
+        expect({ expires_in, ...(await logInInVain(app.victim)) }).toEqual({
           expires_in,
           ...nobody,
           status: 503,
@@ -454,7 +447,7 @@ inEachHouse(
       ['another app', (login) => signed(claimsOf(login, { aud: 'another-client' }))],
       ['the same, forged', (login) => signed(claimsOf(login), {}, attacker)],
     ])('C7: a refresh that speaks of %s changes nobody', async (_name, make) => {
-      const { victim } = house
+      const { victim } = app
       const browser = await pagerduty.logIn(victim)
       const held = pagerduty.lastAnswer['refresh_token']
       const { user } = await ask(victim, browser)
@@ -474,7 +467,7 @@ inEachHouse(
     })
 
     test('C7: a refresh without an id_token, or with one of the same person, goes on', async () => {
-      const { victim } = house
+      const { victim } = app
       const browser = await pagerduty.logIn(victim)
       const { user } = await ask(victim, browser)
       for (const make of [undefined, (login: LoginAtHand) => signed(claimsOf(login))]) {
@@ -486,7 +479,7 @@ inEachHouse(
     })
 
     test('C8: what the endpoint repeats of a request, in whatever place, gets nowhere', async () => {
-      const plain = await house.another({ options: pagerduty.options, plainErrors: true })
+      const plain = await app.another({ options: pagerduty.options, plainErrors: true })
       const echoes: ((form: string) => Behaviour)[] = [
         (form) => json({ error: 'invalid_request', error_description: form, error_uri: form }, 400),
         (form) => json({ error: form }, 400),
@@ -530,15 +523,15 @@ inEachHouse(
   settings,
 )
 
-inEachHouse(
-  one,
-  (house) => {
+inEachConfiguration(
+  inMemory,
+  (app) => {
     test('C1: silence, half an answer and a trickle are given up after ten seconds, with each grant', async () => {
       pagerduty.token = pagerduty.answer({ expires_in: 60 })
       const behaviours = [stallBeforeHeaders, stallMidBody, trickle]
       // Each in a process of its own: one that has found PagerDuty silent would not ask again.
       const attempts = behaviours.map(async (behave) => {
-        const victim = await house.another({ options: pagerduty.options })
+        const victim = await app.another({ options: pagerduty.options })
         const browser = await pagerduty.logIn(victim)
         return { victim, browser, behave }
       })
@@ -578,7 +571,7 @@ inEachHouse(
       const { port } = server.address() as AddressInfo
       const attempt = async (host: string, env: Record<string, string>) => {
         const tokenURL = `https://${host}:${port}/oauth/token`
-        const victim = await house.another({ options: { ...pagerduty.options, tokenURL }, env })
+        const victim = await app.another({ options: { ...pagerduty.options, tokenURL }, env })
         const { status, code, user } = await logInInVain(victim)
         const appToken = await appTokenFailure(victim, 'incidents.read')
         await victim.stop()

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { FaultServer } from '../support/fault-server'
 import { answerOf, eventOfSize, eventText, open, post, secret, sign } from '../support/webhooks'
-import { type InHouse, dropIns, inEachHouse } from './support/houses'
+import { type InConfiguration, dropIns, inEachConfiguration } from './support/configurations'
 import { rawRequest, requestHead } from './support/raw-request'
 import type { Victim } from './support/start-victim'
 
@@ -33,17 +33,17 @@ function signedHead(path: string, body: string, headers: Record<string, string> 
 }
 
 /** How often handlers ran while something was done. */
-async function handledDuring({ victim }: InHouse, work: () => Promise<unknown>): Promise<number> {
+async function handledDuring({ victim }: InConfiguration, work: () => Promise<unknown>): Promise<number> {
   const before = await victim.handled()
   await work()
   return (await victim.handled()) - before
 }
 
-inEachHouse(
+inEachConfiguration(
   dropIns,
-  (house) => {
+  (app) => {
     test('W1: only the bytes as they came have the signature, and a receiver behind a parser says what is wrong', async () => {
-      const { victim } = house
+      const { victim } = app
       const [, id] = /("id":"[^"]+")/.exec(eventText()) as unknown as [string, string]
       const texts = [
         eventText({ data: { title: 'é' } }).replace('é', '\\u00e9'),
@@ -54,7 +54,7 @@ inEachHouse(
         `\ufeff${eventText()}`,
         `${eventText()}\n`,
       ]
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const text of texts) {
           for (const path of ['/hooks', '/hooks/kept']) {
             // This parser does not know the mark.
@@ -79,11 +79,11 @@ inEachHouse(
     })
 
     test('W2: a signature that is none is refused, whatever it is made of, and harms nobody', async () => {
-      const { victim } = house
+      const { victim } = app
       const text = eventText()
       const good = sign(text).slice(3)
       const answers: unknown[] = []
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const signature of [
           '',
           ' ',
@@ -141,7 +141,7 @@ inEachHouse(
     })
 
     test('W3: one good signature among others is enough, of either secret and in either of two lines', async () => {
-      const { victim } = house
+      const { victim } = app
       const bad = `v1=${'0'.repeat(64)}`
       const lists: ((text: string) => string | string[])[] = [
         (text) => `${bad},${sign(text)}`,
@@ -154,7 +154,7 @@ inEachHouse(
         (text) => `${`${bad},`.repeat(19)}${sign(text)}`,
         (text) => sign(text).toUpperCase().replace('V1', 'v1'),
       ]
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const list of lists) {
           const text = eventText()
           const { status } = await deliver(victim, text, { 'x-pagerduty-signature': list(text) })
@@ -165,9 +165,9 @@ inEachHouse(
     })
 
     test('W4, W5: what is not signed, or signed with no secret at all, is refused before its body', async () => {
-      const { victim } = house
+      const { victim } = app
       const text = eventText()
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const path of receivers) {
           const unsigned = await deliver(victim, text, { 'x-pagerduty-signature': undefined }, path)
           const keys = ['', ' ', 'undefined', 'null', 'secret', `${secret},${second}`, `${secret}\n`, 'v1']
@@ -193,11 +193,11 @@ inEachHouse(
     })
 
     test('W6: 256 KB are taken and no byte more, whatever the length says', async () => {
-      const { victim } = house
+      const { victim } = app
       const whole = eventOfSize(limit)
       const over = eventOfSize(limit + 1)
       const chunked = { 'content-length': undefined, 'transfer-encoding': 'chunked' }
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         const answers = await Promise.all([
           deliver(victim, whole),
           deliver(victim, eventOfSize(limit), chunked),
@@ -231,10 +231,10 @@ inEachHouse(
     })
 
     test('W7: what is compressed is not inflated, whatever was signed', async () => {
-      const { victim } = house
+      const { victim } = app
       const text = eventText()
       const bomb = gzipSync(Buffer.alloc(20 * 1024 * 1024))
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const [encoding, body] of [
           ['gzip', gzipSync(text)],
           ['GZIP', gzipSync(text)],
@@ -256,7 +256,7 @@ inEachHouse(
     })
 
     test('W8, W9: each delivery has the answer that keeps the subscription alive', async () => {
-      const { victim } = house
+      const { victim } = app
       const now = Date.now()
       const ago = (hours: number) => new Date(now - hours * 3_600_000).toISOString()
       const deliveries: [string, string, number, number][] = [
@@ -274,13 +274,13 @@ inEachHouse(
       ]
       for (const [what, text, status, times] of deliveries) {
         let answered = 0
-        const handled = await handledDuring(house, async () => {
+        const handled = await handledDuring(app, async () => {
           answered = (await deliver(victim, text)).status
         })
         expect({ what, answered, handled }).toEqual({ what, answered: status, handled: times })
       }
       // What failed comes again, and what is through does not run again.
-      const again = await handledDuring(house, async () => {
+      const again = await handledDuring(app, async () => {
         for (const [what, text, status] of deliveries.slice(0, 3))
           expect({ what, status: (await deliver(victim, text)).status }).toEqual({
             what,
@@ -291,8 +291,8 @@ inEachHouse(
     })
 
     test('W10: one event in many deliveries at once, each with an id of its own, is handled once', async () => {
-      const { victim, redis } = house
-      const victims = redis === undefined ? [victim] : [victim, await house.another()]
+      const { victim, redis } = app
+      const victims = redis === undefined ? [victim] : [victim, await app.another()]
       const text = asking('slow')
       const send = (count: number) =>
         Promise.all(
@@ -311,10 +311,10 @@ inEachHouse(
     })
 
     test('W15: a bearer token does not make up for a signature, nor the other way round', async () => {
-      const { victim } = house
+      const { victim } = app
       const right = { authorization: 'Bearer the-right-token' }
       const forged = { 'x-pagerduty-signature': sign('something else') }
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const [headers, status, challenge] of [
           [{}, 401, 'Bearer'],
           [{ authorization: 'Bearer a-wrong-token' }, 401, 'Bearer error="invalid_token"'],
@@ -337,7 +337,7 @@ inEachHouse(
     })
 
     test('W16: an address that an event brings gets no token of the app', async () => {
-      const { victim, standIn } = house
+      const { victim, standIn } = app
       const elsewhere = await FaultServer.start()
       const call = async (self: string) =>
         (await deliver(victim, asking('call', { self }), {}, '/hooks/call')).status
@@ -359,7 +359,7 @@ inEachHouse(
     })
 
     test('W17: a body that was signed and is no event is refused, and one with evil members changes nothing', async () => {
-      const { victim } = house
+      const { victim } = app
       const bodies = [
         '',
         'null',
@@ -381,7 +381,7 @@ inEachHouse(
         Buffer.from([0xff, 0xfe, 0x7b, 0]),
         `{"event":${eventText()}}`,
       ]
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (const body of bodies)
           expect([String(body).slice(0, 80), (await deliver(victim, body)).status]).toEqual([
             String(body).slice(0, 80),
@@ -397,7 +397,7 @@ inEachHouse(
     })
 
     test('W18: many deliveries on one connection, some of them forged, leave nothing behind', async () => {
-      const { victim } = house
+      const { victim } = app
       const agent = new Agent({ keepAlive: true, maxSockets: 1 })
       const send = (text: string, signature: string, expectation?: string) => {
         const sent = request(`${victim.url}/hooks`, {
@@ -414,7 +414,7 @@ inEachHouse(
         return answerOf(sent)
       }
       const statuses: number[] = []
-      const handled = await handledDuring(house, async () => {
+      const handled = await handledDuring(app, async () => {
         for (let round = 0; round < 50; round++) {
           const text = eventText()
           statuses.push((await send(text, sign(text))).status)
@@ -434,22 +434,22 @@ inEachHouse(
 
 const patient = dropIns.filter(({ express, store }) => express === 5 && store === 'redis')
 
-inEachHouse(
+inEachConfiguration(
   patient,
-  (house) => {
+  (app) => {
     test('W4: an app whose secret is missing or a placeholder does not start', async () => {
       const secrets = ['', '   ', 'changeme', 'your-webhook-secret-here', 'x'.repeat(32), `${secret}\n`]
       const starts = await Promise.allSettled(
-        secrets.map((webhookSecret) => house.another({ options: { webhookSecret } })),
+        secrets.map((webhookSecret) => app.another({ options: { webhookSecret } })),
       )
       const told = starts.map((start) => (start.status === 'rejected' ? String(start.reason) : 'started'))
       expect(told).toEqual(secrets.map(() => expect.stringContaining('webhookSecret')))
     })
 
     test('W6, W11: a slow body is given up in time; an event whose process was killed is handled by another', async () => {
-      const { victim } = house
-      const doomed = await house.another()
-      const other = await house.another()
+      const { victim } = app
+      const doomed = await app.another()
+      const other = await app.another()
       const text = asking('hang')
       const slowly = async (head: string, drip: string) => {
         const startedAt = performance.now()
@@ -489,7 +489,7 @@ inEachHouse(
     })
 
     test('W14: while Redis is silent each delivery has its 503 before PagerDuty hangs up, and comes again', async () => {
-      const { victim, redis } = house
+      const { victim, redis } = app
       const texts = Array.from({ length: 5 }, () => asking(''))
       expect((await deliver(victim, asking(''))).status).toBe(202)
       redis?.freeze()

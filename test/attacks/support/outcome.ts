@@ -1,4 +1,4 @@
-import type { House } from './houses'
+import type { Configuration } from './configurations'
 
 /** What became of a request. */
 export interface Outcome {
@@ -11,6 +11,6 @@ export function outcomeOf(answer: Response): Outcome {
 }
 
 /** A callback that fails: the drop-in says so itself, with the parts Passport goes where the app wants it to. */
-export function refusal({ style }: Pick<House, 'style'>, status: number): Outcome {
+export function refusal({ style }: Pick<Configuration, 'style'>, status: number): Outcome {
   return style === 'drop-in' ? { status, location: null } : { status: 302, location: '/failed' }
 }

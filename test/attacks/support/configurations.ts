@@ -4,38 +4,34 @@ import { type RedisServer, startRedis } from '../../support/redis'
 import { Victim, type VictimStart } from './start-victim'
 
 /** One of the ways in which users run the package. */
-export interface House {
+export interface Configuration {
   express: 4 | 5
   style: 'drop-in' | 'parts'
   store: 'memory' | 'redis'
 }
 
-const all: House[] = ([4, 5] as const).flatMap((express) =>
-  (['drop-in', 'parts'] as const).flatMap((style) =>
+const all: Configuration[] = ([4, 5] as const).flatMap((express) =>
+  (['parts', 'drop-in'] as const).flatMap((style) =>
     (['memory', 'redis'] as const).map((store) => ({ express, style, store })),
   ),
 )
 
 /** The eight ways. Without redis-server four are left; the global set-up has said so loudly. */
-export const houses = all.filter(({ store }) => store === 'memory' || programs['redis-server'] !== undefined)
+export const configurations = all.filter(
+  ({ store }) => store === 'memory' || programs['redis-server'] !== undefined,
+)
 
-/** One of each kind, for attacks on what does not depend on the rest. */
-export const dropIns = houses.filter(({ style }) => style === 'drop-in')
-
-/** Four of them, with each Express, style and store among them, for attacks that take their time. HOUSES=all tries all. */
-export const halfOfThem =
-  process.env['HOUSES'] === 'all'
-    ? houses
-    : houses.filter(({ express, store }) => (express === 5) === (store === 'redis'))
+/** Those with one call for everything, for attacks on what the parts leave to the app. */
+export const dropIns = configurations.filter(({ style }) => style === 'drop-in')
 
 /** Those whose grants are in Redis: none without redis-server. */
-export const overRedis = houses.filter(({ store }) => store === 'redis')
+export const overRedis = configurations.filter(({ store }) => store === 'redis')
 
-/** What a test in a house has. */
-export interface InHouse {
+/** What a test in one of them has. */
+export interface InConfiguration {
   readonly standIn: StandIn
   readonly victim: Victim
-  /** Where Redis listens, if there is one in this house. */
+  /** Where Redis listens, if it is kept there. */
   readonly redis: RedisServer | undefined
   /** Another process of the same app, over the same Redis; or one that is particular in some way. */
   another(more?: Partial<VictimStart>): Promise<Victim>
@@ -43,21 +39,25 @@ export interface InHouse {
 
 const secret = 'a session secret of thirty-two characters and more'
 
-/** Runs the tests in each house, with a stand-in and one victim for all of them. At the end, none of it may have crashed. */
-export function inEachHouse(
-  which: readonly House[],
-  define: (house: InHouse & House) => void,
+/**
+ * Runs the tests in each of these, with a stand-in and one victim for all of them. At the end, none of it may have crashed.
+ * Without CONFIGURATIONS=all the last one has to do: where it is among them, Express 5 with the drop-in over Redis.
+ */
+export function inEachConfiguration(
+  which: readonly Configuration[],
+  define: (app: InConfiguration & Configuration) => void,
   settings: { victim?: Partial<VictimStart>; standIn?: StandInOptions } = {},
 ): void {
-  if (which.length === 0) return // Without redis-server some kinds have no house.
-  describe.each(which)('Express $express, $style, $store', (house) => {
+  if (which.length === 0) return // Without redis-server there may be none.
+  const tried = process.env['CONFIGURATIONS'] === 'all' ? which : which.slice(-1)
+  describe.each(tried)('Express $express, $style, $store', (app) => {
     const running: { standIn?: StandIn; redis?: RedisServer; victims: Victim[] } = { victims: [] }
     const start = async (more: Partial<VictimStart> = {}) => {
       const { standIn, redis } = running
       const { options, ...rest } = { ...settings.victim, ...more }
       const victim = await Victim.start(standIn, {
-        express: house.express,
-        style: house.style,
+        express: app.express,
+        style: app.style,
         ...(redis && { redis: redis.url }),
         ...rest,
         options: {
@@ -72,7 +72,7 @@ export function inEachHouse(
     }
     beforeAll(async () => {
       running.standIn = await startPagerDuty(settings.standIn)
-      if (house.store === 'redis') running.redis = await startRedis()
+      if (app.store === 'redis') running.redis = await startRedis()
       await start()
     }, 30_000)
     afterAll(async () => {
@@ -87,7 +87,7 @@ export function inEachHouse(
       running.standIn?.resetCalls()
     })
     define({
-      ...house,
+      ...app,
       get standIn() {
         return running.standIn as StandIn
       },

@@ -20,7 +20,7 @@ const config: Config = {
   // These two are ESM only: plain Node 20.19 can require them, Jest cannot.
   transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi)/)'],
   // Much of the time goes into waiting for processes and deadlines.
-  maxWorkers: '100%',
+  maxWorkers: '150%',
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],
 }

@@ -94,7 +94,7 @@ describeWithRedis(
     }
 
     test.each([
-      ['0.3 s', 300, 5],
+      ['0.3 s', 300, 2],
       ['8 s', 8000, 1],
     ])(
       'cold: one mint for each set and account, no mix-up, at %s of provider latency',

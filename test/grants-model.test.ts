@@ -6,7 +6,7 @@ import { settled } from './support/model/virtual-time'
 import { World } from './support/model/world'
 
 const isFull = process.env['FAULTS'] === 'full'
-const commands = isFull ? 100_000 : 3_000
+const commands = isFull ? 100_000 : 1_500
 const figures = { runs: 0, refreshes: 0, presentedAfterEffect: 0, lost: 0 }
 
 const settings = fc.record({

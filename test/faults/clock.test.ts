@@ -8,7 +8,7 @@ describeWithRedis('a clock that steps', () => {
   test.each([
     ['an hour ahead', hour, lifetime / 2],
     ['an hour back', -hour, lifetime + 60],
-  ])('%s costs a refresh at the most, and no user notices', (what, step, age) =>
+  ])('%s costs one refresh more at the most, and no user notices', (what, step, age) =>
     inWorld({ workers: 3 }, async (world) => {
       const score = new Score(`the clock of one process steps ${what}`)
       const users = await world.logIn(20)
@@ -25,7 +25,8 @@ describeWithRedis('a clock that steps', () => {
         )
       }
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
-      expect(world.tokenCalls).toBeLessThanOrEqual(users.length)
+      // What a process that is behind received is over for the others: it stamped an end that is past for them.
+      expect(world.tokenCalls).toBeLessThanOrEqual(2 * users.length)
       expect(world.standIn.reuses).toBe(0)
     }),
   )

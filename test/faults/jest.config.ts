@@ -10,7 +10,7 @@ const config: Config = {
   testMatch: ['<rootDir>/test/faults/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
   // Most of the time goes into waiting for locks and pauses to end.
-  maxWorkers: 2,
+  maxWorkers: 3,
   maxConcurrency: 4,
   testTimeout: 600_000,
 }

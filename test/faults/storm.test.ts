@@ -1,16 +1,18 @@
 import { describeWithRedis } from '../support/redis'
-import { rounds } from './scale'
+import { isFull, rounds } from './scale'
 import { Score, nothingWrong } from './score'
 import type { User } from './user'
 import { inWorld, lifetime, until } from './world'
 
 const strict = { workers: 4, reuse: 'revoke-family', grace: 0 } as const
 
+// What takes a process of a small machine longer than a second is an outage of Redis to it.
+const requests = isFull ? 1000 : 250
+
 describeWithRedis('four processes', () => {
-  test('send one refresh for a thousand requests each on one expired grant', () =>
+  test(`send one refresh for ${requests} requests each on one expired grant`, () =>
     inWorld({ ...strict, tokenLatency: 300 }, async (world) => {
-      const score = new Score('storm of 4 x 1000 requests on an expired grant')
-      const requests = 1000
+      const score = new Score(`storm of 4 x ${requests} requests on an expired grant`)
       const storm = (user: User | undefined) =>
         Promise.all(
           world.workers.map((worker) =>

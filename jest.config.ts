@@ -1,4 +1,5 @@
 /** @jest-config-loader esbuild-register */
+import { availableParallelism } from 'node:os'
 import type { Config } from 'jest'
 
 const config: Config = {
@@ -20,7 +21,7 @@ const config: Config = {
   // These two are ESM only: plain Node 20.19 can require them, Jest cannot.
   transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi)/)'],
   // Much of the time goes into waiting for processes and deadlines.
-  maxWorkers: '150%',
+  maxWorkers: Math.ceil(availableParallelism() * 1.5),
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],
 }

@@ -3,7 +3,7 @@ import { approve } from '../../src/testing'
 import { defaultClient } from '../../src/testing/clients'
 import { Browser } from '../support/browser'
 import { altered } from '../support/drop-in'
-import { configurations, inEachConfiguration } from './support/configurations'
+import { configurations, forEachConfiguration } from './support/configurations'
 import { outcomeOf, refusal } from './support/outcome'
 import { folders } from './support/paths'
 
@@ -50,7 +50,7 @@ describe('The packed package', () => {
   )
 })
 
-inEachConfiguration(configurations, (app) => {
+forEachConfiguration(configurations, (app) => {
   const failed = refusal(app, 403)
 
   test('A1, A6, A9: a login asks for a code with state and an S256 challenge, for its scopes, and carries no secret', async () => {
@@ -220,7 +220,7 @@ inEachConfiguration(configurations, (app) => {
   })
 })
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     // Checks that are not bound to the provider: CVE-2026-73419 (Auth.js).

@@ -10,7 +10,7 @@ import {
   type InConfiguration,
   dropIns,
   configurations,
-  inEachConfiguration,
+  forEachConfiguration,
 } from './support/configurations'
 import { type Outcome, outcomeOf, refusal } from './support/outcome'
 
@@ -36,7 +36,7 @@ async function relayed(app: InConfiguration & Configuration, onData: OnData) {
   return { relay, victim: await app.another({ redis, options: { redis } }) }
 }
 
-inEachConfiguration(configurations, (app) => {
+forEachConfiguration(configurations, (app) => {
   const failed = (status: number): Outcome => refusal(app, status)
 
   // Omitted state: CVE-2026-81888 (hono), CVE-2023-27490 (next-auth); unchecked state: CVE-2025-68481, CVE-2025-14546.
@@ -463,7 +463,7 @@ inEachConfiguration(configurations, (app) => {
   })
 })
 
-inEachConfiguration(
+forEachConfiguration(
   configurations.filter(({ store }) => store === 'redis'),
   (app) => {
     // Answers that went to somebody else under load: CVE-2026-40155 (nextjs-auth0).
@@ -506,7 +506,7 @@ inEachConfiguration(
 )
 
 // With the parts the session is kept by the app's own store, which may wait for its Redis as long as it likes.
-inEachConfiguration(
+forEachConfiguration(
   dropIns.filter(({ store }) => store === 'redis'),
   (app) => {
     test('B14: when Redis goes away between the tokens and the session, nobody is half logged in', async () => {

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
-import { dropIns, configurations, inEachConfiguration } from './support/configurations'
+import { dropIns, configurations, forEachConfiguration } from './support/configurations'
 import { folders } from './support/paths'
 import { Victim } from './support/start-victim'
 
@@ -35,7 +35,7 @@ function ours(answer: Response): string[] {
   return lines.filter((line) => line.includes('pagerduty') && !line.includes('Max-Age=0'))
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     test('E1: the cookie of a begun login is bound to its host and to https, and out of reach of scripts', async () => {
@@ -107,7 +107,7 @@ inEachConfiguration(
   production,
 )
 
-inEachConfiguration(
+forEachConfiguration(
   dropIns,
   (app) => {
     test('E1: the cookie of the session is bound to its host and to https, and out of reach of scripts', async () => {
@@ -155,7 +155,7 @@ test.each([
 
 const inMemory = dropIns.filter(({ store }) => store === 'memory')
 
-inEachConfiguration(
+forEachConfiguration(
   inMemory,
   (app) => {
     test('E9: logins in memory are warned about in production, once', async () => {

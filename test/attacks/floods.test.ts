@@ -3,7 +3,7 @@ import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { altered } from '../support/drop-in'
 import { flood, keysOf } from './support/flood'
-import { type InConfiguration, configurations, inEachConfiguration } from './support/configurations'
+import { type InConfiguration, configurations, forEachConfiguration } from './support/configurations'
 
 jest.setTimeout(180_000)
 
@@ -28,7 +28,7 @@ async function workDuring(flooding: Promise<void>, { victim }: InConfiguration):
 
 const unharmed = [200, 'PGLBX01']
 
-inEachConfiguration(configurations, (app) => {
+forEachConfiguration(configurations, (app) => {
   /** How many keys of each kind there are in Redis. */
   const kinds = async () => {
     const counts: Record<string, number> = {}

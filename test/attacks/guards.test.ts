@@ -1,7 +1,7 @@
 import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { FaultServer, json } from '../support/fault-server'
-import { type InConfiguration, configurations, inEachConfiguration } from './support/configurations'
+import { type InConfiguration, configurations, forEachConfiguration } from './support/configurations'
 import { cookiesOf, rawRequest, requestHead } from './support/raw-request'
 import type { Victim } from './support/start-victim'
 
@@ -38,7 +38,7 @@ async function startScopeTeller(standInURL: string): Promise<FaultServer & { cla
 
 jest.setTimeout(30_000) // Other suites run beside this one.
 
-inEachConfiguration(configurations, (app) => {
+forEachConfiguration(configurations, (app) => {
   test('G1, G4: a granted scope that only resembles the one that is needed opens nothing', async () => {
     const { standIn } = app
     const teller = await startScopeTeller(standIn.url)
@@ -148,7 +148,7 @@ inEachConfiguration(configurations, (app) => {
   })
 })
 
-inEachConfiguration(configurations, (app) => {
+forEachConfiguration(configurations, (app) => {
   test('G2: a scope that a refresh takes away closes the route with that request and the next', async () => {
     const { standIn, victim } = app
     const browser = await victim.logIn()

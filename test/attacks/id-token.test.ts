@@ -13,7 +13,7 @@ import {
 } from '../support/fault-server'
 import { claimsOf, clientID, eu, issuers, us } from '../support/good-id-token'
 import { jwk } from '../support/keys'
-import { type Configuration, dropIns, configurations, inEachConfiguration } from './support/configurations'
+import { type Configuration, dropIns, configurations, forEachConfiguration } from './support/configurations'
 import { brokenRules } from './support/id-token-rules'
 import {
   type LoginAtHand,
@@ -147,7 +147,7 @@ const faults: [string, () => Behaviour][] = [
 const hour = 60 * 60_000
 const honest = (login: LoginAtHand) => signed(claimsOf(login))
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     const refused = refusedIn(app)
@@ -210,7 +210,7 @@ inEachConfiguration(
   settings,
 )
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     const refused = refusedIn(app)
@@ -343,7 +343,7 @@ inEachConfiguration(
   settings,
 )
 
-inEachConfiguration(
+forEachConfiguration(
   dropIns.slice(0, 1),
   (app) => {
     test('D12: keys that do not come hold a first login up for five seconds, not longer', async () => {

@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { Browser } from '../support/browser'
 import { FaultServer, json } from '../support/fault-server'
 import { gate } from '../support/webhooks'
-import { type InConfiguration, configurations, inEachConfiguration } from './support/configurations'
+import { type InConfiguration, configurations, forEachConfiguration } from './support/configurations'
 import { cookiesOf } from './support/raw-request'
 import { meantFor } from './support/victim-regions'
 
@@ -16,7 +16,7 @@ function call(url: string, browser: Browser, query: Record<string, string> = {})
 const started = { victim: { options: { account: 'us.acme' } } }
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     let elsewhere: FaultServer
@@ -290,7 +290,7 @@ async function callAcross(
   return answer
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations.filter(({ store, express }) => store === 'redis' && express === 5),
   (app) => {
     test('G8: an app token as it is kept is no person’s grant, and a grant no app token', async () => {
@@ -319,7 +319,7 @@ inEachConfiguration(
   started,
 )
 
-inEachConfiguration(configurations, (app) => {
+forEachConfiguration(configurations, (app) => {
   let api: FaultServer
   beforeAll(async () => {
     api = await FaultServer.start()

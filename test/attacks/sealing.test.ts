@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { Browser } from '../support/browser'
 import { startRelay } from '../support/relay'
-import { inEachConfiguration, overRedis } from './support/configurations'
+import { forEachConfiguration, overRedis } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const secretOf = () => randomBytes(32).toString('base64url')
@@ -39,7 +39,7 @@ async function people(victim: Victim, browsers: readonly Browser[]): Promise<str
   return Promise.all(asked)
 }
 
-inEachConfiguration(
+forEachConfiguration(
   overRedis,
   (app) => {
     let redis: Redis

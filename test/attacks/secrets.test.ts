@@ -12,7 +12,7 @@ import {
   type Configuration,
   type InConfiguration,
   configurations,
-  inEachConfiguration,
+  forEachConfiguration,
 } from './support/configurations'
 import { folders } from './support/paths'
 import { everythingIn, watchCommands } from './support/redis-contents'
@@ -82,7 +82,7 @@ interface Scene {
   answers: string[]
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     const canaries = new Canaries()

@@ -5,7 +5,7 @@ import {
   type Configuration,
   type InConfiguration,
   configurations,
-  inEachConfiguration,
+  forEachConfiguration,
   overRedis,
 } from './support/configurations'
 import type { Victim } from './support/start-victim'
@@ -43,7 +43,7 @@ function lifetimesOf(app: InConfiguration & Configuration) {
   return login
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     const login = lifetimesOf(app)
@@ -64,7 +64,7 @@ inEachConfiguration(
 
 const inMemory = configurations.filter(({ store }) => store === 'memory')
 
-inEachConfiguration(
+forEachConfiguration(
   inMemory,
   (app) => {
     const login = lifetimesOf(app)
@@ -81,7 +81,7 @@ inEachConfiguration(
   settings,
 )
 
-inEachConfiguration(
+forEachConfiguration(
   overRedis,
   (app) => {
     let redis: Redis

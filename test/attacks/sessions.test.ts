@@ -1,6 +1,6 @@
 import { defaultAccounts } from '../../src/testing'
 import { Browser } from '../support/browser'
-import { type Configuration, dropIns, configurations, inEachConfiguration } from './support/configurations'
+import { type Configuration, dropIns, configurations, forEachConfiguration } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const ownPage = { 'Sec-Fetch-Site': 'same-origin' }
@@ -23,7 +23,7 @@ function sessionCookie({ style }: Configuration): string {
   return style === 'drop-in' ? 'pagerduty' : 'connect.sid'
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     /** Four processes of the same app, where they can be. */
@@ -145,7 +145,7 @@ inEachConfiguration(
   { standIn: { accounts } },
 )
 
-inEachConfiguration(dropIns, (app) => {
+forEachConfiguration(dropIns, (app) => {
   test.each([
     ['another site', { 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' }],
     ['another site, in an old browser', { Origin: 'https://evil.example' }],

@@ -4,7 +4,7 @@ import {
   type InConfiguration,
   dropIns,
   configurations,
-  inEachConfiguration,
+  forEachConfiguration,
 } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
@@ -116,7 +116,7 @@ const define = (app: InConfiguration & Configuration): void => {
   })
 }
 
-inEachConfiguration(dropIns, define)
+forEachConfiguration(dropIns, define)
 
 // express-session's default is resave; either way with another Express, since that makes no difference here.
 describe.each([
@@ -124,5 +124,5 @@ describe.each([
   [true, 5],
 ])('resave %s', (resave, express) => {
   const parts = configurations.filter((app) => app.style === 'parts' && app.express === express)
-  inEachConfiguration(parts, define, { victim: { resave } })
+  forEachConfiguration(parts, define, { victim: { resave } })
 })

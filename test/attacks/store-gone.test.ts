@@ -1,13 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Browser } from '../support/browser'
 import { type RedisServer, startRedis, temporaryDirectory } from '../support/redis'
-import { inEachConfiguration, overRedis } from './support/configurations'
+import { forEachConfiguration, overRedis } from './support/configurations'
 import type { Victim } from './support/start-victim'
 
 const keptOnDisk = ['--appendonly', 'yes', '--appendfsync', 'always']
 
 // Sessions of an app's own are in memory here, since how they bear an outage is not this package's.
-inEachConfiguration(overRedis, (app) => {
+forEachConfiguration(overRedis, (app) => {
   const directory = temporaryDirectory()
   let redis: RedisServer
   let victim: Victim

@@ -25,7 +25,7 @@ import {
 } from '../support/fault-server'
 import { claimsOf } from '../support/good-id-token'
 import { rsaKey } from '../support/keys'
-import { configurations, inEachConfiguration } from './support/configurations'
+import { configurations, forEachConfiguration } from './support/configurations'
 import { type LoginAtHand, signed } from './support/id-tokens'
 import { Victim } from './support/start-victim'
 import { WickedPagerDuty, canary } from './support/wicked-pagerduty'
@@ -150,7 +150,7 @@ const sentences = {
   [noToken]: 'answered with ',
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     test.each(faults)('C1: %s fails a login and logs nobody in', async (_name, code, fault) => {
@@ -320,7 +320,7 @@ async function survives(victim: Victim): Promise<void> {
   }
 }
 
-inEachConfiguration(
+forEachConfiguration(
   configurations,
   (app) => {
     test('C1: floods and bombs are not kept', async () => {
@@ -523,7 +523,7 @@ inEachConfiguration(
   settings,
 )
 
-inEachConfiguration(
+forEachConfiguration(
   inMemory,
   (app) => {
     test('C1: silence, half an answer and a trickle are given up after ten seconds, with each grant', async () => {

@@ -3,7 +3,7 @@ import { Agent, request } from 'node:http'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { FaultServer } from '../support/fault-server'
 import { answerOf, eventOfSize, eventText, open, post, secret, sign } from '../support/webhooks'
-import { type InConfiguration, dropIns, inEachConfiguration } from './support/configurations'
+import { type InConfiguration, dropIns, forEachConfiguration } from './support/configurations'
 import { rawRequest, requestHead } from './support/raw-request'
 import type { Victim } from './support/start-victim'
 
@@ -39,7 +39,7 @@ async function handledDuring({ victim }: InConfiguration, work: () => Promise<un
   return (await victim.handled()) - before
 }
 
-inEachConfiguration(
+forEachConfiguration(
   dropIns,
   (app) => {
     test('W1: only the bytes as they came have the signature, and a receiver behind a parser says what is wrong', async () => {
@@ -434,7 +434,7 @@ inEachConfiguration(
 
 const patient = dropIns.filter(({ express, store }) => express === 5 && store === 'redis')
 
-inEachConfiguration(
+forEachConfiguration(
   patient,
   (app) => {
     test('W4: an app whose secret is missing or a placeholder does not start', async () => {

@@ -43,7 +43,7 @@ const secret = 'a session secret of thirty-two characters and more'
  * Runs the tests in each of these, with a stand-in and one victim for all of them. At the end, none of it may have crashed.
  * Without CONFIGURATIONS=all the last one has to do: where it is among them, Express 5 with the drop-in over Redis.
  */
-export function inEachConfiguration(
+export function forEachConfiguration(
   which: readonly Configuration[],
   define: (app: InConfiguration & Configuration) => void,
   settings: { victim?: Partial<VictimStart>; standIn?: StandInOptions } = {},

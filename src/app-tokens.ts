@@ -4,19 +4,16 @@ import type { AppTokenRequest } from './app-token-vault'
 import { Background } from './background'
 import { type BearerInit, bearerFetch } from './bearer-fetch'
 import { checkedTokenStore } from './checked-token-store'
-import { Client } from './client'
+import { Client, type ClientOptions } from './client'
 import { apiURLs } from './endpoints'
 import { ConfigurationError, reasonOf } from './errors'
 import { Events } from './events'
-import { type GrantOptions, resolveSecret } from './grant-options'
 import { MemoryTokenStore } from './memory-token-store'
 import { parseScopeOption, requireScope } from './scope'
+import { type StoreOptions, resolveSecret } from './store-options'
 
 /** Options of {@link AppTokens}: the client's, and where tokens are kept. There is nobody to call back. */
-export interface AppTokensOptions extends Omit<
-  GrantOptions,
-  'callbackURL' | 'scope' | 'session' | 'revokeOnLogout'
-> {
+export interface AppTokensOptions extends Omit<ClientOptions, 'callbackURL' | 'scope'>, StoreOptions {
   /** Not needed. */
   callbackURL?: string | undefined
   /** Scopes that tokens have where neither a call nor `appScope` names any. */

@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
-import { definedOf } from './defined'
 import { ConfigurationError } from './errors'
 import { carryOthers, grantIDOf, holdsOthers, newSessionID, promised, sessionOf } from './grant-session'
-import type { PagerDutyOptions, SessionCookie } from './pagerduty-options'
 import type { RedisConnection } from './redis-connection'
 import { pathOf, targetOf } from './request-target'
 import { redisSessions, storedSessions } from './session-records'
+import type { SessionCookie, SessionOptions } from './session-options'
 import { SessionStore } from './session-store'
 import { type Middleware, type OwnSessions, touchInterval } from './session-tokens'
 import { type UserGrants, lifeLeft } from './user-grants'
@@ -17,7 +16,7 @@ const redisTimeout = 1000
 /** The drop-in's session middleware, and what it knows to do with its own sessions. */
 export function dropInSession(
   grants: UserGrants,
-  options: PagerDutyOptions,
+  options: SessionOptions,
   redis: RedisConnection | undefined,
   warn: (message: string) => void,
 ): { middleware: Middleware; own: OwnSessions } {
@@ -29,16 +28,18 @@ export function dropInSession(
   const { idle } = lifetimes
   const warnOf = (error: Error) => grants.events.tell('warning', { error })
   const store = new SessionStore(records, { idle, touchInterval: touchInterval(idle), report: warnOf })
-  const { cookie: overrides, name = cookieName(client.isSecure, client.name, options) } =
-    options.session ?? {}
+  const { path = '/', domain, secure = client.isSecure, sameSite = 'lax' } = options.cookie ?? {}
   const cookie = {
     httpOnly: true,
-    sameSite: 'lax' as const,
-    secure: client.isSecure,
-    path: '/',
-    maxAge: lifetimes.absolute,
-    ...definedOf(overrides),
+    sameSite,
+    secure,
+    path,
+    maxAge: options.cookie?.maxAge ?? lifetimes.absolute,
+    ...(domain !== undefined && { domain }),
   }
+  // `__Host-` binds a cookie to this very host; browsers demand https, the path `/` and no domain for it.
+  const isForHost = secure && path === '/' && domain === undefined
+  const { name = `${isForHost ? '__Host-' : ''}${client.name}` } = options
   if (cookie.sameSite !== 'lax') {
     warn(
       `"session.cookie.sameSite" is "${cookie.sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
@@ -86,13 +87,12 @@ export function dropInSession(
         if (isAll && !res.headersSent) clearCookie(res, name, cookie)
       },
       requireCookiePath(req) {
-        const { path: covered = '/' } = cookie
         // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
-        const path = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
-        if (path.startsWith(covered)) return
+        const asked = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
+        if (asked.startsWith(path)) return
         throw new ConfigurationError(
           'session.cookie.path',
-          `is "${covered}", so no session comes with a request for "${path}", which a guard is to check`,
+          `is "${path}", so no session comes with a request for "${asked}", which a guard is to check`,
           'Mount guards below that path, or let the path include all of them.',
         )
       },
@@ -104,12 +104,6 @@ export function dropInSession(
 async function extendAsItIs(grants: UserGrants, id: string, idle: number): Promise<void> {
   const current = await grants.read(id)
   if (current !== undefined) await grants.extend(current, idle)
-}
-
-/** `__Host-` binds a cookie to this very host; browsers demand https, the path `/` and no domain for it. */
-function cookieName(isSecure: boolean, name: string, options: PagerDutyOptions): string {
-  const { path = '/', domain, secure = isSecure } = options.session?.cookie ?? {}
-  return `${secure && path === '/' && domain === undefined ? '__Host-' : ''}${name}`
 }
 
 /** Where there is a response to write to. */

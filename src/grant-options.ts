@@ -1,8 +1,6 @@
-import type { WaitUntil } from './background'
 import type { ClientOptions } from './client'
 import { ConfigurationError } from './errors'
-import { KeyRing } from './seal'
-import type { TokenStore } from './token-store'
+import type { StoreOptions } from './store-options'
 
 /** How long a login lasts, in milliseconds. */
 export interface SessionLifetimes {
@@ -13,20 +11,11 @@ export interface SessionLifetimes {
 }
 
 /** What the parts share: the client, where grants are kept, and the secret that seals them. */
-export interface GrantOptions extends ClientOptions {
-  /** Where grants are kept. Parts that are to see each other's grants need the same one. @default in memory */
-  tokenStore?: TokenStore | undefined
-  /** 32 random characters or more; the first of a list seals, all of them open. @default random, refused in production */
-  secret?: string | readonly string[] | undefined
+export interface GrantOptions extends ClientOptions, StoreOptions {
   /** How long logins last. */
   session?: SessionLifetimes | undefined
   /** Revoke the tokens at PagerDuty when a grant is ended. @default true */
   revokeOnLogout?: boolean | undefined
-  /**
-   * Is given a promise of what goes on after an answer: refreshes, revocations, webhook handlers. For platforms that freeze a
-   * process between requests. The promises never reject.
-   */
-  waitUntil?: WaitUntil | undefined
 }
 
 const hour = 60 * 60_000
@@ -43,17 +32,6 @@ export function resolveLifetimes({ session }: GrantOptions): {
     idle: requireDuration('session.idle', session?.idle ?? 8 * hour),
     absolute: requireDuration('session.absolute', session?.absolute ?? 30 * 24 * hour),
   }
-}
-
-/** @throws {ConfigurationError} */
-export function resolveSecret({ secret, tokenStore }: Pick<GrantOptions, 'secret' | 'tokenStore'>): KeyRing {
-  if (secret !== undefined) return new KeyRing(secret)
-  if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()
-  throw new ConfigurationError(
-    'secret',
-    'is required in production and with a token store: other processes could not open what this one seals',
-    'Supply SESSION_SECRET, 32 random characters or more, the same for every process.',
-  )
 }
 
 function requireDuration(option: string, value: unknown): number {

@@ -31,7 +31,7 @@ type Replace = (previous: string) => Promise<void>
 
 interface Guarded {
   readonly grants: UserGrants
-  readonly logins: LoginsInProgress | undefined
+  readonly logins: Logins | undefined
 }
 
 /** What happens to a request's session: to the one it has now, and to those that come in its place. */
@@ -43,10 +43,20 @@ interface Watch {
   carried?: Readonly<Record<string, string>> | undefined
 }
 
-/** The logins of a browser that are in progress, as far as sessions have to do with them. The strategy knows them. */
-export interface LoginsInProgress {
-  /** Ends them: the browser logs out. */
-  _endLogins(req: IncomingMessage): Promise<void>
+/** What `req.pagerduty.login()` heeds. */
+export interface LoginOptions {
+  /** Scopes to ask for besides what is granted; where nobody is logged in, instead of the configured ones. */
+  scope?: string | readonly string[] | undefined
+  /** Where in the app to go on after the login: path and query, at most 400 bytes. */
+  returnTo?: string | undefined
+}
+
+/** The logins of a browser, as far as its session has to do with them. A `PagerDutyStrategy` is one. */
+export interface Logins {
+  /** Answers a request with the redirect that begins a login. */
+  startLogin(req: IncomingMessage, options?: LoginOptions): void
+  /** Ends those that are in progress, because the browser logs out. */
+  endLogins(req: IncomingMessage): Promise<void>
 }
 
 /** Names of the instances of this process. A session may hold a grant of each. */
@@ -108,7 +118,7 @@ export function carryGrant(
   grantID: string,
   extra: Readonly<Record<string, unknown>>,
   replace: Replace,
-  logins?: LoginsInProgress,
+  logins?: Logins,
 ): void {
   const { name } = grants.client
   renewWith(req, grants, grantID, { ...extra, [loginMember]: name }, replace, logins)
@@ -125,7 +135,7 @@ export async function linkGrant(
   grants: UserGrants,
   grantID: string,
   replace: Replace,
-  logins?: LoginsInProgress,
+  logins?: Logins,
 ): Promise<void> {
   const session = sessionOf(req)
   if (session === undefined) {
@@ -146,7 +156,7 @@ function renewWith(
   grantID: string,
   extra: Readonly<Record<string, unknown>>,
   replace: Replace,
-  logins: LoginsInProgress | undefined,
+  logins: Logins | undefined,
 ): void {
   const { name } = grants.client
   const previous = sessionOf(req)?.[name]
@@ -180,7 +190,7 @@ export function carryOthers(req: IncomingMessage, name: string): boolean {
 }
 
 /** Makes `req.logout()`, `session.regenerate()` and `session.destroy()` end the grant that the session holds. */
-export function guardGrant(req: IncomingMessage, grants: UserGrants, logins?: LoginsInProgress): void {
+export function guardGrant(req: IncomingMessage, grants: UserGrants, logins?: Logins): void {
   watch(req).guarded.set(grants.client.name, { grants, logins })
 }
 
@@ -259,7 +269,7 @@ function endGrants(
   const ended = held.map(async ([name, { grants, logins }]) => {
     await grants.forget(session[name] as string)
     // Afterwards: a login in progress that does not see the end of the grant is seen here.
-    await logins?._endLogins(req)
+    await logins?.endLogins(req)
   })
   Promise.all(ended).then(forget, callback).catch(thrownByCallback(state))
 }

@@ -1,7 +1,8 @@
 // The one object
 export { pagerduty } from './pagerduty'
 export type { PagerDuty } from './pagerduty'
-export type { PagerDutyOptions, SessionCookie, SessionOptions } from './pagerduty-options'
+export type { PagerDutyOptions } from './pagerduty-options'
+export type { SessionCookie, SessionOptions } from './session-options'
 export type { Routes } from './login-routes'
 export type { GrantOwner, GrantsByID } from './grants-by-id'
 export type { Logger } from './event-log'
@@ -17,6 +18,7 @@ export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLog
 // Parts: tokens of a session
 export { RequestGrant, sessionTokens } from './session-tokens'
 export type { SessionTokensOptions } from './session-tokens'
+export type { LoginOptions, Logins } from './grant-session'
 export { UserGrant } from './user-grant'
 export type { GetAccessTokenOptions } from './user-grant'
 export type { BearerFetch, BearerInit } from './bearer-fetch'
@@ -24,6 +26,7 @@ export type { PagerDutyUser, Region } from './user'
 export type { TokenSet } from './token-set'
 export type { WaitUntil } from './background'
 export type { GrantOptions, SessionLifetimes } from './grant-options'
+export type { StoreOptions } from './store-options'
 export type { ClientOptions } from './client'
 export type { AppType } from './scope'
 

@@ -4,7 +4,7 @@ import { loginEnded } from './concurrent-logins'
 import { AuthorizationResponseError, ScopeNotGrantedError } from './errors'
 import { type LoginOutcome, type LoginParts, finishLogin } from './finish-login'
 import { isSameUser } from './grant-record'
-import { type LoginsInProgress, carryGrant, isLoginBy, linkGrant, sessionOf } from './grant-session'
+import { type Logins, carryGrant, isLoginBy, linkGrant, sessionOf } from './grant-session'
 import {
   type AuthenticateOptions,
   type OAuth2StrategyInstance,
@@ -32,7 +32,7 @@ export interface LoginInfo {
 }
 
 /** As much of the strategy as a callback needs. */
-export interface LoginStrategy extends OAuth2StrategyInstance, LoginsInProgress {
+export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
   /** @internal */
   readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'>
 }

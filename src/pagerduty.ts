@@ -145,7 +145,12 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
     grants: grantsByID(grants),
     auth() {
       // A session is read together with its grant, so both live where the grants are.
-      const session = dropInSession(grants, resolved, resolved.tokenStore ? undefined : redis, warn)
+      const session = dropInSession(
+        grants,
+        resolved.session ?? {},
+        resolved.tokenStore ? undefined : redis,
+        warn,
+      )
       const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
       return inOrder([session.middleware, tokens, setUser(name), routes as Middleware], links)

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Request } from 'express'
 import { ConfigurationError, TokenStoreError } from './errors'
 import { endOf } from './freshness'
 import type { GrantOptions } from './grant-options'
 import {
+  type LoginOptions,
+  type Logins,
   carryOthers,
   guardGrant,
   isLoginBy,
@@ -13,11 +14,9 @@ import {
   sessionOf,
 } from './grant-session'
 import { grantKey } from './grant-vault'
-import type { AuthenticateOptions } from './oauth2-strategy'
 import { clearUser, endLogin } from './passport-login'
 import { targetOf } from './request-target'
 import { sessionRefusal } from './session-check'
-import { type PagerDutyStrategy, startLogin } from './strategy'
 import { Throttle } from './throttle'
 import { UserGrant } from './user-grant'
 import { type Grant, UserGrants, isOver } from './user-grants'
@@ -34,7 +33,7 @@ declare global {
 /** Options of {@link sessionTokens}: the client's, with the `tokenStore` and `secret` that the strategy has too. */
 export interface SessionTokensOptions extends GrantOptions {
   /** The strategy that `req.pagerduty.login()` begins a login with. */
-  strategy?: PagerDutyStrategy | undefined
+  strategy?: Logins | undefined
   /** @internal */
   grants?: UserGrants | undefined
   /** @internal */
@@ -86,15 +85,14 @@ export class RequestGrant extends UserGrant {
   /**
    * Answers this request with a redirect to PagerDuty.
    *
-   * @param options `scope` to ask for besides what is granted (where nobody is logged in: instead of the configured one),
-   * `returnTo` a path to go on to
+   * @throws {ConfigurationError} `sessionTokens()` has no strategy, or a scope is not one
    */
-  login(options: Pick<AuthenticateOptions, 'scope' | 'returnTo'> = {}): void {
+  login(options: LoginOptions = {}): void {
     const { strategy } = this.#options
     if (strategy === undefined) {
       throw new ConfigurationError('strategy', 'is needed by login(): give sessionTokens() the strategy')
     }
-    startLogin(strategy, this.#req as Request, { ...options, stepUp: options.scope !== undefined })
+    strategy.startLogin(this.#req, options)
   }
 
   /**
@@ -118,7 +116,7 @@ export class RequestGrant extends UserGrant {
       this.drop()
     }
     // Afterwards: a login in progress that does not see the end of the grant is seen here.
-    await this.#options.strategy?._endLogins(this.#req)
+    await this.#options.strategy?.endLogins(this.#req)
     if (grantID === undefined) return
     const { name } = this.#grants.client
     // It may have been destroyed meanwhile.

@@ -8,6 +8,7 @@ import type { Client } from './client'
 import { endLogins } from './concurrent-logins'
 import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from './errors'
 import { type LoginParts, LoginRefusal } from './finish-login'
+import type { LoginOptions, Logins } from './grant-session'
 import { finish, stray } from './login-callback'
 import { LoginClaims } from './login-claims'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
@@ -24,7 +25,7 @@ import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } fro
  *
  * @see https://developer.pagerduty.com/docs/oauth-functionality
  */
-export class PagerDutyStrategy extends OAuth2Strategy {
+export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   /** @internal */
   readonly _login: Pick<
     LoginParts,
@@ -97,8 +98,19 @@ export class PagerDutyStrategy extends OAuth2Strategy {
     }
   }
 
-  /** @internal */
-  _endLogins(req: IncomingMessage): Promise<void> {
+  /** Answers a request with the redirect that begins a login, outside of Passport; `req.pagerduty.login()` calls it. */
+  startLogin(req: IncomingMessage, options: LoginOptions = {}): void {
+    const { res } = req as Request
+    const attempt = Object.create(this) as PagerDutyStrategy
+    attempt.redirect = (url) => redirect(res as Response, url)
+    attempt.error = (error) => {
+      throw error
+    }
+    begin(attempt, req as Request, res as Response, { ...options, stepUp: options.scope !== undefined })
+  }
+
+  /** Ends the logins of this browser that are in progress; `req.pagerduty.logout()` calls it. */
+  endLogins(req: IncomingMessage): Promise<void> {
     return endLogins(this._login, this._login.pending.all(req))
   }
 
@@ -106,17 +118,6 @@ export class PagerDutyStrategy extends OAuth2Strategy {
   override authorizationParams(options: AuthenticateOptions): object {
     return options.nonce === undefined ? {} : { nonce: options.nonce }
   }
-}
-
-/** Answers a request with the redirect that begins a login, outside of Passport. */
-export function startLogin(strategy: PagerDutyStrategy, req: Request, options: AuthenticateOptions): void {
-  const res = req.res as Response
-  const attempt = Object.create(strategy) as PagerDutyStrategy
-  attempt.redirect = (url) => redirect(res, url)
-  attempt.error = (error) => {
-    throw error
-  }
-  begin(attempt, req, res, options)
 }
 
 function begin(

@@ -12,7 +12,7 @@ import type { UserGrants } from '../src/user-grants'
 const forget = jest.fn<Promise<void>, [string]>()
 const replaced = jest.fn<Promise<void>, [string]>()
 const endLogins = jest.fn<Promise<void>, [Request]>()
-const logins = { _endLogins: endLogins }
+const logins = { startLogin: () => {}, endLogins }
 const grants = { client: { name: 'pagerduty' }, forget } as unknown as UserGrants
 
 beforeAll(() => nameInstance('pagerduty'))

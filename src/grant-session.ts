@@ -25,7 +25,7 @@ interface Renewal {
   replace?(): Promise<void>
   renewed(): void
   /** Runs before a failure is told. */
-  failed?(error: unknown, isReplaced: boolean): Promise<void>
+  failed?(error: unknown, isRenewed: boolean): Promise<void>
 }
 
 /** What becomes of the grant of a login whose session is about to be regenerated. */
@@ -36,9 +36,9 @@ export interface Placement {
    * No session presents it: the old one stayed, or the new one could not be stored.
    *
    * @param previous the id of the grant that the session held before
-   * @param isReplaced whether this one is in its place
+   * @param isRenewed whether that session is gone
    */
-  failed(error: unknown, previous: string | undefined, isReplaced: boolean): Promise<void>
+  failed(error: unknown, previous: string | undefined, isRenewed: boolean): Promise<void>
 }
 
 interface Guarded {
@@ -166,7 +166,7 @@ function renewWith(
     extra,
     ...(previous !== undefined && { replace: () => placement.replace(previous) }),
     renewed: () => guardGrant(req, grants, logins),
-    failed: (error, isReplaced) => placement.failed(error, previous, isReplaced),
+    failed: (error, isRenewed) => placement.failed(error, previous, isRenewed),
   })
 }
 
@@ -242,8 +242,8 @@ function renewSession(
   regenerate: (callback: Callback) => void,
   callback: Callback,
 ): void {
-  const fail = (error: unknown, isReplaced: boolean, then: Callback) => {
-    const noted = Promise.resolve(renewal.failed?.(error, isReplaced))
+  const fail = (error: unknown, isRenewed: boolean, then: Callback) => {
+    const noted = Promise.resolve(renewal.failed?.(error, isRenewed))
     noted.finally(() => then(error)).catch(thrownByCallback(state))
   }
   const renew = () => {
@@ -257,7 +257,7 @@ function renewSession(
       if (error || current === undefined) {
         // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
         Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
-        return fail(error ?? new Error('The session could not be regenerated'), true, callback)
+        return fail(error ?? new Error('The session could not be regenerated'), false, callback)
       }
       Object.assign(current, renewal.extra, held)
       renewal.renewed()

@@ -25,11 +25,10 @@ export function placementOf(
       await withdraw(undefined)
       throw loginEnded()
     },
-    async failed(error, previous, isReplaced) {
+    async failed(error, previous, isRenewed) {
       if (isNew) {
-        // The grant before leads to this one, unless it is kept. Where that is not this callback's doing, another one of the
-        // same login has come through.
-        const isOver = isReplaced && previous !== undefined
+        // The grant before may lead to this one by now. While its session is there, that leads the next login to its tokens.
+        const isOver = isRenewed && previous !== undefined
         const latest = isOver ? await grants.latest(previous).catch(() => undefined) : undefined
         await withdraw(latest?.id === grant.id ? undefined : previous)
       }

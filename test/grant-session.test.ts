@@ -11,7 +11,7 @@ import type { UserGrants } from '../src/user-grants'
 
 const forget = jest.fn<Promise<void>, [string]>()
 const replaced = jest.fn<Promise<void>, [string]>()
-const failed = jest.fn<Promise<void>, [error: unknown, previous: string | undefined, isReplaced: boolean]>()
+const failed = jest.fn<Promise<void>, [error: unknown, previous: string | undefined, isRenewed: boolean]>()
 const endLogins = jest.fn<Promise<void>, [Request]>()
 const logins = { _endLogins: endLogins }
 const grants = { client: { name: 'pagerduty' }, forget } as unknown as UserGrants
@@ -106,7 +106,7 @@ describe('a session that a login regenerates', () => {
     carry(req)
     expect(await called(session, 'regenerate')).toBe(failure)
     expect(held(req)).toEqual({})
-    expect(failed.mock.calls).toEqual([[failure, undefined, true]])
+    expect(failed.mock.calls).toEqual([[failure, undefined, false]])
   })
 
   test('that fails leaves the session that was there on the request, whole', async () => {

@@ -109,9 +109,14 @@ describe('at the end of a callback of the drop-in,', () => {
     await expectNothingLeft()
   })
 
-  test('a session that cannot be ended leaves nothing of a step-up, nor of what that replaced', async () => {
+  test('a session that cannot be ended leaves the tokens of a step-up to the next login', async () => {
     await app.logIn(browser)
     expect(await finish(await callback('/write'), /^delete sess:/)).toBe(503)
+    await app.logIn(browser)
+    expect((await app.get(browser)).status).toBe(200)
+    expect(await listed()).toHaveLength(1)
+    expect(standIn.calls.revoke).toBe(0)
+    await app.logOut(browser)
     await expectNothingLeft()
   })
 

@@ -41,6 +41,8 @@ export type LoginOutcome =
       readonly grant: Grant
       readonly verdict: Verdict
       readonly refused: readonly string[]
+      /** Whether this callback made the grant, and not another one of the browser. */
+      readonly isNew: boolean
     }
   /** The browser's session stays as it is. */
   | { readonly kind: 'unchanged'; readonly refused: readonly string[] }
@@ -163,11 +165,11 @@ async function logIn(
   const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     await grants.withdraw(grant.id, [revocable(tokens)], user, presented?.id ?? end.by)
-    return presented ? { kind: 'loggedIn', grant: presented, verdict, refused } : unchanged
+    return presented ? { kind: 'loggedIn', grant: presented, verdict, refused, isNew: false } : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
   grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
-  return { kind: 'loggedIn', grant, verdict, refused }
+  return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
 }
 
 /** A callback that came before: it gets what that one made, if that has just been. */
@@ -191,7 +193,7 @@ async function join({ parts, req, login, held, requestedScopes }: Attempt): Prom
   }
   const verdict = await decide(parts, req, made)
   const missing = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
-  return { kind: 'loggedIn', grant, verdict, refused: isOwn ? missing : [] }
+  return { kind: 'loggedIn', grant, verdict, refused: isOwn ? missing : [], isNew: false }
 }
 
 function used(): AuthorizationResponseError {

@@ -1,10 +1,10 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from './authorization-response'
-import { loginEnded } from './concurrent-logins'
 import { AuthorizationResponseError, ScopeNotGrantedError } from './errors'
 import { type LoginOutcome, type LoginParts, finishLogin } from './finish-login'
 import { isSameUser } from './grant-record'
-import { type Logins, carryGrant, isLoginBy, linkGrant, sessionOf } from './grant-session'
+import { type Logins, type Placement, carryGrant, isLoginBy, linkGrant, sessionOf } from './grant-session'
+import { placementOf } from './login-placement'
 import {
   type AuthenticateOptions,
   type OAuth2StrategyInstance,
@@ -108,16 +108,16 @@ export async function finish(
     rememberRefusal(req, name, outcome.refused)
     return goOn(options, act, returnTo)
   }
-  const { grant, verdict, refused } = outcome
+  const { grant, verdict, refused, isNew } = outcome
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
-  const replace = (previous: string) => takePlace(strategy, grant, previous, previous === held?.grantID)
+  const placement = placementOf(grants, grant, held?.grantID, isNew)
   if (options.assignProperty !== undefined) {
     if (isSame) rememberRefusal(req, name, refused)
-    await link(strategy, req, grant, replace)
+    await link(strategy, req, grant, placement)
   } else {
     const kept = isSame ? keptData(req, name, refused) : {}
     const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
-    carryGrant(req, grants, grant.id, { ...kept, ...back }, replace, strategy)
+    carryGrant(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
   }
   const info: LoginInfo = {
     ...verdict.info,
@@ -130,32 +130,12 @@ export async function finish(
   act.success(verdict.user, info)
 }
 
-/**
- * Puts the grant of a login in the place of the one that the session holds.
- *
- * @param wasLive whether that one was live when the callback arrived. If it is gone by now, it was logged out or revoked, and
- * so is the login that began with it
- */
-async function takePlace(
-  { _login: { grants } }: LoginStrategy,
-  grant: Grant,
-  previous: string,
-  wasLive: boolean,
-): Promise<void> {
-  if ((await grants.replace(previous, grant)) || !wasLive) return
-  // If it is gone itself, its tokens are the business of whatever ended it.
-  await grants.withdraw(grant.id, [], grant.record.user, undefined)
-  const error = loginEnded()
-  grants.events.tell('loginFailed', { reason: error.code, error })
-  throw error
-}
-
 /** `passport.authorize`: the grant joins the session of a user who is logged in otherwise, and stays logged in. */
 async function link(
   strategy: LoginStrategy,
   req: Request,
   grant: Grant,
-  replace: (previous: string) => Promise<void>,
+  placement: Placement,
 ): Promise<void> {
   const { grants } = strategy._login
   const { name } = grants.client
@@ -171,7 +151,7 @@ async function link(
       hint: 'The login of this session was made with PagerDuty. To link a second user to it, use a second instance with a name of its own.',
     })
   }
-  await linkGrant(req, grants, grant.id, replace, strategy)
+  await linkGrant(req, grants, grant.id, placement, strategy)
   // It is presented by that, even where the next request comes late.
   await grants
     .extend(grant, sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle)

@@ -39,7 +39,8 @@ export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
 
 /**
  * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. Passport's `done` is
- * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`.
+ * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`. One
+ * that returns nothing, and no promise, has ten seconds to call it.
  */
 export type VerifyLogin = (login: Login, req: Request) => unknown
 
@@ -81,6 +82,8 @@ export interface Verdict {
 /** Any verify form as one function. */
 export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<Profile>) => Promise<Verdict>
 
+const longestSilence = 10_000
+
 /** @throws {ConfigurationError} when no form has that many parameters */
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
   if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
@@ -119,12 +122,20 @@ function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict>
     const done: VerifyDone = (error, user, info) => (error ? reject(asError(error)) : resolve({ user, info }))
     const decide = async () => {
       const returned = (verify as (...all: unknown[]) => unknown)(login, req, done)
-      // Without parameters and without a result, `done` is its only way to say something.
-      if (returned === undefined && verify.length === 0) return
-      done(undefined, await returned)
+      if (returned !== undefined || verify.length > 0) return done(undefined, await returned)
+      // It may be a wrapper that calls `done` later, or a function that forgot to return: that cannot be told.
+      setTimeout(() => reject(saidNothing()), longestSilence).unref()
     }
     callApp(decide, reject)
   })
+}
+
+function saidNothing(): ConfigurationError {
+  return new ConfigurationError(
+    'verify',
+    'returned nothing, and did not call "done" within ten seconds',
+    'Return the user, or false to refuse the login.',
+  )
 }
 
 async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {

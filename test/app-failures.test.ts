@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Request, Response as ServerResponse } from 'express'
 import type { Logger, OnError, PagerDutyOptions, VerifyLogin } from '../src'
 import { type StandIn, sendWebhook, startPagerDuty } from '../src/testing'
@@ -71,19 +70,6 @@ describe.each(failures)('a function of the app that %s fails one thing at most:'
     const { browser, finished } = await app.logIn()
     expect([finished.status, (await app.get(browser)).status]).toEqual([302, 200])
     expect(heard).toHaveBeenCalledTimes(1)
-    expect(warned).toHaveBeenCalledWith(ofTheApp)
-  })
-
-  test('as a subscriber of a channel it is a process warning, and the others hear of the event', async () => {
-    await start()
-    const heard = jest.fn()
-    const channel = 'passport-pagerduty:login'
-    for (const subscriber of [fail, heard]) subscribe(channel, subscriber)
-    const { finished } = await app.logIn()
-    for (const subscriber of [fail, heard]) unsubscribe(channel, subscriber)
-    await app.get(new Browser())
-    expect(finished.status).toBe(302)
-    expect(heard).toHaveBeenCalledWith(expect.objectContaining({ instance: 'pagerduty' }), channel)
     expect(warned).toHaveBeenCalledWith(ofTheApp)
   })
 

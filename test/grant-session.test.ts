@@ -11,6 +11,7 @@ import type { UserGrants } from '../src/user-grants'
 
 const forget = jest.fn<Promise<void>, [string]>()
 const replaced = jest.fn<Promise<void>, [string]>()
+const failed = jest.fn<Promise<void>, [error: unknown, previous: string | undefined, isRenewed: boolean]>()
 const endLogins = jest.fn<Promise<void>, [Request]>()
 const logins = { startLogin: () => {}, endLogins }
 const grants = { client: { name: 'pagerduty' }, forget } as unknown as UserGrants
@@ -19,6 +20,7 @@ beforeAll(() => nameInstance('pagerduty'))
 beforeEach(() => {
   forget.mockReset().mockResolvedValue()
   replaced.mockReset().mockResolvedValue()
+  failed.mockReset().mockResolvedValue()
   endLogins.mockReset().mockResolvedValue()
 })
 
@@ -47,7 +49,7 @@ function start(members: Record<string, unknown> = {}, failure?: Error): { req: R
 
 /** A login that makes `the-grant`. */
 function carry(req: Request, extra: Record<string, unknown> = {}): void {
-  carryGrant(req, grants, 'the-grant', extra, replaced, logins)
+  carryGrant(req, grants, 'the-grant', extra, { replace: replaced, failed }, logins)
 }
 
 function called(session: Session, method: 'regenerate' | 'destroy'): Promise<unknown> {
@@ -104,6 +106,7 @@ describe('a session that a login regenerates', () => {
     carry(req)
     expect(await called(session, 'regenerate')).toBe(failure)
     expect(held(req)).toEqual({})
+    expect(failed.mock.calls).toEqual([[failure, undefined, false]])
   })
 
   test('that fails leaves the session that was there on the request, whole', async () => {
@@ -130,6 +133,7 @@ describe('a session that a login regenerates', () => {
     expect(await called(session, 'regenerate')).toBe(failure)
     expect((req as unknown as { session: Session }).session).toBe(session)
     expect(held(req)).toEqual({ pagerduty: 'the-old-one' })
+    expect(failed.mock.calls).toEqual([[failure, 'the-old-one', false]])
     expect(forget).not.toHaveBeenCalled()
   })
 })

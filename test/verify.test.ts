@@ -14,6 +14,8 @@ function decide(verify: unknown): Promise<unknown> {
   return resolveVerify(verify as Verify, false)(login, req, () => Promise.reject(new Error('no profile')))
 }
 
+afterEach(() => jest.useRealTimers())
+
 const later = (work: () => void) => void setImmediate(work)
 
 describe('a verify of rest parameters, as wrappers pass it, decides', () => {
@@ -51,6 +53,21 @@ describe('a verify of rest parameters, as wrappers pass it, decides', () => {
 
   test('to refuse, when it is async and says nothing', async () => {
     expect(await decide(async (..._args: unknown[]) => {})).toEqual({ user: undefined })
+  })
+
+  test('within ten seconds, when it returns nothing', async () => {
+    jest.useFakeTimers()
+    const settled = jest.fn()
+    const silent = decide((..._args: unknown[]) => {}).catch((error: Error) => settled(error.message))
+    const late = decide((...[, , done]: [Login, Request, Done]) => void setTimeout(done, 9_000, null, 'late'))
+    await jest.advanceTimersByTimeAsync(9_999)
+    expect(await late).toEqual({ user: 'late' })
+    expect(settled).not.toHaveBeenCalled()
+    await jest.advanceTimersByTimeAsync(1)
+    await silent
+    expect(settled).toHaveBeenCalledWith(
+      '"verify" returned nothing, and did not call "done" within ten seconds',
+    )
   })
 
   test('by what it throws, rejects with, or calls back with as an error', async () => {

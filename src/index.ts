@@ -2,56 +2,56 @@
 export { pagerduty } from './pagerduty'
 export type { PagerDuty } from './pagerduty'
 export type { PagerDutyOptions } from './pagerduty-options'
-export type { SessionCookie, SessionOptions } from './session-options'
-export type { Routes } from './login-routes'
-export type { GrantOwner, GrantsByID } from './grants-by-id'
-export type { Logger } from './event-log'
-export type { Denial, PagerDutyEvents } from './pagerduty-events'
+export type { SessionCookie, SessionOptions } from './sessions/session-options'
+export type { Routes } from './login/login-routes'
+export type { GrantOwner, GrantsByID } from './grants/grants-by-id'
+export type { Logger } from './observability/event-log'
+export type { Denial, PagerDutyEvents } from './observability/pagerduty-events'
 
 // Parts: login
-export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './strategy'
-export type { LoginInfo } from './login-callback'
-export type { StrategyOptions } from './strategy-options'
-export type { AuthenticateOptions } from './oauth2-strategy'
-export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './verify'
+export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './login/strategy'
+export type { LoginInfo } from './login/login-callback'
+export type { StrategyOptions } from './login/strategy-options'
+export type { AuthenticateOptions } from './login/oauth2-strategy'
+export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './login/verify'
 
 // Parts: tokens of a session
-export { RequestGrant, sessionTokens } from './session-tokens'
-export type { SessionTokensOptions } from './session-tokens'
-export type { LoginOptions, Logins } from './grant-session'
-export { UserGrant } from './user-grant'
-export type { GetAccessTokenOptions } from './user-grant'
-export type { BearerFetch, BearerInit } from './bearer-fetch'
+export { RequestGrant, sessionTokens } from './sessions/session-tokens'
+export type { SessionTokensOptions } from './sessions/session-tokens'
+export type { LoginOptions, Logins } from './sessions/grant-session'
+export { UserGrant } from './grants/user-grant'
+export type { GetAccessTokenOptions } from './grants/user-grant'
+export type { BearerFetch, BearerInit } from './oauth/bearer-fetch'
 export type { PagerDutyUser, Region } from './user'
-export type { TokenSet } from './token-set'
-export type { WaitUntil } from './background'
-export type { GrantOptions, SessionLifetimes } from './grant-options'
-export type { StoreOptions } from './store-options'
-export type { ClientOptions } from './client'
-export type { AppType } from './scope'
+export type { TokenSet } from './oauth/token-set'
+export type { WaitUntil } from './async/background'
+export type { GrantOptions, SessionLifetimes } from './grants/grant-options'
+export type { StoreOptions } from './store/store-options'
+export type { ClientOptions } from './oauth/client'
+export type { AppType } from './scopes/scope'
 
 // Parts: guards
-export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './require-scopes'
-export type { GuardOptions, OperationGuardOptions, ScopeName } from './require-scopes'
-export type { PartialGrant, PartialGrantPolicy } from './partial-grant'
-export type { OnError } from './answers'
+export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './guards/require-scopes'
+export type { GuardOptions, OperationGuardOptions, ScopeName } from './guards/require-scopes'
+export type { PartialGrant, PartialGrantPolicy } from './login/partial-grant'
+export type { OnError } from './http/answers'
 
 // As the app: tokens and webhooks
-export { AppTokens } from './app-tokens'
-export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './app-tokens'
-export { webhookReceiver } from './webhook-receiver'
-export type { WebhookReceiver } from './webhook-receiver'
-export type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './webhook-options'
-export type { WebhookContext } from './webhook-context'
-export type { WebhookSecret } from './webhook-secrets'
-export { incidentIDOf, webhookEventTypes } from './webhook-events'
+export { AppTokens } from './app-tokens/app-tokens'
+export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './app-tokens/app-tokens'
+export { webhookReceiver } from './webhooks/webhook-receiver'
+export type { WebhookReceiver } from './webhooks/webhook-receiver'
+export type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './webhooks/webhook-options'
+export type { WebhookContext } from './webhooks/webhook-context'
+export type { WebhookSecret } from './webhooks/webhook-secrets'
+export { incidentIDOf, webhookEventTypes } from './webhooks/webhook-events'
 export type {
   UnknownWebhookEvent,
   WebhookEvent,
   WebhookEventBase,
   WebhookEventType,
   WebhookIncidentEventType,
-} from './webhook-events'
+} from './webhooks/webhook-events'
 export type {
   WebhookIncident,
   WebhookIncidentDetail,
@@ -59,23 +59,23 @@ export type {
   WebhookRoleAssignments,
   WebhookService,
   WebhookServiceDetail,
-} from './webhook-resources'
-export type { WebhookVerdict } from './pagerduty-events'
+} from './webhooks/webhook-resources'
+export type { WebhookVerdict } from './observability/pagerduty-events'
 
 // Answers of PagerDuty's REST API
-export { apiError } from './api-error'
+export { apiError } from './oauth/api-error'
 
 // Where things are kept
-export { MemoryTokenStore } from './memory-token-store'
-export { RedisTokenStore } from './redis-token-store'
-export type { RedisClient } from './redis-client'
-export type { RedisTokenStoreOptions } from './redis-token-store'
-export type { TokenStore } from './token-store'
+export { MemoryTokenStore } from './store/memory-token-store'
+export { RedisTokenStore } from './store/redis-token-store'
+export type { RedisClient } from './store/redis-client'
+export type { RedisTokenStoreOptions } from './store/redis-token-store'
+export type { TokenStore } from './store/token-store'
 
 // PagerDuty's scopes
-export { operationScopes, otherScopes, scopes } from './scope-catalogue'
-export type { Operation, Scope } from './scope-catalogue'
-export { scopesFor } from './scopes-for'
+export { operationScopes, otherScopes, scopes } from './scopes/scope-catalogue'
+export type { Operation, Scope } from './scopes/scope-catalogue'
+export { scopesFor } from './scopes/scopes-for'
 
 // Errors
 export {

@@ -1,12 +1,12 @@
-import type { OnError } from './answers'
-import type { ClientOptions } from './client'
-import type { Logger } from './event-log'
-import type { Routes } from './login-routes'
-import type { RedisClient } from './redis-client'
-import type { StrategyOptions } from './strategy-options'
-import type { SessionOptions } from './session-options'
-import type { VerifyLogin } from './verify'
-import type { WebhookSecret } from './webhook-secrets'
+import type { OnError } from './http/answers'
+import type { ClientOptions } from './oauth/client'
+import type { Logger } from './observability/event-log'
+import type { Routes } from './login/login-routes'
+import type { RedisClient } from './store/redis-client'
+import type { StrategyOptions } from './login/strategy-options'
+import type { SessionOptions } from './sessions/session-options'
+import type { VerifyLogin } from './login/verify'
+import type { WebhookSecret } from './webhooks/webhook-secrets'
 
 /** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
 export interface PagerDutyOptions

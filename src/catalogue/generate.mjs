@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { format, resolveConfig } from 'prettier'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const target = join(here, '../scope-catalogue.ts')
+const target = join(here, '../scopes/scope-catalogue.ts')
 
 const operations = new Map()
 const other = []

@@ -1,5 +1,5 @@
-import { boundedFetch, type Answer, ExchangeError } from '../bounded-fetch'
-import { createLocalJWKSet } from '../jose'
+import { boundedFetch, type Answer, ExchangeError } from '../http/bounded-fetch'
+import { createLocalJWKSet } from '../oauth/jose'
 import type { Configuration } from './configuration'
 import { type Finding, error, ok, warning } from './finding'
 

@@ -1,5 +1,5 @@
-import { isLoopback } from '../client'
-import { identityURL } from '../endpoints'
+import { isLoopback } from '../oauth/client'
+import { identityURL } from '../oauth/endpoints'
 import type { Configuration } from './configuration'
 import { type Finding, error, ok, warning } from './finding'
 

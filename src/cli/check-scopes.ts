@@ -1,5 +1,5 @@
-import { otherScopes, scopes } from '../scope-catalogue'
-import { isKnownScope, nearestScope } from '../scopes-for'
+import { otherScopes, scopes } from '../scopes/scope-catalogue'
+import { isKnownScope, nearestScope } from '../scopes/scopes-for'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Account, LiveGrant, StandIn } from '../testing'
 import { faults } from './control-actions'
 import { style } from './control-style'
-import { type Markup, html, trusted } from '../html'
+import { type Markup, html, trusted } from '../http/html'
 
 /** Keeps the counts and grants new while the page is looked at; without it the page shows them as they were. */
 const script = `

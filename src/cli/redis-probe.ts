@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { withinDeadline } from '../deadline'
-import type { IORedis } from '../redis-client'
-import { connectRedis } from '../redis-connection'
-import { RedisTokenStore } from '../redis-token-store'
+import { withinDeadline } from '../async/deadline'
+import type { IORedis } from '../store/redis-client'
+import { connectRedis } from '../store/redis-connection'
+import { RedisTokenStore } from '../store/redis-token-store'
 
 /** Milliseconds for the connection, and for each command. */
 const patience = 2_000

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { variables } from '../environment'
-import { nearest } from '../nearest'
-import { isExample } from '../placeholder'
+import { nearest } from '../scopes/nearest'
+import { isExample } from '../store/placeholder'
 import { type Finding, error, note, ok, warning } from './finding'
 
 /** What a process finds in its environment. */

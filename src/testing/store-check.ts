@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { TokenStore } from '../token-store'
+import type { TokenStore } from '../store/token-store'
 
 export type { TokenStore }
 

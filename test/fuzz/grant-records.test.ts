@@ -1,8 +1,8 @@
 import fc from 'fast-check'
-import { decodeGrant, encodeGrant } from '../../src/grant-record'
-import { GrantVault, grantKey } from '../../src/grant-vault'
-import { MemoryTokenStore } from '../../src/memory-token-store'
-import { KeyRing } from '../../src/seal'
+import { decodeGrant, encodeGrant } from '../../src/grants/grant-record'
+import { GrantVault, grantKey } from '../../src/grants/grant-vault'
+import { MemoryTokenStore } from '../../src/store/memory-token-store'
+import { KeyRing } from '../../src/store/seal'
 import { runs } from './runs'
 
 /** A record as it is written; each member may be anything else. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
-import { apiError } from '../../src/api-error'
-import { BackOff } from '../../src/back-off'
+import { apiError } from '../../src/oauth/api-error'
+import { BackOff } from '../../src/oauth/back-off'
 import { TokenEndpointError } from '../../src/errors'
-import { MemoryTokenStore } from '../../src/memory-token-store'
-import { parseRetryAfter } from '../../src/retry-after'
+import { MemoryTokenStore } from '../../src/store/memory-token-store'
+import { parseRetryAfter } from '../../src/http/retry-after'
 import { runs } from './runs'
 
 const quarterOfAnHour = 15 * 60

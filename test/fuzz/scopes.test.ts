@@ -5,7 +5,7 @@ import {
   missingScopes,
   parseGrantedScope,
   parseScopeOption,
-} from '../../src/scope'
+} from '../../src/scopes/scope'
 import { runs } from './runs'
 
 /** Words that are parts of each other, differ in a letter's case or look alike. */

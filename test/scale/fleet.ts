@@ -1,6 +1,6 @@
-import { BackOff } from '../../src/back-off'
+import { BackOff } from '../../src/oauth/back-off'
 import { TokenEndpointError } from '../../src/errors'
-import { MemoryTokenStore } from '../../src/memory-token-store'
+import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { random } from './random'
 
 /** Seconds after which nothing is left alone any more because of a failure. */

@@ -1,5 +1,5 @@
-import { endOf, renewalOf } from '../../src/freshness'
-import { TokenSet } from '../../src/token-set'
+import { endOf, renewalOf } from '../../src/oauth/freshness'
+import { TokenSet } from '../../src/oauth/token-set'
 
 /** When a token that still serves is renewed. */
 export interface Policy {

@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { GrantIndex } from '../../src/grant-index'
-import type { GrantRecord } from '../../src/grant-record'
-import { GrantVault, grantKey } from '../../src/grant-vault'
-import { RedisTokenStore, redisKey } from '../../src/redis-token-store'
-import { KeyRing } from '../../src/seal'
-import { redisSessions } from '../../src/session-records'
-import { TokenSet } from '../../src/token-set'
+import { GrantIndex } from '../../src/grants/grant-index'
+import type { GrantRecord } from '../../src/grants/grant-record'
+import { GrantVault, grantKey } from '../../src/grants/grant-vault'
+import { RedisTokenStore, redisKey } from '../../src/store/redis-token-store'
+import { KeyRing } from '../../src/store/seal'
+import { redisSessions } from '../../src/sessions/session-records'
+import { TokenSet } from '../../src/oauth/token-set'
 
 /** What one logged-in user takes in Redis, in bytes. */
 export interface Footprint {

@@ -1,4 +1,4 @@
-import { Client, type ClientOptions } from '../../src/client'
+import { Client, type ClientOptions } from '../../src/oauth/client'
 
 /** A client with what is required, where a test does not say otherwise. */
 export function clientOf(options: Partial<ClientOptions> = {}): Client {

@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { type Socket, connect } from 'node:net'
 import type { Express } from 'express'
 import type { WebhookEvent, WebhookReceiver, WebhookReceiverOptions, WebhookVerdict } from '../../src'
-import { Events } from '../../src/events'
+import { Events } from '../../src/observability/events'
 import { type WebhookHandler, webhookReceiver } from '../../src'
 import {
   type SendWebhookOptions,

@@ -1,6 +1,6 @@
 import fc, { type AsyncCommand } from 'fast-check'
-import type { Grant } from '../../../src/grant-vault'
-import { TokenSet } from '../../../src/token-set'
+import type { Grant } from '../../../src/grants/grant-vault'
+import { TokenSet } from '../../../src/oauth/token-set'
 import type { Actor } from './actor'
 import { lifetime, newest } from './authorization-server'
 import { exchangeFaults, storeFaults, storePlaces } from './faults'

@@ -1,6 +1,6 @@
-import { type Grant, GrantVault } from '../../../src/grant-vault'
-import { MemoryTokenStore } from '../../../src/memory-token-store'
-import type { KeyRing } from '../../../src/seal'
+import { type Grant, GrantVault } from '../../../src/grants/grant-vault'
+import { MemoryTokenStore } from '../../../src/store/memory-token-store'
+import type { KeyRing } from '../../../src/store/seal'
 import {
   type AuthorizationServer,
   type Delegation,

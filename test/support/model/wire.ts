@@ -1,6 +1,6 @@
 import type { Scheduler } from 'fast-check'
 import { TokenStoreError } from '../../../src/errors'
-import type { TokenStore } from '../../../src/token-store'
+import type { TokenStore } from '../../../src/store/token-store'
 import type { Actor } from './actor'
 import type { ExchangeFault, Kind, StoreFault, Verb } from './faults'
 import type { Presentation } from './ledger'

@@ -1,0 +1,131 @@
+import type { Background } from '../async/background'
+import type { Client } from '../oauth/client'
+import type { Events } from '../observability/events'
+import { isSameUser, tokensOf } from './grant-record'
+import type { Grant, GrantVault } from './grant-vault'
+import type { PagerDutyUser } from '../user'
+import { revokeToken } from '../oauth/token-endpoint'
+
+const revocationTimeout = 10_000
+
+/**
+ * What becomes of grants that end, and of their tokens. PagerDuty may count all logins of a user as one authorization. So
+ * while a browser stays logged in, nothing is revoked that came of an earlier login in it: it goes along with the grant that
+ * takes its place, and is revoked with that one.
+ */
+export class EndedGrants {
+  readonly #client: Client
+  readonly #vault: GrantVault
+  readonly #events: Events
+  readonly #background: Background
+  readonly #revokes: boolean
+
+  /** @param revokes whether PagerDuty is asked to revoke tokens */
+  constructor(client: Client, vault: GrantVault, events: Events, background: Background, revokes: boolean) {
+    this.#client = client
+    this.#vault = vault
+    this.#events = events
+    this.#background = background
+    this.#revokes = revokes
+  }
+
+  /** Ends a grant, or the one that took its place: a logout may come with the session of a moment ago. */
+  async end(id: string): Promise<void> {
+    let ended: Grant | undefined
+    try {
+      for (;;) {
+        const grant = await this.#vault.latest(id)
+        if (grant === undefined) {
+          await this.#vault.delete(id) // What cannot be opened goes as well.
+          break
+        }
+        ended = grant
+        if (await this.#vault.delete(grant.id, grant)) break
+        // A refresh came between, and its pair is the one to revoke; or the reply was lost, and it is gone already.
+      }
+    } finally {
+      // Also when the store did not say whether it is gone: it is not wanted any more.
+      if (ended !== undefined) this.revoke(tokensOf(ended.record))
+    }
+    if (ended !== undefined) this.#emitLogout(ended)
+  }
+
+  /**
+   * Ends a grant in whose place another has come, unless it is kept. A refresh that is on its way, and a logout with the old
+   * session, find the new grant for two minutes.
+   *
+   * @returns false when one of them is not there: it was logged out or revoked meanwhile
+   */
+  async replace(id: string, successor: Grant): Promise<boolean> {
+    for (;;) {
+      const old = await this.#vault.latest(id)
+      if (old === undefined) return false
+      if (old.id === successor.id || old.record.isKept) return true
+      const isSame = isSameUser(old.record.user, successor.record.user)
+      if (isSame) {
+        // First: a grant whose tokens go with another may still be there, but no token may be with none.
+        const holder = await this.#vault.attach(successor.id, tokensOf(old.record), undefined)
+        if (holder?.id !== successor.id) return false
+      }
+      const isOver = isSame
+        ? await this.#vault.forward(old, successor.id)
+        : await this.#vault.delete(old.id, old)
+      if (!isOver) continue
+      if (!isSame) this.revoke(tokensOf(old.record))
+      this.#emitLogout(old)
+      return true
+    }
+  }
+
+  /**
+   * Takes back what came of a login that does not come about: its tokens, and its grant if there is one already.
+   *
+   * @param tokens what the login brought
+   * @param user whose they are, if that is known
+   * @param heir the grant that its browser holds. If it is, or may be, of the same user, the tokens go with it; else they are
+   * revoked
+   */
+  async withdraw(
+    id: string,
+    tokens: readonly string[],
+    user: PagerDutyUser | undefined,
+    heir: string | undefined,
+  ): Promise<void> {
+    let left = tokens
+    try {
+      for (;;) {
+        const grant = await this.#vault.read(id)
+        if (grant !== undefined) left = tokensOf(grant.record)
+        const holder = heir === undefined ? undefined : await this.#vault.attach(heir, left, user)
+        // Another callback of the same login has put it in the place of the heir: it did come about.
+        if (holder?.id === id) return
+        const isGone =
+          grant === undefined ||
+          (holder ? await this.#vault.forward(grant, holder.id) : await this.#vault.delete(id, grant))
+        if (!isGone) continue
+        if (holder === undefined) this.revoke(left)
+        return
+      }
+    } catch (error) {
+      // The grant ends by itself within a minute. Tokens are revoked only where that can log nobody out.
+      if (heir === undefined) this.revoke(left)
+      this.#events.tell('warning', { error: error as Error })
+    }
+  }
+
+  /** Asks PagerDuty in the background to revoke tokens that are not needed any more. */
+  revoke(tokens: readonly string[]): void {
+    if (!this.#revokes) return
+    for (const token of tokens) {
+      this.#background.add(
+        revokeToken(this.#client, token, revocationTimeout).catch((error: Error) => {
+          this.#events.tell('warning', { error })
+        }),
+      )
+    }
+  }
+
+  #emitLogout({ id, record }: Grant): void {
+    this.#events.tell('logout', { user: record.user, grantID: id })
+  }
+}

@@ -1,0 +1,190 @@
+import { inBatches } from '../async/batches'
+import { pause } from '../async/deadline'
+import { AuthorizationResponseError, TokenStoreError } from '../errors'
+import { grantKey } from './grant-vault'
+import { isNumber, isOptionalNumber, isText, listOf, parseJSON } from '../store/json'
+import type { PagerDutyUser } from '../user'
+import type { KeyRing, Sealer } from '../store/seal'
+import type { TokenStore } from '../store/token-store'
+
+/** One grant of a user, and when its entry may be forgotten (milliseconds since the epoch). */
+interface Entry {
+  id: string
+  until: number
+}
+
+/** What is stored for one user. */
+interface List {
+  readonly entries: readonly Entry[]
+  /** Number of entries at which those are removed whose grant is gone. */
+  readonly pruneAt: number
+  /** When all logins of the user were ended, in milliseconds since the epoch; forgotten after {@link endRemembered}. */
+  readonly endedAt: number | undefined
+}
+
+/** Whose grants are meant. */
+export type IndexOwner = Pick<PagerDutyUser, 'accountID' | 'id'>
+
+const fewest = 50
+/** Logins of one user that live at the same time. */
+const most = 10_000
+/** Milliseconds that one change tries to get through when other processes change the same list. */
+const patience = 5_000
+/** Milliseconds for which the end of all logins is remembered: longer than any callback takes. */
+const endRemembered = 15 * 60_000
+
+/**
+ * Which grants a user has, so that all of them can be found and ended: one record for each user, changed by comparing and
+ * setting only. No entry of a live grant is ever dropped. A grant exists before its entry is added, so an entry without a
+ * grant is one of a grant that has ended.
+ */
+export class GrantIndex {
+  readonly #store: TokenStore
+  readonly #sealer: Sealer
+
+  constructor(store: TokenStore, keys: KeyRing) {
+    this.#store = store
+    this.#sealer = keys.sealer('grant index')
+  }
+
+  /** The ids of the user's grants. Some of them may have ended. */
+  async list(user: IndexOwner): Promise<readonly string[]> {
+    const key = keyOf(user)
+    return idsOf(this.#open(await this.#store.get(key), key))
+  }
+
+  /**
+   * Adds a grant, or makes its entry live longer.
+   *
+   * @param arrivedAt when the callback of its login arrived; left out where it is not a login that adds it
+   * @throws {TokenStoreError} it is not listed: the store failed, or others changed the list again and again
+   * @throws {AuthorizationResponseError} all logins were ended since then, or the user has too many
+   */
+  async add(user: IndexOwner, id: string, until: number, arrivedAt = Infinity): Promise<void> {
+    await this.#change(keyOf(user), async (list) => {
+      if (arrivedAt <= (list.endedAt ?? -Infinity)) throw allEnded()
+      const known = list.entries.find((entry) => entry.id === id)
+      if (known !== undefined && known.until >= until) return undefined
+      const others = { ...list, entries: list.entries.filter((entry) => entry !== known) }
+      const kept = others.entries.length < others.pruneAt ? others : await this.#pruned(others)
+      if (known === undefined && kept.entries.length >= most) throw tooMany()
+      return { ...kept, entries: [...kept.entries, { id, until }] }
+    })
+  }
+
+  /**
+   * Notes that all logins of the user end now. Logins whose callback has arrived by now, and that are not listed yet, are
+   * refused by {@link add}.
+   *
+   * @returns the ids of the grants to end. They stay listed, in case that fails.
+   */
+  async end(user: IndexOwner): Promise<readonly string[]> {
+    return idsOf(
+      await this.#change(keyOf(user), async (list) => ({
+        ...list,
+        endedAt: Math.max(Date.now(), list.endedAt ?? 0),
+      })),
+    )
+  }
+
+  /** @param change the new list, or undefined to leave it as it is */
+  async #change(key: string, change: (list: List) => Promise<List | undefined>): Promise<List> {
+    const giveUpAt = performance.now() + patience
+    for (;;) {
+      const sealed = await this.#store.get(key)
+      const list = this.#open(sealed, key)
+      const changed = await change(list)
+      if (changed === undefined) return list
+      const value = this.#sealer.seal(encode(changed), key)
+      const isStored =
+        sealed === undefined
+          ? await this.#store.create(key, value, lifeOf(changed))
+          : await this.#store.replace(key, sealed, value, lifeOf(changed))
+      if (isStored) return changed
+      if (performance.now() >= giveUpAt) throw crowded()
+      await pause(Math.random() * 50)
+    }
+  }
+
+  /** The list without the entries whose grant is gone. */
+  async #pruned(list: List): Promise<List> {
+    const grants = await inBatches(list.entries, ({ id }) => this.#store.get(grantKey(id)))
+    const entries = list.entries.filter((_entry, position) => grants[position] !== undefined)
+    return { ...list, entries, pruneAt: Math.min(Math.max(2 * entries.length, fewest), most) }
+  }
+
+  /** Nothing is listed where there is no record, or none that can be read. */
+  #open(sealed: string | undefined, key: string): List {
+    const text = sealed === undefined ? undefined : this.#sealer.open(sealed, key)
+    const { entries, pruneAt, endedAt } = (text === undefined ? undefined : decode(text)) ?? empty
+    const isRemembered = endedAt !== undefined && endedAt + endRemembered > Date.now()
+    return {
+      entries: entries.filter((entry) => entry.until > Date.now()),
+      pruneAt,
+      endedAt: isRemembered ? endedAt : undefined,
+    }
+  }
+}
+
+const empty: List = { entries: [], pruneAt: fewest, endedAt: undefined }
+
+function idsOf({ entries }: List): readonly string[] {
+  return entries.map((entry) => entry.id)
+}
+
+function lifeOf({ entries, endedAt = -Infinity }: List): number {
+  return Math.max(...entries.map((entry) => entry.until), endedAt + endRemembered) - Date.now()
+}
+
+/** The entries, and behind them what else there is: for most users nothing. */
+function encode({ entries, pruneAt, endedAt }: List): string {
+  const isUsual = pruneAt === fewest && endedAt === undefined
+  const rest = isUsual ? [] : [{ p: pruneAt, t: endedAt }]
+  return JSON.stringify([...entries.map((entry) => [entry.id, entry.until]), ...rest])
+}
+
+/** The list; undefined for what is not wholly one, as another version may have written. */
+function decode(text: string): List | undefined {
+  const items = listOf(parseJSON(text))
+  if (items === undefined) return undefined
+  const hasRest = items.length > 0 && listOf(items.at(-1)) === undefined
+  const { p = fewest, t } = Object(hasRest ? items.at(-1) : {}) as Record<string, unknown>
+  const entries = (hasRest ? items.slice(0, -1) : items).map(entryOf)
+  const whole = entries.filter((entry) => entry !== undefined)
+  if (whole.length < entries.length || !isNumber(p) || !isOptionalNumber(t)) return undefined
+  return { entries: whole, pruneAt: p, endedAt: t }
+}
+
+function entryOf(written: unknown): Entry | undefined {
+  const [id, until] = listOf(written) ?? []
+  return isText(id) && isNumber(until) ? { id, until } : undefined
+}
+
+function keyOf({ accountID, id }: IndexOwner): string {
+  return `user:${accountID} ${id}`
+}
+
+function allEnded(): AuthorizationResponseError {
+  return new AuthorizationResponseError(
+    'All of your logins were ended while this one was in progress. Log in again.',
+    {
+      code: 'ERR_PAGERDUTY_ALL_LOGINS_ENDED',
+      status: 403,
+      hint: 'grants.revoke({ accountID, userID }) was called after the callback of this login had arrived.',
+    },
+  )
+}
+
+function tooMany(): AuthorizationResponseError {
+  return new AuthorizationResponseError(`You are logged in ${most} times already. Log out somewhere first.`, {
+    code: 'ERR_PAGERDUTY_TOO_MANY_LOGINS',
+    status: 403,
+    hint: 'A script that logs in for each of its runs? Let it keep its session, or end old ones: grants.revoke({ accountID, userID }).',
+  })
+}
+
+function crowded(): TokenStoreError {
+  return new TokenStoreError(
+    `The list of this user’s logins could not be changed within ${patience} ms, because others changed it at the same time`,
+  )
+}

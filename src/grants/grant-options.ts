@@ -1,0 +1,40 @@
+import type { ClientOptions } from '../oauth/client'
+import { ConfigurationError } from '../errors'
+import type { StoreOptions } from '../store/store-options'
+
+/** How long a login lasts, in milliseconds. */
+export interface SessionLifetimes {
+  /** From its last use. @default 8 hours */
+  idle?: number | undefined
+  /** From the login, however much it is used. @default 30 days */
+  absolute?: number | undefined
+}
+
+/** What the parts share: the client, where grants are kept, and the secret that seals them. */
+export interface GrantOptions extends ClientOptions, StoreOptions {
+  /** How long logins last. */
+  session?: SessionLifetimes | undefined
+  /** Revoke the tokens at PagerDuty when a grant is ended. @default true */
+  revokeOnLogout?: boolean | undefined
+}
+
+const hour = 60 * 60_000
+
+/** Longest life of anything kept, in milliseconds: beyond the rolling window of a Scoped grant at PagerDuty (a year). */
+export const longestLife = 400 * 24 * hour
+
+/** @throws {ConfigurationError} */
+export function resolveLifetimes({ session }: GrantOptions): {
+  readonly idle: number
+  readonly absolute: number
+} {
+  return {
+    idle: requireDuration('session.idle', session?.idle ?? 8 * hour),
+    absolute: requireDuration('session.absolute', session?.absolute ?? 30 * 24 * hour),
+  }
+}
+
+function requireDuration(option: string, value: unknown): number {
+  if (typeof value === 'number' && value >= 1000 && value <= longestLife) return value
+  throw new ConfigurationError(option, 'must be a number of milliseconds, at least 1000 and at most 400 days')
+}

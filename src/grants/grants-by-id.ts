@@ -1,0 +1,46 @@
+import { inBatches } from '../async/batches'
+import { UserGrant, getGrant } from './user-grant'
+import type { UserGrants } from './user-grants'
+
+/** Whose grants are meant. */
+export interface GrantOwner {
+  /** PagerDuty's id of the account, as `user.accountID` has it; not the subdomain. */
+  accountID: string
+  /** As `user.id` has it: a person within that account. */
+  userID: string
+}
+
+/** Grants without a request: for background jobs and administration. */
+export interface GrantsByID {
+  /** The grant with this id; undefined when it has ended. */
+  get(id: string): Promise<UserGrant | undefined>
+  /**
+   * Lets a grant outlive its session, for background jobs: also a step-up or another login that takes its place there. Only
+   * a logout of the session that holds it, or `revoke`, ends it. False when there is none. May be called again after a failure.
+   */
+  keep(id: string): Promise<boolean>
+  /** All grants of a user. */
+  list(owner: GrantOwner): Promise<UserGrant[]>
+  /**
+   * Ends a grant, or all grants of a user, everywhere and at once. A login of the user whose callback has arrived by then, and is
+   * still being finished, does not come about.
+   *
+   * @throws {TokenStoreError} some grants may be left: call it again
+   */
+  revoke(which: string | GrantOwner): Promise<void>
+}
+
+/** @internal */
+export function grantsByID(grants: UserGrants): GrantsByID {
+  const userOf = ({ accountID, userID }: GrantOwner) => ({ accountID, id: userID })
+  return {
+    get: (id) => getGrant(grants, id),
+    keep: (id) => grants.keep(id),
+    async list(owner) {
+      const ids = await grants.index.list(userOf(owner))
+      const found = await inBatches(ids, (id) => getGrant(grants, id))
+      return found.filter((grant) => grant !== undefined)
+    },
+    revoke: (which) => (typeof which === 'string' ? grants.forget(which) : grants.forgetAll(userOf(which))),
+  }
+}

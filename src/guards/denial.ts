@@ -1,0 +1,106 @@
+import type { NextFunction, Request, Response } from 'express'
+import { type OnError, answer, isNavigation, redirect } from '../http/answers'
+import {
+  ConfigurationError,
+  InsufficientScopeError,
+  LoginRequiredError,
+  PagerDutyOAuthError,
+  UnauthorizedError,
+  reasonOf,
+} from '../errors'
+import type { Denial } from '../observability/pagerduty-events'
+import { sameOriginPath } from '../http/same-origin-path'
+import { askableScopes, isRefused, stepUpURL } from '../login/step-up'
+import { UserGrant } from '../grants/user-grant'
+
+/** How denials of one instance are answered. */
+export interface DenialOptions {
+  name: string
+  /** Where a browser is sent to log in, or to be asked for more. */
+  loginPath: string
+  /** Whether a browser is sent to PagerDuty for scopes that are missing. */
+  stepUp: boolean
+  /** The scopes that may be asked for so; undefined for all that guards name. */
+  stepUpScope: readonly string[] | undefined
+  onError: OnError | undefined
+}
+
+/**
+ * Answers what a guard or a handler failed with. A browser that goes somewhere is sent to log in, or to consent to the
+ * scopes that are missing; everybody else gets status, challenge and JSON, with the URL where the consent can be had.
+ */
+export function deny(
+  error: unknown,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+  options: DenialOptions,
+): void {
+  const { loginPath, name, onError } = options
+  const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
+  const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
+  const back = returnPath(req)
+  if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
+    if (isLoggedOut && req.method === 'GET') {
+      tell(error, req, name, 'login')
+      return redirect(res, withReturnTo(loginPath, back))
+    }
+    if (more.length > 0 && !isRefused(req, name, more)) {
+      tell(error, req, name, 'stepUp')
+      return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
+    }
+  }
+  tell(error, req, name, 'error')
+  answer(error, req, res, next, {
+    login: isLoggedOut ? loginPath : undefined,
+    stepUp: more.length > 0 ? stepUpURL(loginPath, more, isNavigation(req) ? back : undefined) : undefined,
+    onError,
+  })
+}
+
+/** Tells of a denial. The URL is the visitor's, and may hold what nobody else should read: the route is the app's own. */
+function tell(error: unknown, req: Request, name: string, answered: Denial['answer']): void {
+  const grant = (req as unknown as Record<string, unknown>)[name]
+  if (!UserGrant.is(grant) || !(error instanceof PagerDutyOAuthError)) return
+  // What the app has to change is on no page, and a denial is a matter of every day.
+  if (error instanceof ConfigurationError) grant.events.tell('warning', { error })
+  const { path } = Object(req.route) as { path?: unknown }
+  const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
+  grant.events.tell('denied', {
+    reason: reasonOf(error),
+    status: error.status,
+    answer: answered,
+    method: req.method,
+    route: typeof path === 'string' ? path : undefined,
+    required,
+    missing,
+    user: grant.user,
+    grantID: grant.grantID,
+  })
+}
+
+/** Which scopes to ask PagerDuty for: those that are missing, if that may help. */
+function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
+  const grant = (req as unknown as Record<string, unknown>)[options.name]
+  if (!options.stepUp || !UserGrant.is(grant) || grant.user === undefined) return []
+  const allowed = askableScopes(grant.client, options.stepUpScope)
+  // What is granted already and refused all the same, by PagerDuty's API, is not to be had by asking.
+  const wanted = error.missing.filter((scope) => allowed.has(scope) && grant.missing(scope).length > 0)
+  // Of alternatives one will do.
+  if (error.isAny) return wanted.slice(0, 1)
+  return wanted.length === error.missing.length ? wanted : []
+}
+
+/** Where to go on afterwards: here, or for a form where it was sent from; undefined for what a browser cannot go back to. */
+function returnPath(req: Request): string | undefined {
+  if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? '/'
+  if (req.method !== 'POST') return undefined
+  const { referer, host } = req.headers
+  const from = referer !== undefined && URL.canParse(referer) ? new URL(referer) : undefined
+  return (from?.host === host && from ? sameOriginPath(from.pathname + from.search) : undefined) ?? '/'
+}
+
+function withReturnTo(loginPath: string, returnTo: string): string {
+  if (returnTo === '/') return loginPath
+  return `${loginPath}${loginPath.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(returnTo)}`
+}

@@ -1,0 +1,126 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { NextFunction, Request, Response } from 'express'
+import { asError, callApp } from '../async/call-app'
+import { PagerDutyOAuthError } from '../errors'
+import { html, trusted } from './html'
+
+/**
+ * Takes over the answer to a denial or failure; `next(error)` hands it on to Express. What it throws, or rejects with if it is
+ * async, goes to Express too.
+ */
+export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
+
+/** How to answer. */
+export interface AnswerOptions {
+  /** Path that begins a login, for a link on pages. */
+  login?: string | undefined
+  /** Where PagerDuty can be asked for the scopes that are missing. */
+  stepUp?: string | undefined
+  onError?: OnError | undefined
+}
+
+/** Whether a person's browser is going somewhere, as opposed to a script fetching something. */
+export function isNavigation(req: Request): boolean {
+  const mode = req.headers['sec-fetch-mode']
+  if (mode !== undefined) {
+    return (
+      mode === 'navigate' &&
+      [undefined, 'document'].includes(req.headers['sec-fetch-dest'] as string | undefined)
+    )
+  }
+  const isScript = String(req.headers['x-requested-with']).toLowerCase() === 'xmlhttprequest'
+  return !isScript && (req.headers.accept ?? '').includes('text/html')
+}
+
+/**
+ * Whether the response was sent already: by a request timeout of the app, or by a function of the app that was called
+ * meanwhile. Nothing may be written to it, and nothing may begin that needs it.
+ */
+export function isAnswered(res: ServerResponse): boolean {
+  return res.headersSent
+}
+
+/** Keeps the response to one user out of every cache. A handler that sets `Cache-Control` decides for itself. */
+export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
+  if (!isAnswerable(req, res) || isAnswered(res)) return
+  res.setHeader('Cache-Control', 'no-store')
+  const vary = [res.getHeader('Vary') ?? []].flat().join(', ')
+  if (!/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(vary)) res.setHeader('Vary', vary ? `${vary}, Cookie` : 'Cookie')
+}
+
+/**
+ * Answers a denial or a failure: a small page for a navigation, else `application/problem+json` (RFC 9457) with the
+ * error's own headers. Errors that are not this package's go on to Express.
+ */
+export function answer(
+  error: unknown,
+  req: Request,
+  res: Response,
+  next: NextFunction,
+  { login, stepUp, onError }: AnswerOptions,
+): void {
+  if (!(error instanceof PagerDutyOAuthError) || !isAnswerable(req, res)) return next(asError(error))
+  if (onError !== undefined) return callApp(() => onError(error, req, res, next), next)
+  if (isAnswered(res)) return next(error)
+  res.statusCode = error.status
+  for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
+  res.setHeader('Cache-Control', 'no-store')
+  if (!isNavigation(req)) {
+    res.setHeader('Content-Type', 'application/problem+json')
+    res.end(JSON.stringify({ ...error.toJSON(), stepUpURL: stepUp }))
+    return
+  }
+  res.setHeader('Content-Type', 'text/html; charset=utf-8')
+  res.setHeader(
+    'Content-Security-Policy',
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  )
+  res.setHeader('X-Content-Type-Options', 'nosniff')
+  res.end(page(error, login, stepUp))
+}
+
+/**
+ * Whether there is a response to write to. At the upgrade to a WebSocket there is none: what stands in its place is no whole
+ * response, or has no socket. A pipelined response has none either until its turn comes, so only upgrades are looked at.
+ */
+export function isAnswerable(req: IncomingMessage, res: ServerResponse): boolean {
+  if (typeof res.setHeader !== 'function') return false
+  return req.headers.upgrade === undefined || (typeof res.headersSent === 'boolean' && Boolean(res.socket))
+}
+
+/** Sends a browser somewhere, unless the response was sent. Without a body, so that nothing leaves before a session is saved. */
+export function redirect(res: Response, location: string, status = 302): void {
+  if (isAnswered(res)) return
+  res.statusCode = status
+  res.setHeader('Location', location)
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('Content-Length', '0')
+  res.end()
+}
+
+const style = trusted(`<style>
+  :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+  main { max-width: 32rem; margin: 18vh auto 0; padding: 0 1.5rem }
+  h1 { font-size: 1.4rem; line-height: 1.3 }
+  a { color: inherit }
+  code { opacity: .65 }
+</style>`)
+
+function page(error: PagerDutyOAuthError, login: string | undefined, stepUp: string | undefined): string {
+  const { title, code } = error.toJSON() as { title: string; code: string }
+  return html`<!doctype html>
+    <html lang="en">
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <title>${title}</title>
+      ${style}
+      <main>
+        <h1>${title}</h1>
+        ${error.isTransient && html`<p>This is likely to pass: try again in a moment.</p>`}
+        ${login !== undefined && html`<p><a href="${login}">Log in with PagerDuty</a></p>`}
+        ${stepUp !== undefined && html`<p><a href="${stepUp}">Ask PagerDuty for it</a></p>`}
+        <p><a href="/">Home</a></p>
+        <p><code>${code}</code></p>
+      </main>
+    </html>`.text
+}

@@ -1,0 +1,132 @@
+import { AuthorizationResponseError } from '../errors'
+import { isSameUser } from '../grants/grant-record'
+import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
+import { type PendingLogin, isLater } from './pending-login'
+import type { Grant, UserGrants } from '../grants/user-grants'
+
+/** What decides between the logins of one browser. */
+interface Deciding {
+  readonly grants: UserGrants
+  readonly claims: LoginClaims
+}
+
+/** A login that has made its grant. */
+export interface MadeLogin {
+  readonly login: PendingLogin
+  readonly grant: Grant
+  /** The id of the grant that its browser's session held when the callback arrived. */
+  readonly heldID: string | undefined
+}
+
+/** How a login ended, and the grant of the same user that its session is to present. */
+export interface Decision {
+  readonly end: LoginEnd | undefined
+  readonly grant: Grant | undefined
+}
+
+/**
+ * Decides between a login and others of its browser that are finished at the same time, as in several tabs. One grant has to
+ * come of them: a session that another answer overwrites in the browser would be ended by no logout. If they are the same user's,
+ * all of their sessions present the grant that was done first, so that it does not matter which answer arrives last.
+ *
+ * Each login has made its grant before it looks at the others, so of two at least one sees the other. While both are being
+ * finished, the one that began last goes first: it overrules the other one in that one's claim.
+ *
+ * @param others the pending logins whose cookies came with the callback, the latest first
+ */
+export async function settleLogin(
+  deciding: Deciding,
+  made: MadeLogin,
+  others: readonly PendingLogin[],
+): Promise<Decision> {
+  const { login, grant } = made
+  const { grants, claims } = deciding
+  const obsolete: PendingLogin[] = []
+  for (const other of others) {
+    const theirs = await meet(deciding, made, other)
+    if (theirs === 'obsolete') obsolete.push(other)
+    else if (theirs !== undefined) {
+      const end = await claims.settle(login, { how: 'replaced', at: Date.now(), by: theirs.id })
+      return { end, grant: end?.how === 'replaced' ? theirs : undefined }
+    }
+  }
+  const end = await claims.settle(login, { how: 'done', at: Date.now() })
+  if (end?.how === 'replaced') return { end, grant: await successor(deciding, end.by, grant) }
+  if (end?.how !== 'done') return { end, grant: undefined }
+  // Not before: an overruled login ends no other one.
+  for (const { grantID } of obsolete) await grants.replace(grantID, grant)
+  return { end, grant }
+}
+
+/** The grant of another login, if this one is to present it; or whether that one is to end when this one is done. */
+async function meet(
+  { grants, claims }: Deciding,
+  { login, grant, heldID }: MadeLogin,
+  other: PendingLogin,
+): Promise<Grant | 'obsolete' | undefined> {
+  for (;;) {
+    const claim = await claims.look(other.grantID)
+    // When its callback comes, it will see this one.
+    if (claim === undefined) return undefined
+    if (claim.end?.how === 'done') {
+      const theirs = await grants.latest(other.grantID)
+      // One that the session held already is replaced with the session.
+      if (theirs === undefined || theirs.id === heldID) return undefined
+      const isSame = isSameUser(theirs.record.user, grant.record.user)
+      // Another user's, or its response never arrived, or it was finished before this one began.
+      const isAtOnce = isRecent(claim.end) && login.startedAt <= claim.end.at
+      return isSame && isAtOnce ? theirs : 'obsolete'
+    }
+    if (claim.end !== undefined) return undefined
+    if (isLater(login, other)) {
+      const overruled = { how: 'replaced', at: Date.now(), by: grant.id } as const
+      if (await claims.overrule(other.grantID, claim, overruled)) return undefined
+    } else {
+      // Without a grant it will see this one later. With one it may have looked already, and is done in a moment.
+      const isMade = (await grants.latest(other.grantID)) !== undefined
+      if (!isMade || (await claims.ended(other.grantID)) === undefined) return undefined
+    }
+  }
+}
+
+/** The grant of a login that has overruled another one, when it is done. */
+async function successor(deciding: Deciding, id: string, overruled: Grant): Promise<Grant | undefined> {
+  const end = await deciding.claims.ended(id)
+  if (end?.how === 'replaced') return successor(deciding, end.by, overruled)
+  const grant = end?.how === 'done' ? await deciding.grants.latest(id) : undefined
+  return grant && isSameUser(grant.record.user, overruled.record.user) ? grant : undefined
+}
+
+/**
+ * Ends the logins of a browser that logs out: those that have come about, though their answer has not arrived there yet, and
+ * those whose callback is being finished. One that is still at PagerDuty is a new login when it comes back.
+ */
+export async function endLogins(
+  { grants, claims }: Deciding,
+  logins: readonly PendingLogin[],
+): Promise<void> {
+  await Promise.all(
+    logins.map(async (login) => {
+      for (;;) {
+        const claim = await claims.look(login.grantID)
+        if (claim === undefined) return
+        if (claim.end?.how === 'done') return grants.forget(login.grantID)
+        if (claim.end?.how === 'replaced') return grants.forget(claim.end.by)
+        if (claim.end !== undefined) return
+        if (await claims.overrule(login.grantID, claim, { how: 'loggedOut', at: Date.now() })) return
+      }
+    }),
+  )
+}
+
+/** The login was ended before its session was there. */
+export function loginEnded(): AuthorizationResponseError {
+  return new AuthorizationResponseError(
+    'You logged out, or logged in in another tab, while this login was in progress. Log in again.',
+    {
+      code: 'ERR_PAGERDUTY_LOGIN_ENDED',
+      status: 403,
+      hint: 'The grant that the browser held when the callback arrived was ended, or this login was, before its session was stored.',
+    },
+  )
+}

@@ -1,0 +1,38 @@
+import { asError } from '../async/call-app'
+import { loginEnded } from './concurrent-logins'
+import { reasonOf } from '../errors'
+import type { Placement } from '../sessions/grant-session'
+import type { Grant, UserGrants } from '../grants/user-grants'
+
+/**
+ * What becomes of the grant of a login in its browser's session.
+ *
+ * @param heldID the grant that the session held, live, when the callback arrived. If it is gone by now, it was logged out or
+ * revoked, and so is the login that began with it
+ * @param isNew whether this callback made the grant. One that another callback made may be in a session already
+ */
+export function placementOf(
+  grants: UserGrants,
+  grant: Grant,
+  heldID: string | undefined,
+  isNew: boolean,
+): Placement {
+  // If it is gone itself, its tokens are the business of whatever ended it.
+  const withdraw = (heir: string | undefined) => grants.withdraw(grant.id, [], grant.record.user, heir)
+  return {
+    async replace(previous) {
+      if ((await grants.replace(previous, grant)) || previous !== heldID) return
+      await withdraw(undefined)
+      throw loginEnded()
+    },
+    async failed(error, previous, isRenewed) {
+      if (isNew) {
+        // The grant before may lead to this one by now. While its session is there, that leads the next login to its tokens.
+        const isOver = isRenewed && previous !== undefined
+        const latest = isOver ? await grants.latest(previous).catch(() => undefined) : undefined
+        await withdraw(latest?.id === grant.id ? undefined : previous)
+      }
+      grants.events.tell('loginFailed', { reason: reasonOf(error), error: asError(error) })
+    },
+  }
+}

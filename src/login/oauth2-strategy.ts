@@ -1,0 +1,98 @@
+import type { Request } from 'express'
+import OAuth2 from 'passport-oauth2'
+import { calledBack } from '../async/call-app'
+
+/** How a strategy tells Passport its decision; Passport adds these to a copy of the strategy for each request. */
+export interface PassportActions {
+  success(user: unknown, info?: object): void
+  fail(challenge?: unknown, status?: number): void
+  redirect(url: string, status?: number): void
+  pass(): void
+  error(error: unknown): void
+}
+
+/** Options of `passport.authenticate('pagerduty', options)`, besides Passport's own. */
+export interface AuthenticateOptions {
+  /** Scopes to ask for this time instead of the configured ones. */
+  scope?: string | readonly string[] | undefined
+  /** Where in the app to go on after the login: path and query, at most 400 bytes. Also read from the query. */
+  returnTo?: string | undefined
+  /** An object to find again as `info.state` after the login. Kept in a cookie: some 200 bytes at the most. */
+  state?: object | undefined
+  /** Passport's: where each login goes on to. `successReturnToOrRedirect` heeds `returnTo`. */
+  successRedirect?: string | undefined
+  /** Passport's, set by `passport.authorize`: a user who is logged in otherwise adds PagerDuty, and stays who they are. */
+  assignProperty?: string | undefined
+  /** @internal */
+  callbackURL?: string | undefined
+  /** @internal */
+  nonce?: string | undefined
+  /** Widen the grant of whoever is logged in. @internal */
+  stepUp?: boolean | undefined
+  /** Keep the user that `verify` returned with the grant. @internal */
+  keepsUser?: boolean | undefined
+  /** Passport's: where a login goes on to that was begun without `returnTo`. */
+  successReturnToOrRedirect?: string | undefined
+}
+
+/** Keeps what a login needs until it comes back; passport-oauth2 calls it between redirect and callback. */
+export interface StateStore {
+  store(
+    req: Request,
+    codeVerifier: string | undefined,
+    state: unknown,
+    meta: unknown,
+    callback: (error: unknown, state?: string) => void,
+  ): void
+  verify(
+    req: Request,
+    state: string,
+    meta: unknown,
+    callback: (error: unknown, ok: unknown, state?: unknown) => void,
+  ): void
+}
+
+/** The part of passport-oauth2's Strategy that this package builds on and passes on to subclasses. */
+export interface OAuth2StrategyInstance extends PassportActions {
+  name: string
+  authenticate(req: Request, options?: AuthenticateOptions): void
+  /** Hook: extra parameters of the authorization request. */
+  authorizationParams(options: AuthenticateOptions): object
+  /** Hook: extra parameters of the access token request. */
+  tokenParams(options: AuthenticateOptions): object
+  /** Hook: more about the user, fetched with the access token; merged into the profile. */
+  userProfile(accessToken: string, done: (error: unknown, profile?: object) => void): void
+  /** The option `skipUserProfile`. */
+  readonly _skipUserProfile: SkipUserProfile
+}
+
+/** Whether the hook `userProfile` is left out: known, or decided for each login. */
+export type SkipUserProfile =
+  boolean | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void) | (() => boolean)
+
+/** Its constructor. */
+export interface OAuth2StrategyConstructor {
+  new (options: Record<string, unknown>, verify: (...args: never[]) => unknown): OAuth2StrategyInstance
+}
+
+/**
+ * What the hook `userProfile` gives, unless `skipUserProfile` says no. passport-oauth2's own method for it would leave their
+ * rejections unhandled.
+ */
+export async function loadUserProfile(
+  strategy: OAuth2StrategyInstance,
+  accessToken: string,
+): Promise<object | undefined> {
+  const skip = strategy._skipUserProfile
+  const isSkipped =
+    typeof skip === 'function' && skip.length > 1
+      ? await calledBack<boolean>((done) => skip(accessToken, done))
+      : typeof skip === 'function'
+        ? (skip as () => boolean)()
+        : skip
+  if (isSkipped) return undefined
+  return calledBack<object>((done) => strategy.userProfile(accessToken, done))
+}
+
+/** passport-oauth2's Strategy, under types of our own: the published ones demand a secret and a version of Express. */
+export const OAuth2Strategy = OAuth2 as OAuth2StrategyConstructor

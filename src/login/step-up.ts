@@ -1,0 +1,83 @@
+import type { Request } from 'express'
+import type { Client } from '../oauth/client'
+import { sessionOf } from '../sessions/grant-session'
+import { namedScopes } from './guarded-scopes'
+import { belongsTo, missingScopes } from '../scopes/scope'
+import { UserGrant } from '../grants/user-grant'
+
+const rememberedFor = 10 * 60_000
+
+/** Scopes that were asked for in vain, each until when that is remembered, in milliseconds since the epoch. */
+type Refusals = Readonly<Record<string, number>>
+
+/**
+ * The scopes that people may be asked for besides those they granted. Guards and the login path go by the same ones: a
+ * browser that was sent for a scope which is not asked for there would come back without it, and be sent again.
+ *
+ * @param stepUpScope undefined for all that guards of the instance name, and that each login asks for
+ */
+export function askableScopes(
+  client: Client,
+  stepUpScope: readonly string[] | undefined,
+): ReadonlySet<string> {
+  const named = stepUpScope ?? [...client.scope, ...namedScopes(client)]
+  return new Set(named.filter((scope) => belongsTo(client.appType, scope)))
+}
+
+/**
+ * Where a browser goes to ask for more: the login path, with the scopes to add to those that are granted. Also what an API
+ * client is told, for its user interface to go to.
+ */
+export function stepUpURL(loginPath: string, scope: readonly string[], returnTo: string | undefined): string {
+  const query = new URLSearchParams({ scope: scope.join(' '), ...(returnTo !== undefined && { returnTo }) })
+  return `${loginPath}${loginPath.includes('?') ? '&' : '?'}${query.toString()}`
+}
+
+/** Remembers for ten minutes that these scopes were asked for in vain, so that nobody is sent round and round. */
+export function rememberRefusal(req: Request, name: string, scope: readonly string[]): void {
+  if (scope.length > 0) Object.assign(sessionOf(req) ?? {}, refusalData(req, name, scope))
+}
+
+/** Whether one of these scopes was asked for in vain in the last ten minutes. */
+export function isRefused(req: Request, name: string, scope: readonly string[]): boolean {
+  const refusals = refusalsOf(req, name)
+  return scope.some((one) => Object.hasOwn(refusals, one))
+}
+
+/**
+ * What is carried over into the new session of the same person: all but what the login itself writes.
+ *
+ * @param refused scopes that this login asked for in vain
+ */
+export function keptData(req: Request, name: string, refused: readonly string[]): Record<string, unknown> {
+  const ofLogin = new Set(['cookie', 'passport', name])
+  const kept = Object.entries(sessionOf(req) ?? {}).filter(([member]) => !ofLogin.has(member))
+  return { ...Object.fromEntries(kept), ...refusalData(req, name, refused) }
+}
+
+/** The grant of the user who is logged in. */
+export function heldGrant(req: Request, name: string): UserGrant | undefined {
+  const held = (req as unknown as Record<string, unknown>)[name]
+  return UserGrant.is(held) && held.user !== undefined ? held : undefined
+}
+
+/** Whether a wider grant of the same person came back: all that was held, and perhaps more. */
+export function isWider(held: UserGrant, granted: readonly string[], appType: 'scoped' | 'classic'): boolean {
+  return missingScopes(granted, held.grantedScopes, appType).length === 0
+}
+
+function refusalData(req: Request, name: string, scope: readonly string[]): Record<string, Refusals> {
+  const until = Date.now() + rememberedFor
+  const refusals = { ...refusalsOf(req, name), ...Object.fromEntries(scope.map((one) => [one, until])) }
+  return Object.keys(refusals).length === 0 ? {} : { [memberOf(name)]: refusals }
+}
+
+/** The refusals that still count. */
+function refusalsOf(req: Request, name: string): Refusals {
+  const held = Object.entries(Object(sessionOf(req)?.[memberOf(name)]) as object)
+  return Object.fromEntries(held.filter(([, until]) => Date.now() < Number(until)))
+}
+
+function memberOf(name: string): string {
+  return `${name}Refused`
+}

@@ -1,0 +1,78 @@
+import type { Client } from '../oauth/client'
+import { ConfigurationError } from '../errors'
+import type { GrantOptions } from '../grants/grant-options'
+import type { SkipUserProfile } from './oauth2-strategy'
+import type { PartialGrantPolicy } from './partial-grant'
+import { type AppType, requireScope } from '../scopes/scope'
+import type { UserGrants } from '../grants/user-grants'
+
+/** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
+export interface StrategyOptions extends GrantOptions {
+  /** Give the request to the callback forms of `verify`, as their first argument. */
+  passReqToCallback?: boolean | undefined
+  /** Do not call the hook `userProfile`. */
+  skipUserProfile?: SkipUserProfile | undefined
+  /** Extra headers of the access token request. */
+  customHeaders?: Readonly<Record<string, string>> | undefined
+  /** Always `S256`. */
+  pkce?: true | 'S256' | undefined
+  /** Always on. */
+  state?: true | undefined
+  /** Leave out PKCE (RFC 7636). For a Classic app with a secret only, where something in between cannot carry it. */
+  unsafelyWithoutPKCE?: boolean | undefined
+  /**
+   * What to do with a login that PagerDuty granted less than was asked for: take it, refuse it, or ask a function, which
+   * refuses by returning false. @default 'accept', with a warning
+   */
+  partialGrant?: PartialGrantPolicy | undefined
+  /** Scopes that people may be asked for step by step. @default all that the guards of this instance name */
+  stepUpScope?: readonly string[] | undefined
+  /** Scopes that PagerDuty has added since this version: no warning is given for them. */
+  extraScopes?: readonly string[] | undefined
+  /** @internal */
+  grants?: UserGrants | undefined
+}
+
+/**
+ * Refuses what would weaken a login.
+ *
+ * @returns whether logins use PKCE; they can do without only where nobody else could redeem the code without the secret
+ * @throws {ConfigurationError}
+ */
+export function requirePKCE(options: StrategyOptions, client: Client): boolean {
+  const {
+    pkce,
+    state,
+    unsafelyWithoutPKCE = false,
+  } = options as { [option: string]: unknown } & StrategyOptions
+  if (state !== undefined && state !== true) throw new ConfigurationError('state', 'cannot be switched off')
+  if (pkce !== undefined && pkce !== true && pkce !== 'S256') {
+    throw new ConfigurationError(
+      'pkce',
+      'must be "S256"; a Classic app with a secret may set unsafelyWithoutPKCE',
+    )
+  }
+  if ('store' in options) {
+    throw new ConfigurationError('store', 'cannot be replaced: pending logins are kept in sealed cookies')
+  }
+  if (unsafelyWithoutPKCE && (client.appType !== 'classic' || client.isPublic)) {
+    throw new ConfigurationError(
+      'unsafelyWithoutPKCE',
+      'is possible for a Classic app with a clientSecret only',
+    )
+  }
+  return !unsafelyWithoutPKCE
+}
+
+/** @throws {ConfigurationError} no list, or a scope of the other kind of app is among them */
+export function requireStepUpScope(scope: readonly string[] | undefined, appType: AppType): void {
+  if (scope === undefined) return
+  if (!Array.isArray(scope)) throw new ConfigurationError('stepUpScope', 'must be a list of scopes')
+  if (scope.length > 0) requireScope(scope, appType, 'stepUpScope')
+}
+
+/** @throws {ConfigurationError} */
+export function requirePolicy(policy: PartialGrantPolicy): PartialGrantPolicy {
+  if (policy === 'accept' || policy === 'fail' || typeof policy === 'function') return policy
+  throw new ConfigurationError('partialGrant', 'must be "accept", "fail" or a function')
+}

@@ -1,0 +1,186 @@
+import type { IncomingMessage } from 'node:http'
+import type { Request, Response } from 'express'
+import { isAnswered, redirect } from '../http/answers'
+import { readAuthorizationResponse } from '../oauth/authorization-response'
+import { beginLogin, stateStore } from './begin-login'
+import { asError, callApp, warnOf } from '../async/call-app'
+import type { Client } from '../oauth/client'
+import { endLogins } from './concurrent-logins'
+import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from '../errors'
+import { type LoginParts, LoginRefusal } from './finish-login'
+import type { LoginOptions, Logins } from '../sessions/grant-session'
+import { finish, stray } from './login-callback'
+import { LoginClaims } from './login-claims'
+import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './oauth2-strategy'
+import type { PendingLogin } from './pending-login'
+import { PendingLogins } from './pending-logins'
+import { type StrategyOptions, requirePKCE, requirePolicy, requireStepUpScope } from './strategy-options'
+import { unknownScopeWarner } from '../scopes/unknown-scopes'
+import { UserGrants } from '../grants/user-grants'
+import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
+
+/**
+ * Logs people in with PagerDuty: the code grant with state and PKCE (RFC 6749 section 4.1, RFC 7636), and a signed
+ * id_token that says who it is.
+ *
+ * @see https://developer.pagerduty.com/docs/oauth-functionality
+ */
+export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
+  /** @internal */
+  readonly _login: Pick<
+    LoginParts,
+    'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'
+  > & {
+    readonly stepUpScope: readonly string[] | undefined
+  }
+
+  /**
+   * @param verify decides who a login is to the app; without it `req.user` is who PagerDuty says it is
+   * @throws {ConfigurationError} naming the option that is missing or contradictory
+   */
+  constructor(options: StrategyOptions, verify?: VerifyLogin)
+  constructor(options: StrategyOptions, verify: VerifyCallback)
+  constructor(options: StrategyOptions, verify?: Verify) {
+    const grants = options.grants ?? new UserGrants(options)
+    const { client } = grants
+    const pending = new PendingLogins(client, grants.keys)
+    requireStepUpScope(options.stepUpScope, client.appType)
+    if (options.grants === undefined) warnOfUnknown(client, options)
+    super(
+      {
+        authorizationURL: client.authorizationURL,
+        tokenURL: client.tokenURL,
+        clientID: client.clientID,
+        callbackURL: client.callbackURL,
+        scope: client.scope,
+        skipUserProfile: options.skipUserProfile,
+        pkce: requirePKCE(options, client) ? 'S256' : false,
+        store: stateStore(pending),
+      },
+      () => {}, // passport-oauth2 insists on one; ours is called by finishLogin().
+    )
+    this.name = client.name
+    this._login = {
+      grants,
+      pending,
+      claims: new LoginClaims(grants.store),
+      verify: resolveVerify(verify, options.passReqToCallback ?? false),
+      headers: options.customHeaders ?? {},
+      partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
+      stepUpScope: options.stepUpScope,
+    }
+  }
+
+  /** Begins a login, or finishes it on the path of `callbackURL`. */
+  override authenticate(req: Request, options: AuthenticateOptions = {}): void {
+    const res = req.res as Response
+    if (isAnswered(res)) return
+    const act = actionsOf(this, req, res)
+    // passport-oauth2 acts by itself when a login begins.
+    const attempt = Object.create(this) as PagerDutyStrategy
+    attempt.redirect = (url, status) => act.redirect(url, status)
+    attempt.error = (error) => refuse(this, error, act)
+    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('Pragma', 'no-cache')
+    res.setHeader('Referrer-Policy', 'no-referrer')
+    try {
+      const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
+      if (response === undefined) return begin(attempt, req, res, options)
+      if (req.method !== 'GET') throw onlyGET()
+      const found = this._login.pending.find(req, response.state)
+      if (found?.isExpired && !found.login.isRestarted) return begin(attempt, req, res, options, found.login)
+      if (found === undefined || found.isExpired) return stray(this, req, response.state, found, options, act)
+      finish(this, req, res, found.login, response, options, act).catch((error: unknown) =>
+        refuse(this, error, act),
+      )
+    } catch (error) {
+      refuse(this, error, act)
+    }
+  }
+
+  /** Answers a request with the redirect that begins a login, outside of Passport; `req.pagerduty.login()` calls it. */
+  startLogin(req: IncomingMessage, options: LoginOptions = {}): void {
+    const { res } = req as Request
+    const attempt = Object.create(this) as PagerDutyStrategy
+    attempt.redirect = (url) => redirect(res as Response, url)
+    attempt.error = (error) => {
+      throw error
+    }
+    begin(attempt, req as Request, res as Response, { ...options, stepUp: options.scope !== undefined })
+  }
+
+  /** Ends the logins of this browser that are in progress; `req.pagerduty.logout()` calls it. */
+  endLogins(req: IncomingMessage): Promise<void> {
+    return endLogins(this._login, this._login.pending.all(req))
+  }
+
+  /** Hook of passport-oauth2: extra parameters of the authorization request. */
+  override authorizationParams(options: AuthenticateOptions): object {
+    return options.nonce === undefined ? {} : { nonce: options.nonce }
+  }
+}
+
+function begin(
+  strategy: PagerDutyStrategy,
+  req: Request,
+  res: Response,
+  options: AuthenticateOptions,
+  late?: PendingLogin,
+): void {
+  const { grants, stepUpScope } = strategy._login
+  beginLogin(strategy, grants.client, req, res, options, stepUpScope, late)
+}
+
+/**
+ * How the strategy reports to Passport. Nothing is reported once the response was sent, and what a callback of the app throws
+ * goes to Express: Passport would give it to the same callback again.
+ */
+function actionsOf(strategy: PagerDutyStrategy, req: Request, res: Response): PassportActions {
+  // Bound at once: Passport puts them on an object that it may share between requests.
+  const act = {
+    success: strategy.success.bind(strategy),
+    fail: strategy.fail.bind(strategy),
+    redirect: strategy.redirect.bind(strategy),
+    pass: strategy.pass.bind(strategy),
+    error: strategy.error.bind(strategy),
+  }
+  const safely = (action: () => unknown) => {
+    if (!isAnswered(res)) callApp(action, req.next ?? warnOf)
+  }
+  return {
+    success: (user, info) => safely(() => act.success(user, info)),
+    fail: (challenge, status) => safely(() => act.fail(challenge, status)),
+    redirect: (url, status) => safely(() => act.redirect(url, status)),
+    pass: () => safely(() => act.pass()),
+    error: (error) => safely(() => act.error(error)),
+  }
+}
+
+/** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
+function refuse(strategy: PagerDutyStrategy, reason: unknown, act: PassportActions): void {
+  const { events } = strategy._login.grants
+  const error = asError(reason)
+  const cause = error instanceof AuthorizationResponseError ? error.stateMismatch : undefined
+  if (cause !== undefined) events.tell('stateMismatch', { cause })
+  events.tell('loginFailed', { reason: reasonOf(error), error })
+  if (error instanceof LoginRefusal) act.fail(error.info ?? error, error.status)
+  else if (error instanceof PagerDutyOAuthError && error.status < 500) act.fail(error, error.status)
+  else act.error(error)
+}
+
+function onlyGET(): RequestRefusedError {
+  return new RequestRefusedError('A login is finished by GET only', {
+    code: 'ERR_PAGERDUTY_METHOD',
+    status: 405,
+    headers: { Allow: 'GET' },
+  })
+}
+
+/** Whoever composes by hand has no logger here. */
+function warnOfUnknown(client: Client, { extraScopes = [], stepUpScope = [] }: StrategyOptions): void {
+  const warn = unknownScopeWarner(client.appType, extraScopes, (message) =>
+    process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' }),
+  )
+  warn('scope', client.scope)
+  warn('stepUpScope', stepUpScope)
+}

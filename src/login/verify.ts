@@ -1,0 +1,147 @@
+import type { Request } from 'express'
+import { asError, callApp, calledBack } from '../async/call-app'
+import { ConfigurationError } from '../errors'
+import type { PagerDutyUser } from '../user'
+import type { TokenSet } from '../oauth/token-set'
+
+/** A finished login, as `verify(login, req)` gets it. */
+export interface Login {
+  /** Who logged in, as PagerDuty signed it. */
+  readonly user: PagerDutyUser
+  /** The tokens. Keeping them is this package's business; they are here for what must happen at once. */
+  readonly tokens: TokenSet
+  /** What PagerDuty granted; all that was asked for, where its answer says nothing (RFC 6749 section 5.1). */
+  readonly grantedScopes: readonly string[]
+  /** What this login asked for: at a step-up, what was granted before and what it adds. */
+  readonly requestedScopes: readonly string[]
+}
+
+/** What the callback forms get as `profile`: the signed identity, and what the hook `userProfile` added. */
+export interface Profile extends PagerDutyUser {
+  /** The strategy's name: the option `name`, or `pagerduty`. */
+  readonly provider: string
+  /** What the hook `userProfile` gave. `id` and `accountID` stay the signed ones, whatever it gives. */
+  readonly [member: string]: unknown
+}
+
+/** What the callback forms get as `params`, in the words of the wire. */
+export interface TokenParams {
+  /** In lower case, however PagerDuty writes it. No login comes of any other (RFC 6749 section 7.1). */
+  readonly token_type: 'bearer'
+  /** Seconds. */
+  readonly expires_in: number
+  /** The granted scope. */
+  readonly scope: string
+}
+
+/** Passport's `done`: an error, the user or false, and more for the caller of `authenticate`. */
+export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
+
+/**
+ * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. Passport's `done` is
+ * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`. One
+ * that returns nothing, and no promise, has ten seconds to call it.
+ */
+export type VerifyLogin = (login: Login, req: Request) => unknown
+
+/** The forms of passport-oauth2: four or five parameters, and with `passReqToCallback` the request before them. */
+export type VerifyCallback =
+  | ((accessToken: string, refreshToken: string | undefined, profile: Profile, done: VerifyDone) => void)
+  | ((
+      accessToken: string,
+      refreshToken: string | undefined,
+      params: TokenParams,
+      profile: Profile,
+      done: VerifyDone,
+    ) => void)
+  | ((
+      req: Request,
+      accessToken: string,
+      refreshToken: string | undefined,
+      profile: Profile,
+      done: VerifyDone,
+    ) => void)
+  | ((
+      req: Request,
+      accessToken: string,
+      refreshToken: string | undefined,
+      params: TokenParams,
+      profile: Profile,
+      done: VerifyDone,
+    ) => void)
+
+/** Any of them; told apart by how many parameters are declared. */
+export type Verify = VerifyLogin | VerifyCallback
+
+/** What verify decided. */
+export interface Verdict {
+  readonly user: unknown
+  readonly info: object | undefined
+}
+
+/** Any verify form as one function. */
+export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<Profile>) => Promise<Verdict>
+
+const longestSilence = 10_000
+
+/** @throws {ConfigurationError} when no form has that many parameters */
+export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
+  if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
+  if (typeof verify !== 'function') throw new ConfigurationError('verify', 'must be a function')
+  if (verify.length <= 2) return (login, req) => callPlain(verify, login, req)
+  const takesParams = verify.length === (passReqToCallback ? 6 : 5)
+  if (!takesParams && verify.length !== (passReqToCallback ? 5 : 4)) {
+    const forms = passReqToCallback
+      ? 'five or six parameters with passReqToCallback'
+      : 'four or five parameters'
+    throw new ConfigurationError(
+      'verify',
+      `must have up to two parameters, or ${forms}, but has ${verify.length}`,
+    )
+  }
+  return async (login, req, loadProfile) => {
+    const { tokens } = login
+    const profile = await loadProfile()
+    const before = passReqToCallback ? [req] : []
+    const params = takesParams ? [paramsOf(tokens)] : []
+    return callBack(verify, [...before, tokens.accessToken, tokens.refreshToken, ...params, profile])
+  }
+}
+
+function paramsOf(tokens: TokenSet): TokenParams {
+  return {
+    token_type: tokens.tokenType,
+    expires_in: Math.max(Math.round((tokens.expiresAt - tokens.obtainedAt) / 1000), 0),
+    scope: tokens.scope.join(' '),
+  }
+}
+
+/** What `done` says counts, else what is returned. */
+function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict> {
+  return new Promise((resolve, reject) => {
+    const done: VerifyDone = (error, user, info) => (error ? reject(asError(error)) : resolve({ user, info }))
+    const decide = async () => {
+      const returned = (verify as (...all: unknown[]) => unknown)(login, req, done)
+      if (returned !== undefined || verify.length > 0) return done(undefined, await returned)
+      // It may be a wrapper that calls `done` later, or a function that forgot to return: that cannot be told.
+      setTimeout(() => reject(saidNothing()), longestSilence).unref()
+    }
+    callApp(decide, reject)
+  })
+}
+
+function saidNothing(): ConfigurationError {
+  return new ConfigurationError(
+    'verify',
+    'returned nothing, and did not call "done" within ten seconds',
+    'Return the user, or false to refuse the login.',
+  )
+}
+
+async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {
+  const verdict = await calledBack<Verdict>((done) => {
+    const ofPassport: VerifyDone = (error, user, info) => done(error, { user, info })
+    return (verify as (...all: unknown[]) => unknown)(...args, ofPassport)
+  })
+  return verdict as Verdict
+}

@@ -1,0 +1,170 @@
+import { apiURLs, identityURL, issuers, paths } from './endpoints'
+import { ConfigurationError } from '../errors'
+import { type AppType, requireScope } from '../scopes/scope'
+import { isTaken } from '../http/taken-names'
+
+/** What this application is at PagerDuty. */
+export interface ClientOptions {
+  /** The app's Client ID, from its OAuth page at PagerDuty. */
+  clientID: string
+  /** The app's Client Secret. Scoped apps need it; a Classic app without one is a public client. */
+  clientSecret?: string | undefined
+  /** Where PagerDuty sends the browser back to: absolute, and exactly as registered at PagerDuty. */
+  callbackURL: string
+  /** Scopes to ask for: a list, or a text separated by spaces. */
+  scope: string | readonly string[]
+  /** Kind of OAuth functionality the app was given at PagerDuty. @default 'scoped' */
+  appType?: AppType | undefined
+  /**
+   * Keeps several instances in one app apart: strategy name, request property, cookies, keys. No name that requests have
+   * already, such as `user`. @default 'pagerduty'
+   */
+  name?: string | undefined
+  /** Origin of PagerDuty's identity service. @default 'https://identity.pagerduty.com' */
+  identityURL?: string | undefined
+  /** REST API for every user, instead of the regional host that the signed id_token names. */
+  apiURL?: string | undefined
+  /** Accepted issuers of id_tokens. @default both that PagerDuty uses or documents */
+  issuer?: string | readonly string[] | undefined
+  /** Authorization endpoint. @default `/oauth/authorize` at `identityURL` */
+  authorizationURL?: string | undefined
+  /** Token endpoint. @default `/oauth/token` at `identityURL` */
+  tokenURL?: string | undefined
+  /** Revocation endpoint. @default `/oauth/revoke` at `identityURL` */
+  revocationURL?: string | undefined
+  /** Signing keys of id_tokens. @default `/global/oauth/anonymous/jwks` at `identityURL` */
+  jwksURL?: string | undefined
+  /** Refuse an id_token without an `at_hash` that matches the access token (OpenID Connect Core 3.1.3.8). @default false */
+  requireAtHash?: boolean | undefined
+  /** Replaces the global `fetch` for all calls to PagerDuty: proxies, mTLS, tests. */
+  fetch?: typeof globalThis.fetch | undefined
+}
+
+/** The options, checked and completed once. The secret is out of reach of inspection and serialization. */
+export class Client {
+  readonly name: string
+  readonly clientID: string
+  readonly callbackURL: string
+  readonly scope: readonly string[]
+  readonly appType: AppType
+  readonly authorizationURL: string
+  readonly tokenURL: string
+  readonly revocationURL: string
+  readonly jwksURL: string
+  readonly issuers: readonly string[]
+  readonly apiURL: string | undefined
+  readonly requireAtHash: boolean
+  readonly fetch: typeof globalThis.fetch
+  readonly #clientSecret: string | undefined
+
+  /** @throws {ConfigurationError} naming the option that is missing or contradictory */
+  constructor(options: ClientOptions) {
+    this.clientID = requireText('clientID', options.clientID)
+    this.#clientSecret =
+      options.clientSecret === undefined ? undefined : requireText('clientSecret', options.clientSecret)
+    this.appType = requireAppType(options.appType ?? 'scoped')
+    this.name = options.name ?? 'pagerduty'
+    this.callbackURL = requireURL('callbackURL', options.callbackURL)
+    this.scope = requireScope(options.scope, this.appType)
+    const identity = requireOrigin('identityURL', options.identityURL ?? identityURL)
+    this.authorizationURL = requireURL(
+      'authorizationURL',
+      options.authorizationURL ?? identity + paths.authorize,
+    )
+    this.tokenURL = requireURL('tokenURL', options.tokenURL ?? identity + paths.token)
+    this.revocationURL = requireURL('revocationURL', options.revocationURL ?? identity + paths.revoke)
+    this.jwksURL = requireURL('jwksURL', options.jwksURL ?? identity + paths.jwks)
+    this.issuers = requireIssuers(options.issuer)
+    this.apiURL = options.apiURL === undefined ? undefined : requireOrigin('apiURL', options.apiURL)
+    this.requireAtHash = options.requireAtHash ?? false
+    this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
+
+    if (typeof this.name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(this.name)) {
+      throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
+    }
+    if (isTaken(this.name)) {
+      throw new ConfigurationError(
+        'name',
+        `is "${this.name}", and a request or a session has a member of that name already`,
+        'The login is found as req.<name>: choose another word, such as "pagerduty".',
+      )
+    }
+    if (this.appType === 'scoped' && this.isPublic) {
+      throw new ConfigurationError(
+        'clientSecret',
+        'is required: PagerDuty gives Scoped OAuth to confidential clients only',
+        'Supply the secret shown when the app was created, or set appType to "classic" for a public client.',
+      )
+    }
+  }
+
+  /** Whether this client has no secret (RFC 6749 section 2.1). */
+  get isPublic(): boolean {
+    return this.#clientSecret === undefined
+  }
+
+  /** Whether people reach the app by https; decides the `Secure` attribute of every cookie. */
+  get isSecure(): boolean {
+    return new URL(this.callbackURL).protocol === 'https:'
+  }
+
+  /** Adds the client's own parameters to a form (RFC 6749 section 2.3.1); a public client sends no secret at all. */
+  authenticate(form: URLSearchParams): URLSearchParams {
+    form.set('client_id', this.clientID)
+    if (this.#clientSecret !== undefined) form.set('client_secret', this.#clientSecret)
+    return form
+  }
+
+  /** Whether a URL is the origin of a PagerDuty REST API that tokens of this client may be sent to. */
+  isAPI(origin: string): boolean {
+    return this.apiURL === undefined ? Object.values(apiURLs).includes(origin) : origin === this.apiURL
+  }
+}
+
+function requireAppType(value: unknown): AppType {
+  if (value === 'scoped' || value === 'classic') return value
+  throw new ConfigurationError('appType', 'must be "scoped" or "classic"')
+}
+
+function requireText(option: string, value: unknown): string {
+  if (typeof value === 'string' && value.trim() !== '') return value
+  throw new ConfigurationError(option, 'is required: supply the value from the app’s OAuth page at PagerDuty')
+}
+
+/** Checks that a URL is absolute and that nothing sent to it can be read on the way. */
+export function requireURL(option: string, value: unknown): string {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
+  // The parser forgives blanks around a URL; PagerDuty compares it as it is.
+  if (url === undefined || !/^https?:\/\/\S+$/i.test(value as string)) {
+    throw new ConfigurationError(option, 'must be an absolute URL, such as "https://app.example.com/path"')
+  }
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    throw new ConfigurationError(option, 'must be https; http is accepted for localhost and 127.0.0.1 only')
+  }
+  if (url.username !== '' || url.password !== '' || url.hash !== '') {
+    throw new ConfigurationError(option, 'must have neither user information nor a fragment')
+  }
+  return value as string
+}
+
+function requireOrigin(option: string, value: unknown): string {
+  const { origin, pathname, search } = new URL(requireURL(option, value))
+  if (pathname === '/' && search === '') return origin
+  throw new ConfigurationError(
+    option,
+    'must be an origin, such as "https://pagerduty.example": no path, no query',
+  )
+}
+
+/** Whether a host name means the machine itself. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+}
+
+function requireIssuers(value: string | readonly string[] | undefined): readonly string[] {
+  const list = value === undefined ? issuers : [value].flat()
+  if (list.length === 0 || list.some((issuer) => typeof issuer !== 'string' || !URL.canParse(issuer))) {
+    throw new ConfigurationError('issuer', 'must be one issuer URL or a list of them')
+  }
+  return list
+}

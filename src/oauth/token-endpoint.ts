@@ -1,0 +1,180 @@
+import { type Answer, ExchangeError, boundedFetch } from '../http/bounded-fetch'
+import type { Client } from './client'
+import { TokenEndpointError } from '../errors'
+import { parseRetryAfter } from '../http/retry-after'
+import { inSpan } from '../observability/telemetry'
+import { type TokenResponse, parseTokenResponse } from './token-set'
+
+const maxBytes = 64 * 1024
+
+/**
+ * Sends one grant to the token endpoint (RFC 6749 sections 4.1.3, 4.4.2 and 6) and checks the answer. All grants of this
+ * package leave through here.
+ *
+ * @param grant `grant_type` and its parameters, in the words of the wire
+ * @param timeout milliseconds until the attempt is given up
+ * @throws {TokenEndpointError} always within the deadline, never holding a token or the response body
+ */
+export async function requestToken(
+  client: Client,
+  grant: Readonly<Record<string, string>>,
+  timeout: number,
+  extraHeaders: Readonly<Record<string, string>> = {},
+): Promise<TokenResponse> {
+  const { hostname } = new URL(client.tokenURL)
+  const grantType = grant['grant_type'] ?? ''
+  const attributes = {
+    'passport_pagerduty.instance': client.name,
+    'passport_pagerduty.grant_type': grantType,
+    'http.request.method': 'POST',
+    'server.address': hostname,
+  }
+  const name = `passport-pagerduty ${spanNames.get(grantType) ?? 'token'}`
+  return inSpan(name, attributes, () => exchange(client, grant, timeout, extraHeaders))
+}
+
+const spanNames: ReadonlyMap<string, string> = new Map([
+  ['authorization_code', 'login'],
+  ['refresh_token', 'refresh'],
+  ['client_credentials', 'mint'],
+])
+
+async function exchange(
+  client: Client,
+  grant: Readonly<Record<string, string>>,
+  timeout: number,
+  extraHeaders: Readonly<Record<string, string>>,
+): Promise<TokenResponse> {
+  const sentAt = performance.now()
+  const answer = await post(client, client.tokenURL, grant, timeout, extraHeaders)
+  const age = performance.now() - sentAt
+  const body = parseObject(answer)
+  if (answer.status !== 200 || typeof body?.['error'] === 'string') throw refusal(answer, body)
+  if (body === undefined) {
+    throw new TokenEndpointError(
+      'PagerDuty’s token endpoint answered with something else than a JSON object',
+      {
+        code: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+        status: 503,
+        httpStatus: answer.status,
+        isTransient: true,
+      },
+    )
+  }
+  return { ...parseTokenResponse(body), age }
+}
+
+/**
+ * Asks PagerDuty to revoke a token (RFC 7009). PagerDuty's own apps use this endpoint, its documentation does not name
+ * it: treat the outcome as best effort.
+ *
+ * @throws {TokenEndpointError} when PagerDuty did not say 200
+ */
+export async function revokeToken(client: Client, token: string, timeout: number): Promise<void> {
+  const answer = await post(client, client.revocationURL, { token }, timeout)
+  if (answer.status !== 200) throw refusal(answer, parseObject(answer))
+}
+
+async function post(
+  client: Client,
+  url: string,
+  parameters: Readonly<Record<string, string>>,
+  timeout: number,
+  extraHeaders: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
+  const body = client.authenticate(new URLSearchParams(parameters)).toString()
+  const headers = new Headers(extraHeaders)
+  headers.set('Content-Type', 'application/x-www-form-urlencoded')
+  headers.set('Accept', 'application/json')
+  try {
+    return await boundedFetch(client.fetch, url, { method: 'POST', headers, body }, { timeout, maxBytes })
+  } catch (error) {
+    throw unanswered(error)
+  }
+}
+
+function parseObject({ headers, text }: Answer): Record<string, unknown> | undefined {
+  if (!/^application\/([\w.-]+\+)?json\s*(;|$)/i.test(headers.get('content-type') ?? '')) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const faultCodes = {
+  timeout: 'ERR_PAGERDUTY_TOKEN_TIMEOUT',
+  network: 'ERR_PAGERDUTY_TOKEN_UNREACHABLE',
+  too_large: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+  redirect: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+  encoding: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
+} as const
+
+function unanswered(error: unknown): TokenEndpointError {
+  const fault = error instanceof ExchangeError ? error.fault : 'network'
+  const systemCode = error instanceof ExchangeError ? error.systemCode : undefined
+  const what = {
+    timeout: 'did not answer in time',
+    network: `could not be reached or broke off${systemCode === undefined ? '' : ` (${systemCode})`}`,
+    too_large: 'answered with too much',
+    redirect: 'answered with a redirect, which is not followed',
+    encoding: 'answered with something else than UTF-8',
+  }[fault]
+  return new TokenEndpointError(`PagerDuty’s token endpoint ${what}`, {
+    code: faultCodes[fault],
+    status: 503,
+    isTransient: true,
+  })
+}
+
+/**
+ * An error response (RFC 6749 section 5.2). Only what can be nothing else than a code is kept of it: descriptions, and
+ * whatever a faulty server puts in their place, may repeat a token.
+ */
+function refusal({ status, headers }: Answer, body: Record<string, unknown> | undefined): TokenEndpointError {
+  const sent = body?.['error']
+  const error = typeof sent === 'string' && tokenErrors.has(sent) ? sent : undefined
+  // PagerDuty says "invalid_request" and describes it as an invalid scope.
+  const isScope = error === 'invalid_request' && /invalid scope/i.test(String(body?.['error_description']))
+  const isTransient = status === 408 || status === 429 || status >= 500 || error === undefined
+  const isUsersBusiness = error === 'invalid_grant' && !isTransient
+  return new TokenEndpointError(
+    `PagerDuty’s token endpoint refused: ${isScope ? 'invalid_scope' : (error ?? `HTTP status ${status}`)}`,
+    {
+      code: isScope ? 'invalid_scope' : (error ?? 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE'),
+      status: isUsersBusiness ? 400 : 503,
+      error,
+      httpStatus: status,
+      isTransient,
+      retryAfter: parseRetryAfter(headers),
+      hint: hints.get(isScope ? 'invalid_scope' : (error ?? '')),
+    },
+  )
+}
+
+/** RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section 2.2.1. */
+export const tokenErrors: ReadonlySet<string> = new Set([
+  'invalid_request',
+  'invalid_client',
+  'invalid_grant',
+  'invalid_scope',
+  'unauthorized_client',
+  'unsupported_grant_type',
+  'unsupported_token_type',
+  'access_denied',
+  'server_error',
+  'temporarily_unavailable',
+])
+
+const hints: ReadonlyMap<string, string> = new Map([
+  ['invalid_client', 'Check clientID and clientSecret against the app’s OAuth page at PagerDuty.'],
+  ['unauthorized_client', 'Check appType: PagerDuty does not give this app this kind of token.'],
+  ['invalid_scope', 'Check the scopes, and account (region and subdomain), against the app at PagerDuty.'],
+  [
+    'invalid_grant',
+    'The code or refresh token was used, revoked or too old, or callbackURL differs from the registered one.',
+  ],
+])

@@ -1,0 +1,30 @@
+import { channel } from 'node:diagnostics_channel'
+import { EventEmitter } from 'node:events'
+import { callApp, warnOf } from '../async/call-app'
+import type { PagerDutyEvents } from './pagerduty-events'
+import { measure } from './measurements'
+import { loadTelemetry } from './telemetry'
+
+/**
+ * Emits {@link PagerDutyEvents}: to OpenTelemetry, to the subscribers of `node:diagnostics_channel`, and to listeners. One that
+ * throws or rejects must not undo a login or a refresh, or keep the others from being called. Of listeners it is a warning;
+ * of subscribers Node makes an uncaught exception or an unhandled rejection.
+ */
+export class Events extends EventEmitter<PagerDutyEvents> {
+  readonly #instance: string
+
+  /** @param instance the strategy's name, which tells several of one app apart */
+  constructor(instance = 'pagerduty') {
+    super()
+    this.#instance = instance
+    loadTelemetry() // At start-up, and not during a request.
+  }
+
+  tell<Told extends keyof PagerDutyEvents>(name: Told, ...[detail]: PagerDutyEvents[Told]): void {
+    callApp(() => measure(this.#instance, name, detail), warnOf)
+    channel(`passport-pagerduty:${name}`).publish({ instance: this.#instance, ...detail })
+    for (const listener of this.rawListeners(name)) {
+      callApp(() => Reflect.apply(listener, this, [detail]) as unknown, warnOf)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { StateMismatch } from '../errors'
+import type { PagerDutyUser } from '../user'
+
+/**
+ * What can be listened to with `pd.on(name, listener)`, and on the channel `passport-pagerduty:<name>` of
+ * `node:diagnostics_channel`. No event carries a token, a code or another secret; durations are milliseconds, and a `reason`
+ * is the `code` of the error, or the error's class where it is not this package's.
+ */
+export interface PagerDutyEvents {
+  /** Somebody logged in. */
+  login: [
+    {
+      user: PagerDutyUser
+      grantID: string
+      grantedScopes: readonly string[]
+      requestedScopes: readonly string[]
+    },
+  ]
+  /**
+   * PagerDuty granted less than was asked for, or took scopes away at a refresh; `diagnosis` says what the likely reason is.
+   */
+  partialGrant: [
+    {
+      when: 'login' | 'refresh'
+      user: PagerDutyUser
+      requestedScopes: readonly string[]
+      grantedScopes: readonly string[]
+      missing: readonly string[]
+      diagnosis: string
+    },
+  ]
+  /** A login did not come about. */
+  loginFailed: [{ reason: string; error: Error }]
+  /** A callback belongs to no login that could be finished; `loginFailed` follows. */
+  stateMismatch: [{ cause: StateMismatch }]
+  /** A login was ended by its user or by the app. */
+  logout: [{ user: PagerDutyUser; grantID: string }]
+  /** A guard did not let a request pass, or a handler met a scope that is missing. */
+  denied: [Denial]
+  /** A grant has a new access token; `duration` is that of the exchange and of storing what came. */
+  refresh: [{ user: PagerDutyUser; grantID: string; version: number; expiresAt: number; duration: number }]
+  /** A refresh failed; unless the error is a `LoginRequiredError`, the grant lives on. */
+  refreshFailed: [{ grantID: string; reason: string; error: Error }]
+  /** A refresh was not needed: another request or process had been first, and its token serves. */
+  refreshOvertaken: [{ grantID: string; version: number }]
+  /** The app has a new token of its own; `account` is such as `us.acme`. */
+  mint: [{ account: string; scope: readonly string[]; expiresAt: number }]
+  /** PagerDuty gave no app token. */
+  mintFailed: [{ account: string; scope: readonly string[]; reason: string; error: Error }]
+  /** A refresh or a mint had to wait for the lock, because another process was at it; the wait is over. */
+  lockWait: [{ lock: 'refresh' | 'mint'; grantID?: string; account?: string; duration: number }]
+  /** A webhook delivery was judged. */
+  webhook: [WebhookVerdict]
+  /** Something in the background failed that nobody waits for. */
+  warning: [{ error: Error }]
+}
+
+/** A request that was not let through. */
+export interface Denial {
+  /** The `code` of the error, such as `insufficient_scope` or `ERR_PAGERDUTY_UNAUTHORIZED`. */
+  reason: string
+  /** The HTTP status of the error; a browser that is sent on sees a redirect instead. */
+  status: number
+  /** What was done: the browser was sent to log in, or to consent to more, or the error was answered. */
+  answer: 'login' | 'stepUp' | 'error'
+  /** The HTTP method of the request, in capitals. */
+  method: string
+  /** The route's path as the app wrote it, such as `/incidents/:id`; undefined for a guard that is mounted with `app.use()`. */
+  route: string | undefined
+  /** Scopes the route or PagerDuty's API wants, all or one; empty unless `reason` is `insufficient_scope`. */
+  required: readonly string[]
+  /** Those of `required` that are not granted, or that the API says the token lacks. */
+  missing: readonly string[]
+  /** Who is logged in; undefined where nobody is, or PagerDuty has just ended the login. */
+  user: PagerDutyUser | undefined
+  /** The grant of `user`, for `pd.grants`; undefined likewise. */
+  grantID: string | undefined
+}
+
+/** What became of a webhook delivery. */
+export interface WebhookVerdict {
+  /** Name of the receiver. */
+  receiver: string
+  /**
+   * `handled`: the handler is through. `duplicate`: it was before. `running`: another delivery of the event is being handled.
+   * `ignored`: a test delivery, or a type that nobody handles. `stale`: too old. `refused`: not PagerDuty’s, or no delivery.
+   * `failed`: the handler or the store failed; with the status 202, after the answer, so that PagerDuty does not deliver again.
+   */
+  verdict: 'handled' | 'duplicate' | 'running' | 'ignored' | 'stale' | 'refused' | 'failed'
+  /** The HTTP status it was answered with. */
+  status: number
+  /** Milliseconds from its arrival to the verdict, the handler included. */
+  duration: number
+  /** `X-Webhook-Id`: the same for a redelivery. Not signed. */
+  deliveryID?: string | undefined
+  /** The event's signed `id`; undefined where signature or body were not good, or not looked at. */
+  eventID?: string | undefined
+  /** Its `event_type`, which this package may not know; undefined likewise. */
+  eventType?: string | undefined
+  /** Why it is `running`, `refused` or `failed`. What the handler threw is this error, or its `cause`. */
+  error?: Error | undefined
+}

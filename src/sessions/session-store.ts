@@ -1,0 +1,153 @@
+import type { Request } from 'express'
+import session, { type SessionData } from 'express-session'
+import { grantIDOf, sessionOf } from './grant-session'
+import { parseJSON } from '../store/json'
+import type { ReadGrant, SessionRecords } from './session-records'
+import { Throttle } from '../async/throttle'
+
+/** What the store knows of a session that a request holds. */
+interface State {
+  /** When it was last extended, in milliseconds since the epoch; 0 for not yet, or not known. */
+  extendedAt: number
+  /** The sealed grant that was read with it; undefined when none was read. */
+  grant?: { readonly sealed: string | undefined }
+  /** There is one in the store, or was. */
+  isStored: boolean
+  /** What was written last, without the cookie. */
+  written?: string
+}
+
+type Callback = (error?: unknown) => void
+
+/** Settings of a {@link SessionStore}. */
+export interface SessionStoreOptions {
+  /** Milliseconds a session lives after its last use. */
+  readonly idle: number
+  /** Milliseconds between two extensions of a session. */
+  readonly touchInterval: number
+  /** Takes what a callback of the app throws, so that it ends no process. */
+  readonly report: (error: Error) => void
+}
+
+/**
+ * The drop-in's store for express-session. It reads a session together with its grant, does not bring back a session
+ * that was destroyed while a slow request held it, and writes no more than it has to.
+ */
+export class SessionStore extends session.Store {
+  readonly #records: SessionRecords
+  readonly #options: SessionStoreOptions
+  readonly #touches: Throttle
+  readonly #states = new WeakMap<object, State>()
+
+  constructor(records: SessionRecords, options: SessionStoreOptions) {
+    super()
+    this.#records = records
+    this.#options = options
+    this.#touches = new Throttle(options.touchInterval)
+  }
+
+  /** The sealed grant that was read together with the request's session; undefined when none was read. */
+  grantReadWith(req: Request): { sealed: string | undefined } | undefined {
+    return this.#stateOf(req.session).grant
+  }
+
+  /**
+   * Extends a session that is in use, with the grant it carries if that is given: once per interval, whichever process
+   * serves it.
+   *
+   * @returns false when the grant has changed since it was read, and was not extended
+   */
+  async extendIfDue(
+    current: object,
+    id: string,
+    ttl = this.#options.idle,
+    grant?: ReadGrant,
+  ): Promise<boolean> {
+    const state = this.#stateOf(current)
+    // A process whose clock is far ahead does not keep the others from doing it.
+    const isRecent = Math.abs(Date.now() - state.extendedAt) < this.#options.touchInterval
+    if (isRecent || !this.#touches.take(id)) return true
+    try {
+      const isUnchanged = await this.#records.extend(id, ttl, grant)
+      // What is written from now on says that this session was extended.
+      state.extendedAt = Date.now()
+      return isUnchanged
+    } catch (error) {
+      this.#touches.undo(id)
+      throw error
+    }
+  }
+
+  override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
+    const found = this.#records.read(id, grantIDOf(id)).then((record) => {
+      const data = record.session === undefined ? undefined : parse(record.session)
+      if (data !== undefined) {
+        const { extendedAt, grant } = record
+        this.#keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
+      }
+      callback(null, data)
+    })
+    // express-session goes on with the request in this callback: what that throws is the request's failure as well.
+    found.catch(callback).catch(this.#options.report)
+  }
+
+  override createSession(req: Request, data: SessionData): session.Session & SessionData {
+    const created = super.createSession(req, data)
+    this.#keep(created, this.#stateOf(data)).isStored = true
+    return created
+  }
+
+  override set(id: string, data: SessionData, callback: Callback = () => {}): void {
+    const content = JSON.stringify(data, (key, value: unknown) => (key === 'cookie' ? undefined : value))
+    const known = this.#stateOf(data)
+    // express-session saves a regenerated session once more at the end of the response.
+    if (known.written === content) return callback()
+    const { extendedAt, isStored } = known
+    const written = this.#records
+      .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
+      .then(() => void Object.assign(known, { isStored: true, written: content }))
+    this.#callBack(written, callback)
+  }
+
+  /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
+  override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
+    if (this.#stateOf(data).grant?.sealed !== undefined) return callback()
+    // The response is made already: when this fails, the session merely ends earlier.
+    const touched = this.extendIfDue(data, id).catch(() => {})
+    this.#callBack(touched, callback)
+  }
+
+  override destroy(id: string, callback: Callback = () => {}): void {
+    this.#callBack(this.#records.delete(id), callback)
+  }
+
+  /** A session that was never stored needs no deleting. */
+  override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
+    const current = sessionOf(req)
+    // An app may have taken the session off its request.
+    if (!current || this.#stateOf(current).isStored) return super.regenerate(req, callback)
+    // express-session gives every store this method.
+    const store = this as unknown as { generate(req: Request): void }
+    store.generate(req)
+    callback()
+  }
+
+  #callBack(work: Promise<unknown>, callback: Callback): void {
+    work.then(() => callback(), callback).catch(this.#options.report)
+  }
+
+  #stateOf(current: object): State {
+    return this.#states.get(current) ?? this.#keep(current, { extendedAt: 0, isStored: false })
+  }
+
+  #keep(current: object, known: State): State {
+    this.#states.set(current, known)
+    return known
+  }
+}
+
+/** Undefined for what is not ours, or half written: the browser gets a new session. */
+function parse(text: string): SessionData | undefined {
+  const data = parseJSON(text) as SessionData | null | undefined
+  return typeof data?.cookie === 'object' && data.cookie !== null ? data : undefined
+}

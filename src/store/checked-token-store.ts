@@ -1,0 +1,112 @@
+import { withinDeadline } from '../async/deadline'
+import { ConfigurationError, TokenStoreError, causeWith } from '../errors'
+import { RedisTokenStore } from './redis-token-store'
+import type { TokenStore } from './token-store'
+
+/** Milliseconds that an operation of a given store may take. */
+const timeout = 1_000
+
+const checked = new WeakMap<TokenStore, TokenStore>()
+
+/**
+ * A store that was passed in, held to the contract of {@link TokenStore}: an operation that fails in any way, takes more
+ * than a second or resolves with the wrong type is a `TokenStoreError`, so that it counts as unknown and never as "no".
+ *
+ * The same store always gives the same object, since the parts of one app share the locks they hold in it.
+ *
+ * @throws {ConfigurationError} it lacks an operation
+ */
+export function checkedTokenStore(store: TokenStore): TokenStore {
+  const known = checked.get(store)
+  if (known !== undefined) return known
+  for (const operation of ['get', 'create', 'replace', 'delete'] as const) {
+    if (typeof store[operation] === 'function') continue
+    throw new ConfigurationError(
+      'tokenStore',
+      `has no method ${operation}()`,
+      'It must have get, create, replace and delete; try it with testTokenStore of passport-pagerduty/testing.',
+    )
+  }
+  const made = new CheckedTokenStore(store)
+  checked.set(store, made)
+  checked.set(made, made)
+  return made
+}
+
+class CheckedTokenStore implements TokenStore {
+  readonly #store: TokenStore
+  readonly #timeout: number | undefined
+
+  constructor(store: TokenStore) {
+    this.#store = store
+    // It has a timeout of its own, which is an option.
+    this.#timeout = store instanceof RedisTokenStore ? undefined : timeout
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    // An app may look for a grant under an id that it was sent. What no key is, no value has.
+    if (!/^[ -~]{1,300}$/.test(key)) return undefined
+    return this.#run('get', () => this.#store.get(key), isOptionalString)
+  }
+
+  create(key: string, value: string, ttl: number): Promise<boolean> {
+    return this.#run('create', () => this.#store.create(key, value, lifetime(ttl)), isBoolean)
+  }
+
+  replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean> {
+    const left = ttl === undefined ? undefined : lifetime(ttl)
+    return this.#run('replace', () => this.#store.replace(key, expected, value, left), isBoolean)
+  }
+
+  delete(key: string, expected?: string): Promise<boolean> {
+    return this.#run('delete', () => this.#store.delete(key, expected), isBoolean)
+  }
+
+  async #run<T>(
+    operation: string,
+    work: () => Promise<T>,
+    isValid: (result: unknown) => boolean,
+  ): Promise<T> {
+    let result: T
+    try {
+      // A store that throws, or returns no promise, is no reason to fail in another way.
+      const pending = Promise.resolve(work())
+      result = await (this.#timeout === undefined
+        ? pending
+        : withinDeadline(pending, this.#timeout, () => timedOut(operation)))
+    } catch (error) {
+      throw error instanceof TokenStoreError ? error : failed(operation, error)
+    }
+    if (isValid(result)) return result
+    const type = result === null ? 'null' : typeof result
+    throw new TokenStoreError(
+      `${operation}() of the token store must not resolve with a value of type ${type}`,
+    )
+  }
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean'
+}
+
+function isOptionalString(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+/** Whole milliseconds, at least one: what the contract promises to a store. */
+function lifetime(ttl: number): number {
+  return Math.max(Math.ceil(ttl), 1)
+}
+
+function timedOut(operation: string): TokenStoreError {
+  return new TokenStoreError(`${operation}() of the token store did not settle within ${timeout} ms`)
+}
+
+/** Without the message of the error underneath: drivers put keys and values into theirs, session ids among them. */
+function failed(operation: string, error: unknown): TokenStoreError {
+  const original = Object(error) as { name?: unknown; code?: unknown; message?: unknown; stack?: unknown }
+  const { name, code } = original
+  const words = [name, code].filter((word) => typeof word === 'string' && /^[\w.-]{1,64}$/.test(word))
+  const what = words.join(' ') || 'an unknown error'
+  return new TokenStoreError(`${operation}() of the token store failed: ${what}`, causeWith(what, original))
+}

@@ -1,0 +1,189 @@
+import { once } from 'node:events'
+import Redis from 'ioredis'
+import { type StandIn, startPagerDuty } from '../../src/testing'
+import type { Order, Outcome, Wanted } from '../support/app-token-worker'
+import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { type Worker, send, startWorker } from '../support/worker'
+
+const processes = 4
+const calls = 1000
+const day = 24 * 60 * 60_000
+const paths = {
+  'incidents.read': '/incidents',
+  'users.read': '/users',
+  'services.read': '/services',
+  'oncalls.read': '/oncalls',
+}
+const sets = [
+  'users.read',
+  'incidents.read users.read',
+  'services.read users.read',
+  'oncalls.read users.read',
+  'incidents.read oncalls.read services.read users.read',
+]
+const wanted: Wanted[] = ['us.acme', 'eu.globex'].flatMap((account) =>
+  sets.map((scope) => ({ account, scope })),
+)
+
+describeWithRedis(
+  'app tokens of four processes, a thousand callers each, five scope sets, two accounts',
+  () => {
+    let standIn: StandIn
+    let server: RedisServer
+    let redis: Redis
+    let workers: Worker[] = []
+
+    beforeAll(async () => {
+      standIn = await startPagerDuty()
+      server = await startRedis()
+      redis = new Redis(server.url)
+      workers = await Promise.all(Array.from({ length: processes }, () => start()))
+    }, 60_000)
+    beforeEach(async () => {
+      await redis.flushall()
+      standIn.clearFaults()
+      standIn.settings.tokenLatency = 300
+      standIn.resetCalls()
+    })
+    afterAll(async () => {
+      for (const { child } of workers) child.kill('SIGKILL')
+      redis.disconnect()
+      await standIn.close()
+      await server.stop()
+    })
+
+    const start = (env?: Record<string, string>) => startWorker('app-token-worker.ts', standIn, server, env)
+    const storm = (order: Partial<Order> = {}) =>
+      Promise.all(workers.map((worker) => send<Outcome>(worker, { wanted, calls, ...order })))
+    const mints = () => standIn.calls.token.client_credentials
+    const slowest = (outcomes: Outcome[]) => Math.max(...outcomes.map((outcome) => outcome.slowest))
+    const tell = (text: string) => process.stdout.write(`      ${text}\n`)
+
+    /** The one token that all processes were given for each request. */
+    function tokensOf(outcomes: Outcome[]): Map<string, string> {
+      expect(outcomes.map(({ errors }) => errors)).toEqual(Array(outcomes.length).fill({}))
+      const found = new Map<string, string>()
+      for (const { account, scope } of wanted) {
+        const key = `${account} ${scope}`
+        const given = new Set(outcomes.flatMap((outcome) => outcome.given[key] ?? []))
+        expect([key, given.size]).toEqual([key, 1])
+        found.set(key, [...given][0] as string)
+      }
+      expect(new Set(found.values()).size).toBe(wanted.length)
+      return found
+    }
+
+    /** What each token can do at the API is what was asked for, no more and no less, and of the right account. */
+    async function expectNoMixUp(tokens: Map<string, string>): Promise<void> {
+      for (const { account, scope } of wanted) {
+        const headers = { authorization: `Bearer ${tokens.get(`${account} ${scope}`)}` }
+        for (const [needed, path] of Object.entries(paths)) {
+          const answer = await fetch(standIn.url + path, { headers })
+          const isIncluded = scope.split(' ').includes(needed)
+          expect([account, scope, path, answer.status]).toEqual([
+            account,
+            scope,
+            path,
+            isIncluded ? 200 : 403,
+          ])
+        }
+        const answer = await fetch(`${standIn.url}/users`, { headers })
+        const { users } = (await answer.json()) as { users: { email: string }[] }
+        expect(users[0]?.email).toContain(account.slice(3))
+      }
+    }
+
+    test.each([
+      ['0.3 s', 300, 2],
+      ['8 s', 8000, 1],
+    ])(
+      'cold: one mint for each set and account, no mix-up, at %s of provider latency',
+      async (_what, latency, rounds) => {
+        for (let round = 0; round < rounds; round++) {
+          await redis.flushall()
+          standIn.resetCalls()
+          standIn.settings.tokenLatency = latency
+          const outcomes = await storm({ cold: true })
+          const tokens = tokensOf(outcomes)
+          expect(mints()).toBe(wanted.length)
+          await expectNoMixUp(tokens)
+          tell(`cold at ${latency} ms: ${mints()} mints, slowest caller ${slowest(outcomes).toFixed(0)} ms`)
+        }
+      },
+      60_000,
+    )
+
+    test('nothing in Redis can be read: not the tokens, not the scopes, not the accounts', async () => {
+      const tokens = tokensOf(await storm({ cold: true }))
+      const keys = await redis.keys('*')
+      const values = await Promise.all(keys.map((key) => redis.get(key)))
+      const everything = [...keys, ...values].join('\n')
+      for (const secret of [...tokens.values(), 'users.read', 'acme', 'globex', 'XBPWQQ'])
+        expect(everything).not.toContain(secret)
+      expect(keys.filter((key) => key.includes('app:'))).toHaveLength(wanted.length)
+      expect(keys.filter((key) => key.includes('lock'))).toEqual([])
+      for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0.9 * day)
+    })
+
+    test('a process dies while it mints: the next one does it, within the life of a lock', async () => {
+      const [one = {}] = wanted
+      const { child: doomed } = await start()
+      standIn.settings.tokenLatency = 60_000
+      doomed.send({ wanted: [one], calls: 1 })
+      while (mints() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      const exited = once(doomed, 'exit')
+      doomed.kill('SIGKILL')
+      await exited
+      standIn.settings.tokenLatency = 0
+      const outcomes = await storm({ cold: true, wanted: [one as Wanted] })
+      expect(outcomes.map(({ errors }) => errors)).toEqual(Array(processes).fill({}))
+      expect(mints()).toBe(2)
+      expect(slowest(outcomes)).toBeLessThan(8_000)
+      tell(`after a crash: slowest caller ${slowest(outcomes).toFixed(0)} ms`)
+    }, 30_000)
+
+    test('instances with other names keep tokens of their own', async () => {
+      const other = await start({ PREFIX: 'other:' })
+      const [first] = wanted as [Wanted]
+      const [[mine], theirs] = await Promise.all([
+        storm({ cold: true, calls: 4, wanted: [first] }),
+        send<Outcome>(other, { calls: 4, wanted: [first] } satisfies Order),
+      ])
+      other.child.kill()
+      expect(mints()).toBe(2)
+      expect(theirs.given).not.toEqual(mine?.given)
+    }, 30_000)
+
+    test('revoked: every call succeeds, by one mint for each set and account', async () => {
+      await storm({ cold: true })
+      standIn.revokeAll()
+      standIn.resetCalls()
+      const outcomes = await storm({ fetch: true, calls: 250 })
+      for (const { given, errors } of outcomes) {
+        expect(errors).toEqual({})
+        expect(new Set(Object.values(given).flat())).toEqual(new Set(['200']))
+      }
+      expect(mints()).toBe(wanted.length)
+      tell(`revoked: ${mints()} mints, slowest call ${slowest(outcomes).toFixed(0)} ms`)
+    }, 30_000)
+
+    // Last, because the clocks of the processes stay where they are set.
+    test('due: one mint for each set and account, and nobody waits', async () => {
+      const old = tokensOf(await storm({ cold: true }))
+      standIn.resetCalls()
+      standIn.settings.tokenLatency = 5_000
+      const outcomes = await storm({ clockStep: 0.99 * day })
+      expect(tokensOf(outcomes)).toEqual(old)
+      expect(slowest(outcomes)).toBeLessThan(4_000)
+      while (mints() < wanted.length) await new Promise((resolve) => setTimeout(resolve, 20))
+      await new Promise((resolve) => setTimeout(resolve, 6_000))
+      const renewed = tokensOf(await storm())
+      expect(mints()).toBe(wanted.length)
+      expect([...renewed.values()].filter((token) => [...old.values()].includes(token))).toEqual([])
+      await expectNoMixUp(renewed)
+      tell(
+        `due: ${mints()} mints, slowest caller ${slowest(outcomes).toFixed(0)} ms at 5000 ms of provider latency`,
+      )
+    }, 60_000)
+  },
+)

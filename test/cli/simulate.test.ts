@@ -1,0 +1,173 @@
+import { request } from 'node:http'
+import { type PagerDutyOptions, pagerduty } from '../../src'
+import { withEnvironment } from '../../src/environment'
+import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulation, askDoctor, runCommand, startSimulation, troubles } from '../support/command'
+import { type DropIn, startDropIn } from '../support/drop-in'
+
+jest.setTimeout(60_000)
+
+let simulation: Simulation
+let app: DropIn
+
+beforeAll(async () => {
+  simulation = await startSimulation()
+  app = await startDropIn(
+    { options: () => ({}) } as unknown as StandIn,
+    optionsOf(simulation),
+    (express, pd) => {
+      express.post(
+        '/webhooks/pagerduty',
+        pd.webhook(() => {}),
+      )
+    },
+  )
+})
+afterAll(async () => {
+  await app.close()
+  await simulation.stop()
+})
+
+/** What an app has whose environment is what was printed, but for its address. */
+function optionsOf({ env }: Simulation): PagerDutyOptions {
+  const { callbackURL, ...options } = withEnvironment({}, env)
+  expect(callbackURL).toBe('http://localhost:3000/auth/pagerduty/callback')
+  return options
+}
+
+interface Answer {
+  status: number
+  location: string | undefined
+  text: string
+}
+
+/** Node's fetch writes Host and Sec-Fetch-Site itself. */
+function send(method: string, headers: Record<string, string> = {}, body = ''): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(simulation.page, { method, headers }, (answer) => {
+      let text = ''
+      answer.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      answer.on('end', () =>
+        resolve({
+          status: answer.statusCode as number,
+          location: answer.headers.location,
+          text: text.replaceAll(/\s+/g, ' '),
+        }),
+      )
+    })
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}
+
+/** What the page says after a button. */
+async function press(form: Record<string, string>): Promise<string> {
+  const pressed = await send('POST', { Origin: simulation.url }, new URLSearchParams(form).toString())
+  expect(pressed).toMatchObject({ status: 303, location: '/__stand-in/' })
+  return /role="status">([^<]*)/.exec((await send('GET')).text)?.[1] ?? ''
+}
+
+const calls = async () =>
+  (await fetch(`${simulation.url}/__stand-in/calls`)).json() as Promise<{ token: object }>
+
+test('what is printed is an environment with which the doctor is content', async () => {
+  const { code, findings } = await askDoctor(simulation.env)
+  expect(troubles(findings)).toEqual([])
+  expect(code).toBe(0)
+})
+
+test('a person logs in there, and shows on the page without a token', async () => {
+  await app.logIn()
+  const { text } = await send('GET')
+  expect(text).toMatch(
+    /Ada Okafor[^]*incidents\.read[^]*access token ends in 24 h; refresh token ends in 30 days/,
+  )
+  expect(text).not.toMatch(/pd(us|eu)\+_/)
+})
+
+test('buttons end tokens, and make calls fail and slow', async () => {
+  const { browser } = await app.logIn()
+  expect(await press({ do: 'reset' })).toBe('Calls are counted anew.')
+  expect(await press({ do: 'expire' })).toBe('All access tokens have ended; refresh tokens serve.')
+  expect((await app.get(browser)).status).toBe(200)
+  expect((await calls()).token).toMatchObject({ refresh_token: 1 })
+  expect(await press({ do: 'fail', fault: '503', times: '2' })).toBe('The next 2 token calls fail: 503.')
+  expect(troubles((await askDoctor(simulation.env)).findings)).toEqual(['error credentials'])
+  expect(await press({ do: 'clear' })).toBe('The next calls succeed.')
+  expect(troubles((await askDoctor(simulation.env)).findings)).toEqual([])
+  expect(await press({ do: 'latency', token: '5', api: '7' })).toBe('Latencies are set.')
+  expect((await send('GET')).text).toMatch(/name="token"[^>]*value="5"[^]*name="api"[^>]*value="7"/)
+  expect(await press({ do: 'revoke' })).toBe('All grants are revoked.')
+  expect((await send('GET')).text).toContain('there is no live grant')
+  expect((await app.get(browser)).status).toBe(401)
+})
+
+test('logins are approved at once when asked to', async () => {
+  expect(await press({ do: 'approve', user: 'PGLBX01' })).toBe('Logins are approved at once.')
+  await app.logIn()
+  expect((await send('GET')).text).toContain('<strong>Greta Lindqvist</strong>')
+  expect(await press({ do: 'approve', user: '' })).toBe('Logins are asked for.')
+})
+
+test('a webhook is sent, signed, to this machine only', async () => {
+  const to = (url: string) => press({ do: 'webhook', url, event: 'incident.triggered' })
+  expect(await to(`${app.url}/webhooks/pagerduty`)).toBe('incident.triggered was answered with 202.')
+  expect(await to('http://127.0.0.1:9/')).toContain('was not delivered')
+  expect(await to('https://app.example/webhooks')).toContain('is no address of this machine: app.example')
+})
+
+test('what it is told is written on the page as text', async () => {
+  const said = await press({ do: 'webhook', url: 'http://127.0.0.1:9/', event: '<b>"' })
+  expect(said).toContain('&#60;b&#62;&#34;')
+})
+
+test.each([
+  ['another site', { Origin: 'https://evil.example' }],
+  ['a page that hides where it is', { Origin: 'null' }],
+  ['another port of this machine', { Origin: 'http://127.0.0.1:1' }],
+  ['another site, without an Origin', { 'Sec-Fetch-Site': 'cross-site' }],
+  ['a name that somebody else has made lead here', { Host: 'evil.example', Origin: 'http://evil.example' }],
+])('%s cannot press a button', async (_who, headers) => {
+  const { browser } = await app.logIn()
+  expect((await send('POST', headers, 'do=revoke')).status).toBe(403)
+  expect((await app.get(browser)).status).toBe(200)
+})
+
+test('a name that somebody else has made lead here does not show the page', async () => {
+  expect((await send('GET', { Host: 'evil.example' })).status).toBe(403)
+})
+
+test('a stand-in that is not told to has no control page', async () => {
+  const standIn = await startPagerDuty()
+  expect((await fetch(`${standIn.url}/__stand-in/`)).status).toBe(404)
+  await standIn.close()
+})
+
+test('client ID, scope and kind of app can be named', async () => {
+  const other = await startSimulation('--client-id', 'my app', '--app-type', 'classic')
+  expect(other.env).toMatchObject({
+    PAGERDUTY_CLIENT_ID: 'my app',
+    PAGERDUTY_APP_TYPE: 'classic',
+    PAGERDUTY_SCOPE: 'write',
+  })
+  expect(() => pagerduty({ ...optionsOf(other), callbackURL: 'http://localhost/cb' })).not.toThrow()
+  expect(await other.stop()).toBe(0)
+})
+
+test('a port that is taken is told', async () => {
+  const { port } = new URL(simulation.url)
+  const { code, stderr } = await runCommand(['simulate', '--port', port], {})
+  expect(stderr).toBe(`Port ${port} is taken: name another one, or none.\n`)
+  expect(code).toBe(1)
+})
+
+// The last one: the app looks for new keys at most twice a minute.
+test('a button changes the signing keys', async () => {
+  const keys = async () =>
+    ((await (await fetch(`${simulation.url}/global/oauth/anonymous/jwks`)).json()) as { keys: object[] }).keys
+  const [before] = await keys()
+  expect(await press({ do: 'rotate' })).toContain('new key')
+  const after = await keys()
+  expect(after).toHaveLength(2)
+  expect(after).toContainEqual(before)
+})

@@ -1,0 +1,82 @@
+import { join } from 'node:path'
+import type { Locator } from 'playwright-core'
+import { describeWithChromium } from '../support/chromium'
+import { openExampleEachTime } from '../support/example-page'
+
+const screenshots = join(__dirname, '../../docs/screenshots')
+
+jest.setTimeout(20_000)
+
+describeWithChromium('the webhook page in a browser', () => {
+  const open = openExampleEachTime('/webhooks')
+  const rows = (verdict: string): Locator => open.page.locator(`[data-verdict="${verdict}"]`)
+
+  test('shows a delivery, its verdict, and what the app did back as itself', async () => {
+    const { page, standIn } = open
+    await page.getByTestId('send-incident.triggered').click()
+    await rows('handled').waitFor()
+    expect(await rows('handled').innerText()).toMatch(
+      /incident\.triggered[^]*signed, handled[^]*202[^]*notes: 201/,
+    )
+    expect(await page.getByTestId('app-tokens').innerText()).toContain('incidents.write')
+    expect(standIn.calls.token.client_credentials).toBe(1)
+  })
+
+  test('takes a forged one for what it is, and the same event once', async () => {
+    const { page, app, standIn } = open
+    for (const kind of ['incident.triggered', 'duplicate', 'forged', 'pagey.ping']) {
+      await page.getByTestId(`send-${kind}`).click()
+      await page.waitForURL(`${app.url}/webhooks`)
+    }
+    const seen = []
+    for (const verdict of ['handled', 'duplicate', 'refused', 'ignored'])
+      seen.push(await rows(verdict).count())
+    expect(seen).toEqual([1, 1, 1, 1])
+    expect(await rows('refused').innerText()).toContain('403')
+    expect(standIn.calls.api).toBe(1)
+  })
+
+  test('counts the mints it saved', async () => {
+    const { page, app, standIn } = open
+    for (const kind of ['incident.triggered', 'incident.acknowledged', 'incident.resolved']) {
+      await page.getByTestId(`send-${kind}`).click()
+      await page.waitForURL(`${app.url}/webhooks`)
+    }
+    expect(await page.getByTestId('mints-saved').innerText()).toBe('2 of 3')
+    expect(standIn.calls.token.client_credentials).toBe(1)
+  })
+
+  test('shows what comes in while it is open, without being loaded again', async () => {
+    const { context, page, app } = open
+    await page.getByText('Live.').waitFor()
+    const other = await context.newPage()
+    await other.goto(`${app.url}/webhooks`)
+    await other.getByTestId('send-incident.resolved').click()
+    await rows('handled').waitFor()
+    expect(await rows('handled').innerText()).toContain('incident.resolved')
+    expect(await page.getByTestId('mints-saved').innerText()).toBe('0 of 1')
+    await other.close()
+  })
+
+  test('fits a phone and a dark room', async () => {
+    const { page } = open
+    await page.getByTestId('send-incident.triggered').click()
+    await rows('handled').waitFor()
+    await page.getByTestId('send-forged').click()
+    await rows('refused').waitFor()
+    if (process.env['SCREENSHOTS']) await page.screenshot({ path: join(screenshots, 'webhooks-light.png') })
+    await page.setViewportSize({ width: 390, height: 844 })
+    await page.emulateMedia({ colorScheme: 'dark' })
+    const widths = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]')
+    expect(widths).toEqual([390, 390])
+  })
+
+  test('is for people who are logged in', async () => {
+    const { chromium, app, standIn } = open
+    const stranger = await chromium.newPage()
+    standIn.settings.autoApprove = undefined
+    await stranger.goto(`${app.url}/webhooks`)
+    expect(stranger.url()).toContain('/oauth/authorize')
+    await stranger.close()
+  })
+})

@@ -1,0 +1,184 @@
+import { type RunningExample, startExampleApp } from '../../example-app/server'
+import { type StandIn, approve } from '../../src/testing'
+import { Browser } from '../support/browser'
+
+describe('the example app, with its stand-in', () => {
+  const ownPage = { ...Browser.navigation, 'Sec-Fetch-Site': 'same-origin' }
+  let app: RunningExample
+  let standIn: StandIn
+  let browser: Browser
+
+  beforeAll(async () => {
+    app = await startExampleApp({ port: 0 })
+    standIn = app.standIn as StandIn
+  })
+  afterAll(() => app.close())
+  beforeEach(() => {
+    browser = new Browser()
+  })
+  afterEach(() => standIn.clearFaults())
+
+  async function logIn(user = 'PACME01', from = '/auth/pagerduty'): Promise<Response> {
+    const begun = await browser.visit(app.url + from)
+    const callback = await approve(begun.headers.get('location') as string, { user })
+    return browser.visit(callback)
+  }
+
+  async function read(path: string): Promise<string> {
+    return (await browser.visit(app.url + path)).text()
+  }
+
+  /** The text of the element with this test id. */
+  function textOf(page: string, testID: string): string {
+    const [, text = 'no such element'] = new RegExp(`data-testid="${testID}"[^>]*>([^<]*)<`).exec(page) ?? []
+    return text.trim()
+  }
+
+  function obtainedAt(page: string): number {
+    return Number(/data-obtained-at="(\d+)"/.exec(page)?.[1])
+  }
+
+  test('welcomes somebody who is logged out', async () => {
+    const page = await read('/')
+    expect(page).toContain('href="/auth/pagerduty"')
+    expect(page).toContain('No PagerDuty account needed')
+    expect(page).toContain(`curl -i ${app.url.replace('http://', '')}/api/incidents`)
+    expect(page).not.toContain('data-testid="logout"')
+  })
+
+  test('shows who logged in and what was granted', async () => {
+    const finished = await logIn()
+    expect(finished.headers.get('location')).toBe('/')
+    const page = await read('/')
+    expect(textOf(page, 'user-name')).toBe('Ada Okafor')
+    expect(textOf(page, 'account')).toBe('acme')
+    expect(textOf(page, 'region')).toBe('US')
+    expect(textOf(page, 'expires')).toMatch(/^(23:59:5\d|24:00:00)$/)
+    expect(page).toMatch(/data-scope="incidents\.read"(?:(?!<\/tr>)[^])*>granted</)
+    expect(page).toMatch(/data-scope="teams\.read"(?:(?!<\/tr>)[^])*>missing</)
+  })
+
+  test('goes on to the incidents after the login they asked for', async () => {
+    const denied = await browser.visit(`${app.url}/incidents`)
+    const finished = await logIn('PGLBX01', denied.headers.get('location') as string)
+    expect(finished.headers.get('location')).toBe('/incidents')
+    const page = await read('/incidents')
+    expect(textOf(page, 'user-name')).toBe('Greta Lindqvist')
+    expect(page).toContain('Index replica unreachable')
+    expect(page).toContain('2 h ago')
+  })
+
+  test('answers a page without the scope for it with the package’s 403', async () => {
+    await logIn()
+    standIn.settings.autoApprove = 'PACME01'
+    const denied = await browser.follow(`${app.url}/services`)
+    standIn.settings.autoApprove = undefined
+    expect(denied.status).toBe(403)
+    expect(await denied.text()).toContain('services.read')
+  })
+
+  test('refreshes the token on demand', async () => {
+    await logIn()
+    const before = await read('/')
+    const answer = await browser.fetch(`${app.url}/refresh`, { method: 'POST', headers: ownPage })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/?refreshed#token'])
+    const after = await read('/?refreshed')
+    expect(obtainedAt(after)).toBeGreaterThan(obtainedAt(before))
+    expect(after).toContain('Refreshed just now')
+  })
+
+  test('refreshes for its own pages and for people who are logged in only', async () => {
+    const foreign = { ...ownPage, 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' }
+    standIn.resetCalls()
+    expect((await browser.fetch(`${app.url}/refresh`, { method: 'POST', headers: ownPage })).status).toBe(401)
+    await logIn()
+    expect((await browser.fetch(`${app.url}/refresh`, { method: 'POST', headers: foreign })).status).toBe(403)
+    expect(standIn.calls.token.refresh_token).toBe(0)
+  })
+
+  test('logs out', async () => {
+    await logIn()
+    const answer = await browser.fetch(`${app.url}/auth/pagerduty/logout`, {
+      method: 'POST',
+      headers: ownPage,
+    })
+    expect([answer.status, answer.headers.get('location')]).toEqual([303, '/'])
+    expect(await read('/')).toContain('data-testid="login"')
+  })
+
+  test('shows what it knows while the API fails', async () => {
+    await logIn()
+    standIn.failNext('api', { status: 500 }, 3)
+    const home = await browser.visit(app.url)
+    expect(home.status).toBe(200)
+    const page = await home.text()
+    expect(page).toContain('API answered 500')
+    expect(textOf(page, 'account')).toBe('acme')
+    expect((await browser.visit(`${app.url}/incidents`)).status).toBe(502)
+  })
+
+  test('says so when PagerDuty has ended the login', async () => {
+    await logIn()
+    standIn.revokeAll()
+    const ended = await browser.visit(app.url)
+    expect(ended.status).toBe(401)
+    expect(await ended.text()).toContain('log in again')
+    expect(await read('/')).toContain('data-testid="login"')
+  })
+
+  test('answers scripts in JSON', async () => {
+    const denied = await browser.fetch(`${app.url}/api/incidents`)
+    expect([denied.status, denied.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    await logIn()
+    const answer = await browser.fetch(`${app.url}/api/incidents`)
+    expect(await answer.json()).toMatchObject({
+      incidents: [{ title: 'Payment latency above 2 s' }, {}, {}, {}, {}, {}, {}, {}],
+    })
+  })
+
+  test('sends security headers with every answer', async () => {
+    for (const path of ['/', '/style.css', '/nowhere', '/api/incidents']) {
+      const { headers } = await browser.visit(app.url + path)
+      expect(headers.get('content-security-policy')).toMatch(/default-src 'none'/)
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
+      expect(headers.has('x-powered-by')).toBe(false)
+      expect(headers.has('strict-transport-security')).toBe(false)
+    }
+  })
+
+  test('lets only its own script run, by a nonce that changes', async () => {
+    await logIn()
+    const nonces = await Promise.all(
+      [1, 2].map(async () => {
+        const answer = await browser.visit(app.url)
+        const [, nonce] = /<script nonce="([^"]+)">/.exec(await answer.text()) ?? []
+        const unescaped = nonce?.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+        expect(answer.headers.get('content-security-policy')).toContain(`script-src 'nonce-${unescaped}'`)
+        return nonce
+      }),
+    )
+    expect(nonces[0]).not.toBe(nonces[1])
+  })
+
+  test('limits logins per address', async () => {
+    const { headers } = await browser.visit(`${app.url}/auth/pagerduty`)
+    expect(headers.get('ratelimit-policy')).toContain('q=60; w=60')
+    expect((await browser.visit(app.url)).headers.has('ratelimit-policy')).toBe(false)
+  })
+
+  test('shows no token anywhere', async () => {
+    await logIn()
+    const tokens = [standIn.newestAccessToken('PACME01'), standIn.newestRefreshToken('PACME01')] as string[]
+    for (const path of ['/', '/incidents', '/services', '/api/incidents', '/nowhere']) {
+      const page = await read(path)
+      for (const token of tokens) expect(page).not.toContain(token)
+    }
+    expect(tokens.every((token) => token.length > 8)).toBe(true)
+  })
+
+  test('has a plain page for what is not there', async () => {
+    const answer = await browser.visit(`${app.url}/nowhere?<script>`)
+    expect(answer.status).toBe(404)
+    expect(await answer.text()).not.toContain('?<script>')
+  })
+})

@@ -1,0 +1,483 @@
+import { type Login, type PagerDutyOptions, TokenStoreError } from '../../src'
+import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { Browser } from '../support/browser'
+import { type DropIn, startDropIn } from '../support/drop-in'
+import { HeldStore } from '../support/held-store'
+
+const secret = 'a secret of thirty-two characters or more, for tests'
+const ada = { accountID: 'PACME00', userID: 'PACME01' }
+const bob = { accountID: 'PACME00', userID: 'PACME02' }
+
+jest.setTimeout(30_000)
+
+let standIn: StandIn
+let store: HeldStore
+let app: DropIn
+let browser: Browser
+
+beforeEach(async () => {
+  // It goes on by the true time where a test holds the app's clock.
+  standIn = await startPagerDuty({ now: Date.now })
+  standIn.configure('stand-in-client', {
+    scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read'],
+  })
+  store = new HeldStore()
+  browser = new Browser()
+  await start()
+})
+afterEach(async () => {
+  jest.restoreAllMocks()
+  await app.close()
+  await standIn.close()
+})
+
+async function start(options: PagerDutyOptions = {}): Promise<void> {
+  app = await startDropIn(standIn, { tokenStore: store, secret, ...options }, (express, pd) => {
+    express.get('/write', pd.requireScopes('incidents.write'), (_req, res) => void res.json('written'))
+    express.get('/id', (req, res) => void res.json(req.pagerduty.grantID ?? null))
+    express.post('/destroy', (req, res) => void req.session.destroy(() => res.json('destroyed')))
+    express.post('/regenerate', (req, res) => void req.session.regenerate(() => res.json('regenerated')))
+  })
+}
+
+/** A callback that PagerDuty sends the browser to: of a login, or of a step-up where it is logged in. */
+async function callback(path = '/auth/pagerduty', user = 'PACME01'): Promise<string> {
+  let at = app.url + path
+  while (!at.startsWith(standIn.url)) {
+    at = new URL((await browser.visit(at)).headers.get('location') as string, at).href
+  }
+  return approve(at, { user })
+}
+
+async function grantOf(visitor = browser): Promise<string | null> {
+  return (await (await visitor.visit(`${app.url}/id`)).json()) as string | null
+}
+
+async function listed(owner = ada): Promise<(string | undefined)[]> {
+  return (await app.pd.grants.list(owner)).map((grant) => grant.grantID)
+}
+
+/** What the answers of several tabs leave in their browser, in the order in which they arrive there. */
+function receive(...tabs: Browser[]): void {
+  for (const tab of tabs) for (const [name, value] of tab.cookies) browser.cookies.set(name, value)
+}
+
+/** Nothing is left of any login: neither here nor, when all has been sent, at PagerDuty. */
+async function expectNothingLeft(...tabs: Browser[]): Promise<void> {
+  expect([...(await listed(ada)), ...(await listed(bob))]).toEqual([])
+  for (const tab of tabs) expect(await grantOf(tab)).toBeNull()
+  await app.pd.close()
+  expect(standIn.liveGrants()).toEqual([])
+}
+
+/** The places in a callback at which another request may come between: commands of the store, and before or after. */
+const places: [string, RegExp, 'before' | 'after'][] = [
+  ['before its code is redeemed', /^create login:/, 'after'],
+  ['before its grant is stored', /^create grant:/, 'before'],
+  ['after its grant is stored', /^create grant:/, 'after'],
+  ['before its grant is listed', /^(create|replace) user:/, 'before'],
+  ['after its grant is listed', /^(create|replace) user:/, 'after'],
+  ['before it is done', /^replace login:/, 'before'],
+  ['after it is done', /^replace login:/, 'after'],
+]
+
+describe('a logout', () => {
+  describe.each(places)('that comes to a callback %s', (_when, command, when) => {
+    test('ends its login, where it is a step-up', async () => {
+      await app.logIn(browser)
+      const stepUp = await callback('/write')
+      const tab = browser.copy()
+      const hold = store.hold(command, when)
+      const finishing = tab.visit(stepUp)
+      await hold.reached
+      expect((await app.logOut(browser.copy())).status).toBe(204)
+      hold.release()
+      const finished = await finishing
+      expect(finished.status).toBe(403)
+      expect(await finished.text()).toContain('ERR_PAGERDUTY_LOGIN_ENDED')
+      await expectNothingLeft(browser, tab)
+    })
+
+    test('ends its login, where nobody was logged in', async () => {
+      const login = await callback()
+      const tab = browser.copy()
+      const hold = store.hold(command, when)
+      const finishing = tab.visit(login)
+      await hold.reached
+      expect((await app.logOut(browser.copy())).status).toBe(204)
+      hold.release()
+      expect([302, 403]).toContain((await finishing).status)
+      await expectNothingLeft(browser, tab)
+    })
+  })
+
+  test.each(['/destroy', '/regenerate'])(
+    'by the session (%s) ends the logins in progress as well',
+    async (path) => {
+      await app.logIn(browser)
+      const stepUp = await callback('/write')
+      const tab = browser.copy()
+      const hold = store.hold(/^create grant:/)
+      const finishing = tab.visit(stepUp)
+      await hold.reached
+      expect((await browser.fetch(app.url + path, { method: 'POST' })).status).toBe(200)
+      hold.release()
+      expect((await finishing).status).toBe(403)
+      await expectNothingLeft(browser, tab)
+    },
+  )
+
+  test('with the session that a step-up has just replaced ends the new one', async () => {
+    await app.logIn(browser)
+    const stepUp = await callback('/write')
+    const old = browser.copy()
+    const hold = store.hold(/^get grant:/)
+    const leaving = app.logOut(old)
+    await hold.reached
+    expect((await browser.visit(stepUp)).status).toBe(302)
+    expect((await browser.visit(`${app.url}/write`)).status).toBe(200)
+    hold.release()
+    expect((await leaving).status).toBe(204)
+    await expectNothingLeft(browser, old)
+  })
+
+  test('leaves a login that is still at PagerDuty alone: it is a new one when it comes back', async () => {
+    await app.logIn(browser)
+    const login = await callback()
+    await app.logOut(browser)
+    expect((await browser.visit(login)).status).toBe(302)
+    expect(await listed()).toEqual([await grantOf()])
+  })
+
+  test('does not end the logins of another browser', async () => {
+    const other = new Browser()
+    const login = await approve(await app.begin(other))
+    await app.logIn(browser)
+    const hold = store.hold(/^create grant:/)
+    const finishing = other.visit(login)
+    await hold.reached
+    await app.logOut(browser)
+    hold.release()
+    expect((await finishing).status).toBe(302)
+    expect(await listed()).toEqual([await grantOf(other)])
+  })
+
+  test('ends a step-up whose grant was kept, too', async () => {
+    await app.logIn(browser)
+    await app.pd.grants.keep((await grantOf()) as string)
+    const stepUp = await callback('/write')
+    const tab = browser.copy()
+    const hold = store.hold(/^create grant:/)
+    const finishing = tab.visit(stepUp)
+    await hold.reached
+    await app.logOut(browser)
+    hold.release()
+    expect((await finishing).status).toBe(403)
+    await expectNothingLeft(browser, tab)
+  })
+})
+
+describe('grants.revoke(owner)', () => {
+  describe.each(places)('that comes to a callback %s', (_when, command, when) => {
+    test.each(['/auth/pagerduty', '/write'])('ends its login (%s)', async (path) => {
+      if (path === '/write') await app.logIn(browser)
+      const login = await callback(path)
+      const tab = browser.copy()
+      const hold = store.hold(command, when)
+      const finishing = tab.visit(login)
+      await hold.reached
+      await app.pd.grants.revoke(ada)
+      hold.release()
+      const finished = await finishing
+      expect([302, 403]).toContain(finished.status)
+      await expectNothingLeft(browser, tab)
+    })
+  })
+
+  test('says what happened to a login that it ended, and lets the next one in', async () => {
+    const login = await callback()
+    const hold = store.hold(/^create grant:/)
+    const finishing = browser.visit(login)
+    await hold.reached
+    await app.pd.grants.revoke(ada)
+    hold.release()
+    const finished = await finishing
+    expect(finished.status).toBe(403)
+    const text = await finished.text()
+    expect(text).toContain('All of your logins were ended while this one was in progress. Log in again.')
+    expect(text).toContain('ERR_PAGERDUTY_ALL_LOGINS_ENDED')
+    jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 1)
+    expect((await app.logIn(browser)).finished.status).toBe(302)
+    expect(await listed()).toEqual([await grantOf()])
+  })
+
+  test('leaves the login of another user alone', async () => {
+    const login = await callback('/auth/pagerduty', 'PACME02')
+    const hold = store.hold(/^create grant:/)
+    const finishing = browser.visit(login)
+    await hold.reached
+    await app.pd.grants.revoke(ada)
+    hold.release()
+    expect((await finishing).status).toBe(302)
+    expect(await listed(bob)).toEqual([await grantOf()])
+  })
+})
+
+test.each([...places])(
+  'grants.revoke(id) of the grant that a step-up began with ends the step-up, %s',
+  async (_when, command, when) => {
+    await app.logIn(browser)
+    const held = (await grantOf()) as string
+    const stepUp = await callback('/write')
+    const hold = store.hold(command, when)
+    const finishing = browser.visit(stepUp)
+    await hold.reached
+    await app.pd.grants.revoke(held)
+    hold.release()
+    expect((await finishing).status).toBe(403)
+    await expectNothingLeft(browser)
+  },
+)
+
+test('a login in a session whose grant ended before is not taken for one that was ended meanwhile', async () => {
+  await app.logIn(browser)
+  const login = await callback()
+  await app.pd.grants.revoke((await grantOf()) as string)
+  expect((await browser.visit(login)).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+})
+
+describe('two tabs that finish together', () => {
+  /** Two callbacks at once; the second is held at a place while the first goes through, and goes on then. */
+  async function together(
+    paths: readonly [string, string],
+    hold: [command: RegExp, when: 'before' | 'after'],
+    users: readonly [string, string] = ['PACME01', 'PACME01'],
+  ): Promise<{ tabs: [Browser, Browser]; answers: [Response, Response] }> {
+    const callbacks = [await callback(paths[0], users[0]), await callback(paths[1], users[1])] as const
+    const tabs: [Browser, Browser] = [browser.copy(), browser.copy()]
+    const held = store.hold(...hold)
+    const second = tabs[1].visit(callbacks[1])
+    await held.reached
+    // The one that is held may be the one that the other waits for.
+    const first = tabs[0].visit(callbacks[0])
+    const isWaiting = store.hold(/^get login:/)
+    await Promise.race([first, isWaiting.reached])
+    isWaiting.release()
+    held.release()
+    return { tabs, answers: [await first, await second] }
+  }
+
+  describe.each(places.slice(1))('while one is held %s', (_when, command, when) => {
+    test.each<[string, readonly [string, string]]>([
+      ['two logins', ['/auth/pagerduty', '/auth/pagerduty']],
+      ['two step-ups', ['/write', '/services']],
+      ['two step-ups, the other way round', ['/services', '/write']],
+      ['a login and a step-up', ['/auth/pagerduty', '/write']],
+    ])('have one grant, whichever answer arrives last, and one logout ends it: %s', async (_what, paths) => {
+      if (paths.includes('/write')) await app.logIn(browser)
+      const { tabs, answers } = await together(paths, [command, when])
+      expect(answers.map((answer) => answer.status)).toEqual([302, 302])
+      const grants = await listed()
+      expect(grants).toHaveLength(1)
+      expect([await grantOf(tabs[0]), await grantOf(tabs[1])]).toEqual([...grants, ...grants])
+      await app.logOut(tabs[0])
+      await expectNothingLeft(...tabs)
+    })
+
+    test('as different users leave one login, and end the other one', async () => {
+      const paths = ['/auth/pagerduty', '/auth/pagerduty'] as const
+      const { tabs } = await together(paths, [command, when], ['PACME01', 'PACME02'])
+      const grants = [...(await listed(ada)), ...(await listed(bob))]
+      expect(grants).toHaveLength(1)
+      const held = [await grantOf(tabs[0]), await grantOf(tabs[1])]
+      expect(held.filter((grant) => grant !== null)).toEqual(grants)
+      receive(...(held[0] === null ? [tabs[0], tabs[1]] : [tabs[1], tabs[0]]))
+      await app.logOut(browser)
+      await expectNothingLeft(...tabs)
+    })
+  })
+
+  test('get both scopes, with one more consent', async () => {
+    await app.logIn(browser)
+    const { tabs } = await together(['/write', '/services'], [/^create grant:/, 'before'])
+    receive(...tabs)
+    standIn.settings.autoApprove = 'PACME01'
+    expect((await browser.follow(`${app.url}/services`)).status).toBe(200)
+    expect((await browser.follow(`${app.url}/write`)).status).toBe(200)
+    expect(browser.trail.filter((url) => url.includes('/oauth/authorize?'))).toHaveLength(1)
+    expect(await listed()).toEqual([await grantOf()])
+  })
+
+  test('of which one is refused leave the other', async () => {
+    const [first, second] = [await callback(), await approve(await app.begin(browser), { decision: 'deny' })]
+    const [one, other] = [browser.copy(), browser.copy()]
+    const hold = store.hold(/^create grant:/)
+    const finishing = one.visit(first)
+    await hold.reached
+    expect((await other.visit(second)).status).toBe(403)
+    hold.release()
+    expect((await finishing).status).toBe(302)
+    expect(await listed()).toEqual([await grantOf(one)])
+  })
+
+  test('are not kept waiting by one whose process is gone', async () => {
+    const [first, second] = [await callback(), await callback()]
+    const [one, other] = [browser.copy(), browser.copy()]
+    const gone = store.hold(/^create grant:/)
+    const never = one.visit(first)
+    await gone.reached
+    expect((await other.visit(second)).status).toBe(302)
+    expect(await listed()).toEqual([await grantOf(other)])
+    gone.release()
+    await never
+  })
+})
+
+test('a login whose answer never arrived does not stay beside the next one', async () => {
+  const [lost, next] = [await callback(), await callback()]
+  const tab = browser.copy()
+  await tab.visit(lost)
+  const now = Date.now()
+  jest.spyOn(Date, 'now').mockReturnValue(now + 30_000)
+  expect((await browser.visit(next)).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+  expect(await grantOf(tab)).toBeNull()
+  await app.logOut(browser)
+  await expectNothingLeft(browser, tab)
+})
+
+describe('the callback of a login once more, with the cookie from before', () => {
+  const at = (time: number) => void jest.spyOn(Date, 'now').mockReturnValue(time)
+
+  test.each([
+    [9_999, 302],
+    [10_000, 403],
+    [5 * 60_000, 403],
+  ])('%d ms after it was finished is answered by %d', async (age, status) => {
+    const now = Date.now()
+    at(now)
+    const login = await callback()
+    const thief = browser.copy()
+    await browser.visit(login)
+    at(now + age)
+    const answer = await thief.visit(login)
+    expect(answer.status).toBe(status)
+    expect((await answer.text()).includes('ERR_PAGERDUTY_STATE_USED')).toBe(status === 403)
+    expect((await grantOf(thief)) !== null).toBe(status === 302)
+    expect(standIn.calls.token.authorization_code).toBe(1)
+  })
+
+  test('sends the browser on that holds the login', async () => {
+    const now = Date.now()
+    at(now)
+    const login = await callback('/auth/pagerduty?returnTo=/me')
+    const pending = new Map(browser.cookies)
+    await browser.visit(login)
+    for (const [name, value] of pending) browser.cookies.set(name, value)
+    at(now + 60_000)
+    const answer = await browser.visit(login)
+    expect([answer.status, answer.headers.get('location')]).toEqual([302, '/me'])
+    expect(await grantOf()).not.toBeNull()
+  })
+
+  test('waits for the first one, however long that takes', async () => {
+    const login = await callback()
+    const second = browser.copy()
+    const hold = store.hold(/^create grant:/)
+    const first = browser.visit(login)
+    await hold.reached
+    const waiting = store.hold(/^get login:/)
+    const joining = second.visit(login)
+    await waiting.reached
+    jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 60_000)
+    waiting.release()
+    hold.release()
+    expect([(await first).status, (await joining).status]).toEqual([302, 302])
+    expect(await grantOf(second)).toBe(await grantOf())
+  })
+})
+
+test('verify that refuses one of two tabs leaves the other logged in', async () => {
+  await app.close()
+  let asked = 0
+  await start({ verify: ({ user }: Login) => (++asked === 2 ? false : user) })
+  const [first, second] = [await callback(), await callback()]
+  const other = browser.copy()
+  expect((await browser.visit(first)).status).toBe(302)
+  expect((await other.visit(second)).status).toBe(403)
+  expect(await listed()).toEqual([await grantOf()])
+  await app.pd.close()
+  expect(standIn.calls.revoke).toBe(1)
+})
+
+describe('a login that cannot be listed', () => {
+  test.each([
+    ['read', /^get user:/],
+    ['written', /^create user:/],
+  ])('because the list cannot be %s is not made, for neither of two clicks', async (_what, command) => {
+    const login = await callback()
+    const second = browser.copy()
+    const hold = store.hold(/^create grant:/)
+    const first = browser.visit(login)
+    await hold.reached
+    const waiting = store.hold(/^get login:/)
+    const joining = second.visit(login)
+    await waiting.reached
+    store.fault = (sent) => (command.test(sent) ? new TokenStoreError('no reply') : undefined)
+    hold.release()
+    const failed = await first
+    expect([failed.status, failed.headers.get('retry-after')]).toEqual([503, '2'])
+    waiting.release()
+    expect((await joining).status).toBe(403)
+    store.fault = undefined
+    await expectNothingLeft(browser, second)
+  })
+
+  test('is not made either when its outcome cannot be written, and nobody who is logged in is logged out', async () => {
+    await app.logIn(browser)
+    const stepUp = await callback('/write')
+    store.fault = (sent) => (sent.startsWith('replace login:') ? new TokenStoreError('no reply') : undefined)
+    expect((await browser.visit(stepUp)).status).toBe(503)
+    store.fault = undefined
+    expect((await app.get(browser)).status).toBe(200)
+    expect(await listed()).toEqual([await grantOf()])
+    expect(standIn.calls.revoke).toBe(0)
+    await app.logOut(browser)
+    await expectNothingLeft(browser)
+  })
+})
+
+test('a step-up whose old grant cannot be replaced leaves the login as it was', async () => {
+  await app.logIn(browser)
+  const before = await grantOf()
+  const stepUp = await callback('/write')
+  const done = store.hold(/^replace login:/, 'after')
+  const finishing = browser.visit(stepUp)
+  await done.reached
+  store.fault = (sent) => (sent.startsWith('replace grant:') ? new TokenStoreError('no reply') : undefined)
+  done.release()
+  expect((await finishing).status).toBe(503)
+  store.fault = undefined
+  expect(await grantOf()).toBe(before)
+  expect((await app.get(browser)).status).toBe(200)
+})
+
+test('a step-up that fails at the very end stays where its second click has come through', async () => {
+  await app.logIn(browser)
+  const stepUp = await callback('/write')
+  const second = browser.copy()
+  const settled = store.hold(/^replace login:/, 'after')
+  const first = browser.visit(stepUp)
+  await settled.reached
+  expect((await second.visit(stepUp)).status).toBe(302)
+  // The reply to the first one gets lost.
+  store.fault = (sent) => (sent.startsWith('get login:') ? new TokenStoreError('no reply') : undefined)
+  settled.fail(new TokenStoreError('no reply'))
+  expect((await first).status).toBe(503)
+  store.fault = undefined
+  expect((await second.visit(`${app.url}/write`)).status).toBe(200)
+  expect(await listed()).toEqual([await grantOf(second)])
+  await app.logOut(second)
+  await expectNothingLeft(browser, second)
+})

@@ -1,0 +1,97 @@
+import fc from 'fast-check'
+import type { Actor } from '../support/model/actor'
+import { newest } from '../support/model/authorization-server'
+import { beginLogin, histories, tally, use } from '../support/model/commands'
+import { settled } from '../support/model/virtual-time'
+import { World } from '../support/model/world'
+
+const isFull = process.env['FAULTS'] === 'full'
+const commands = isFull ? 100_000 : 1_500
+const figures = { runs: 0, refreshes: 0, presentedAfterEffect: 0, lost: 0 }
+
+const settings = fc.record({
+  seed: fc.integer(),
+  actors: fc.integer({ min: 2, max: 4 }),
+  grace: fc.constantFrom(0, 20_000),
+  reuse: fc.constantFrom('reject' as const, 'revoke-family' as const),
+  slowness: fc.constantFrom(0, 0.2, 0.6),
+})
+
+test('whatever happens, grants stay whole, unique and dead once they are dead', async () => {
+  const property = fc.asyncProperty(
+    fc.scheduler(),
+    settings,
+    histories(100),
+    async (scheduler, given, history) => {
+      const world = new World(scheduler, given)
+      const undo = world.time.install(world.random)
+      try {
+        beginLogin(world, 0)
+        await world.land()
+        await fc.asyncModelRun(() => ({ model: world.referee, real: world }), history)
+        await conclude(world)
+      } finally {
+        undo()
+        await settled()
+      }
+    },
+  )
+  while (tally.commands < commands) await fc.assert(property, { numRuns: 25, reporter: report })
+  const { runs, refreshes, presentedAfterEffect, lost } = figures
+  process.stdout.write(
+    `grants model: ${tally.commands} commands in ${runs} histories, ${refreshes} refreshes, ` +
+      `${presentedAfterEffect} presentations after effect, ${lost} pairs lost, ${tally.logouts} logouts\n`,
+  )
+  expect(runs).toBeGreaterThan(0)
+}, 1_200_000)
+
+/** All comes to rest, is looked at, used once more, and ended. */
+async function conclude(world: World): Promise<void> {
+  await world.calm()
+  compare(world)
+  await world.pass(3_700_000)
+  for (const ledger of world.referee.ledgers.values()) {
+    void use(world, world.actors[0] as Actor, ledger).then((grant) => {
+      if (grant === undefined) world.missed(ledger)
+    })
+  }
+  await world.pass(200_000)
+  compare(world)
+  await world.end()
+  const { violations, ledgers } = world.referee
+  if (violations.length > 0) throw new Error(violations.join('\n'))
+  figures.runs++
+  figures.refreshes += world.server.refreshes
+  figures.presentedAfterEffect += world.referee.presentedAfterEffect
+  for (const ledger of ledgers.values())
+    figures.lost += ledger.delegation.pairs.filter((pair) => !ledger.everStored.has(pair.refresh)).length
+}
+
+/** In quiet, the store holds the server's newest pair, and what was logged out is revoked. */
+function compare(world: World): void {
+  for (const ledger of world.referee.ledgers.values()) {
+    const pair = newest(ledger.delegation)
+    if (world.referee.isLost(ledger)) continue
+    const isStored = world.store.get(`grant:${ledger.id}`) !== undefined
+    if (
+      isStored &&
+      ledger.stored.refresh !== pair.refresh &&
+      !world.server.refused.has(ledger.lastRefreshToken)
+    )
+      world.referee.blame(`${pair.refresh} is the newest, and ${ledger.stored.refresh} is stored`)
+    const wasEvicted = ledger.isGone && ledger.everStored.has(pair.refresh)
+    const isOver = (ledger.isForgotten || ledger.isGone) && !wasEvicted
+    if (isOver && !ledger.isRevocationDoubtful && !ledger.delegation.isRevoked)
+      world.referee.blame(`${ledger.id} is over, and ${pair.refresh} is not revoked`)
+  }
+}
+
+/** Without the scheduler's log, which fills pages. */
+function report<Case>(details: fc.RunDetails<Case>): void {
+  if (!details.failed) return
+  const [, given, history] = (details.counterexample ?? []) as unknown[]
+  throw new Error(
+    `seed ${details.seed}, path "${details.counterexamplePath}", ${details.numShrinks} shrinks\n` +
+      `${JSON.stringify(given)}\n${String(history).split(',').join(',\n')}\n${String(details.errorInstance)}`,
+  )
+}

@@ -1,0 +1,119 @@
+import { TokenStoreError } from '../../src'
+import { approve, type StandIn, startPagerDuty } from '../../src/testing'
+import { Browser } from '../support/browser'
+import { type DropIn, startDropIn } from '../support/drop-in'
+import { HeldStore } from '../support/held-store'
+import { secret } from '../support/passport-app'
+import { WatchedStore } from '../support/watched-store'
+
+let standIn: StandIn
+let app: DropIn
+let browser: Browser
+let kept: string
+
+beforeAll(async () => {
+  standIn = await startPagerDuty()
+})
+afterAll(() => standIn.close())
+beforeEach(async () => {
+  app = await startDropIn(standIn, {}, (express) => {
+    express.get('/id', (req, res) => void res.json(req.pagerduty.grantID))
+  })
+  browser = (await app.logIn()).browser
+  kept = await grantID()
+  await app.pd.grants.keep(kept)
+})
+afterEach(() => app.close())
+
+const grantID = async () => (await (await app.get(browser, '/id')).json()) as string
+
+/** What a background job gets with the kept grant. */
+async function job(): Promise<number | undefined> {
+  const grant = await app.pd.grants.get(kept)
+  return (await grant?.fetch('/incidents'))?.status
+}
+
+describe('a grant that is kept for background jobs', () => {
+  test.each(['PACME01', 'PACME02'])('outlives another login in its browser, by %s', async (user) => {
+    await app.logIn(browser, { user })
+    expect(await grantID()).not.toBe(kept)
+    expect(await job()).toBe(200)
+    await app.logOut(browser)
+    expect(await job()).toBe(200)
+  })
+
+  test('outlives a step-up', async () => {
+    const asked = (await browser.visit(`${app.url}/services`)).headers.get('location') as string
+    await browser.visit(await approve(await app.begin(browser, asked)))
+    expect((await app.get(browser, '/services')).status).toBe(200)
+    expect(await grantID()).not.toBe(kept)
+    expect(await job()).toBe(200)
+  })
+
+  test('ends with a logout of the session that holds it', async () => {
+    await app.logOut(browser)
+    expect(await job()).toBeUndefined()
+  })
+
+  test('ends when it is revoked', async () => {
+    await app.pd.grants.revoke(kept)
+    expect(await job()).toBeUndefined()
+    expect((await app.get(browser)).status).toBe(401)
+  })
+})
+
+test('a grant that is not kept ends as another login takes its place', async () => {
+  const other = (await app.logIn()).browser
+  const { browser: same } = await app.logIn(other)
+  const listed = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
+  expect((await app.get(same)).status).toBe(200)
+  expect(listed).toHaveLength(2) // The kept one, and the newest.
+})
+
+test('keep() that failed at the list of the user’s grants is completed when it is called again', async () => {
+  const store = new HeldStore()
+  const short = await startDropIn(standIn, { tokenStore: store, secret, session: { absolute: 60_000 } })
+  const { browser: visitor } = await short.logIn()
+  const owner = { accountID: 'PACME00', userID: 'PACME01' }
+  const [grant] = await short.pd.grants.list(owner)
+  const id = grant?.grantID as string
+  store.fault = (command) =>
+    command.startsWith('replace user:') ? new TokenStoreError('no reply') : undefined
+  await expect(short.pd.grants.keep(id)).rejects.toMatchObject({ code: 'ERR_PAGERDUTY_TOKEN_STORE' })
+  store.fault = undefined
+  expect(await short.pd.grants.keep(id)).toBe(true)
+  // Also where only the grant itself was kept before.
+  expect(await short.pd.grants.keep(id)).toBe(true)
+  jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 120_000)
+  expect((await short.get(visitor)).status).toBe(401)
+  expect((await short.pd.grants.list(owner)).map((one) => one.grantID)).toEqual([id])
+  await short.pd.grants.revoke(owner)
+  expect(await short.pd.grants.get(id)).toBeUndefined()
+  jest.restoreAllMocks()
+  await short.close()
+})
+
+test('a grant that is kept while its session is being extended lives on when both would have ended', async () => {
+  const store = new WatchedStore()
+  const own = await startDropIn(
+    standIn,
+    { tokenStore: store, secret, session: { idle: 60_000 } },
+    (express, pd) => {
+      express.post('/keep', async (req, res) => {
+        const { grantID = '' } = req.pagerduty
+        res.json([grantID, await pd.grants.keep(grantID)])
+      })
+    },
+  )
+  const { browser: first } = await own.logIn()
+  const answer = await first.fetch(`${own.url}/keep`, { method: 'POST' })
+  const [id, isKept] = (await answer.json()) as [string, boolean]
+  await own.get(first, '/')
+  const now = performance.now()
+  const clock = jest.spyOn(performance, 'now').mockReturnValue(now + 24 * 60 * 60_000)
+  expect(isKept).toBe(true)
+  expect((await own.get(first)).status).toBe(401)
+  expect(await own.pd.grants.get(id)).toBeDefined()
+  clock.mockRestore()
+  await own.close()
+})

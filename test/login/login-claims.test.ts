@@ -1,0 +1,152 @@
+import { LoginClaims, type LoginEnd } from '../../src/login/login-claims'
+import { MemoryTokenStore } from '../../src/store/memory-token-store'
+import type { PendingLogin } from '../../src/login/pending-login'
+
+const now = 1_800_000_000_000
+const minute = 60_000
+const done: LoginEnd = { how: 'done', at: now }
+const failed: LoginEnd = { how: 'failed', at: now }
+const replaced: LoginEnd = { how: 'replaced', at: now, by: 'another-grant' }
+const loggedOut: LoginEnd = { how: 'loggedOut', at: now }
+
+let store: MemoryTokenStore
+let claims: LoginClaims
+beforeEach(() => {
+  jest.spyOn(Date, 'now').mockReturnValue(now)
+  store = new MemoryTokenStore()
+  claims = new LoginClaims(store)
+})
+afterEach(() => {
+  store.close()
+  jest.restoreAllMocks()
+})
+
+function login(name = 'a'): PendingLogin {
+  return {
+    codeVerifier: 'the-verifier',
+    grantID: `grant-${name}`,
+    startedAt: now,
+    returnTo: undefined,
+    scope: undefined,
+    isRestarted: false,
+    isStepUp: false,
+    appState: undefined,
+  }
+}
+
+/** A login that another process has claimed. */
+async function claimed(): Promise<PendingLogin> {
+  const one = login()
+  await claims.claim(one)
+  return one
+}
+
+describe('a claim', () => {
+  it('is given to exactly one, for as long as the cookie can be sent', async () => {
+    const create = jest.spyOn(store, 'create')
+    jest.spyOn(Date, 'now').mockReturnValue(now + 3 * minute)
+    const all = await Promise.all([1, 2, 3].map(() => new LoginClaims(store).claim(login())))
+    expect(all.filter(Boolean)).toHaveLength(1)
+    expect(create).toHaveBeenCalledWith(
+      'login:grant-a',
+      expect.stringMatching(/^[\w-]{16}$/) as unknown,
+      12 * minute,
+    )
+    expect(await claims.claim(login('b'))).toBe(true)
+  })
+
+  it('whose reply was lost is known by its value', async () => {
+    const create = store.create.bind(store)
+    jest.spyOn(store, 'create').mockImplementation(async (...args) => {
+      await create(...args)
+      return false
+    })
+    expect(await claims.claim(login())).toBe(true)
+    expect(await claims.claim(login())).toBe(false)
+  })
+
+  it.each([done, failed, replaced, loggedOut])('ends once: %j', async (end) => {
+    const mine = await claimed()
+    expect(await claims.settle(mine, end)).toEqual(end)
+    expect((await claims.look('grant-a'))?.end).toEqual(end)
+    expect(await claims.claim(login())).toBe(false)
+    expect(await claims.settle(mine, { how: 'done', at: now + 1 })).toEqual(end)
+  })
+
+  it('is settled by its holder only', async () => {
+    await claimed()
+    expect(await claims.settle(login(), done)).toBeUndefined()
+    expect(await new LoginClaims(store).settle(login(), done)).toBeUndefined()
+    expect(await claims.look('grant-a')).toEqual({ value: expect.any(String) as unknown, end: undefined })
+  })
+
+  it('that is gone cannot be settled', async () => {
+    const mine = await claimed()
+    await store.delete('login:grant-a')
+    expect(await claims.settle(mine, done)).toBeUndefined()
+    expect(await claims.look('grant-a')).toBeUndefined()
+  })
+
+  it('that was settled, with the reply lost, is settled', async () => {
+    const mine = await claimed()
+    const replace = store.replace.bind(store)
+    jest.spyOn(store, 'replace').mockImplementation(async (...args) => {
+      await replace(...args)
+      return false
+    })
+    expect(await claims.settle(mine, done)).toEqual(done)
+  })
+
+  it('can be overruled while its callback runs, which then learns how its login ended', async () => {
+    const mine = await claimed()
+    const claim = await claims.look('grant-a')
+    if (claim === undefined) throw new Error('There is no claim')
+    expect(await new LoginClaims(store).overrule('grant-a', claim, replaced)).toBe(true)
+    expect(await claims.settle(mine, done)).toEqual(replaced)
+  })
+
+  it('cannot be overruled once it is settled', async () => {
+    const mine = await claimed()
+    const claim = await claims.look('grant-a')
+    if (claim === undefined) throw new Error('There is no claim')
+    await claims.settle(mine, done)
+    expect(await new LoginClaims(store).overrule('grant-a', claim, loggedOut)).toBe(false)
+    expect((await claims.look('grant-a'))?.end).toEqual(done)
+  })
+
+  it.each(['', 'done', 'replaced.kf12oi', 'settled', 'replaced'])(
+    'with the value %j is running, or ended at no time',
+    async (value) => {
+      await store.create('login:grant-a', value, minute)
+      const { end } = (await claims.look('grant-a')) ?? {}
+      expect(end === undefined || Number.isNaN(end.at)).toBe(true)
+    },
+  )
+})
+
+describe('the wait for the callback that took a login', () => {
+  it('ends at once where there is no claim, or one that is settled', async () => {
+    const get = jest.spyOn(store, 'get')
+    expect(await claims.ended('grant-a')).toBeUndefined()
+    await claims.settle(await claimed(), failed)
+    get.mockClear()
+    expect(await claims.ended('grant-a')).toEqual(failed)
+    expect(get).toHaveBeenCalledTimes(1)
+  })
+
+  it('asks again until it is settled', async () => {
+    const get = jest.spyOn(store, 'get')
+    get.mockResolvedValueOnce('somebody').mockResolvedValueOnce('somebody').mockResolvedValueOnce('done.1')
+    expect(await claims.ended('grant-a')).toEqual({ how: 'done', at: 1 })
+    expect(get).toHaveBeenCalledTimes(3)
+  })
+
+  it('is given up after ten seconds', async () => {
+    const get = jest.spyOn(store, 'get').mockResolvedValue('somebody')
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(20_000)
+    clock.mockReturnValueOnce(5_000).mockReturnValueOnce(14_999.9).mockReturnValueOnce(15_000)
+    expect(await claims.ended('grant-a')).toBeUndefined()
+    expect(get).toHaveBeenCalledTimes(1)
+    expect(clock.mock.calls.length).toBeGreaterThanOrEqual(3)
+  })
+})

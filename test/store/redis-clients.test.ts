@@ -1,0 +1,240 @@
+import { Cluster, Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis5'
+import { RESP_TYPES, createClient, createClientPool, createCluster, createSentinel } from 'redis'
+import { ConfigurationError, type RedisClient, RedisTokenStore } from '../../src'
+import { type StandIn, startPagerDuty, testTokenStore } from '../../src/testing'
+import { startDropIn } from '../support/drop-in'
+import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { type Relay, startRelay } from '../support/relay'
+
+const secret = 'a secret of thirty-two characters or more, for tests'
+
+interface Connected {
+  client: RedisClient
+  close(): void
+}
+
+const settings = { stringNumbers: true, keyPrefix: 'mine:', enableAutoPipelining: true, db: 1 }
+
+/** Ways to connect to a port, as users write them. */
+const families: Record<string, (port: number) => Connected | Promise<Connected>> = {
+  'ioredis 6': (port) => ioredis(new Redis(port)),
+  'ioredis 5': (port) => ioredis(new Redis5(port)),
+  'ioredis 6 with other settings': (port) => ioredis(new Redis({ port, ...settings })),
+  'ioredis 5 with other settings': (port) => ioredis(new Redis5({ port, ...settings })),
+  async 'node-redis 5'(port) {
+    const client = createClient({ url: `redis://127.0.0.1:${port}` })
+    client.on('error', () => {})
+    await client.connect()
+    return { client, close: () => client.destroy() }
+  },
+  async 'node-redis 5 with other settings'(port) {
+    const client = createClient({
+      socket: { port },
+      RESP: 3,
+      database: 1,
+      disableOfflineQueue: true,
+      commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+    })
+    client.on('error', () => {})
+    await client.connect()
+    return { client, close: () => client.destroy() }
+  },
+}
+
+function ioredis(client: Redis | Redis5): Connected {
+  client.on('error', () => {})
+  return { client, close: () => client.disconnect() }
+}
+
+describeWithRedis('the clients that users have', () => {
+  const connected = new Map<string, Connected>()
+  let server: RedisServer
+  let relay: Relay
+  let standIn: StandIn
+  let admin: Redis
+
+  const connect = (family: string) => (families[family] as (typeof families)[string])(relay.port)
+  const clientOf = (family: string) => (connected.get(family) as Connected).client
+  const start = (family: string) => startDropIn(standIn, { redis: clientOf(family), secret })
+
+  beforeAll(async () => {
+    server = await startRedis()
+    relay = await startRelay(server.port)
+    standIn = await startPagerDuty()
+    admin = new Redis(server.port)
+    for (const family of Object.keys(families)) connected.set(family, await connect(family))
+  })
+  afterAll(async () => {
+    for (const one of connected.values()) one.close()
+    admin.disconnect()
+    await relay.close()
+    await standIn.close()
+    await server.stop()
+  })
+
+  describe.each(Object.keys(families))('%s', (family) => {
+    describe('keeps to the contract of token stores', () => {
+      beforeEach(() => admin.flushall())
+
+      testTokenStore(() => new RedisTokenStore(clientOf(family)))
+    })
+
+    test('takes a login, a refresh and a logout', async () => {
+      standIn.resetCalls()
+      const app = await start(family)
+      standIn.settings.accessTokenLifetime = 1
+      const { browser } = await app.logIn()
+      standIn.settings.accessTokenLifetime = undefined
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      expect((await app.get(browser)).status).toBe(200)
+      expect(standIn.calls.token.refresh_token).toBe(1)
+      const old = browser.copy()
+      expect((await app.logOut(browser)).status).toBe(204)
+      expect((await app.get(old)).status).toBe(401)
+      await app.close()
+    })
+
+    test('that its user has closed is not brought back to life', async () => {
+      const connections = async () => (await admin.call('CLIENT', 'LIST', 'TYPE', 'normal')) as string
+      const before = (await connections()).split('\n').length
+      const own = await connect(family)
+      const store = new RedisTokenStore(own.client)
+      expect(await store.get('grant:a')).toBeUndefined()
+      expect((await connections()).split('\n').length).toBeGreaterThan(before)
+      own.close()
+      await expect(store.get('grant:a')).rejects.toThrow('The Redis client was closed, or never told to')
+      while ((await connections()).split('\n').length > before);
+    })
+  })
+
+  test('a command waits outside of a client of ioredis whose connection is just ending', async () => {
+    const redis = new Redis(server.port)
+    const store = new RedisTokenStore(redis)
+    await store.get('grant:a')
+    redis.disconnect(true)
+    expect(redis.status).toBe('ready')
+    const answer = store.get('grant:a')
+    expect((redis as unknown as { offlineQueue: { length: number } }).offlineQueue).toHaveLength(0)
+    expect(await answer).toBeUndefined()
+    redis.disconnect()
+  })
+
+  test.each(['blackhole', 'refuse'] as const)(
+    'are back within two seconds of an outage: %s',
+    async (mode) => {
+      const apps = await Promise.all([...connected.keys()].map(start))
+      const browsers = await Promise.all(apps.map(async (app) => ({ app, ...(await app.logIn()) })))
+      relay.mode = mode
+      const denials = browsers.map(async ({ app, browser }) => {
+        const statuses = []
+        for (let i = 0; i < 3; i++) statuses.push((await app.get(browser)).status)
+        return statuses
+      })
+      expect(await Promise.all(denials)).toEqual(apps.map(() => [503, 503, 503]))
+      relay.mode = 'pass'
+      const endedAt = performance.now()
+      const returns = browsers.map(async ({ app, browser }) => {
+        while ((await app.get(browser)).status !== 200 && performance.now() - endedAt < 10_000);
+        return performance.now() - endedAt
+      })
+      expect(Math.max(...(await Promise.all(returns)))).toBeLessThan(2_000)
+      for (const app of apps) await app.close()
+    },
+    20_000,
+  )
+})
+
+test.each([
+  ['before', 0],
+  ['while it reconnects', 60_000],
+])('a client of ioredis that is closed %s stays closed', async (_when, delay) => {
+  const client = new Redis({ port: 1, lazyConnect: delay === 0, retryStrategy: () => delay })
+  client.on('error', () => {})
+  if (delay > 0) await new Promise((resolve) => client.once('reconnecting', resolve))
+  client.disconnect()
+  const connect = jest.spyOn(client, 'connect')
+  await expect(new RedisTokenStore(client).get('grant:a')).rejects.toThrow('was closed')
+  expect(connect).not.toHaveBeenCalled()
+})
+
+describe('refuses at the start, with a sentence,', () => {
+  const node = { host: '127.0.0.1', port: 1 }
+  const sentinels = [node]
+  const lazy = { lazyConnect: true }
+
+  test.each<[string, () => unknown, RegExp]>([
+    [
+      'what is no client',
+      () => ({ get() {}, set() {} }),
+      /a Redis URL or a client of the package ioredis or redis/,
+    ],
+    ['nothing', () => null, /a Redis URL or a client/],
+    ['a client on a replica', () => new Redis({ ...lazy, readOnly: true }), /option readOnly$/],
+    [
+      'a Sentinel client on a replica',
+      () => new Redis({ ...lazy, sentinels, name: 'm', role: 'slave' }),
+      /option role$/,
+    ],
+    [
+      'a Cluster that reads from replicas',
+      () => new Cluster([node], { ...lazy, scaleReads: 'slave' }),
+      /option scaleReads$/,
+    ],
+    [
+      'a client that does not reconnect',
+      () => new Redis({ ...lazy, retryStrategy: null as never }),
+      /retryStrategy always/,
+    ],
+    [
+      'a client that gives up',
+      () => new Redis({ ...lazy, retryStrategy: (times) => (times > 10 ? null : 100) }),
+      /"redis" must never give up reconnecting, .* let the client's retryStrategy always return milliseconds/,
+    ],
+    [
+      'a Sentinel client that gives up',
+      () => new Redis({ ...lazy, sentinels, name: 'm', sentinelRetryStrategy: () => null }),
+      /sentinelRetryStrategy always/,
+    ],
+    [
+      'a Cluster that gives up',
+      () => new Cluster([node], { ...lazy, clusterRetryStrategy: () => null }),
+      /clusterRetryStrategy always/,
+    ],
+    ['a client that monitors', () => new Redis({ ...lazy, monitor: true }), /must not be in monitor mode/],
+    ['a node-redis client on a replica', () => createClient({ readonly: true }), /option readonly$/],
+    [
+      'a node-redis client that does not reconnect',
+      () => createClient({ socket: { reconnectStrategy: false } }),
+      /socket\.reconnectStrategy always/,
+    ],
+    [
+      'a node-redis client that gives up',
+      () => createClient({ socket: { reconnectStrategy: (times) => (times > 10 ? new Error('no') : 100) } }),
+      /socket\.reconnectStrategy always/,
+    ],
+    [
+      'a node-redis client that closes for good when it is idle',
+      () => createClient({ socket: { socketTimeout: 5_000 } }),
+      /reconnectStrategy beside socketTimeout/,
+    ],
+    ['a cluster of node-redis', () => createCluster({ rootNodes: [{}] }), /a client of the package ioredis/],
+    [
+      'a sentinel of node-redis',
+      () => createSentinel({ name: 'm', sentinelRootNodes: sentinels }),
+      /a client of/,
+    ],
+    ['a pool of node-redis', () => createClientPool(), /a client of the package ioredis/],
+  ])('%s', (_what, make, sentence) => {
+    const client = make()
+    const wrong = () => new RedisTokenStore(client as never)
+    expect(wrong).toThrow(ConfigurationError)
+    expect(wrong).toThrow(sentence)
+  })
+
+  test('a client in subscriber mode', () => {
+    const client = new Redis5({ lazyConnect: true })
+    jest.spyOn(client, 'mode', 'get').mockReturnValue('subscriber')
+    expect(() => new RedisTokenStore(client)).toThrow(/must not be in subscriber mode/)
+  })
+})

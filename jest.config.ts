@@ -10,7 +10,7 @@ const config: Config = {
   testPathIgnorePatterns: [
     '/node_modules/',
     '<rootDir>/test/faults/',
-    ...(process.env['INTERLEAVINGS'] ? [] : ['<rootDir>/test/interleavings.test.ts']),
+    ...(process.env['INTERLEAVINGS'] ? [] : ['<rootDir>/test/flows/interleavings.test.ts']),
   ],
   transform: {
     '\\.(ts|js)$': [

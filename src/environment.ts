@@ -1,5 +1,5 @@
 import { definedOf } from './defined'
-import type { PagerDutyOptions } from './pagerduty-options'
+import type { PagerDutyOptions } from './options'
 
 /** The environment variable of each option that has one. */
 export const variables = {

@@ -1,24 +1,24 @@
 // The one object
 export { pagerduty } from './pagerduty'
 export type { PagerDuty } from './pagerduty'
-export type { PagerDutyOptions } from './pagerduty-options'
+export type { PagerDutyOptions } from './options'
 export type { SessionCookie, SessionOptions } from './sessions/session-options'
-export type { Routes } from './login/login-routes'
+export type { Routes } from './login/routes'
 export type { GrantOwner, GrantsByID } from './grants/grants-by-id'
-export type { Logger } from './observability/event-log'
-export type { Denial, PagerDutyEvents } from './observability/pagerduty-events'
+export type { Logger } from './observability/logger'
+export type { Denial, PagerDutyEvents } from './observability/event-types'
 
 // Parts: login
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './login/strategy'
-export type { LoginInfo } from './login/login-callback'
+export type { LoginInfo } from './login/callback'
 export type { StrategyOptions } from './login/strategy-options'
-export type { AuthenticateOptions } from './login/oauth2-strategy'
+export type { AuthenticateOptions } from './login/passport-oauth2'
 export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './login/verify'
 
 // Parts: tokens of a session
 export { RequestGrant, sessionTokens } from './sessions/session-tokens'
 export type { SessionTokensOptions } from './sessions/session-tokens'
-export type { LoginOptions, Logins } from './sessions/grant-session'
+export type { LoginOptions, Logins } from './sessions/session'
 export { UserGrant } from './grants/user-grant'
 export type { GetAccessTokenOptions } from './grants/user-grant'
 export type { BearerFetch, BearerInit } from './oauth/bearer-fetch'
@@ -34,24 +34,24 @@ export type { AppType } from './scopes/scope'
 export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './guards/require-scopes'
 export type { GuardOptions, OperationGuardOptions, ScopeName } from './guards/require-scopes'
 export type { PartialGrant, PartialGrantPolicy } from './login/partial-grant'
-export type { OnError } from './http/answers'
+export type { OnError } from './http/error-response'
 
 // As the app: tokens and webhooks
 export { AppTokens } from './app-tokens/app-tokens'
 export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './app-tokens/app-tokens'
-export { webhookReceiver } from './webhooks/webhook-receiver'
-export type { WebhookReceiver } from './webhooks/webhook-receiver'
-export type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './webhooks/webhook-options'
-export type { WebhookContext } from './webhooks/webhook-context'
-export type { WebhookSecret } from './webhooks/webhook-secrets'
-export { incidentIDOf, webhookEventTypes } from './webhooks/webhook-events'
+export { webhookReceiver } from './webhooks/receiver'
+export type { WebhookReceiver } from './webhooks/receiver'
+export type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './webhooks/options'
+export type { WebhookContext } from './webhooks/context'
+export type { WebhookSecret } from './webhooks/secrets'
+export { incidentIDOf, webhookEventTypes } from './webhooks/events'
 export type {
   UnknownWebhookEvent,
   WebhookEvent,
   WebhookEventBase,
   WebhookEventType,
   WebhookIncidentEventType,
-} from './webhooks/webhook-events'
+} from './webhooks/events'
 export type {
   WebhookIncident,
   WebhookIncidentDetail,
@@ -59,8 +59,8 @@ export type {
   WebhookRoleAssignments,
   WebhookService,
   WebhookServiceDetail,
-} from './webhooks/webhook-resources'
-export type { WebhookVerdict } from './observability/pagerduty-events'
+} from './webhooks/resources'
+export type { WebhookVerdict } from './observability/event-types'
 
 // Answers of PagerDuty's REST API
 export { apiError } from './oauth/api-error'
@@ -73,9 +73,9 @@ export type { RedisTokenStoreOptions } from './store/redis-token-store'
 export type { TokenStore } from './store/token-store'
 
 // PagerDuty's scopes
-export { operationScopes, otherScopes, scopes } from './scopes/scope-catalogue'
-export type { Operation, Scope } from './scopes/scope-catalogue'
-export { scopesFor } from './scopes/scopes-for'
+export { operationScopes, otherScopes, scopes } from './scopes/catalogue'
+export type { Operation, Scope } from './scopes/catalogue'
+export { scopesFor } from './scopes/operations'
 
 // Errors
 export {

@@ -1,22 +1,22 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
-import { type AnswerOptions, answer } from './http/answers'
+import { type AnswerOptions, answer } from './http/error-response'
 import { AppTokens } from './app-tokens/app-tokens'
 import { callApp, warnOf } from './async/call-app'
 import { definedOf } from './defined'
 import { deny } from './guards/denial'
-import { dropInSession } from './sessions/drop-in-session'
+import { dropInSession } from './sessions/session-middleware'
 import { withEnvironment } from './environment'
 import { ConfigurationError, InsufficientScopeError } from './errors'
-import { logEvents } from './observability/event-log'
+import { logEvents } from './observability/logger'
 import { Events } from './observability/events'
 import type { GrantOptions } from './grants/grant-options'
 import { type GrantsByID, grantsByID } from './grants/grants-by-id'
-import { loginPathOf, loginRoutes } from './login/login-routes'
+import { loginPathOf, loginRoutes } from './login/routes'
 import { MemoryTokenStore } from './store/memory-token-store'
-import type { PagerDutyEvents } from './observability/pagerduty-events'
-import type { PagerDutyOptions } from './pagerduty-options'
+import type { PagerDutyEvents } from './observability/event-types'
+import type { PagerDutyOptions } from './options'
 import { connectRedis } from './store/redis-connection'
-import { orClose, randomSecret, storeOf } from './store/start-up'
+import { orClose, randomSecret, storeOf } from './store/open-store'
 import {
   type GuardOptions,
   type OperationGuardOptions,
@@ -30,14 +30,14 @@ import {
   splitGuard,
 } from './guards/require-scopes'
 import { parseScopeOption, requireScope } from './scopes/scope'
-import type { Operation } from './scopes/scope-catalogue'
+import type { Operation } from './scopes/catalogue'
 import { type Middleware, type RequestGrant, sessionTokens } from './sessions/session-tokens'
 import { PagerDutyStrategy } from './login/strategy'
 import { requireStepUpScope } from './login/strategy-options'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
-import { UserGrants } from './grants/user-grants'
-import type { WebhookHandler, WebhookOptions } from './webhooks/webhook-options'
-import { type WebhookReceiver, webhookReceiver } from './webhooks/webhook-receiver'
+import { UserGrants } from './grants/grants'
+import type { WebhookHandler, WebhookOptions } from './webhooks/options'
+import { type WebhookReceiver, webhookReceiver } from './webhooks/receiver'
 
 /** One instance: the drop-in, and the parts it is made of. */
 export interface PagerDuty {

@@ -1,6 +1,6 @@
 import { parseAccount } from './account'
-import { AppTokenMint } from './app-token-mint'
-import type { AppTokenRequest } from './app-token-vault'
+import { AppTokenMint } from './token-cache'
+import type { AppTokenRequest } from './token-repository'
 import { Background } from '../async/background'
 import { type BearerInit, bearerFetch } from '../oauth/bearer-fetch'
 import { checkedTokenStore } from '../store/checked-token-store'

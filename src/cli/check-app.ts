@@ -1,5 +1,5 @@
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
-import { loginPathOf } from '../login/login-routes'
+import { loginPathOf } from '../login/routes'
 import { bounds, unreachable } from './check-pagerduty'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'

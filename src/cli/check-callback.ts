@@ -1,5 +1,5 @@
 import { isLoopback } from '../oauth/client'
-import { loginPathOf } from '../login/login-routes'
+import { loginPathOf } from '../login/routes'
 import type { Configuration } from './configuration'
 import { type Finding, note, ok, warning } from './finding'
 

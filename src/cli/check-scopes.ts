@@ -1,5 +1,5 @@
-import { otherScopes, scopes } from '../scopes/scope-catalogue'
-import { isKnownScope, nearestScope } from '../scopes/scopes-for'
+import { otherScopes, scopes } from '../scopes/catalogue'
+import { isKnownScope, nearestScope } from '../scopes/operations'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 import type { IORedis } from '../store/redis-client'
 import { connectRedis } from '../store/redis-connection'
 import { RedisTokenStore } from '../store/redis-token-store'

@@ -2,7 +2,7 @@ import type { Background } from '../async/background'
 import type { Client } from '../oauth/client'
 import type { Events } from '../observability/events'
 import { isSameUser, tokensOf } from './grant-record'
-import type { Grant, GrantVault } from './grant-vault'
+import type { Grant, GrantVault } from './grant-repository'
 import type { PagerDutyUser } from '../user'
 import { revokeToken } from '../oauth/token-endpoint'
 

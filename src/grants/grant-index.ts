@@ -1,10 +1,10 @@
 import { inBatches } from '../async/batches'
-import { pause } from '../async/deadline'
+import { pause } from '../async/timeout'
 import { AuthorizationResponseError, TokenStoreError } from '../errors'
-import { grantKey } from './grant-vault'
-import { isNumber, isOptionalNumber, isText, listOf, parseJSON } from '../store/json'
+import { grantKey } from './grant-repository'
+import { isNumber, isOptionalNumber, isText, listOf, parseJSON } from '../store/decode'
 import type { PagerDutyUser } from '../user'
-import type { KeyRing, Sealer } from '../store/seal'
+import type { KeyRing, Sealer } from '../store/encryption'
 import type { TokenStore } from '../store/token-store'
 
 /** One grant of a user, and when its entry may be forgotten (milliseconds since the epoch). */

@@ -1,5 +1,5 @@
 import type { PagerDutyUser } from '../user'
-import { isNumber, isOptionalText, isText, listOf, parseJSON } from '../store/json'
+import { isNumber, isOptionalText, isText, listOf, parseJSON } from '../store/decode'
 import { parseGrantedScope } from '../scopes/scope'
 import { groupScopes, ungroupScopes } from '../scopes/scope-groups'
 import { TokenSet } from '../oauth/token-set'

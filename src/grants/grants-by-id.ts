@@ -1,6 +1,6 @@
 import { inBatches } from '../async/batches'
 import { UserGrant, getGrant } from './user-grant'
-import type { UserGrants } from './user-grants'
+import type { UserGrants } from './grants'
 
 /** Whose grants are meant. */
 export interface GrantOwner {

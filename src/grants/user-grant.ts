@@ -4,7 +4,7 @@ import { LoginRequiredError, UnauthorizedError } from '../errors'
 import type { Events } from '../observability/events'
 import type { PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
-import { type Grant, type UserGrants, isOver } from './user-grants'
+import { type Grant, type UserGrants, isOver } from './grants'
 
 /** What `getAccessToken` heeds. */
 export interface GetAccessTokenOptions {

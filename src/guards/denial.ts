@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from 'express'
-import { type OnError, answer, isNavigation, redirect } from '../http/answers'
+import { type OnError, answer, isNavigation, redirect } from '../http/error-response'
 import {
   ConfigurationError,
   InsufficientScopeError,
@@ -8,7 +8,7 @@ import {
   UnauthorizedError,
   reasonOf,
 } from '../errors'
-import type { Denial } from '../observability/pagerduty-events'
+import type { Denial } from '../observability/event-types'
 import { sameOriginPath } from '../http/same-origin-path'
 import { askableScopes, isRefused, stepUpURL } from '../login/step-up'
 import { UserGrant } from '../grants/user-grant'

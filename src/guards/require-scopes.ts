@@ -1,13 +1,13 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { type OnError, isAnswered, keepPrivate } from '../http/answers'
+import { type OnError, isAnswered, keepPrivate } from '../http/error-response'
 import { asError } from '../async/call-app'
 import { type Client } from '../oauth/client'
 import { type DenialOptions, deny } from './denial'
 import { ConfigurationError, InsufficientScopeError } from '../errors'
 import { nameScopes } from '../login/guarded-scopes'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
-import { type Operation, type Scope, operationScopes } from '../scopes/scope-catalogue'
-import { operationOf } from '../scopes/scopes-for'
+import { type Operation, type Scope, operationScopes } from '../scopes/catalogue'
+import { operationOf } from '../scopes/operations'
 import { UserGrant } from '../grants/user-grant'
 
 /** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */

@@ -1,4 +1,4 @@
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 
 /** Why an exchange gave no usable answer. */
 export type ExchangeFault = 'timeout' | 'network' | 'too_large' | 'redirect' | 'encoding'

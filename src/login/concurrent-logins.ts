@@ -1,8 +1,8 @@
 import { AuthorizationResponseError } from '../errors'
 import { isSameUser } from '../grants/grant-record'
 import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
-import { type PendingLogin, isLater } from './pending-login'
-import type { Grant, UserGrants } from '../grants/user-grants'
+import { type PendingLogin, isLater } from './login-transaction'
+import type { Grant, UserGrants } from '../grants/grants'
 
 /** What decides between the logins of one browser. */
 interface Deciding {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { pause } from '../async/deadline'
-import type { PendingLogin } from './pending-login'
+import { pause } from '../async/timeout'
+import type { PendingLogin } from './login-transaction'
 import type { TokenStore } from '../store/token-store'
 
 /**

@@ -1,8 +1,8 @@
 import { asError } from '../async/call-app'
 import { loginEnded } from './concurrent-logins'
 import { reasonOf } from '../errors'
-import type { Placement } from '../sessions/grant-session'
-import type { Grant, UserGrants } from '../grants/user-grants'
+import type { Placement } from '../sessions/session'
+import type { Grant, UserGrants } from '../grants/grants'
 
 /**
  * What becomes of the grant of a login in its browser's session.

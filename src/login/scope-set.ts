@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { otherScopes, scopes } from '../scopes/scope-catalogue'
+import { otherScopes, scopes } from '../scopes/catalogue'
 
 /** Scopes that are not much text are kept as they are: such a text is good for every version of the catalogue. */
 const longText = 150

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { Client } from '../oauth/client'
-import { sessionOf } from '../sessions/grant-session'
+import { sessionOf } from '../sessions/session'
 import { namedScopes } from './guarded-scopes'
 import { belongsTo, missingScopes } from '../scopes/scope'
 import { UserGrant } from '../grants/user-grant'

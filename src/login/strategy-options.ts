@@ -1,10 +1,10 @@
 import type { Client } from '../oauth/client'
 import { ConfigurationError } from '../errors'
 import type { GrantOptions } from '../grants/grant-options'
-import type { SkipUserProfile } from './oauth2-strategy'
+import type { SkipUserProfile } from './passport-oauth2'
 import type { PartialGrantPolicy } from './partial-grant'
 import { type AppType, requireScope } from '../scopes/scope'
-import type { UserGrants } from '../grants/user-grants'
+import type { UserGrants } from '../grants/grants'
 
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
 export interface StrategyOptions extends GrantOptions {

@@ -1,5 +1,5 @@
 import { ExchangeError, readText } from '../http/bounded-fetch'
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 import { APIError, InsufficientScopeError, type PagerDutyOAuthError, UnauthorizedError } from '../errors'
 import { parseRetryAfter } from '../http/retry-after'
 import { isScopeToken } from '../scopes/scope'

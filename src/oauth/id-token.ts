@@ -3,7 +3,7 @@ import type { Client } from './client'
 import { apiURLs } from './endpoints'
 import { IDTokenError } from '../errors'
 import { errors as joseErrors, jwtVerify } from './jose'
-import { KeySet } from './key-set'
+import { KeySet } from './jwks'
 import type { PagerDutyUser, Region } from '../user'
 
 /** What the id_token of one response must agree with. */

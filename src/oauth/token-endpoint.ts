@@ -2,7 +2,7 @@ import { type Answer, ExchangeError, boundedFetch } from '../http/bounded-fetch'
 import type { Client } from './client'
 import { TokenEndpointError } from '../errors'
 import { parseRetryAfter } from '../http/retry-after'
-import { inSpan } from '../observability/telemetry'
+import { inSpan } from '../observability/opentelemetry'
 import { type TokenResponse, parseTokenResponse } from './token-set'
 
 const maxBytes = 64 * 1024

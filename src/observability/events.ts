@@ -1,9 +1,9 @@
 import { channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 import { callApp, warnOf } from '../async/call-app'
-import type { PagerDutyEvents } from './pagerduty-events'
-import { measure } from './measurements'
-import { loadTelemetry } from './telemetry'
+import type { PagerDutyEvents } from './event-types'
+import { measure } from './metrics'
+import { loadTelemetry } from './opentelemetry'
 
 /**
  * Emits {@link PagerDutyEvents}: to OpenTelemetry, to the subscribers of `node:diagnostics_channel`, and to listeners. One that

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors'
 import { type AppType, quoted } from './scope'
-import { isKnownScope, nearestScope } from './scopes-for'
+import { isKnownScope, nearestScope } from './operations'
 
 /**
  * Says of each scope that PagerDuty is not known to have what is likely meant. PagerDuty answers such a scope with a quietly

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type Session, isLoginBy, loginMember, promised, sessionOf } from './grant-session'
+import { type Session, isLoginBy, loginMember, promised, sessionOf } from './session'
 
 /** A request as Passport leaves it, by its documented members. */
 interface PassportRequest {

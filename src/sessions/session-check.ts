@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors'
-import { sessionOf } from './grant-session'
+import { sessionOf } from './session'
 
 const checkedStores = new WeakSet<object>()
 

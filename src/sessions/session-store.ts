@@ -1,8 +1,8 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { grantIDOf, sessionOf } from './grant-session'
-import { parseJSON } from '../store/json'
-import type { ReadGrant, SessionRecords } from './session-records'
+import { grantIDOf, sessionOf } from './session'
+import { parseJSON } from '../store/decode'
+import type { ReadGrant, SessionRecords } from './session-storage'
 import { Throttle } from '../async/throttle'
 
 /** What the store knows of a session that a request holds. */

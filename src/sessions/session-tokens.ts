@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConfigurationError, TokenStoreError } from '../errors'
-import { endOf } from '../oauth/freshness'
+import { endOf } from '../oauth/token-expiry'
 import type { GrantOptions } from '../grants/grant-options'
 import {
   type LoginOptions,
@@ -12,14 +12,14 @@ import {
   nameInstance,
   promised,
   sessionOf,
-} from './grant-session'
-import { grantKey } from '../grants/grant-vault'
+} from './session'
+import { grantKey } from '../grants/grant-repository'
 import { clearUser, endLogin } from './passport-login'
 import { targetOf } from '../http/request-target'
 import { sessionRefusal } from './session-check'
 import { Throttle } from '../async/throttle'
 import { UserGrant } from '../grants/user-grant'
-import { type Grant, UserGrants, isOver } from '../grants/user-grants'
+import { type Grant, UserGrants, isOver } from '../grants/grants'
 
 declare global {
   namespace Express {

@@ -1,4 +1,4 @@
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, TokenStoreError, causeWith } from '../errors'
 import { RedisTokenStore } from './redis-token-store'
 import type { TokenStore } from './token-store'

@@ -1,4 +1,4 @@
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, TokenStoreError } from '../errors'
 import { type RedisClient, requireRedis } from './redis-client'
 import { RedisLink } from './redis-link'

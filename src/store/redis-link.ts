@@ -1,4 +1,4 @@
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 import { TokenStoreError } from '../errors'
 import { IORedisLine } from './ioredis-line'
 import { NodeRedisLine } from './node-redis-line'

@@ -1,6 +1,6 @@
 import type { WaitUntil } from '../async/background'
 import { ConfigurationError } from '../errors'
-import { KeyRing } from './seal'
+import { KeyRing } from './encryption'
 import type { TokenStore } from './token-store'
 
 /** Where state is kept, and the secret that seals it. */

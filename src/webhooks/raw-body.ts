@@ -1,6 +1,6 @@
 import { isUint8Array } from 'node:util/types'
 import type { Request } from 'express'
-import { withinDeadline } from '../async/deadline'
+import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, WebhookError } from '../errors'
 
 /**

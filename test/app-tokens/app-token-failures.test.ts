@@ -1,5 +1,5 @@
 import { AppTokens, ScopeNotGrantedError, TokenEndpointError, TokenStoreError } from '../../src'
-import { BackOff } from '../../src/oauth/back-off'
+import { BackOff } from '../../src/oauth/circuit-breaker'
 import { Events } from '../../src/observability/events'
 import { AppTokenApp, answering, pass, passMonotonic, until } from '../support/app-token-app'
 

@@ -525,7 +525,9 @@ test('the documentation lists every check', () => {
     ...namesIn(source, /\bcheck = '([a-z-]+)'/g),
     ...namesIn(read('configuration.ts'), /^ {2}\w+: '([a-z-]+)',$/gm),
   ])
-  const [, table = ''] = readFileSync(join(__dirname, '../../docs/doctor.md'), 'utf8').split('### What it finds')
+  const [, table = ''] = readFileSync(join(__dirname, '../../docs/doctor.md'), 'utf8').split(
+    '### What it finds',
+  )
   const listed = namesIn(table, /^\| (`[^|]*`) *\|/gm).flatMap((names = '') => names.match(/[a-z-]+/g) ?? [])
   expect(new Set(listed)).toEqual(new Set(checks))
 })

@@ -15,7 +15,13 @@ import { ExpressAdapter } from '@nestjs/platform-express'
 import type { Request } from 'express'
 import session from 'express-session'
 import passport from 'passport'
-import { type Login, MemoryTokenStore, PagerDutyStrategy, type StrategyOptions, sessionTokens } from '../../src'
+import {
+  type Login,
+  MemoryTokenStore,
+  PagerDutyStrategy,
+  type StrategyOptions,
+  sessionTokens,
+} from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { decodeGrant, encodeGrant } from '../../src/grants/grant-record'
-import { GrantVault, grantKey } from '../../src/grants/grant-vault'
+import { GrantVault, grantKey } from '../../src/grants/grant-repository'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
-import { KeyRing } from '../../src/store/seal'
+import { KeyRing } from '../../src/store/encryption'
 import { runs } from './runs'
 
 /** A record as it is written; each member may be anything else. */

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
-import { AppTokenVault } from '../../src/app-tokens/app-token-vault'
-import { BackOff } from '../../src/oauth/back-off'
+import { AppTokenVault } from '../../src/app-tokens/token-repository'
+import { BackOff } from '../../src/oauth/circuit-breaker'
 import { TokenEndpointError } from '../../src/errors'
 import { GrantIndex } from '../../src/grants/grant-index'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
-import { NotGranted } from '../../src/app-tokens/not-granted'
-import { decodePendingLogin } from '../../src/login/pending-login'
-import { KeyRing } from '../../src/store/seal'
+import { NotGranted } from '../../src/app-tokens/negative-cache'
+import { decodePendingLogin } from '../../src/login/login-transaction'
+import { KeyRing } from '../../src/store/encryption'
 import { runs } from './runs'
 
 const keys = new KeyRing('0f9d3b7a51c24e86-a7c1e94d-first-of-all')

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { apiError } from '../../src/oauth/api-error'
-import { BackOff } from '../../src/oauth/back-off'
+import { BackOff } from '../../src/oauth/circuit-breaker'
 import { TokenEndpointError } from '../../src/errors'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { parseRetryAfter } from '../../src/http/retry-after'

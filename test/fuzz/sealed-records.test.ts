@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { KeyRing } from '../../src/store/seal'
+import { KeyRing } from '../../src/store/encryption'
 import { runs } from './runs'
 
 const secrets = ['0f9d3b7a51c24e86-a7c1e94d-first-of-all', '3d1f7b9e50a24c68-b2d4f6a8-second-in-turn']

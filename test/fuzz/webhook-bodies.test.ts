@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { parseJSON } from '../../src/store/json'
+import { parseJSON } from '../../src/store/decode'
 import { type Receiving, eventText, post, receive } from '../support/webhooks'
 import { runs } from './runs'
 

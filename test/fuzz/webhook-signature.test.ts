@@ -1,6 +1,6 @@
 import crypto, { createHmac } from 'node:crypto'
 import fc from 'fast-check'
-import { isSigned } from '../../src/webhooks/webhook-signature'
+import { isSigned } from '../../src/webhooks/signature'
 import { runs } from './runs'
 
 const secret = 'lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itBAYzwU0TARw8lJqRnkKl2iB1anSb0Z+IK'

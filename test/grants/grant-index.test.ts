@@ -1,6 +1,6 @@
 import { MemoryTokenStore, TokenStoreError } from '../../src'
 import { GrantIndex } from '../../src/grants/grant-index'
-import { KeyRing } from '../../src/store/seal'
+import { KeyRing } from '../../src/store/encryption'
 import { HeldStore } from '../support/held-store'
 
 const keys = new KeyRing('a secret of thirty-two characters or more, for tests')

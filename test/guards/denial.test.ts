@@ -1,6 +1,6 @@
 import type { Express } from 'express'
 import { InsufficientScopeError, type PagerDuty, requireScopes } from '../../src'
-import type { Denial } from '../../src/observability/pagerduty-events'
+import type { Denial } from '../../src/observability/event-types'
 import { type StandIn, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { type AppType, type GuardOptions, type ScopeName, requireAnyScope, requireScopes } from '../../src'
 import { TokenSet } from '../../src/oauth/token-set'
 import { UserGrant } from '../../src/grants/user-grant'
-import { UserGrants } from '../../src/grants/user-grants'
+import { UserGrants } from '../../src/grants/grants'
 import { Browser } from '../support/browser'
 
 const user = {

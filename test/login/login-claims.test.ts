@@ -1,6 +1,6 @@
 import { LoginClaims, type LoginEnd } from '../../src/login/login-claims'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
-import type { PendingLogin } from '../../src/login/pending-login'
+import type { PendingLogin } from '../../src/login/login-transaction'
 
 const now = 1_800_000_000_000
 const minute = 60_000

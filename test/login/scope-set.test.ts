@@ -6,11 +6,11 @@ import {
   encodePendingLogin,
   newPendingValues,
   stateOf,
-} from '../../src/login/pending-login'
-import { PendingLogins } from '../../src/login/pending-logins'
-import { otherScopes, scopes } from '../../src/scopes/scope-catalogue'
+} from '../../src/login/login-transaction'
+import { PendingLogins } from '../../src/login/state-store'
+import { otherScopes, scopes } from '../../src/scopes/catalogue'
 import { packScopes, unpackScopes } from '../../src/login/scope-set'
-import { KeyRing } from '../../src/store/seal'
+import { KeyRing } from '../../src/store/encryption'
 
 const known = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]
 const some = fc.subarray(known, { minLength: 1 })

@@ -1,4 +1,4 @@
-// `npm run test:mutants [-- seal lock …]`: changes each operator, literal and condition of the files that security hangs
+// `npm run test:mutants [-- store/encryption store/lease …]`: changes each operator, literal and condition of the files that security hangs
 // on, one at a time, and sees which changes no test notices. Stryker makes the changes; it is not among our dependencies
 // and is put into a cache when it is first asked for.
 import { spawnSync } from 'node:child_process'

@@ -7,7 +7,9 @@ const root = join(__dirname, '../..')
 const page = readFileSync(join(root, 'docs/errors.md'), 'utf8')
 const entries = [...page.matchAll(/^#### `(.+)`$/gm)].map(([, code]) => code as string)
 
-const sources = readdirSync(join(root, 'src')).filter((name) => name.endsWith('.ts'))
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+  name.endsWith('.ts'),
+)
 const own = sources.flatMap(
   (name) => readFileSync(join(root, 'src', name), 'utf8').match(/ERR_PAGERDUTY_[A-Z_]+/g) ?? [],
 )

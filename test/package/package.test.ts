@@ -298,5 +298,5 @@ test('the tarball holds what is needed and nothing else, in less than 210 KB', (
     .map((file) => file.path)
     .filter((path) => !/^(dist\/|package.json$|README|LICENSE|CHANGELOG)/.test(path))
   expect(strange).toEqual([])
-  expect(files.map((file) => file.path)).toContain('dist/jose.LICENSE.md')
+  expect(files.map((file) => file.path)).toContain('dist/oauth/jose.LICENSE.md')
 })

@@ -8,11 +8,9 @@ process.env['RECHECK_BACKEND'] = 'pure'
 const root = join(__dirname, '../../src')
 
 /** Every literal in the source, with where it stands. */
-const literals = ['', 'cli', 'testing'].flatMap((folder) =>
-  readdirSync(join(root, folder))
-    .filter((name) => name.endsWith('.ts') && name !== 'scope-catalogue.ts')
-    .flatMap((name) => literalsOf(join(folder, name))),
-)
+const literals = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && file !== 'scopes/catalogue.ts')
+  .flatMap(literalsOf)
 
 function literalsOf(file: string): [where: string, source: string, flags: string][] {
   const code = readFileSync(join(root, file), 'utf8').replaceAll(/^\s*(\/\/|\/?\*).*$/gm, '')

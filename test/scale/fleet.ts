@@ -1,4 +1,4 @@
-import { BackOff } from '../../src/oauth/back-off'
+import { BackOff } from '../../src/oauth/circuit-breaker'
 import { TokenEndpointError } from '../../src/errors'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { random } from './random'

@@ -1,4 +1,4 @@
-import { endOf, renewalOf } from '../../src/oauth/freshness'
+import { endOf, renewalOf } from '../../src/oauth/token-expiry'
 import { TokenSet } from '../../src/oauth/token-set'
 
 /** When a token that still serves is renewed. */

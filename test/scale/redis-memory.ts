@@ -2,10 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { GrantIndex } from '../../src/grants/grant-index'
 import type { GrantRecord } from '../../src/grants/grant-record'
-import { GrantVault, grantKey } from '../../src/grants/grant-vault'
+import { GrantVault, grantKey } from '../../src/grants/grant-repository'
 import { RedisTokenStore, redisKey } from '../../src/store/redis-token-store'
-import { KeyRing } from '../../src/store/seal'
-import { redisSessions } from '../../src/sessions/session-records'
+import { KeyRing } from '../../src/store/encryption'
+import { redisSessions } from '../../src/sessions/session-storage'
 import { TokenSet } from '../../src/oauth/token-set'
 
 /** What one logged-in user takes in Redis, in bytes. */

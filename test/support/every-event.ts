@@ -10,7 +10,9 @@ export type EventName = keyof PagerDutyEvents
 
 /** The names of all events, from their declaration. */
 export const eventNames = [
-  ...readFileSync(join(__dirname, '../../src/observability/pagerduty-events.ts'), 'utf8').matchAll(/^ {2}(\w+): \[/gm),
+  ...readFileSync(join(__dirname, '../../src/observability/event-types.ts'), 'utf8').matchAll(
+    /^ {2}(\w+): \[/gm,
+  ),
 ].map(([, name]) => name as EventName)
 
 /** Secrets that no event may carry, besides the tokens. */

@@ -1,5 +1,5 @@
-import type { Grant } from '../../../src/grants/grant-vault'
-import type { UserGrants } from '../../../src/grants/user-grants'
+import type { Grant } from '../../../src/grants/grant-repository'
+import type { UserGrants } from '../../../src/grants/grants'
 
 /** One process: its own `UserGrants`, and what becomes of it. */
 export class Actor {

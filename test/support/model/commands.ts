@@ -1,5 +1,5 @@
 import fc, { type AsyncCommand } from 'fast-check'
-import type { Grant } from '../../../src/grants/grant-vault'
+import type { Grant } from '../../../src/grants/grant-repository'
 import { TokenSet } from '../../../src/oauth/token-set'
 import type { Actor } from './actor'
 import { lifetime, newest } from './authorization-server'

@@ -1,6 +1,6 @@
-import { type Grant, GrantVault } from '../../../src/grants/grant-vault'
+import { type Grant, GrantVault } from '../../../src/grants/grant-repository'
 import { MemoryTokenStore } from '../../../src/store/memory-token-store'
-import type { KeyRing } from '../../../src/store/seal'
+import type { KeyRing } from '../../../src/store/encryption'
 import {
   type AuthorizationServer,
   type Delegation,

@@ -1,0 +1,137 @@
+import { type GrantRecord, decodeGrant, encodeGrant, isSameUser } from './grant-record'
+import { isText, parseJSON } from '../store/decode'
+import { OpenedGrants } from './opened-grants'
+import type { KeyRing, Sealer } from '../store/encryption'
+import type { TokenStore } from '../store/token-store'
+
+/** A grant as it was read: the record, and the very value in the store, which stands for its version. */
+export interface Grant {
+  readonly id: string
+  readonly record: GrantRecord
+  readonly sealed: string
+}
+
+/** The logical key of a grant. */
+export function grantKey(id: string): string {
+  return `grant:${id}`
+}
+
+/** Milliseconds for which a replaced grant leads to the one that took its place: longer than a refresh of it can take. */
+const forwardedFor = 2 * 60_000
+const mostSuperseded = 50
+/** Each successor is newer than the one before. This is for the case that one ever is not. */
+const mostHops = 100
+
+/** Grants in the token store, sealed and bound to their keys. */
+export class GrantVault {
+  readonly #store: TokenStore
+  readonly #sealer: Sealer
+  readonly #opened = new OpenedGrants()
+
+  constructor(store: TokenStore, keys: KeyRing) {
+    this.#store = store
+    this.#sealer = keys.sealer('grant')
+  }
+
+  /** The grant as it is now, or undefined when there is none. */
+  async read(id: string): Promise<Grant | undefined> {
+    const sealed = await this.#store.get(grantKey(id))
+    return sealed === undefined ? undefined : this.open(id, sealed)
+  }
+
+  /** The same, or the grant that took its place in the last two minutes. */
+  async latest(id: string, hops = mostHops): Promise<Grant | undefined> {
+    const sealed = await this.#store.get(grantKey(id))
+    if (sealed === undefined) return undefined
+    const grant = this.open(id, sealed)
+    if (grant !== undefined) return grant
+    const successor = this.#successorOf(id, sealed)
+    return successor === undefined || hops === 0 ? undefined : this.latest(successor, hops - 1)
+  }
+
+  /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */
+  open(id: string, sealed: string): Grant | undefined {
+    const record = this.#opened.recordOf(id, sealed, () => {
+      const text = this.#sealer.open(sealed, grantKey(id))
+      return text === undefined ? undefined : decodeGrant(text)
+    })
+    return record && { id, record, sealed }
+  }
+
+  /** Stores the first version of a grant, for `ttl` milliseconds. Returns undefined when there is one already. */
+  async create(id: string, record: GrantRecord, ttl: number): Promise<Grant | undefined> {
+    const sealed = this.#seal(id, record)
+    const isStored = await this.#store.create(grantKey(id), sealed, ttl)
+    return isStored || (await this.#holds(id, sealed)) ? { id, record, sealed } : undefined
+  }
+
+  /**
+   * Stores the next version, only if the one that was read is still there: what was logged out is not revived, and what
+   * another process wrote is not overwritten. Without `ttl` its life goes on as it was.
+   *
+   * @returns undefined when it was not stored
+   */
+  async update(grant: Grant, record: GrantRecord, ttl?: number): Promise<Grant | undefined> {
+    const sealed = this.#seal(grant.id, record)
+    const isStored = await this.#store.replace(grantKey(grant.id), grant.sealed, sealed, ttl)
+    return isStored || (await this.#holds(grant.id, sealed)) ? { ...grant, record, sealed } : undefined
+  }
+
+  /**
+   * Puts the id of the grant that took its place where an unchanged grant was. It counts as no grant.
+   *
+   * @returns whether it was unchanged
+   */
+  async forward(grant: Grant, successor: string): Promise<boolean> {
+    this.#opened.forget(grant.id)
+    const key = grantKey(grant.id)
+    const sealed = this.#sealer.seal(JSON.stringify({ to: successor }), key)
+    const isStored = await this.#store.replace(key, grant.sealed, sealed, forwardedFor)
+    return isStored || (await this.#holds(grant.id, sealed))
+  }
+
+  /**
+   * Adds tokens to those that are revoked with a grant, or with the one that took its place.
+   *
+   * @param user only if the grant is this user's; undefined where it is not known whose tokens they are
+   * @returns the grant that has them now; undefined when there is none
+   */
+  async attach(
+    id: string,
+    tokens: readonly string[],
+    user: GrantRecord['user'] | undefined,
+  ): Promise<Grant | undefined> {
+    const grant = await this.latest(id)
+    if (grant === undefined) return undefined
+    const { record } = grant
+    if (user !== undefined && !isSameUser(record.user, user)) return undefined
+    const superseded = [...new Set([...record.superseded, ...tokens])].slice(-mostSuperseded)
+    return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
+  }
+
+  /** Lets an unchanged grant live `ttl` milliseconds from now. */
+  extend(grant: Grant, ttl: number): Promise<boolean> {
+    return this.#store.replace(grantKey(grant.id), grant.sealed, grant.sealed, ttl)
+  }
+
+  /** Removes a grant; given the grant as it was read, only if it has not changed. */
+  async delete(id: string, unchanged?: Grant): Promise<boolean> {
+    this.#opened.forget(id)
+    return this.#store.delete(grantKey(id), unchanged?.sealed)
+  }
+
+  /** A command whose reply was lost is sent again and then told "no", by its own success. */
+  async #holds(id: string, sealed: string): Promise<boolean> {
+    return (await this.#store.get(grantKey(id))) === sealed
+  }
+
+  #successorOf(id: string, sealed: string): string | undefined {
+    const text = this.#sealer.open(sealed, grantKey(id))
+    const { to } = Object(parseJSON(text ?? '')) as Record<string, unknown>
+    return isText(to) ? to : undefined
+  }
+
+  #seal(id: string, record: GrantRecord): string {
+    return this.#sealer.seal(encodeGrant(record), grantKey(id))
+  }
+}

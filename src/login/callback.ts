@@ -1,0 +1,180 @@
+import type { Request, Response } from 'express'
+import type { AuthorizationResponse } from '../oauth/authorization-response'
+import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
+import { type LoginOutcome, type LoginParts, finishLogin } from './code-exchange'
+import { isSameUser } from '../grants/grant-record'
+import { type Logins, type Placement, carryGrant, isLoginBy, linkGrant, sessionOf } from '../sessions/session'
+import { placementOf } from './login-placement'
+import {
+  type AuthenticateOptions,
+  type OAuth2StrategyInstance,
+  type PassportActions,
+  loadUserProfile,
+} from './passport-oauth2'
+import type { PendingLogin } from './login-transaction'
+import type { FoundLogin } from './state-store'
+import { heldGrant, keptData, rememberRefusal } from './step-up'
+import { UserGrant } from '../grants/user-grant'
+import type { Grant } from '../grants/grants'
+
+/** What the strategy hands on besides the user, as `info`. */
+export interface LoginInfo {
+  /** For `pd.grants`, which finds, keeps and ends the grant without a request. */
+  readonly grantID: string
+  /** What PagerDuty granted, and guards go by. It may be less than `requestedScopes`. */
+  readonly grantedScopes: readonly string[]
+  /** What this login asked for: at a step-up, what was granted before and what it adds. */
+  readonly requestedScopes: readonly string[]
+  /** Where in the app the login was begun for. */
+  readonly returnTo: string | undefined
+  /** The app's own `state` object. */
+  readonly state: unknown
+}
+
+/** As much of the strategy as a callback needs. */
+export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
+  /** @internal */
+  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'>
+}
+
+/** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */
+export function stray(
+  strategy: LoginStrategy,
+  req: Request,
+  state: string,
+  found: FoundLogin | undefined,
+  options: AuthenticateOptions,
+  act: PassportActions,
+): void {
+  const { grants, pending } = strategy._login
+  // Reload or "back" after the login: there is nothing to finish, and nothing wrong.
+  if (heldGrant(req, grants.client.name) !== undefined) {
+    return goOn(options, act)
+  }
+  const stateMismatch = found === undefined ? pending.mismatch(req, state) : 'expired'
+  throw found !== undefined
+    ? new AuthorizationResponseError('This login took too long', {
+        code: 'ERR_PAGERDUTY_STATE_EXPIRED',
+        status: 403,
+        stateMismatch,
+      })
+    : pending.hasAny(req)
+      ? new AuthorizationResponseError('This login was not begun here, or is finished already', {
+          code: 'ERR_PAGERDUTY_STATE_UNKNOWN',
+          status: 403,
+          stateMismatch,
+          hint: 'The callback was used twice, or belongs to another browser, strategy or client.',
+        })
+      : new AuthorizationResponseError('This login is over, or this browser does not keep cookies', {
+          code: 'ERR_PAGERDUTY_STATE_COOKIE_MISSING',
+          status: 403,
+          stateMismatch,
+          hint:
+            'Begin and end a login on the same host: that of callbackURL. Cookies are lost when they differ, when the ' +
+            'browser blocks them, or when the login took longer than fifteen minutes.',
+        })
+}
+
+/** Second leg, and the session that carries its outcome. */
+export async function finish(
+  strategy: LoginStrategy,
+  req: Request,
+  res: Response,
+  login: PendingLogin,
+  response: AuthorizationResponse,
+  options: AuthenticateOptions,
+  act: PassportActions,
+): Promise<void> {
+  const { grants } = strategy._login
+  const parts: LoginParts = {
+    ...strategy._login,
+    parameters: strategy.tokenParams(options) as Record<string, string>,
+    keepsUser: options.keepsUser ?? false,
+    loadProfile: (accessToken) => loadUserProfile(strategy, accessToken),
+  }
+  const { returnTo } = login
+  const { name } = grants.client
+  const requested = login.scope ?? grants.client.scope
+  const held = heldGrant(req, name)
+  const widened = login.isStepUp ? held : undefined
+  let outcome: LoginOutcome
+  try {
+    outcome = await finishLogin(parts, req, res, login, response)
+  } catch (error) {
+    if (widened === undefined || !isNotGranted(error)) throw error
+    outcome = { kind: 'unchanged', refused: widened.missing(...requested) }
+  }
+  if (outcome.kind === 'unchanged') {
+    rememberRefusal(req, name, outcome.refused)
+    return goOn(options, act, returnTo)
+  }
+  const { grant, verdict, refused, isNew } = outcome
+  const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
+  const placement = placementOf(grants, grant, held?.grantID, isNew)
+  if (options.assignProperty !== undefined) {
+    if (isSame) rememberRefusal(req, name, refused)
+    await link(strategy, req, grant, placement)
+  } else {
+    const kept = isSame ? keptData(req, name, refused) : {}
+    const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
+    carryGrant(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
+  }
+  const info: LoginInfo = {
+    ...verdict.info,
+    grantID: grant.id,
+    grantedScopes: grant.record.tokens.scope,
+    requestedScopes: grant.record.requestedScopes,
+    returnTo,
+    state: login.appState,
+  }
+  act.success(verdict.user, info)
+}
+
+/** `passport.authorize`: the grant joins the session of a user who is logged in otherwise, and stays logged in. */
+async function link(
+  strategy: LoginStrategy,
+  req: Request,
+  grant: Grant,
+  placement: Placement,
+): Promise<void> {
+  const { grants } = strategy._login
+  const { name } = grants.client
+  const { user } = grant.record
+  const current = heldGrant(req, name)?.user
+  const isSame = current !== undefined && isSameUser(current, user)
+  // The login that this strategy made ends with its grant, and this grant would take that one's place.
+  if (isLoginBy(sessionOf(req), name) && !isSame) {
+    await grants.forget(grant.id)
+    throw new AuthorizationResponseError('You are logged in as another PagerDuty user; log out first', {
+      code: 'ERR_PAGERDUTY_OTHER_USER',
+      status: 403,
+      hint: 'The login of this session was made with PagerDuty. To link a second user to it, use a second instance with a name of its own.',
+    })
+  }
+  await linkGrant(req, grants, grant.id, placement, strategy)
+  // It is presented by that, even where the next request comes late.
+  await grants
+    .extend(grant, sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle)
+    .catch((error: Error) => grants.events.tell('warning', { error }))
+  const held = (req as unknown as Record<string, unknown>)[name]
+  if (UserGrant.is(held)) held.adopt(grant)
+}
+
+/** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */
+function goOn(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
+  const location = returnTo ?? options.successReturnToOrRedirect ?? options.successRedirect
+  if (location === undefined) act.pass()
+  else act.redirect(location)
+}
+
+/**
+ * Whether it was not to be had: denied, not granted by PagerDuty where the app insists on it, or that came out when the same
+ * callback arrived a first time.
+ */
+function isNotGranted(error: unknown): boolean {
+  if (error instanceof ScopeNotGrantedError) return true
+  return (
+    error instanceof AuthorizationResponseError &&
+    ['access_denied', 'ERR_PAGERDUTY_STATE_USED'].includes(error.code)
+  )
+}

@@ -1,0 +1,203 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { Passport } from 'passport'
+import {
+  type OnError,
+  answer,
+  isAnswerable,
+  isAnswered,
+  isNavigation,
+  redirect,
+} from '../http/error-response'
+import { asError, calledBack } from '../async/call-app'
+import type { Client } from '../oauth/client'
+import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
+import { responseSent } from './code-exchange'
+import { sessionOf } from '../sessions/session'
+import { pathOf, targetOf } from '../http/request-target'
+import { sameOriginPath } from '../http/same-origin-path'
+import type { RequestGrant } from '../sessions/session-tokens'
+import type { LoginInfo } from './callback'
+import type { PagerDutyStrategy } from './strategy'
+
+/** Paths of the drop-in's routes, as the browser sees them: each another one, and none that of `callbackURL`. */
+export interface Routes {
+  /** `GET` begins a login. @default the path of `callbackURL` without its end `/callback`, else `/auth/pagerduty` */
+  login?: string | undefined
+  /** `POST` ends the login. @default the login path and `/logout` */
+  logout?: string | undefined
+  /** Where to go on when a login was begun without `returnTo`, and after a logout. @default '/' */
+  home?: string | undefined
+}
+
+/**
+ * Where the drop-in begins a login.
+ *
+ * @throws {ConfigurationError}
+ */
+export function loginPathOf(client: Client, routes: Routes = {}): string {
+  requirePaths(routes)
+  const { pathname } = new URL(client.callbackURL)
+  return (
+    routes.login ??
+    (/.\/callback$/.test(pathname) ? pathname.slice(0, -'/callback'.length) : `/auth/${client.name}`)
+  )
+}
+
+/**
+ * The drop-in's routes: login, callback and logout. They are matched against the original URL, wherever mounted.
+ *
+ * @throws {ConfigurationError} two of them are one, or the home page is one of them
+ */
+export function loginRoutes(
+  strategy: PagerDutyStrategy,
+  client: Client,
+  routes: Routes,
+  onError: OnError | undefined,
+): RequestHandler {
+  const home = routes.home ?? '/'
+  const login = loginPathOf(client, routes)
+  const logout = routes.logout ?? `${login}/logout`
+  const { pathname: callback, origin } = new URL(client.callbackURL)
+  requireApart({ login, logout, callback, home })
+  const { events } = strategy._login.grants
+  const passport = new Passport().use(strategy as never)
+
+  /** Where the response was sent meanwhile, handing the error on would have Express cut the connection. */
+  const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
+    if (isAnswered(res)) events.tell('warning', { error: asError(error) })
+    else answer(error, req, res, next, { login, onError })
+  }
+
+  const authenticate: RequestHandler = (req, res, next) => {
+    const options = { session: false, keepsUser: true, successRedirect: home }
+    const finished = (error: unknown, user: unknown, info: LoginInfo | undefined): void => {
+      if (error) return fail(error, req, res, next)
+      if (!user) return fail(asRefusal(info), req, res, next)
+      establish(req, res)
+        .then(
+          () => redirect(res, info?.returnTo ?? home),
+          (failure: unknown) => {
+            // express-session would try again at the end of the answer, and have the connection cut when that fails too.
+            delete (req as { session?: unknown }).session
+            fail(failure, req, res, next)
+          },
+        )
+        .catch(next)
+    }
+    const handler = passport.authenticate(client.name, options, finished) as RequestHandler
+    void handler(req, res, next)
+  }
+
+  return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
+    if (!isAnswerable(req, res)) return next()
+    const path = pathOf(targetOf(req))
+    if (path === callback) return void authenticate(req, res, next)
+    if (path !== login && path !== logout) return next()
+    const method = path === login ? 'GET' : 'POST'
+    if (req.method !== method) return fail(wrongMethod(method), req, res, next)
+    if (path === login) return void authenticate(req, res, next)
+    if (!isOwnPage(req, origin)) return fail(foreignPage(), req, res, next)
+    const grant = (req as unknown as Record<string, RequestGrant>)[client.name]
+    const loggedOut = () => {
+      if (isNavigation(req)) redirect(res, home, 303)
+      else if (!isAnswered(res)) res.status(204).end()
+    }
+    Promise.resolve(grant?.logout())
+      .then(loggedOut, (error: unknown) => fail(error, req, res, next))
+      .catch(next)
+  }
+}
+
+/** Gives the login a session of its own id; the strategy has arranged for the grant's id to be in it. */
+async function establish(req: Request, res: Response): Promise<void> {
+  const session = sessionOf(req)
+  if (session === undefined)
+    throw new ConfigurationError('session', 'is missing: no session middleware ran before')
+  await calledBack((done) => session.regenerate(done))
+  await calledBack((done) => sessionOf(req)?.save(done))
+  if (!isAnswered(res) || hasCookie(res, sessionOf(req)?.id)) return
+  // No response can give the session to the browser any more. This ends its grant, too.
+  await calledBack((done) => sessionOf(req)?.destroy(done))
+  throw responseSent()
+}
+
+/** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */
+function hasCookie(res: Response, sessionID: string | undefined): boolean {
+  const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
+  return sessionID !== undefined && cookies.some((cookie) => `${cookie}`.includes(sessionID))
+}
+
+/** What a strategy fails with may come from the app's verify: then it is the app's word for "no". */
+function asRefusal(info: unknown): Error {
+  if (info instanceof Error) return info
+  return new AuthorizationResponseError('This app does not let you in', {
+    code: 'ERR_PAGERDUTY_LOGIN_REFUSED',
+    status: 403,
+  })
+}
+
+/** Only a page of this app may log its user out. */
+function isOwnPage(req: Request, ownOrigin: string): boolean {
+  const { origin, 'sec-fetch-site': site } = req.headers
+  return site === 'same-origin' || origin === ownOrigin || (site === undefined && origin === undefined)
+}
+
+function foreignPage(): RequestRefusedError {
+  return new RequestRefusedError('Another site asked to log you out; this was not done', {
+    code: 'ERR_PAGERDUTY_FOREIGN_ORIGIN',
+    status: 403,
+    hint: 'Send the logout form from a page of the origin of callbackURL.',
+  })
+}
+
+function wrongMethod(method: string): RequestRefusedError {
+  return new RequestRefusedError(`Only ${method} is possible here`, {
+    code: 'ERR_PAGERDUTY_METHOD',
+    status: 405,
+    headers: { Allow: method },
+  })
+}
+
+/** @throws {ConfigurationError} a path that no request has, or that browsers would take for another one */
+function requirePaths(routes: unknown): void {
+  if (typeof routes !== 'object' || routes === null) {
+    throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
+  }
+  for (const route of ['login', 'logout'] as const) {
+    const path = (routes as Routes)[route] as unknown
+    if (
+      path === undefined ||
+      (typeof path === 'string' && sameOriginPath(path) === path && !/[?#]/.test(path))
+    )
+      continue
+    throw new ConfigurationError(
+      `routes.${route}`,
+      'must be a path as browsers send it, such as "/login", without a query or a fragment',
+    )
+  }
+}
+
+/** @throws {ConfigurationError} a request could mean two of them, or the browser would be sent in circles */
+function requireApart({
+  login,
+  logout,
+  callback,
+  home,
+}: Required<Record<keyof Routes | 'callback', string>>): void {
+  if (callback === '/') {
+    throw new ConfigurationError(
+      'callbackURL',
+      'has no path: each visit of the home page would be taken for the end of a login',
+      'Register a URL such as https://app.example.com/auth/pagerduty/callback at PagerDuty, and use the same here.',
+    )
+  }
+  const taken = [callback]
+  for (const [route, path] of Object.entries({ login, logout, home: pathOf(home) })) {
+    if (taken.includes(path))
+      throw new ConfigurationError(
+        `routes.${route}`,
+        `is "${path}", which is the path of callbackURL or of another route already`,
+      )
+    taken.push(path)
+  }
+}

@@ -1,0 +1,75 @@
+import type { Events } from './events'
+import type { PagerDutyUser } from '../user'
+import type { PagerDutyEvents } from './event-types'
+
+/**
+ * Where the log goes: `console`, a winston logger, or anything of their shape. A level whose method is missing is left out;
+ * `error` then goes to `warn`. The message says what happened in one line; the second argument is the event's detail, which pino
+ * ignores: give it `{ warn: (message, detail) => log.warn(detail, message), … }`.
+ */
+export interface Logger {
+  /** What is part of every day: refreshes and waits for them, denials, webhook deliveries. */
+  debug?: LogMethod | undefined
+  /** Logins, logouts, app tokens, and what anybody on the internet may cause: failed logins, forged webhooks. */
+  info?: LogMethod | undefined
+  /** Mistakes in options and scopes, and what failed at PagerDuty or in the token store. */
+  warn: LogMethod
+  /** A webhook's handler failed after the delivery was answered: it does not come again. */
+  error?: LogMethod | undefined
+}
+
+/** As a method: loggers declare the detail in many ways. */
+type LogMethod = { log(message: string, detail?: object): unknown }['log']
+
+type Line = [level: keyof Logger, message: string]
+
+const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Name][0]) => Line } = {
+  login: ({ user }) => ['info', `Login of ${nameOf(user)}`],
+  partialGrant: ({ when, missing }) => ['info', `Not granted at a ${when}: ${missing.join(' ')}`],
+  loginFailed: ({ reason, error }) => [isOurs(error) ? 'warn' : 'info', `Login failed: ${reason}`],
+  stateMismatch: ({ cause }) => ['info', `Callback of no login that can be finished: ${cause}`],
+  logout: ({ user }) => ['info', `Logout of ${nameOf(user)}`],
+  denied: ({ method, route, reason }) => ['debug', `Denied: ${method} ${route ?? ''} ${reason}`],
+  refresh: ({ grantID, duration }) => ['debug', `Refreshed grant ${grantID} in ${whole(duration)} ms`],
+  refreshFailed: ({ grantID, reason }) => ['warn', `Refresh of grant ${grantID} failed: ${reason}`],
+  refreshOvertaken: ({ grantID }) => ['debug', `Grant ${grantID} was refreshed already`],
+  mint: ({ account, scope }) => ['info', `App token for ${account}: ${scope.join(' ')}`],
+  mintFailed: ({ account, reason }) => ['warn', `No app token for ${account}: ${reason}`],
+  lockWait: ({ lock, duration }) => [
+    'debug',
+    `Waited ${whole(duration)} ms for the ${lock} of another process`,
+  ],
+  webhook: ({ receiver, verdict, status, eventType }) => [
+    verdict === 'failed' ? (status === 202 ? 'error' : 'warn') : verdict === 'refused' ? 'info' : 'debug',
+    `Delivery at ${receiver}: ${verdict} ${status} ${eventType ?? ''}`,
+  ],
+  warning: ({ error }) => ['warn', error.message],
+}
+
+/** Writes what happens to the app's log. */
+export function logEvents(events: Events, logger: Logger): void {
+  for (const name of Object.keys(lines) as (keyof PagerDutyEvents)[]) log(events, logger, name)
+}
+
+function log<Name extends keyof PagerDutyEvents>(events: Events, logger: Logger, name: Name): void {
+  events.on(name, ((detail: PagerDutyEvents[Name][0]) => {
+    const [level, message] = lines[name](detail)
+    // Returned, so that the rejection of an async logger is seen.
+    if (level === 'error' && logger.error === undefined) return logger.warn(message, detail)
+    return logger[level]?.(message.trim(), detail)
+  }) as never)
+}
+
+function nameOf({ id, subdomain, accountID }: PagerDutyUser): string {
+  return `user ${id} of ${subdomain ?? accountID}`
+}
+
+/** Whether the operator is who can do something about it. */
+function isOurs(error: Error): boolean {
+  const { status } = error as { status?: unknown }
+  return typeof status !== 'number' || status >= 500
+}
+
+function whole(milliseconds: number): number {
+  return Math.round(milliseconds)
+}

@@ -1,0 +1,114 @@
+import type { Counter, Histogram, Meter, MeterProvider } from '@opentelemetry/api'
+import type { PagerDutyEvents } from './event-types'
+import { reasonOf } from '../errors'
+import { meterProvider, scope } from './opentelemetry'
+
+const own = 'passport_pagerduty'
+
+/** What is counted, and what its numbers are of. */
+const counted = {
+  logins: ['{login}', 'Logins that came about or failed'],
+  state_mismatches: ['{callback}', 'Callbacks that belong to no login that could be finished'],
+  partial_grants: ['{grant}', 'Grants of less than was asked for'],
+  denials: ['{request}', 'Requests that a guard did not let pass'],
+  refreshes: [
+    '{refresh}',
+    'Refreshes that gave a token, failed, or found that another process had been first',
+  ],
+  mints: ['{mint}', 'App tokens that were minted or refused'],
+  webhooks: ['{delivery}', 'Webhook deliveries by verdict'],
+  warnings: ['{warning}', 'Failures in the background that nobody waits for'],
+} as const
+
+/** What takes time; measured in seconds, as semantic conventions have it. */
+const timed = {
+  'refresh.duration': 'Exchange of a refresh token, with storing what came',
+  'lock.wait.duration': 'Wait for a refresh or mint of another process',
+  'webhook.duration': 'From the arrival of a webhook delivery to its verdict',
+} as const
+
+/** The buckets that semantic conventions give to the durations of HTTP requests. */
+const buckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+
+interface Instruments {
+  readonly count: Readonly<Record<keyof typeof counted, Counter>>
+  readonly time: Readonly<Record<keyof typeof timed, Histogram>>
+}
+
+/** Where an event goes: a count with its attributes, or a time. */
+interface Note {
+  count(name: keyof typeof counted, attributes: Readonly<Record<string, string>>): void
+  time(name: keyof typeof timed, milliseconds: number, attributes?: Readonly<Record<string, string>>): void
+}
+
+const outcome = (name: string) => ({ [`${own}.outcome`]: name })
+const ok = outcome('ok')
+const failed = (reason: string) => ({ ...outcome('failed'), 'error.type': reason })
+
+const measures: {
+  readonly [Name in keyof PagerDutyEvents]?: (detail: PagerDutyEvents[Name][0], note: Note) => void
+} = {
+  login: (_, note) => note.count('logins', ok),
+  loginFailed: ({ reason }, note) => note.count('logins', failed(reason)),
+  stateMismatch: ({ cause }, note) => note.count('state_mismatches', { [`${own}.cause`]: cause }),
+  partialGrant: ({ when }, note) => note.count('partial_grants', { [`${own}.when`]: when }),
+  denied: ({ reason, answer, route }, note) =>
+    note.count('denials', {
+      [`${own}.answer`]: answer,
+      'error.type': reason,
+      ...(route !== undefined && { 'http.route': route }),
+    }),
+  refresh({ duration }, note) {
+    note.count('refreshes', ok)
+    note.time('refresh.duration', duration)
+  },
+  refreshFailed: ({ reason }, note) => note.count('refreshes', failed(reason)),
+  refreshOvertaken: (_, note) => note.count('refreshes', outcome('overtaken')),
+  mint: (_, note) => note.count('mints', ok),
+  mintFailed: ({ reason }, note) => note.count('mints', failed(reason)),
+  lockWait: ({ lock, duration }, note) =>
+    note.time('lock.wait.duration', duration, { [`${own}.lock`]: lock }),
+  webhook({ receiver, verdict, duration }, note) {
+    const attributes = { [`${own}.receiver`]: receiver, ...outcome(verdict) }
+    note.count('webhooks', attributes)
+    note.time('webhook.duration', duration, attributes)
+  },
+  warning: ({ error }, note) => note.count('warnings', { 'error.type': reasonOf(error) }),
+}
+
+/** Measures an event with OpenTelemetry, where the app has it. */
+export function measure<Name extends keyof PagerDutyEvents>(
+  instance: string,
+  name: Name,
+  detail: PagerDutyEvents[Name][0],
+): void {
+  const provider = meterProvider()
+  const measured = measures[name]
+  if (provider === undefined || measured === undefined) return
+  const { count, time } = instrumentsOf(provider)
+  const common = { [`${own}.instance`]: instance }
+  measured(detail, {
+    count: (what, attributes) => count[what].add(1, { ...common, ...attributes }),
+    time: (what, milliseconds, attributes) =>
+      time[what].record(milliseconds / 1000, { ...common, ...attributes }),
+  })
+}
+
+const made = new WeakMap<MeterProvider, Instruments>()
+
+function instrumentsOf(provider: MeterProvider): Instruments {
+  let instruments = made.get(provider)
+  if (instruments === undefined) made.set(provider, (instruments = makeInstruments(provider.getMeter(scope))))
+  return instruments
+}
+
+function makeInstruments(meter: Meter): Instruments {
+  const count = Object.entries(counted).map(([name, [unit, description]]) => {
+    return [name, meter.createCounter(`${own}.${name}`, { unit, description })]
+  })
+  const advice = { explicitBucketBoundaries: buckets }
+  const time = Object.entries(timed).map(([name, description]) => {
+    return [name, meter.createHistogram(`${own}.${name}`, { unit: 's', description, advice })]
+  })
+  return { count: Object.fromEntries(count), time: Object.fromEntries(time) } as Instruments
+}

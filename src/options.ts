@@ -1,0 +1,57 @@
+import type { OnError } from './http/error-response'
+import type { ClientOptions } from './oauth/client'
+import type { Logger } from './observability/logger'
+import type { Routes } from './login/routes'
+import type { RedisClient } from './store/redis-client'
+import type { StrategyOptions } from './login/strategy-options'
+import type { SessionOptions } from './sessions/session-options'
+import type { VerifyLogin } from './login/verify'
+import type { WebhookSecret } from './webhooks/secrets'
+
+/** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
+export interface PagerDutyOptions
+  extends
+    Omit<ClientOptions, 'clientID' | 'callbackURL' | 'scope'>,
+    Omit<StrategyOptions, keyof ClientOptions | 'session' | 'grants' | 'state' | 'pkce'> {
+  /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
+  clientID?: string | undefined
+  /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */
+  clientSecret?: string | undefined
+  /** Where PagerDuty sends the browser back to, as registered there. `PAGERDUTY_CALLBACK_URL` */
+  callbackURL?: string | undefined
+  /** Scopes to ask for. `PAGERDUTY_SCOPE` */
+  scope?: string | readonly string[] | undefined
+  /** `scoped` or `classic`. `PAGERDUTY_APP_TYPE` @default 'scoped' */
+  appType?: ClientOptions['appType'] | undefined
+  /** Origin of PagerDuty's identity service. `PAGERDUTY_IDENTITY_URL` */
+  identityURL?: string | undefined
+  /** REST API for every user. `PAGERDUTY_API_URL` */
+  apiURL?: string | undefined
+  /** Accepted issuers of id_tokens. `PAGERDUTY_ISSUER` */
+  issuer?: string | readonly string[] | undefined
+  /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
+  account?: string | undefined
+  /** Scopes that app tokens have where a call names none. @default the option `scope` */
+  appScope?: string | readonly string[] | undefined
+  /** Secret of the webhook subscription; a list, or a function that returns one, rotates. `PAGERDUTY_WEBHOOK_SECRET` */
+  webhookSecret?: WebhookSecret | undefined
+  /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
+  secret?: string | readonly string[] | undefined
+  /**
+   * Sessions and grants live in Redis: a client of ioredis 5 or 6 (standalone, Sentinel or Cluster), a standalone
+   * client of node-redis that the app connects, or a URL. Whatever the client's options, a command is over within a
+   * second, and after an outage the connection is back within two; only a client that reads from replicas or gives up
+   * reconnecting is refused. The app closes the client it passed in. `REDIS_URL`
+   */
+  redis?: RedisClient | string | undefined
+  /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
+  verify?: VerifyLogin | undefined
+  /** How long logins last, and their cookie. */
+  session?: SessionOptions | undefined
+  /** Paths of the drop-in's routes. */
+  routes?: Routes | undefined
+  /** Takes over the answers to denials and failures. */
+  onError?: OnError | undefined
+  /** Takes what happens, by level; see {@link Logger}. @default warnings about options and scopes are process warnings */
+  logger?: Logger | undefined
+}

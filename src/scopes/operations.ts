@@ -1,0 +1,71 @@
+import { nearest } from './closest-match'
+import { type Operation, type Scope, operationScopes, otherScopes, scopes } from './catalogue'
+
+const byMethod = new Map<string, { segments: readonly string[]; operation: Operation }[]>()
+
+for (const operation of Object.keys(operationScopes) as Operation[]) {
+  const [method = '', path = ''] = operation.split(' ')
+  const operations = byMethod.get(method) ?? []
+  operations.push({ segments: path.split('/'), operation })
+  byMethod.set(method, operations)
+}
+
+/**
+ * The operation of PagerDuty's REST API that a request means: by its template (`GET /incidents/{id}`) or by a concrete path
+ * (`GET /incidents/PT4KHLK?include[]=teams`).
+ *
+ * @returns undefined for an operation that the catalogue does not have
+ */
+export function operationOf(request: string): Operation | undefined {
+  if (Object.hasOwn(operationScopes, request)) return request as Operation
+  const [, method = '', path = ''] = /^(\S+) (?:https:\/\/[^/]+)?(\/[^?#]*)/.exec(request) ?? []
+  const segments = path.replace(/(?<=.)\/$/, '').split('/')
+  const candidates = (byMethod.get(method === 'HEAD' ? 'GET' : method) ?? []).filter(
+    (candidate) =>
+      candidate.segments.length === segments.length &&
+      candidate.segments.every(
+        (part, at) => part === segments[at] || (isParameter(part) && isID(segments[at])),
+      ),
+  )
+  // "/users/me" is itself before it is a "/users/{id}".
+  const [closest] = candidates.toSorted((one, other) => parameters(one.segments) - parameters(other.segments))
+  return closest?.operation
+}
+
+/**
+ * The scopes that an operation of PagerDuty's REST API declares. `unknown` where it declares none, or where the catalogue
+ * does not have it: it may need some all the same.
+ *
+ * @param operation method and path: the template, or a concrete path
+ *
+ * @example scopesFor('GET /incidents/{id}') // ['incidents.read']
+ */
+export function scopesFor(operation: Operation | (string & {})): readonly Scope[] | 'unknown' {
+  const found = operationOf(operation)
+  const scope = found && operationScopes[found]
+  return scope === undefined ? 'unknown' : [scope]
+}
+
+/** Whether this is a scope of Scoped OAuth that the catalogue has. PagerDuty compares them to the letter. */
+export function isKnownScope(scope: string): scope is Scope {
+  return Object.hasOwn(scopes, scope) || Object.hasOwn(otherScopes, scope)
+}
+
+/** The known scope that a text is nearest to, if it is near to one at all: for a hint about a misspelt one. */
+export function nearestScope(scope: string): Scope | undefined {
+  const known = [...Object.keys(scopes), ...Object.keys(otherScopes)] as Scope[]
+  return nearest(scope.toLowerCase(), known)
+}
+
+function isParameter(segment: string): boolean {
+  return segment.startsWith('{')
+}
+
+/** What a URL parser would drop, with the segment before it, is no id. */
+function isID(segment: string | undefined): boolean {
+  return segment !== undefined && !['', '.', '../..'].includes(segment)
+}
+
+function parameters(segments: readonly string[]): number {
+  return segments.filter(isParameter).length
+}

@@ -1,0 +1,137 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Request, RequestHandler } from 'express'
+import session from 'express-session'
+import { ConfigurationError } from '../errors'
+import { carryOthers, grantIDOf, holdsOthers, newSessionID, promised, sessionOf } from './session'
+import type { RedisConnection } from '../store/redis-connection'
+import { pathOf, targetOf } from '../http/request-target'
+import { redisSessions, storedSessions } from './session-storage'
+import type { SessionCookie, SessionOptions } from './session-options'
+import { SessionStore } from './session-store'
+import { type Middleware, type OwnSessions, touchInterval } from './session-tokens'
+import { type UserGrants, lifeLeft } from '../grants/grants'
+
+const redisTimeout = 1000
+
+/** The drop-in's session middleware, and what it knows to do with its own sessions. */
+export function dropInSession(
+  grants: UserGrants,
+  options: SessionOptions,
+  redis: RedisConnection | undefined,
+  warn: (message: string) => void,
+): { middleware: Middleware; own: OwnSessions } {
+  const { client, lifetimes, keys } = grants
+  const records =
+    redis === undefined
+      ? storedSessions(grants.store)
+      : redisSessions(redis.client, `${client.name}:`, redisTimeout)
+  const { idle } = lifetimes
+  const warnOf = (error: Error) => grants.events.tell('warning', { error })
+  const store = new SessionStore(records, { idle, touchInterval: touchInterval(idle), report: warnOf })
+  const { path = '/', domain, secure = client.isSecure, sameSite = 'lax' } = options.cookie ?? {}
+  const cookie = {
+    httpOnly: true,
+    sameSite,
+    secure,
+    path,
+    maxAge: options.cookie?.maxAge ?? lifetimes.absolute,
+    ...(domain !== undefined && { domain }),
+  }
+  // `__Host-` binds a cookie to this very host; browsers demand https, the path `/` and no domain for it.
+  const isForHost = secure && path === '/' && domain === undefined
+  const { name = `${isForHost ? '__Host-' : ''}${client.name}` } = options
+  if (cookie.sameSite !== 'lax') {
+    warn(
+      `"session.cookie.sameSite" is "${cookie.sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
+    )
+  }
+  const ownSession = session({
+    name,
+    secret: keys.texts('session cookie'),
+    store,
+    genid: (req) => newSessionID(req, client.name),
+    resave: false,
+    saveUninitialized: false,
+    proxy: client.isSecure ? true : undefined,
+    cookie,
+  })
+  const middleware: Middleware = (req, res, next) => {
+    keepFromCaches(res, name)
+    ownSession(req as Request, res as Parameters<RequestHandler>[1], next)
+  }
+  const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
+
+  return {
+    // A session that the app brought along is used as it is; express-session sees to that.
+    middleware,
+    own: {
+      grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req as Request) : undefined),
+      extend(req, grant) {
+        const current = sessionOf(req)
+        if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return false
+        const ttl = lifeLeft(grant, idle)
+        // The grant of another instance in it may have a later end.
+        const ofSession = holdsOthers(current, client.name) ? idle : ttl
+        const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
+        store
+          .extendIfDue(current, current.id, ofSession, read)
+          .then((isUnchanged) => (isUnchanged ? undefined : extendAsItIs(grants, grant.id, idle)))
+          .catch(warnOf)
+        return true
+      },
+      async end(req, res) {
+        const current = sessionOf(req)
+        if (current === undefined) return
+        const isAll = !carryOthers(req, client.name) && isOwn(req)
+        await promised((callback) => (isAll ? current.destroy(callback) : current.regenerate(callback)))
+        if (isAll && !res.headersSent) clearCookie(res, name, cookie)
+      },
+      requireCookiePath(req) {
+        // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
+        const asked = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
+        if (asked.startsWith(path)) return
+        throw new ConfigurationError(
+          'session.cookie.path',
+          `is "${path}", so no session comes with a request for "${asked}", which a guard is to check`,
+          'Mount guards below that path, or let the path include all of them.',
+        )
+      },
+    },
+  }
+}
+
+/** A refresh or `keep()` came between; how long the grant is to live is seen from what it is now. */
+async function extendAsItIs(grants: UserGrants, id: string, idle: number): Promise<void> {
+  const current = await grants.read(id)
+  if (current !== undefined) await grants.extend(current, idle)
+}
+
+/** Where there is a response to write to. */
+function clearCookie(res: ServerResponse, name: string, { path = '/', domain, secure }: SessionCookie): void {
+  if (typeof res.appendHeader !== 'function' || res.headersSent) return
+  const attributes = [
+    `Path=${path}`,
+    'Max-Age=0',
+    ...(secure ? ['Secure'] : []),
+    ...(domain === undefined ? [] : [`Domain=${domain}`]),
+  ]
+  res.appendHeader('Set-Cookie', `${name}=; ${attributes.join('; ')}`)
+}
+
+/** An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. */
+function keepFromCaches(res: ServerResponse, cookieName: string): void {
+  // The upgrade of a connection may come without a response.
+  if (typeof res.writeHead !== 'function') return
+  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse
+  // express-session adds its cookie at this very moment, before it calls what was here before.
+  res.writeHead = (...args: unknown[]) => {
+    const cookies = res.getHeader('Set-Cookie')
+    if (
+      cookies !== undefined &&
+      [cookies].flat().some((cookie) => `${cookie}`.startsWith(`${cookieName}=`))
+    ) {
+      res.setHeader('Cache-Control', 'no-store')
+    }
+    return writeHead(...args)
+  }
+}

@@ -1,0 +1,206 @@
+import type { Request } from 'express'
+import { PagerDutyOAuthError, WebhookError } from '../../src/errors'
+import { type WebhookCheck, checkDelivery, isStale } from '../../src/webhooks/verification'
+import type { WebhookDelivery } from '../../src/webhooks/payload'
+import { serve, type RunningApp } from '../support/app'
+import { eventText, post, secret, sign } from '../support/webhooks'
+
+let app: RunningApp
+let check: WebhookCheck
+let outcome: WebhookDelivery | Error | undefined
+
+beforeAll(async () => {
+  app = await serve((express) => {
+    express.post('/hook', async (req, res) => {
+      outcome = await checkDelivery(req, check).catch((error: Error) => error)
+      res.json('judged')
+    })
+  })
+})
+afterAll(() => app.close())
+beforeEach(() => {
+  check = { secrets: async () => [secret], verifyBearer: undefined }
+  outcome = undefined
+})
+
+async function judged(
+  body = eventText(),
+  headers: Record<string, string | undefined> = {},
+): Promise<unknown> {
+  await post(`${app.url}/hook`, body, headers)
+  return outcome
+}
+
+/** What the app's own functions were asked, one after the other. */
+function asked(answers: { secrets?: readonly string[]; bearer?: unknown } = {}): string[] {
+  const calls: string[] = []
+  check = {
+    secrets: async () => {
+      calls.push('secrets')
+      return answers.secrets ?? [secret]
+    },
+    verifyBearer: async (token: string | undefined, req: Request) => {
+      calls.push(`bearer ${token} at ${req.path}`)
+      return (answers.bearer ?? true) as boolean
+    },
+  }
+  return calls
+}
+
+const notSigned = { code: 'ERR_PAGERDUTY_WEBHOOK_SIGNATURE', status: 403, isTransient: false }
+
+describe('a delivery is believed', () => {
+  test('when it is signed with one of the secrets', async () => {
+    const text = eventText({ id: 'EVENT1' })
+    check = { secrets: async () => ['another secret of 16', secret], verifyBearer: undefined }
+    expect(await judged(text)).toMatchObject({ event: { id: 'EVENT1' }, occurredAt: expect.any(Number) })
+  })
+
+  test('not without a signature: then nobody is asked anything', async () => {
+    const calls = asked()
+    const refusal = await judged(eventText(), {
+      'x-pagerduty-signature': undefined,
+      authorization: 'Bearer x',
+    })
+    expect(refusal).toMatchObject({ ...notSigned, hint: undefined })
+    expect(calls).toEqual([])
+  })
+
+  test.each([
+    ['of another body', sign('another body')],
+    ['with another secret', undefined],
+    ['that is empty', ''],
+  ])('not with a signature %s, whatever its bearer token', async (_what, signature) => {
+    const calls = asked({ secrets: signature === undefined ? ['another secret of 16'] : [secret] })
+    const headers = {
+      authorization: 'Bearer x',
+      ...(signature !== undefined && { 'x-pagerduty-signature': signature }),
+    }
+    expect(await judged(eventText(), headers)).toMatchObject({
+      ...notSigned,
+      hint: expect.stringContaining('webhookSecret'),
+    })
+    expect(calls).toEqual(['secrets'])
+  })
+
+  test('not where the app has no secret left', async () => {
+    check = { secrets: async () => [], verifyBearer: undefined }
+    expect(await judged()).toMatchObject(notSigned)
+  })
+
+  test('not where it is signed but no event', async () => {
+    expect(await judged('{}')).toMatchObject({ code: 'ERR_PAGERDUTY_WEBHOOK_BODY', status: 400 })
+  })
+
+  test('not where its body is too long or compressed: then no secret is asked for', async () => {
+    const calls = asked()
+    expect(await judged('x'.repeat(256 * 1024 + 1))).toMatchObject({ status: 413 })
+    expect(await judged('x', { 'content-encoding': 'gzip' })).toMatchObject({ status: 415 })
+    expect(calls).toEqual([])
+  })
+})
+
+describe('a bearer token', () => {
+  test.each([
+    ['Bearer abc', 'abc'],
+    ['bearer abc', 'abc'],
+    ['BEARER   abc', 'abc'],
+    ['Bearer aZ09-._~+/==', 'aZ09-._~+/=='],
+    ['Bearer', undefined],
+    ['Bearerabc', undefined],
+    ['Bearer =', undefined],
+    ['Bearer abc def', undefined],
+    ['Bearer abc=d', undefined],
+    ['Bearer abc, Bearer def', undefined],
+    ['Bearer a"c', undefined],
+    ['Bearer\tabc', undefined],
+    ['x Bearer abc', undefined],
+    ['XBearer abc', undefined],
+    ['Basic abc', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ])('in the header %j is %j to who checks it', async (authorization, token) => {
+    const calls = asked()
+    expect(await judged(eventText(), { authorization })).toMatchObject({ event: {} })
+    expect(calls).toEqual(['secrets', `bearer ${token} at /hook`])
+  })
+
+  test('is good only if that is said in so many words', async () => {
+    for (const bearer of [false, 0, 1, '', 'true', {}, [true]]) {
+      asked({ bearer })
+      const refusal = await judged(eventText(), { authorization: 'Bearer abc' })
+      expect(refusal).toBeInstanceOf(WebhookError)
+      expect(refusal).toMatchObject({
+        code: 'ERR_PAGERDUTY_WEBHOOK_BEARER',
+        status: 401,
+        headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+      })
+    }
+  })
+
+  test('that is missing is asked for without calling it wrong', async () => {
+    asked({ bearer: false })
+    expect(await judged()).toMatchObject({ status: 401, headers: { 'WWW-Authenticate': 'Bearer' } })
+  })
+})
+
+describe('what the app fails with', () => {
+  const failing = async () => {
+    throw Object.assign(new Error('no vault'), { status: 404 })
+  }
+  const trouble = { code: 'ERR_PAGERDUTY_WEBHOOK_FAILED', status: 503, isTransient: true }
+
+  test('while it is asked for its secrets is our trouble, and no bad signature', async () => {
+    check = { secrets: failing, verifyBearer: undefined }
+    const failed = await judged()
+    expect(failed).toMatchObject({ ...trouble, cause: expect.objectContaining({ message: 'no vault' }) })
+    expect((failed as Error).message).toContain('secret')
+  })
+
+  test('while it checks the bearer token is our trouble, and no bad token', async () => {
+    check = { secrets: async () => [secret], verifyBearer: failing }
+    const failed = await judged()
+    expect(failed).toMatchObject(trouble)
+    expect((failed as Error).message).toContain('bearer')
+  })
+
+  test('is told as it is where it is this package’s and may pass', async () => {
+    const own = new PagerDutyOAuthError('Wait', { code: 'x', status: 429 })
+    check = { secrets: async () => Promise.reject(own), verifyBearer: undefined }
+    expect(await judged()).toBe(own)
+  })
+})
+
+describe('an event', () => {
+  const now = 1_900_000_000_000
+  beforeEach(() => void jest.spyOn(Date, 'now').mockReturnValue(now))
+  afterEach(() => jest.restoreAllMocks())
+
+  const at = (seconds: number, maxAge: number) =>
+    isStale({ occurredAt: now + seconds * 1000 } as WebhookDelivery, maxAge)
+
+  test('is too old beyond the age that is allowed', () => {
+    expect([0, -59.999, -60, -60.001, -1e9].map((seconds) => at(seconds, 60))).toEqual([
+      false,
+      false,
+      false,
+      true,
+      true,
+    ])
+  })
+
+  test('is too old where it does not say how old it is', () => {
+    expect(at(NaN, 60)).toBe(true)
+  })
+
+  test('is of the present up to five minutes ahead, and beyond that our clock is wrong', () => {
+    expect([1, 299, 300].map((seconds) => at(seconds, 60))).toEqual([false, false, false])
+    expect(() => at(300.001, 60)).toThrow(
+      expect.objectContaining({ code: 'ERR_PAGERDUTY_WEBHOOK_CLOCK', status: 503 }),
+    )
+  })
+
+  test('is of any age where any is allowed', () => {
+    expect([0, -1e9, 1e9, NaN].map((seconds) => at(seconds, Infinity))).toEqual([false, false, false, false])
+  })
+})

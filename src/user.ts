@@ -16,3 +16,8 @@ export interface PagerDutyUser {
   /** PagerDuty's id of this authorization; the same for all tokens of one login. */
   readonly delegationID: string | undefined
 }
+
+/** Whether two are the same user. Ids are unique within an account only. */
+export function isSameUser(one: Pick<PagerDutyUser, 'accountID' | 'id'>, other: typeof one): boolean {
+  return one.id === other.id && one.accountID === other.accountID
+}

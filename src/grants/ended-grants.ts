@@ -1,9 +1,9 @@
 import type { Background } from '../async/background'
 import type { Client } from '../oauth/client'
 import type { Events } from '../observability/events'
-import { isSameUser, tokensOf } from './grant-record'
+import { tokensOf } from './grant-record'
 import type { Grant, GrantVault } from './grant-repository'
-import type { PagerDutyUser } from '../user'
+import { type PagerDutyUser, isSameUser } from '../user'
 import { revokeToken } from '../oauth/token-endpoint'
 
 const revocationTimeout = 10_000

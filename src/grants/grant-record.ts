@@ -92,8 +92,3 @@ export function tokensOf({ superseded, tokens }: GrantRecord): readonly string[]
 export function revocable(tokens: TokenSet): string {
   return tokens.refreshToken ?? tokens.accessToken
 }
-
-/** Whether two records are of the same user. Ids are unique within an account only. */
-export function isSameUser(one: Pick<PagerDutyUser, 'accountID' | 'id'>, other: typeof one): boolean {
-  return one.id === other.id && one.accountID === other.accountID
-}

@@ -1,4 +1,5 @@
-import { type GrantRecord, decodeGrant, encodeGrant, isSameUser } from './grant-record'
+import { isSameUser } from '../user'
+import { type GrantRecord, decodeGrant, encodeGrant } from './grant-record'
 import { isText, parseJSON } from '../store/decode'
 import { OpenedGrants } from './opened-grants'
 import type { KeyRing, Sealer } from '../store/encryption'

@@ -10,7 +10,7 @@ import { endOf, isRenewalDue } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
 import { type GrantRecord, revocable } from './grant-record'
-import { type Grant, GrantVault } from './grant-repository'
+import { type Grant, GrantVault, grantKey } from './grant-repository'
 import { IDTokenVerifier } from '../oauth/id-token'
 import { MemoryTokenStore } from '../store/memory-token-store'
 import { Refresher } from './token-refresh'
@@ -220,6 +220,7 @@ export function lifeLeft(grant: Grant, idle: number): number {
   return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
 }
 
+export { grantKey, revocable }
 export type { Grant, GrantRecord, PagerDutyUser }
 
 function stillWaiting(): TokenEndpointError {

@@ -2,7 +2,7 @@ import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
 import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
 import { type LoginOutcome, type LoginParts, finishLogin } from './code-exchange'
-import { isSameUser } from '../grants/grant-record'
+import { isSameUser } from '../user'
 import { type Logins, type Placement, carryGrant, isLoginBy, linkGrant, sessionOf } from '../sessions/session'
 import { placementOf } from './login-placement'
 import {

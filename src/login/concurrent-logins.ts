@@ -1,5 +1,5 @@
 import { AuthorizationResponseError } from '../errors'
-import { isSameUser } from '../grants/grant-record'
+import { isSameUser } from '../user'
 import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
 import { type PendingLogin, isLater } from './login-transaction'
 import type { Grant, UserGrants } from '../grants/grants'

@@ -63,7 +63,7 @@ function isParameter(segment: string): boolean {
 
 /** What a URL parser would drop, with the segment before it, is no id. */
 function isID(segment: string | undefined): boolean {
-  return segment !== undefined && !['', '.', '../..'].includes(segment)
+  return segment !== undefined && !['', '.', '..'].includes(segment)
 }
 
 function parameters(segments: readonly string[]): number {

@@ -1,5 +1,5 @@
 import { grantIDOf } from './session'
-import { grantKey } from '../grants/grant-repository'
+import { grantKey } from '../grants/grants'
 import type { RedisClient } from '../store/redis-client'
 import { RedisLink } from '../store/redis-link'
 import { redisKey } from '../store/redis-token-store'

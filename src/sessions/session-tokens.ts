@@ -13,13 +13,12 @@ import {
   promised,
   sessionOf,
 } from './session'
-import { grantKey } from '../grants/grant-repository'
 import { clearUser, endLogin } from './passport-login'
 import { targetOf } from '../http/request-target'
 import { sessionRefusal } from './session-check'
 import { Throttle } from '../async/throttle'
 import { UserGrant } from '../grants/user-grant'
-import { type Grant, UserGrants, isOver } from '../grants/grants'
+import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 
 declare global {
   namespace Express {

@@ -22,6 +22,8 @@ const config: Config = {
   transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi)/)'],
   // Much of the time goes into waiting for processes and deadlines.
   maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  // A bound for what hangs, not for what is slow on a busy machine.
+  testTimeout: 30_000,
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],
 }

@@ -15,6 +15,7 @@ const elsewhere = {
   'README.md, Use it, sh': 'test/newcomer does what it says',
   'README.md, Use it, sh 2': 'test/newcomer does what it says',
   'README.md, Use it, sh 3': 'test/newcomer does what it says',
+  'docs/architecture.md, Architecture, mermaid': 'a picture',
   'docs/doctor.md, `npx passport-pagerduty doctor`, text': 'a sample of what is printed, shortened',
 }
 

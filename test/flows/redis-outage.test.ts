@@ -16,7 +16,7 @@ const clients: Record<string, Omit<RedisOptions, 'replyMapping'> | 'url'> = {
   'no offline queue': { enableOfflineQueue: false },
   'endless retries of a command': { maxRetriesPerRequest: null },
   'no retries of a command': { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false },
-  'a hasty command timeout': { commandTimeout: 50 },
+  'a hasty command timeout': { commandTimeout: 200 },
   'a lazy connection': { lazyConnect: true },
   'a key prefix': { keyPrefix: 'mine:' },
   'half a minute between attempts to reconnect': { retryStrategy: () => 30_000 },

@@ -49,6 +49,9 @@ export interface LoginsInProgress {
   _endLogins(req: IncomingMessage): Promise<void>
 }
 
+/** When requests arrived, in milliseconds since the epoch. */
+const arrivals = new WeakMap<IncomingMessage, number>()
+
 /** Names of the instances of this process. A session may hold a grant of each. */
 const instances = new Set<string>()
 const watches = new WeakMap<IncomingMessage, Watch>()
@@ -63,6 +66,16 @@ export const loginMember = 'pagerdutyLogin'
 /** Notes an instance: what a session holds under its name is a grant. */
 export function nameInstance(name: string): void {
   instances.add(name)
+}
+
+/** Notes that a request arrives. */
+export function noteArrival(req: IncomingMessage): void {
+  arrivals.set(req, Date.now())
+}
+
+/** When a request arrived: all logins may have been ended while its session was read. Now, where that was not noted. */
+export function arrivalOf(req: IncomingMessage): number {
+  return arrivals.get(req) ?? Date.now()
 }
 
 /** The session of a request, if a session middleware gave it one. */
@@ -208,7 +221,7 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
     state.renewal = undefined
     state.carried = undefined
     if (renewal === undefined) return endGrants(req, session, state, () => regenerate(callback), callback)
-    const renew = () => {
+    const renew = (isRepeated: boolean) => {
       const before = { ...session }
       const held = { ...grantsIn(session), ...renewal.own }
       // What is not in the old session any more is not logged out with it.
@@ -219,6 +232,8 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
         if (error || current === undefined) {
           // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
           Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
+          // Its grant has been replaced already: only the new session keeps the user logged in.
+          if (renewal.replace !== undefined && !isRepeated) return renew(true)
           return callback(error ?? new Error('The session could not be regenerated'))
         }
         Object.assign(current, renewal.extra, held)
@@ -226,8 +241,11 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
         callback()
       })
     }
-    if (renewal.replace === undefined) return renew()
-    renewal.replace().then(renew, callback).catch(thrownByCallback(state))
+    if (renewal.replace === undefined) return renew(false)
+    renewal
+      .replace()
+      .then(() => renew(false), callback)
+      .catch(thrownByCallback(state))
   })
   wrap(session, 'destroy', (destroy, callback) =>
     endGrants(req, session, state, () => destroy(callback), callback),

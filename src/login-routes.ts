@@ -107,7 +107,9 @@ async function establish(req: Request, res: Response): Promise<void> {
   if (session === undefined)
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
   await calledBack((done) => session.regenerate(done))
-  await calledBack((done) => sessionOf(req)?.save(done))
+  const save = () => calledBack((done) => sessionOf(req)?.save(done))
+  // Once more: the session before is gone, so without this one the user would be logged out.
+  await save().catch(save)
   if (!isAnswered(res) || hasCookie(res, sessionOf(req)?.id)) return
   // No response can give the session to the browser any more. This ends its grant, too.
   await calledBack((done) => sessionOf(req)?.destroy(done))

@@ -144,7 +144,7 @@ async function takePlace(
 ): Promise<void> {
   if ((await grants.replace(previous, grant)) || !wasLive) return
   // If it is gone itself, its tokens are the business of whatever ended it.
-  await grants.withdraw(grant.id, [], grant.record.user, undefined)
+  await grants.withdraw(grant.id, [], grant.record.user, { ids: [], isAll: true })
   const error = loginEnded()
   grants.events.tell('loginFailed', { reason: error.code, error })
   throw error

@@ -55,7 +55,7 @@ async function checkGrants(world: World, shown: readonly Shown[], live: Readonly
   for (const id of live)
     if (!held.has(id) && !mayBeKept(ledger, id))
       ledger.blame(`2: the grant of ${nameOf(world, id)} lives, and no browser holds it`)
-  for (const id of ledger.kept) {
+  for (const id of ledger.kept.keys()) {
     if (mayHaveEnded(ledger, id)) continue
     const life = await world.backend.lifeOf(id)
     if (!live.has(id) || life === undefined) ledger.blame(`3: the kept grant of ${nameOf(world, id)} is gone`)

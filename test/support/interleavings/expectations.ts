@@ -1,14 +1,25 @@
 import type { Attempt, Ending, Ledger } from './ledger'
 
-/** Whether a grant is kept, or may be: a request to keep it failed. */
+/**
+ * Whether a grant is kept, or may be: a request to keep it failed, or one to keep the grant that it replaced, which keeps the
+ * new one where it comes too late.
+ */
 export function mayBeKept(ledger: Ledger, grantID: string): boolean {
-  const isTried = [...ledger.triedToKeep].some((session) => ledger.grantOfSession.get(session) === grantID)
-  return isTried || ledger.kept.has(grantID)
+  const tried = [...ledger.triedToKeep].map((session) => ledger.grantOfSession.get(session))
+  const isAfterTried = tried.some((id) => {
+    const attempt = id === undefined ? undefined : ledger.attemptOf({ grantID: id })
+    return attempt !== undefined && successorsOf(ledger, attempt).some((next) => next.grantID === grantID)
+  })
+  return isAfterTried || tried.includes(grantID) || ledger.kept.has(grantID)
 }
 
-/** Whether a kept grant may be over: it was revoked, or its session was logged out. */
+/** Whether a kept grant may be over: it was revoked, its session was logged out, or it was replaced before it was kept. */
 export function mayHaveEnded(ledger: Ledger, grantID: string): boolean {
-  const owner = ledger.attemptOf({ grantID })?.owner
+  const attempt = ledger.attemptOf({ grantID })
+  const owner = attempt?.owner
+  const keptAt = ledger.kept.get(grantID) ?? 0
+  if (attempt && successorsOf(ledger, attempt).some(({ storedAt = Infinity }) => storedAt < keptAt))
+    return true
   return ledger.endings.some((ending) => {
     if (ending.kind === 'revoke owner') return ending.owner === owner
     if (ending.kind === 'revoke grant') return ending.grantID === grantID
@@ -41,7 +52,11 @@ export function expectedLogin(ledger: Ledger, browser: number, owner: string): A
         span.sentAt < other.overAt,
     ),
   )
-  return isContested ? undefined : login
+  // What fails is done once more. After a second failure it is not known whether the login before was replaced.
+  const isUnknown = own.some(({ callbacks }) =>
+    callbacks.some(({ sentAt, operation }) => sentAt > login.begunAt && (operation?.failures ?? 0) > 1),
+  )
+  return isContested || isUnknown ? undefined : login
 }
 
 /** The logins that a logout or revocation has to end, with those that they replaced: their tokens went along. */
@@ -53,9 +68,11 @@ export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
         owner === ending.owner && first !== undefined && first.sentAt < ending.sentAt,
     )
   const { session, overAt = Infinity } = ending
+  // What was begun after the logout was sent is a new login, even where it overtakes the logout.
   const inFlight = ledger.attempts.filter(
-    ({ callbacks, storedAt = 0 }) =>
+    ({ begunAt, callbacks, storedAt = 0 }) =>
       session !== undefined &&
+      begunAt < ending.sentAt &&
       storedAt > overAt &&
       callbacks.some((callback) => callback.session === session && callback.sentAt < overAt),
   )
@@ -75,8 +92,9 @@ function successorsOf(ledger: Ledger, { grantID }: Attempt): readonly Attempt[] 
   )
 }
 
-/** Those that only this login replaced, unless they may be kept. */
+/** Those that only this login replaced, unless they may be kept. One that was ended before it came about has replaced none. */
 function predecessorsOf(ledger: Ledger, attempt: Attempt): readonly Attempt[] {
+  if (attempt.presentedAt === undefined) return []
   const replaced = ledger.attempts.filter((other) => {
     const [successor, ...more] = successorsOf(ledger, other)
     const isOnlyOne = successor === attempt && more.length === 0

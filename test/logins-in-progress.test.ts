@@ -460,6 +460,25 @@ test('grants.revoke(owner) ends a login whose callback has arrived, though its s
   await expectNothingLeft(browser)
 })
 
+test('a login whose grant was replaced while its session was stored leaves the browser its cookie', async () => {
+  const first = await callback()
+  const slow = browser.copy()
+  const hold = store.hold(/^create sess:/)
+  const finishing = slow.visit(first)
+  await hold.reached
+  expect((await browser.visit(await callback())).status).toBe(302)
+  const shared = await grantOf()
+  await app.logIn(browser)
+  const replacing = (await grantOf()) as string
+  expect(replacing).not.toBe(shared)
+  hold.release()
+  const answer = await finishing
+  expect(answer.status).toBe(302)
+  expect(answer.headers.getSetCookie().filter((line) => line.startsWith('pagerduty='))).toEqual([])
+  expect(await listed()).toEqual([replacing])
+  expect(await grantOf()).toBe(replacing)
+})
+
 test('an answer that writes on the session of a login does not bring its cookie back', async () => {
   await app.logIn(browser)
   const denied = await callback('/write', 'PACME01', 'deny')

@@ -61,20 +61,21 @@ export function expectedLogin(ledger: Ledger, browser: number, owner: string): A
 
 /** The logins that a logout or revocation has to end, with those that they replaced: their tokens went along. */
 export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
-  // What is still at PagerDuty then is a new login when it comes back.
+  // What is still at PagerDuty then is a new login when it comes back. So is one that comes back again after the store failed.
   if (ending.kind === 'revoke owner')
-    return ledger.attempts.filter(
-      ({ owner, callbacks: [first] }) =>
-        owner === ending.owner && first !== undefined && first.sentAt < ending.sentAt,
-    )
+    return ledger.attempts.filter(({ owner, callbacks }) => {
+      const [first] = callbacks
+      if (owner !== ending.owner || first === undefined || first.sentAt >= ending.sentAt) return false
+      const isTriedAgain = callbacks.some(({ sentAt }) => sentAt > ending.sentAt)
+      return !isTriedAgain || (first.operation?.failures ?? 0) === 0
+    })
   const { session, overAt = Infinity } = ending
-  // What was begun after the logout was sent is a new login, even where it overtakes the logout.
+  // What comes back after the logout was sent is a new login, even where it overtakes the logout.
   const inFlight = ledger.attempts.filter(
-    ({ begunAt, callbacks, storedAt = 0 }) =>
+    ({ callbacks, storedAt = 0 }) =>
       session !== undefined &&
-      begunAt < ending.sentAt &&
       storedAt > overAt &&
-      callbacks.some((callback) => callback.session === session && callback.sentAt < overAt),
+      callbacks.some((callback) => callback.session === session && callback.sentAt < ending.sentAt),
   )
   const grantID = ending.kind === 'logout' ? ledger.grantOfSession.get(session ?? '') : ending.grantID
   const ended = grantID === undefined ? undefined : ledger.attemptOf({ grantID })

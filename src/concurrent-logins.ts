@@ -73,15 +73,19 @@ async function meet(
       if (!isLater(login, other) || (await claims.announce(login, other))) return undefined
       continue
     }
-    if (claim.end?.how === 'done') {
-      const theirs = await grants.latest(other.grantID)
+    const { end } = claim
+    if (end?.how === 'done' || end?.how === 'replaced') {
+      const theirs =
+        end.how === 'replaced'
+          ? await successor({ grants, claims }, end.by, grant)
+          : await grants.latest(other.grantID)
       // One that the session held already is replaced with the session.
       if (theirs === undefined || theirs.id === heldID) return undefined
       const isSame = isSameUser(theirs.record.user, grant.record.user)
       // Another user's, or its response never arrived. Else that may be on its way still, and arrive after this one's.
-      return isSame && isRecent(claim.end) ? theirs : 'obsolete'
+      return isSame && isRecent(end) ? theirs : 'obsolete'
     }
-    if (claim.end !== undefined) return undefined
+    if (end !== undefined) return undefined
     if (isLater(login, other)) {
       const overruled = { how: 'replaced', at: Date.now(), by: grant.id } as const
       if (await claims.overrule(other.grantID, claim, overruled)) return undefined
@@ -93,8 +97,9 @@ async function meet(
   }
 }
 
-/** The grant of a login that has overruled another one, when it is done. */
+/** The grant that another login presents since it was replaced, when that one's is done. Undefined for the very grant given. */
 async function successor(deciding: Deciding, id: string, overruled: Grant): Promise<Grant | undefined> {
+  if (id === overruled.id) return undefined
   const end = await deciding.claims.ended(id)
   if (end?.how === 'replaced') return successor(deciding, end.by, overruled)
   const grant = end?.how === 'done' ? await deciding.grants.latest(id) : undefined

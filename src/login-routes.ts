@@ -127,11 +127,11 @@ async function isOvertaken(grants: UserGrants, req: Request): Promise<boolean> {
   const { name } = grants.client
   const grantID = session?.[name]
   if (session === undefined || typeof grantID !== 'string') return false
-  // If that is not known, the login counts.
-  const isOver = await grants.read(grantID).then(
-    (grant) => grant === undefined,
-    () => false,
-  )
+  const isGone = async () => (await grants.read(grantID)) === undefined
+  // If that cannot be known, the login counts.
+  const isOver = await isGone()
+    .catch(isGone)
+    .catch(() => false)
   // Without the grant: the one that took its place stays.
   if (isOver) delete session[name]
   if (isOver) await calledBack((done) => session.destroy(done))

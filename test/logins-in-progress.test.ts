@@ -399,6 +399,26 @@ test('a login that another one has replaced presents what has come in the place 
   expect(await grantOf(slow)).toBe(await grantOf())
 })
 
+test('a login shares what an earlier one presents that was replaced, though the one that replaced it is known no more', async () => {
+  const [first, second] = [await callback(), await callback()]
+  const slow = browser.copy()
+  const made = store.hold(/^create grant:/)
+  const finishing = slow.visit(first)
+  await made.reached
+  const lost = browser.copy()
+  expect((await lost.visit(second)).status).toBe(302)
+  const answering = store.hold(/^create sess:/)
+  made.release()
+  await answering.reached
+  // The browser has the answer to the second one, but not its cookie.
+  for (const name of browser.cookies.keys()) if (!lost.cookies.has(name)) browser.cookies.delete(name)
+  expect((await browser.visit(await callback())).status).toBe(302)
+  answering.release()
+  expect((await finishing).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+  expect(await grantOf(slow)).toBe(await grantOf())
+})
+
 test.each([
   ['deleting the old session', /^delete sess:/],
   ['storing the new session', /^(create|get) sess:[\w-]+\.[\w-]+$/],

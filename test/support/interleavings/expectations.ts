@@ -10,7 +10,9 @@ export function mayBeKept(ledger: Ledger, grantID: string): boolean {
     const attempt = id === undefined ? undefined : ledger.attemptOf({ grantID: id })
     return attempt !== undefined && successorsOf(ledger, attempt).some((next) => next.grantID === grantID)
   })
-  return isAfterTried || tried.includes(grantID) || ledger.kept.has(grantID)
+  // The id of a session begins with that of its grant; no page may have shown it.
+  const isTried = [...ledger.triedToKeep].some((session) => session.includes(grantID))
+  return isAfterTried || isTried || tried.includes(grantID) || ledger.kept.has(grantID)
 }
 
 /** Whether a kept grant may be over: it was revoked, its session was logged out, or it was replaced before it was kept. */

@@ -232,8 +232,8 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
         if (error || current === undefined) {
           // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
           Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
-          // Its grant has been replaced already: only the new session keeps the user logged in.
-          if (renewal.replace !== undefined && !isRepeated) return renew(true)
+          // Its grant may have been replaced already, or it may be gone: only the new session keeps the user logged in.
+          if (!isRepeated) return renew(true)
           return callback(error ?? new Error('The session could not be regenerated'))
         }
         Object.assign(current, renewal.extra, held)

@@ -452,6 +452,23 @@ test.each([
   expect(await grantOf()).toBe(id)
 })
 
+test('a second callback of a replaced login does not log out when the old session is deleted without a reply', async () => {
+  const [first, second] = [await callback(), await callback()]
+  const slow = browser.copy()
+  const made = store.hold(/^create grant:/)
+  const finishing = slow.visit(first)
+  await made.reached
+  expect((await browser.visit(second)).status).toBe(302)
+  made.release()
+  expect((await finishing).status).toBe(302)
+  const deleted = store.hold(/^delete sess:/, 'after')
+  const again = browser.visit(first)
+  await deleted.reached
+  deleted.fail(new TokenStoreError('no reply'))
+  expect((await again).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+})
+
 test('a login whose grant was revoked does not take the place of one that was kept', async () => {
   await app.logIn(browser)
   const held = (await grantOf()) as string

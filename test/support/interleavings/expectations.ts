@@ -15,6 +15,23 @@ export function mayBeKept(ledger: Ledger, grantID: string): boolean {
   return isAfterTried || isTried || tried.includes(grantID) || ledger.kept.has(grantID)
 }
 
+/**
+ * Whether a grant may be left in no browser: a slow second callback of a kept login brought the session of that one back. What is
+ * kept was not replaced, so that callback cannot know of the login after it. The grant is listed, and ends by itself.
+ */
+export function mayBeLeft(ledger: Ledger, grantID: string): boolean {
+  const { browser, presentedAt = 0 } = ledger.attemptOf({ grantID }) ?? {}
+  return ledger.attempts.some(
+    (other) =>
+      other.browser === browser &&
+      other.grantID !== undefined &&
+      other.grantID !== grantID &&
+      mayBeKept(ledger, other.grantID) &&
+      other.callbacks.length > 1 &&
+      other.callbacks.some(({ sentAt, overAt = Infinity }) => sentAt < presentedAt && presentedAt < overAt),
+  )
+}
+
 /** Whether a kept grant may be over: it was revoked, its session was logged out, or it was replaced before it was kept. */
 export function mayHaveEnded(ledger: Ledger, grantID: string): boolean {
   const attempt = ledger.attemptOf({ grantID })

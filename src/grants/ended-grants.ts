@@ -8,6 +8,13 @@ import { revokeToken } from '../oauth/token-endpoint'
 
 const revocationTimeout = 10_000
 
+/** Grants that tokens may go along with. */
+export interface Heirs {
+  readonly ids: readonly (string | undefined)[]
+  /** Whether there can be no others. */
+  readonly isAll: boolean
+}
+
 /**
  * What becomes of grants that end, and of their tokens. PagerDuty may count all logins of a user as one authorization. So
  * while a browser stays logged in, nothing is revoked that came of an earlier login in it: it goes along with the grant that
@@ -60,7 +67,8 @@ export class EndedGrants {
     for (;;) {
       const old = await this.#vault.latest(id)
       if (old === undefined) return false
-      if (old.id === successor.id || old.record.isKept) return true
+      if (old.id === successor.id) return true
+      if (old.record.isKept) return (await this.#vault.read(successor.id)) !== undefined
       const isSame = isSameUser(old.record.user, successor.record.user)
       if (isSame) {
         // First: a grant whose tokens go with another may still be there, but no token may be with none.
@@ -82,35 +90,60 @@ export class EndedGrants {
    *
    * @param tokens what the login brought
    * @param user whose they are, if that is known
-   * @param heir the grant that its browser holds. If it is, or may be, of the same user, the tokens go with it; else they are
-   * revoked
+   * @param heirs the grants that its browser holds, or gets by logins at the same time. The tokens go with the first one that
+   * is, or may be, of the same user; where there is none, they are revoked
    */
   async withdraw(
     id: string,
     tokens: readonly string[],
     user: PagerDutyUser | undefined,
-    heir: string | undefined,
+    heirs: Heirs | Promise<Heirs>,
   ): Promise<void> {
-    let left = tokens
+    const { ids, isAll } = await heirs
+    const others = ids.filter((heir) => heir !== undefined).filter((heir) => heir !== id)
+    const takeBack = () => this.#takeBack(id, tokens, user, { ids: others, isAll })
     try {
-      for (;;) {
-        const grant = await this.#vault.read(id)
-        if (grant !== undefined) left = tokensOf(grant.record)
-        const holder = heir === undefined ? undefined : await this.#vault.attach(heir, left, user)
-        // Another callback of the same login has put it in the place of the heir: it did come about.
-        if (holder?.id === id) return
-        const isGone =
-          grant === undefined ||
-          (holder ? await this.#vault.forward(grant, holder.id) : await this.#vault.delete(id, grant))
-        if (!isGone) continue
-        if (holder === undefined) this.revoke(left)
-        return
-      }
+      // Once more: a grant that nobody takes back ends by itself within a minute, and then nobody knows its tokens.
+      await takeBack().catch(takeBack)
     } catch (error) {
-      // The grant ends by itself within a minute. Tokens are revoked only where that can log nobody out.
-      if (heir === undefined) this.revoke(left)
+      // Tokens are revoked only where that can log nobody out.
+      if (isAll && others.length === 0) this.revoke(tokens)
       this.#events.tell('warning', { error: error as Error })
     }
+  }
+
+  async #takeBack(
+    id: string,
+    tokens: readonly string[],
+    user: PagerDutyUser | undefined,
+    { ids, isAll }: { ids: readonly string[]; isAll: boolean },
+  ): Promise<void> {
+    for (;;) {
+      const grant = await this.#vault.read(id)
+      const left = grant === undefined ? tokens : tokensOf(grant.record)
+      const holder = await this.#entrust(ids, left, user)
+      // Another callback of the same login has put it in the place of the heir: it did come about.
+      if (holder?.id === id) return
+      const isGone =
+        grant === undefined ||
+        (holder ? await this.#vault.forward(grant, holder.id) : await this.#vault.delete(id, grant))
+      if (!isGone) continue
+      if (holder === undefined && isAll) this.revoke(left)
+      return
+    }
+  }
+
+  /** Lets tokens go along with the first of these grants that takes them. */
+  async #entrust(
+    heirs: readonly string[],
+    tokens: readonly string[],
+    user: PagerDutyUser | undefined,
+  ): Promise<Grant | undefined> {
+    for (const heir of heirs) {
+      const holder = await this.#vault.attach(heir, tokens, user)
+      if (holder !== undefined) return holder
+    }
+    return undefined
   }
 
   /** Asks PagerDuty in the background to revoke tokens that are not needed any more. */

@@ -180,7 +180,9 @@ export class UserGrants {
 
   /** @see EndedGrants.replace */
   replace(id: string, successor: Grant): Promise<boolean> {
-    return this.#goingOn(this.#ended.replace(id, successor))
+    const replace = () => this.#ended.replace(id, successor)
+    // The session that holds the old grant ends with it, so the new one has to come. If only a reply was lost, this is told so.
+    return this.#goingOn(replace().catch(replace))
   }
 
   /** @see EndedGrants.withdraw */

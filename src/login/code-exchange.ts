@@ -1,12 +1,13 @@
 import type { Request, Response } from 'express'
 import { isAnswered } from '../http/error-response'
 import { type AuthorizationResponse, refusedLogin } from '../oauth/authorization-response'
-import { loginEnded, settleLogin } from './concurrent-logins'
+import { loginEnded, settleLogin, whenEnded } from './concurrent-logins'
 import { AuthorizationResponseError, ConfigurationError, PagerDutyOAuthError } from '../errors'
-import { type LoginClaims, isRecent } from './login-claims'
+import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
 import { type PartialGrantPolicy, diagnose, requireAcceptable } from './partial-grant'
 import { type PagerDutyUser, isSameUser } from '../user'
-import { type PendingLogin, nonceOf } from './login-transaction'
+import { arrivalOf } from '../sessions/session'
+import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import type { PendingLogins } from './state-store'
 import { missingScopes } from '../scopes/scope'
 import { heldGrant, isWider } from './step-up'
@@ -56,7 +57,15 @@ interface Attempt {
   readonly arrivedAt: number
   /** The grant that the browser's session held then. */
   readonly held: UserGrant | undefined
+  /** The other logins of its browser, the latest first. */
+  readonly others: readonly OtherLogin[]
   readonly requestedScopes: readonly string[]
+}
+
+/** What PagerDuty has sent for a login so far. */
+interface Brought {
+  tokens?: TokenSet
+  user?: PagerDutyUser
 }
 
 const unchanged: LoginOutcome = { kind: 'unchanged', refused: [] }
@@ -77,46 +86,69 @@ export async function finishLogin(
   response: AuthorizationResponse,
 ): Promise<LoginOutcome> {
   const { pending, claims, grants } = parts
-  const attempt: Attempt = {
-    parts,
-    req,
-    res,
-    login,
-    arrivedAt: Date.now(),
-    held: heldGrant(req, grants.client.name),
-    requestedScopes: login.scope ?? grants.client.scope,
-  }
-  const isFirst = await claims.claim(login)
+  const arrivedAt = arrivalOf(req)
+  const held = heldGrant(req, grants.client.name)
+  const requestedScopes = login.scope ?? grants.client.scope
+  const announced = await claims.claim(login)
+  const others = othersOf(login, [...pending.all(req), ...(announced ?? [])])
+  const attempt: Attempt = { parts, req, res, login, arrivedAt, held, others, requestedScopes }
   pending.end(req, res, login)
-  if (!isFirst) return join(attempt)
+  if (announced === undefined) return join(attempt)
+  const brought: Brought = {}
   try {
-    return await redeem(attempt, response)
+    return await redeem(attempt, response, brought)
   } catch (error) {
-    await claims.settle(login, { how: 'failed', at: Date.now() }).catch(() => {}) // Then a second callback waits as long as it can.
+    await giveUp(attempt, brought)
     throw error
   }
 }
 
-async function redeem(attempt: Attempt, { code, error }: AuthorizationResponse): Promise<LoginOutcome> {
-  const { parts, req, res, login, held, requestedScopes } = attempt
+async function redeem(
+  attempt: Attempt,
+  { code, error }: AuthorizationResponse,
+  brought: Brought,
+): Promise<LoginOutcome> {
+  const { parts, req, res, login, requestedScopes } = attempt
   const { grants } = parts
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
   if (isAnswered(res)) throw responseSent()
   const response = await exchange(attempt, code)
   const tokens = TokenSet.from(response, { scope: requestedScopes })
-  let user: PagerDutyUser | undefined
+  brought.tokens = tokens
+  const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
+  const user = await grants.idTokens.verify(response.id_token, context)
+  brought.user = user
+  const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
+  await judgeScopes(parts, req, made)
+  const verdict = await decide(parts, req, made)
+  if (isAnswered(res)) throw responseSent()
+  return (await stay(attempt, made)) ?? (await logIn(attempt, made, verdict))
+}
+
+/** Each of them once, the latest first. */
+function othersOf({ grantID }: PendingLogin, logins: readonly OtherLogin[]): readonly OtherLogin[] {
+  const byID = new Map(logins.map((other) => [other.grantID, other]))
+  byID.delete(grantID)
+  return [...byID.values()].toSorted((one, other) => (isLater(one, other) ? -1 : 1))
+}
+
+/** Says that a login failed, and takes back what it brought. */
+async function giveUp({ parts, login, held, others }: Attempt, { tokens, user }: Brought): Promise<void> {
+  const { grants, claims } = parts
+  // First, as other callbacks wait for it. If the store fails, they wait as long as they can.
+  let end: LoginEnd | undefined
+  let isAll = true
   try {
-    const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
-    user = await grants.idTokens.verify(response.id_token, context)
-    const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
-    await judgeScopes(parts, req, made)
-    const verdict = await decide(parts, req, made)
-    if (isAnswered(res)) throw responseSent()
-    return (await stay(attempt, made)) ?? (await logIn(attempt, made, verdict))
-  } catch (failure) {
-    await grants.withdraw(login.grantID, [revocable(tokens)], user, held?.grantID)
-    throw failure
+    end = await claims.settle(login, { how: 'failed', at: Date.now() })
+  } catch {
+    // One whose cookie has not come with this callback may have overruled it.
+    isAll = false
   }
+  if (tokens === undefined) return
+  const overruler = end?.how === 'replaced' ? end.by : undefined
+  const heirs = whenEnded(claims, others).then((ids) => ({ ids: [overruler, held?.grantID, ...ids], isAll }))
+  // Nobody waits for it: the others may take their time.
+  void grants.withdraw(login.grantID, [revocable(tokens)], user, heirs)
 }
 
 function exchange({ parts, login }: Attempt, code: string): Promise<TokenResponse> {
@@ -152,19 +184,23 @@ async function stay(
 
 /** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
 async function logIn(
-  { parts, req, login, arrivedAt, held, requestedScopes }: Attempt,
+  { parts, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
   verdict: Verdict,
 ): Promise<LoginOutcome> {
-  const { grants, pending } = parts
+  const { grants } = parts
   const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
-  const others = pending.all(req).filter((other) => other.grantID !== login.grantID)
   const { end, grant: presented } = await settleLogin(parts, { login, grant, heldID: held?.grantID }, others)
   const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
-    await grants.withdraw(grant.id, [revocable(tokens)], user, presented?.id ?? end.by)
-    return presented ? { kind: 'loggedIn', grant: presented, verdict, refused, isNew: false } : unchanged
+    const ids = [presented?.id ?? end.by, ...others.map((other) => other.grantID)]
+    await grants.withdraw(grant.id, [revocable(tokens)], user, { ids, isAll: true })
+    // A later login may have taken its place meanwhile. A session with the old one would log the browser out.
+    const newest = presented && (await grants.latest(presented.id))
+    return newest && isSameUser(newest.record.user, user)
+      ? { kind: 'loggedIn', grant: newest, verdict, refused, isNew: false }
+      : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
   grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })

@@ -1,7 +1,7 @@
 import { AuthorizationResponseError } from '../errors'
 import { isSameUser } from '../user'
 import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
-import { type PendingLogin, isLater } from './login-transaction'
+import { type OtherLogin, type PendingLogin, isLater } from './login-transaction'
 import type { Grant, UserGrants } from '../grants/grants'
 
 /** What decides between the logins of one browser. */
@@ -32,22 +32,24 @@ export interface Decision {
  * Each login has made its grant before it looks at the others, so of two at least one sees the other. While both are being
  * finished, the one that began last goes first: it overrules the other one in that one's claim.
  *
- * @param others the pending logins whose cookies came with the callback, the latest first
+ * @param others those whose cookies came with the callback, and those that have announced themselves to it, the latest first
  */
 export async function settleLogin(
   deciding: Deciding,
   made: MadeLogin,
-  others: readonly PendingLogin[],
+  others: readonly OtherLogin[],
 ): Promise<Decision> {
   const { login, grant } = made
   const { grants, claims } = deciding
-  const obsolete: PendingLogin[] = []
+  const obsolete: OtherLogin[] = []
   for (const other of others) {
     const theirs = await meet(deciding, made, other)
     if (theirs === 'obsolete') obsolete.push(other)
     else if (theirs !== undefined) {
       const end = await claims.settle(login, { how: 'replaced', at: Date.now(), by: theirs.id })
-      return { end, grant: end?.how === 'replaced' ? theirs : undefined }
+      if (end?.how !== 'replaced') return { end, grant: undefined }
+      // Or a third one has overruled this one meanwhile.
+      return { end, grant: end.by === theirs.id ? theirs : await successor(deciding, end.by, grant) }
     }
   }
   const end = await claims.settle(login, { how: 'done', at: Date.now() })
@@ -62,22 +64,28 @@ export async function settleLogin(
 async function meet(
   { grants, claims }: Deciding,
   { login, grant, heldID }: MadeLogin,
-  other: PendingLogin,
+  other: OtherLogin,
 ): Promise<Grant | 'obsolete' | undefined> {
   for (;;) {
     const claim = await claims.look(other.grantID)
-    // When its callback comes, it will see this one.
-    if (claim === undefined) return undefined
-    if (claim.end?.how === 'done') {
-      const theirs = await grants.latest(other.grantID)
+    if (claim === undefined) {
+      // When its callback comes, it will see this one. But it may have been sent before this one's cookie was there.
+      if (!isLater(login, other) || (await claims.announce(login, other))) return undefined
+      continue
+    }
+    const { end } = claim
+    if (end?.how === 'done' || end?.how === 'replaced') {
+      const theirs =
+        end.how === 'replaced'
+          ? await successor({ grants, claims }, end.by, grant)
+          : await grants.latest(other.grantID)
       // One that the session held already is replaced with the session.
       if (theirs === undefined || theirs.id === heldID) return undefined
       const isSame = isSameUser(theirs.record.user, grant.record.user)
-      // Another user's, or its response never arrived, or it was finished before this one began.
-      const isAtOnce = isRecent(claim.end) && login.startedAt <= claim.end.at
-      return isSame && isAtOnce ? theirs : 'obsolete'
+      // Another user's, or its response never arrived. Else that may be on its way still, and arrive after this one's.
+      return isSame && isRecent(end) ? theirs : 'obsolete'
     }
-    if (claim.end !== undefined) return undefined
+    if (end !== undefined) return undefined
     if (isLater(login, other)) {
       const overruled = { how: 'replaced', at: Date.now(), by: grant.id } as const
       if (await claims.overrule(other.grantID, claim, overruled)) return undefined
@@ -89,12 +97,28 @@ async function meet(
   }
 }
 
-/** The grant of a login that has overruled another one, when it is done. */
+/** The grant that another login presents since it was replaced, when that one's is done. Undefined for the very grant given. */
 async function successor(deciding: Deciding, id: string, overruled: Grant): Promise<Grant | undefined> {
+  if (id === overruled.id) return undefined
   const end = await deciding.claims.ended(id)
   if (end?.how === 'replaced') return successor(deciding, end.by, overruled)
   const grant = end?.how === 'done' ? await deciding.grants.latest(id) : undefined
   return grant && isSameUser(grant.record.user, overruled.record.user) ? grant : undefined
+}
+
+/**
+ * The ids of grants that other logins of a browser have made, or that took their place, once those whose callback is being
+ * finished have ended.
+ */
+export async function whenEnded(
+  claims: LoginClaims,
+  others: readonly OtherLogin[],
+): Promise<readonly string[]> {
+  const ids = others.map(async ({ grantID }) => {
+    const end = await claims.ended(grantID).catch(() => undefined)
+    return end?.how === 'replaced' ? [end.by, grantID] : [grantID]
+  })
+  return (await Promise.all(ids)).flat()
 }
 
 /**

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { pause } from '../async/timeout'
-import type { PendingLogin } from './login-transaction'
+import type { OtherLogin, PendingLogin } from './login-transaction'
 import type { TokenStore } from '../store/token-store'
 
 /**
@@ -38,15 +38,40 @@ export class LoginClaims {
     this.#store = store
   }
 
-  /** Takes a pending login for redemption. Exactly one caller, in all processes, gets true. */
-  async claim(login: PendingLogin): Promise<boolean> {
+  /**
+   * Takes a pending login for redemption. Exactly one caller, in all processes, succeeds.
+   *
+   * @returns the logins that were announced to it; undefined for everybody else
+   */
+  async claim(login: PendingLogin): Promise<readonly OtherLogin[] | undefined> {
     const owner = randomBytes(12).toString('base64url')
-    const ttl = login.startedAt + claimedFor - Date.now()
-    // The reply of a create may get lost and the command be sent again: then the claim is held by this very owner.
-    const isMine =
-      (await this.#store.create(keyOf(login), owner, ttl)) || (await this.#store.get(keyOf(login))) === owner
-    if (isMine) this.#owners.set(login, owner)
-    return isMine
+    this.#owners.set(login, owner)
+    const key = keyOf(login)
+    if (await this.#store.create(key, owner, claimLeft(login))) return []
+    let announced: readonly OtherLogin[] = []
+    for (;;) {
+      const value = await this.#store.get(key)
+      // The reply of a command may get lost and it be sent again: then the claim is held by this very owner.
+      if (value === owner) return announced
+      if (value === undefined || !isAnnouncement(value)) return undefined
+      announced = decodeAnnouncement(value)
+      if (await this.#store.replace(key, value, owner)) return announced
+    }
+  }
+
+  /**
+   * Tells a login whose callback has not come that another one of its browser has made its grant.
+   *
+   * @returns false when the callback has come meanwhile, or others announce themselves as well
+   */
+  async announce(login: OtherLogin, to: OtherLogin): Promise<boolean> {
+    const key = keyOf(to)
+    if (await this.#store.create(key, encodeAnnouncement([login]), claimLeft(to))) return true
+    const value = await this.#store.get(key)
+    if (value === undefined || !isAnnouncement(value)) return false
+    const announced = decodeAnnouncement(value)
+    if (announced.some(({ grantID }) => grantID === login.grantID)) return true
+    return this.#store.replace(key, value, encodeAnnouncement([...announced, login]))
   }
 
   /**
@@ -56,14 +81,22 @@ export class LoginClaims {
    */
   async settle(login: PendingLogin, end: LoginEnd): Promise<LoginEnd | undefined> {
     const owner = this.#owners.get(login) ?? ''
-    if (await this.#store.replace(keyOf(login), owner, encode(end))) return end
+    try {
+      if (await this.#store.replace(keyOf(login), owner, encode(end))) return end
+    } catch (error) {
+      if (end.how === 'failed') throw error
+      // It may have been written, and others go by it. After this, either it was, or it never will be.
+      const actual = await this.settle(login, { how: 'failed', at: end.at })
+      if (actual?.how === 'failed') throw error
+      return actual
+    }
     return (await this.look(login.grantID))?.end
   }
 
   /** The claim on a login, by the id of its grant; undefined while its callback has not come. */
   async look(grantID: string): Promise<Claim | undefined> {
     const value = await this.#store.get(keyOf({ grantID }))
-    return value === undefined ? undefined : { value, end: decode(value) }
+    return value === undefined || isAnnouncement(value) ? undefined : { value, end: decode(value) }
   }
 
   /** Ends a login whose callback is still running. False if it has ended meanwhile. */
@@ -88,6 +121,10 @@ export function isRecent(end: LoginEnd | undefined): end is LoginEnd {
   return end !== undefined && Math.abs(Date.now() - end.at) < joinableFor
 }
 
+function claimLeft({ startedAt }: OtherLogin): number {
+  return startedAt + claimedFor - Date.now()
+}
+
 function keyOf({ grantID }: Pick<PendingLogin, 'grantID'>): string {
   return `login:${grantID}`
 }
@@ -101,4 +138,21 @@ function decode(value: string): LoginEnd | undefined {
   const [how, at = '', by] = value.split('.')
   if (how === 'replaced' && by !== undefined) return { how, at: parseInt(at, 36), by }
   return how === 'done' || how === 'failed' || how === 'loggedOut' ? { how, at: parseInt(at, 36) } : undefined
+}
+
+/** What stands where the claim will be, until the callback comes. */
+function encodeAnnouncement(logins: readonly OtherLogin[]): string {
+  return ['after', ...logins.flatMap(({ grantID, startedAt }) => [grantID, startedAt.toString(36)])].join('.')
+}
+
+function isAnnouncement(value: string): boolean {
+  return value.startsWith('after.')
+}
+
+function decodeAnnouncement(value: string): readonly OtherLogin[] {
+  const pairs = value.matchAll(/\.([\w-]+)\.([0-9a-z]+)/g)
+  return [...pairs].map(([, grantID = '', startedAt = '']) => ({
+    grantID,
+    startedAt: parseInt(startedAt, 36),
+  }))
 }

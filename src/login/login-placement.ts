@@ -18,7 +18,8 @@ export function placementOf(
   isNew: boolean,
 ): Placement {
   // If it is gone itself, its tokens are the business of whatever ended it.
-  const withdraw = (heir: string | undefined) => grants.withdraw(grant.id, [], grant.record.user, heir)
+  const withdraw = (heir: string | undefined) =>
+    grants.withdraw(grant.id, [], grant.record.user, { ids: [heir], isAll: true })
   return {
     async replace(previous) {
       if ((await grants.replace(previous, grant)) || previous !== heldID) return

@@ -21,6 +21,9 @@ export interface PendingLogin {
   readonly appState: unknown
 }
 
+/** As much of a login as others of its browser know. */
+export type OtherLogin = Pick<PendingLogin, 'grantID' | 'startedAt'>
+
 /** Values that nobody can guess, for a login that begins. */
 export function newPendingValues(): Pick<PendingLogin, 'grantID' | 'startedAt'> {
   return { grantID: randomBytes(18).toString('base64url'), startedAt: Date.now() }
@@ -40,7 +43,7 @@ export function nonceOf({ grantID }: Pick<PendingLogin, 'grantID'>): string {
 }
 
 /** Whether a login began after another one of its browser. The order is total, and the same in every process. */
-export function isLater(login: PendingLogin, other: PendingLogin): boolean {
+export function isLater(login: OtherLogin, other: OtherLogin): boolean {
   if (login.startedAt !== other.startedAt) return login.startedAt > other.startedAt
   return login.grantID > other.grantID
 }

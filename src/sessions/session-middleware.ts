@@ -2,7 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import { ConfigurationError } from '../errors'
-import { carryOthers, grantIDOf, holdsOthers, newSessionID, promised, sessionOf } from './session'
+import {
+  carryOthers,
+  grantIDOf,
+  holdsOthers,
+  newSessionID,
+  noteArrival,
+  promised,
+  sessionOf,
+} from './session'
 import type { RedisConnection } from '../store/redis-connection'
 import { pathOf, targetOf } from '../http/request-target'
 import { redisSessions, storedSessions } from './session-storage'
@@ -55,11 +63,19 @@ export function dropInSession(
     proxy: client.isSecure ? true : undefined,
     cookie,
   })
+  const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
+  /** Whether the browser has the cookie of the session, as it was set by its login. */
+  const isHeld = (req: IncomingMessage) => {
+    const current = sessionOf(req)
+    if (current === undefined || !isOwn(req) || grantIDOf(current.id) === undefined) return false
+    const isRead = store.grantReadWith(req as Request) !== undefined
+    return isRead && current.cookie.originalMaxAge === cookie.maxAge
+  }
   const middleware: Middleware = (req, res, next) => {
-    keepFromCaches(res, name)
+    noteArrival(req)
+    mindCookie(res, name, () => isHeld(req))
     ownSession(req as Request, res as Parameters<RequestHandler>[1], next)
   }
-  const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
 
   return {
     // A session that the app brought along is used as it is; express-session sees to that.
@@ -73,9 +89,12 @@ export function dropInSession(
         // The grant of another instance in it may have a later end.
         const ofSession = holdsOthers(current, client.name) ? idle : ttl
         const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
-        store
-          .extendIfDue(current, current.id, ofSession, read)
-          .then((isUnchanged) => (isUnchanged ? undefined : extendAsItIs(grants, grant.id, idle)))
+        const extendBoth = () => store.extendIfDue(current, current.id, ofSession, read)
+        const extendGrant = () => extendAsItIs(grants, grant.id, idle)
+        // Each once more if it fails: a new grant has a minute to live, and the next request may come later.
+        extendBoth()
+          .catch(extendBoth)
+          .then((isUnchanged) => (isUnchanged ? undefined : extendGrant().catch(extendGrant)))
           .catch(warnOf)
         return true
       },
@@ -118,19 +137,23 @@ function clearCookie(res: ServerResponse, name: string, { path = '/', domain, se
   res.appendHeader('Set-Cookie', `${name}=; ${attributes.join('; ')}`)
 }
 
-/** An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. */
-function keepFromCaches(res: ServerResponse, cookieName: string): void {
+/**
+ * An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. And to a browser
+ * that has the cookie it is not sent again, as express-session does for a session that was written on: a login may have put
+ * another session in the place of this one meanwhile, and the old cookie would take the place of the new one.
+ */
+function mindCookie(res: ServerResponse, cookieName: string, isHeld: () => boolean): void {
   // The upgrade of a connection may come without a response.
   if (typeof res.writeHead !== 'function') return
   const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse
   // express-session adds its cookie at this very moment, before it calls what was here before.
   res.writeHead = (...args: unknown[]) => {
-    const cookies = res.getHeader('Set-Cookie')
-    if (
-      cookies !== undefined &&
-      [cookies].flat().some((cookie) => `${cookie}`.startsWith(`${cookieName}=`))
-    ) {
-      res.setHeader('Cache-Control', 'no-store')
+    const cookies = [res.getHeader('Set-Cookie') ?? []].flat().map(String)
+    const others = cookies.filter((cookie) => !cookie.startsWith(`${cookieName}=`))
+    if (others.length < cookies.length) {
+      if (!isHeld()) res.setHeader('Cache-Control', 'no-store')
+      else if (others.length > 0) res.setHeader('Set-Cookie', others)
+      else res.removeHeader('Set-Cookie')
     }
     return writeHead(...args)
   }

@@ -234,10 +234,14 @@ function extender(
     const ofCookie = options.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
     const lifetime = options.session?.idle ?? ofCookie ?? idle
     if (!throttle.take(grant.id, touchInterval(lifetime))) return
-    grants.extend(grant, lifetime).catch((error: Error) => {
-      throttle.undo(grant.id)
-      grants.events.tell('warning', { error })
-    })
+    const extend = () => grants.extend(grant, lifetime)
+    // Once more: a new grant has a minute to live, and the next request may come later.
+    extend()
+      .catch(extend)
+      .catch((error: Error) => {
+        throttle.undo(grant.id)
+        grants.events.tell('warning', { error })
+      })
   }
 }
 

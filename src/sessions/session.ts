@@ -71,6 +71,9 @@ export interface Logins {
   endLogins(req: IncomingMessage): Promise<void>
 }
 
+/** When requests arrived, in milliseconds since the epoch. */
+const arrivals = new WeakMap<IncomingMessage, number>()
+
 /** Names of the instances of this process. A session may hold a grant of each. */
 const instances = new Set<string>()
 const watches = new WeakMap<IncomingMessage, Watch>()
@@ -85,6 +88,16 @@ export const loginMember = 'pagerdutyLogin'
 /** Notes an instance: what a session holds under its name is a grant. */
 export function nameInstance(name: string): void {
   instances.add(name)
+}
+
+/** Notes that a request arrives. */
+export function noteArrival(req: IncomingMessage): void {
+  arrivals.set(req, Date.now())
+}
+
+/** When a request arrived: all logins may have been ended while its session was read. Now, where that was not noted. */
+export function arrivalOf(req: IncomingMessage): number {
+  return arrivals.get(req) ?? Date.now()
 }
 
 /** The session of a request, if a session middleware gave it one. */
@@ -256,7 +269,7 @@ function renewSession(
     const noted = Promise.resolve(renewal.failed?.(error, isRenewed))
     noted.finally(() => then(error)).catch(thrownByCallback(state))
   }
-  const renew = () => {
+  const renew = (isRepeated: boolean) => {
     const before = { ...session }
     const held = { ...grantsIn(session), ...renewal.own }
     // What is not in the old session any more is not logged out with it.
@@ -267,27 +280,30 @@ function renewSession(
       if (error || current === undefined) {
         // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
         Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
+        // Its grant may have been replaced already, or it may be gone: only the new session keeps the user logged in.
+        if (!isRepeated) return renew(true)
         return fail(error ?? new Error('The session could not be regenerated'), false, callback)
       }
       Object.assign(current, renewal.extra, held)
       renewal.renewed()
       let isFirst = true
-      wrap(current, 'save', (save, saved) =>
-        save((failure) => {
-          // One that is stored already goes on as it was stored.
-          const isLost = isFirst && failure
-          isFirst = false
-          if (isLost) fail(failure, true, saved)
-          else saved(failure)
-        }),
-      )
+      wrap(current, 'save', (save, saved) => {
+        // One that is stored already goes on as it was stored.
+        if (!isFirst) return save(saved)
+        isFirst = false
+        // Once more: the session before is gone, so without this one the user would be logged out.
+        save((error) => (error ? save((again) => (again ? fail(again, true, saved) : saved())) : saved()))
+      })
       callback()
     })
   }
-  if (renewal.replace === undefined) return renew()
+  if (renewal.replace === undefined) return renew(false)
   renewal
     .replace()
-    .then(renew, (error: unknown) => fail(error, false, callback))
+    .then(
+      () => renew(false),
+      (error: unknown) => fail(error, false, callback),
+    )
     .catch(thrownByCallback(state))
 }
 

@@ -41,12 +41,16 @@ async function start(options: PagerDutyOptions = {}): Promise<void> {
 }
 
 /** A callback that PagerDuty sends the browser to: of a login, or of a step-up where it is logged in. */
-async function callback(path = '/auth/pagerduty', user = 'PACME01'): Promise<string> {
+async function callback(
+  path = '/auth/pagerduty',
+  user = 'PACME01',
+  decision: 'allow' | 'deny' = 'allow',
+): Promise<string> {
   let at = app.url + path
   while (!at.startsWith(standIn.url)) {
     at = new URL((await browser.visit(at)).headers.get('location') as string, at).href
   }
-  return approve(at, { user })
+  return approve(at, { user, decision })
 }
 
 async function grantOf(visitor = browser): Promise<string | null> {
@@ -334,6 +338,198 @@ describe('two tabs that finish together', () => {
   })
 })
 
+/** The next command of a kind fails, and does not take effect. */
+function failOnce(command: RegExp): void {
+  store.fault = (sent) => {
+    if (!command.test(sent)) return undefined
+    store.fault = undefined
+    return new TokenStoreError('no reply')
+  }
+}
+
+test.each([
+  ['stored', /^create grant:/],
+  ['listed', /^get user:/],
+  ['compared with others', /^get login:/],
+])('a login that fails as it is to be %s does not have the tokens of another tab revoked', async (_, at) => {
+  const [first, second] = [await callback(), await callback()]
+  const [one, other] = [browser.copy(), browser.copy()]
+  const hold = store.hold(at)
+  const failing = other.visit(second)
+  await hold.reached
+  expect((await one.visit(first)).status).toBe(302)
+  hold.fail(new TokenStoreError('no reply'))
+  expect((await failing).status).toBe(503)
+  await app.pd.close()
+  expect(standIn.calls.revoke).toBe(0)
+  expect(await listed()).toEqual([await grantOf(one)])
+  await app.logOut(one)
+  await expectNothingLeft(one, other)
+})
+
+test('a callback that was sent before another login began shares its grant all the same', async () => {
+  const first = await callback()
+  const early = browser.copy()
+  const hold = store.hold(/^create login:/)
+  const finishing = early.visit(first)
+  await hold.reached
+  expect((await browser.visit(await callback())).status).toBe(302)
+  hold.release()
+  expect((await finishing).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+  expect(await grantOf(early)).toBe(await grantOf())
+  await app.logOut(early)
+  await expectNothingLeft(browser, early)
+})
+
+test('a login that another one has replaced presents what has come in the place of that one since', async () => {
+  const [first, second] = [await callback(), await callback()]
+  const slow = browser.copy()
+  const made = store.hold(/^create grant:/)
+  const finishing = slow.visit(first)
+  await made.reached
+  expect((await browser.visit(second)).status).toBe(302)
+  const deciding = store.hold(/^replace login:/)
+  made.release()
+  await deciding.reached
+  expect((await browser.visit(await callback())).status).toBe(302)
+  deciding.release()
+  expect((await finishing).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+  expect(await grantOf(slow)).toBe(await grantOf())
+})
+
+test('a login shares what an earlier one presents that was replaced, though the one that replaced it is known no more', async () => {
+  const [first, second] = [await callback(), await callback()]
+  const slow = browser.copy()
+  const made = store.hold(/^create grant:/)
+  const finishing = slow.visit(first)
+  await made.reached
+  const lost = browser.copy()
+  expect((await lost.visit(second)).status).toBe(302)
+  const answering = store.hold(/^create sess:/)
+  made.release()
+  await answering.reached
+  // The browser has the answer to the second one, but not its cookie.
+  for (const name of browser.cookies.keys()) if (!lost.cookies.has(name)) browser.cookies.delete(name)
+  expect((await browser.visit(await callback())).status).toBe(302)
+  answering.release()
+  expect((await finishing).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+  expect(await grantOf(slow)).toBe(await grantOf())
+})
+
+test.each([
+  ['deleting the old session', /^delete sess:/],
+  ['storing the new session', /^(create|get) sess:[\w-]+\.[\w-]+$/],
+  ['replacing the old grant', /^replace grant:/],
+  ['extending the new grant', /^replace grant:/],
+])('a store that fails once at %s does not log out who logs in again', async (what, command) => {
+  await app.logIn(browser)
+  const again = await callback()
+  const place = /new/.test(what) ? /^replace grant:/ : /^replace login:/
+  const hold = store.hold(what.startsWith('extending') ? /^create sess:/ : place, 'after')
+  const finishing = browser.visit(again)
+  await hold.reached
+  if (what.startsWith('storing')) {
+    const deleted = store.hold(/^delete sess:/, 'after')
+    hold.release()
+    await deleted.reached
+    failOnce(command)
+    deleted.release()
+  } else {
+    failOnce(command)
+    hold.release()
+  }
+  expect((await finishing).status).toBe(302)
+  const id = await grantOf()
+  expect(store.fault).toBeUndefined()
+  expect(await listed()).toEqual([id])
+  const now = Date.now()
+  const clock = performance.now()
+  jest.spyOn(Date, 'now').mockReturnValue(now + 70_000)
+  jest.spyOn(performance, 'now').mockReturnValue(clock + 70_000)
+  expect(await grantOf()).toBe(id)
+})
+
+test('a second callback of a replaced login does not log out when the old session is deleted without a reply', async () => {
+  const [first, second] = [await callback(), await callback()]
+  const slow = browser.copy()
+  const made = store.hold(/^create grant:/)
+  const finishing = slow.visit(first)
+  await made.reached
+  expect((await browser.visit(second)).status).toBe(302)
+  made.release()
+  expect((await finishing).status).toBe(302)
+  const deleted = store.hold(/^delete sess:/, 'after')
+  const again = browser.visit(first)
+  await deleted.reached
+  deleted.fail(new TokenStoreError('no reply'))
+  expect((await again).status).toBe(302)
+  expect(await listed()).toEqual([await grantOf()])
+})
+
+test('a login whose grant was revoked does not take the place of one that was kept', async () => {
+  await app.logIn(browser)
+  const held = (await grantOf()) as string
+  const again = await callback()
+  const hold = store.hold(/^replace login:/, 'after')
+  const finishing = browser.visit(again)
+  await hold.reached
+  await app.pd.grants.keep(held)
+  const [made] = (await listed()).filter((id) => id !== held)
+  await app.pd.grants.revoke(made as string)
+  hold.release()
+  expect((await finishing).status).toBe(403)
+  expect(await grantOf()).toBe(held)
+})
+
+test('grants.revoke(owner) ends a login whose callback has arrived, though its session is still being read', async () => {
+  await app.logIn(browser)
+  const stepUp = await callback('/write')
+  const holds = [store.hold(/^get sess:/), store.hold(/^get grant:/)]
+  const finishing = browser.visit(stepUp)
+  await Promise.all(holds.map((hold) => hold.reached))
+  await app.pd.grants.revoke(ada)
+  jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 5)
+  for (const hold of holds) hold.release()
+  expect((await finishing).status).toBe(403)
+  await expectNothingLeft(browser)
+})
+
+test('a login whose grant was replaced while its session was stored leaves the browser its cookie', async () => {
+  const first = await callback()
+  const slow = browser.copy()
+  const hold = store.hold(/^create sess:/)
+  const finishing = slow.visit(first)
+  await hold.reached
+  expect((await browser.visit(await callback())).status).toBe(302)
+  const shared = await grantOf()
+  await app.logIn(browser)
+  const replacing = (await grantOf()) as string
+  expect(replacing).not.toBe(shared)
+  hold.release()
+  const answer = await finishing
+  expect(answer.status).toBe(302)
+  expect(answer.headers.getSetCookie().filter((line) => line.startsWith('pagerduty='))).toEqual([])
+  expect(await listed()).toEqual([replacing])
+  expect(await grantOf()).toBe(replacing)
+})
+
+test('an answer that writes on the session of a login does not bring its cookie back', async () => {
+  await app.logIn(browser)
+  const denied = await callback('/write', 'PACME01', 'deny')
+  const slow = browser.copy()
+  const hold = store.hold(/^create login:/)
+  const finishing = slow.visit(denied)
+  await hold.reached
+  await app.logIn(browser)
+  hold.release()
+  const answer = await finishing
+  expect(answer.status).toBe(302)
+  expect(answer.headers.getSetCookie().filter((line) => line.startsWith('pagerduty='))).toEqual([])
+})
+
 test('a login whose answer never arrived does not stay beside the next one', async () => {
   const [lost, next] = [await callback(), await callback()]
   const tab = browser.copy()
@@ -407,8 +603,10 @@ test('verify that refuses one of two tabs leaves the other logged in', async () 
   expect((await browser.visit(first)).status).toBe(302)
   expect((await other.visit(second)).status).toBe(403)
   expect(await listed()).toEqual([await grantOf()])
-  await app.pd.close()
-  expect(standIn.calls.revoke).toBe(1)
+  // Its tokens are revoked with those of the other one: PagerDuty may count both as one authorization.
+  expect(standIn.calls.revoke).toBe(0)
+  await app.logOut(browser)
+  await expectNothingLeft(browser)
 })
 
 describe('a login that cannot be listed', () => {

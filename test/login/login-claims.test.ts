@@ -52,7 +52,7 @@ describe('a claim', () => {
       expect.stringMatching(/^[\w-]{16}$/) as unknown,
       12 * minute,
     )
-    expect(await claims.claim(login('b'))).toBe(true)
+    expect(await claims.claim(login('b'))).toEqual([])
   })
 
   it('whose reply was lost is known by its value', async () => {
@@ -61,15 +61,15 @@ describe('a claim', () => {
       await create(...args)
       return false
     })
-    expect(await claims.claim(login())).toBe(true)
-    expect(await claims.claim(login())).toBe(false)
+    expect(await claims.claim(login())).toEqual([])
+    expect(await claims.claim(login())).toBeUndefined()
   })
 
   it.each([done, failed, replaced, loggedOut])('ends once: %j', async (end) => {
     const mine = await claimed()
     expect(await claims.settle(mine, end)).toEqual(end)
     expect((await claims.look('grant-a'))?.end).toEqual(end)
-    expect(await claims.claim(login())).toBe(false)
+    expect(await claims.claim(login())).toBeUndefined()
     expect(await claims.settle(mine, { how: 'done', at: now + 1 })).toEqual(end)
   })
 
@@ -95,6 +95,45 @@ describe('a claim', () => {
       return false
     })
     expect(await claims.settle(mine, done)).toEqual(done)
+  })
+
+  it('whose end may have been written, or not, has one end all the same', async () => {
+    const lost = await claimed()
+    const replace = store.replace.bind(store)
+    jest.spyOn(store, 'replace').mockImplementationOnce(async (...args) => {
+      await replace(...args)
+      throw new Error('no reply')
+    })
+    expect(await claims.settle(lost, done)).toEqual(done)
+    expect((await claims.look('grant-a'))?.end).toEqual(done)
+
+    const other = login('b')
+    await claims.claim(other)
+    jest.spyOn(store, 'replace').mockRejectedValueOnce(new Error('down'))
+    await expect(claims.settle(other, done)).rejects.toThrow('down')
+    expect((await claims.look('grant-b'))?.end).toEqual(failed)
+  })
+
+  it('brings the logins that have announced themselves before, in any number', async () => {
+    const [b, c] = [login('b'), login('c')]
+    expect(await claims.announce(b, login())).toBe(true)
+    expect(await claims.announce(c, login())).toBe(true)
+    expect(await claims.announce(b, login())).toBe(true)
+    expect(await claims.look('grant-a')).toBeUndefined()
+    const both = [b, c].map(({ grantID, startedAt }) => ({ grantID, startedAt }))
+    const all = await Promise.all([claims.claim(login()), new LoginClaims(store).claim(login())])
+    expect(all.filter((announced) => announced !== undefined)).toEqual([both])
+    expect(await claims.announce(b, login())).toBe(false)
+  })
+
+  it('whose reply was lost brings them, too', async () => {
+    await claims.announce(login('b'), login())
+    const replace = store.replace.bind(store)
+    jest.spyOn(store, 'replace').mockImplementationOnce(async (...args) => {
+      await replace(...args)
+      return false
+    })
+    expect(await claims.claim(login())).toEqual([{ grantID: 'grant-b', startedAt: now }])
   })
 
   it('can be overruled while its callback runs, which then learns how its login ended', async () => {

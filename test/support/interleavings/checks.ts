@@ -1,4 +1,4 @@
-import { endedBy, expectedLogin, mayBeKept, mayHaveEnded } from './expectations'
+import { endedBy, expectedLogin, mayBeKept, mayBeLeft, mayHaveEnded } from './expectations'
 import type { Attempt, Ending, Who } from './ledger'
 import { type Reply, Visitor, sessionCookie } from './visitor'
 import { type World, accountID } from './world'
@@ -53,9 +53,9 @@ async function checkGrants(world: World, shown: readonly Shown[], live: Readonly
   const { ledger } = world
   const held = new Set(shown.map(({ who }) => who.grantID))
   for (const id of live)
-    if (!held.has(id) && !mayBeKept(ledger, id))
+    if (!held.has(id) && !mayBeKept(ledger, id) && !mayBeLeft(ledger, id))
       ledger.blame(`2: the grant of ${nameOf(world, id)} lives, and no browser holds it`)
-  for (const id of ledger.kept) {
+  for (const id of ledger.kept.keys()) {
     if (mayHaveEnded(ledger, id)) continue
     const life = await world.backend.lifeOf(id)
     if (!live.has(id) || life === undefined) ledger.blame(`3: the kept grant of ${nameOf(world, id)} is gone`)
@@ -79,7 +79,7 @@ async function checkSessions(world: World): Promise<void> {
     ledger.alive.add(grantID)
     const name = nameOf(world, grantID)
     if (!listed.has(grantID)) ledger.blame(`1: ${name} is logged in, and not in the list of its owner`)
-    if (!current.includes(grantID) && !mayBeKept(ledger, grantID))
+    if (!current.includes(grantID) && !mayBeKept(ledger, grantID) && !mayBeLeft(ledger, grantID))
       ledger.blame(`2: a session of ${name} lives that no browser has any more`)
   }
 }

@@ -84,7 +84,8 @@ export function comeBack(world: World, deed: Deed, attempt: Attempt | undefined)
   world.begin(`browser ${deed.browser} comes back with ${attempt.name}`, async () => {
     const { session, cookies } = world.browser(deed.browser)
     attempt.cookies ??= new Map(cookies)
-    const callback: Callback = { sentAt: nextPlace(), session, overAt: undefined }
+    const operation = world.traffic.running.getStore()
+    const callback: Callback = { sentAt: nextPlace(), session, overAt: undefined, operation }
     attempt.callbacks.push(callback)
     const { pathname, search } = new URL(attempt.callbackURL)
     const { location } = await visit(world, deed, pathname + search)
@@ -106,7 +107,8 @@ export function keep(world: World, deed: Deed): void {
     world.ledger.triedToKeep.add(session)
     const { status, body } = await visit(world, deed, '/keep', 'POST')
     const { grantID, isKept } = Object(body) as { grantID?: string; isKept?: boolean }
-    if (status === 200 && isKept === true && grantID !== undefined) world.ledger.kept.add(grantID)
+    if (status === 200 && isKept === true && grantID !== undefined)
+      world.ledger.kept.set(grantID, nextPlace())
   })
 }
 

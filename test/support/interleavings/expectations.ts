@@ -1,14 +1,44 @@
 import type { Attempt, Ending, Ledger } from './ledger'
 
-/** Whether a grant is kept, or may be: a request to keep it failed. */
+/**
+ * Whether a grant is kept, or may be: a request to keep it failed, or one to keep the grant that it replaced, which keeps the
+ * new one where it comes too late.
+ */
 export function mayBeKept(ledger: Ledger, grantID: string): boolean {
-  const isTried = [...ledger.triedToKeep].some((session) => ledger.grantOfSession.get(session) === grantID)
-  return isTried || ledger.kept.has(grantID)
+  const tried = [...ledger.triedToKeep].map((session) => ledger.grantOfSession.get(session))
+  const isAfterTried = tried.some((id) => {
+    const attempt = id === undefined ? undefined : ledger.attemptOf({ grantID: id })
+    return attempt !== undefined && successorsOf(ledger, attempt).some((next) => next.grantID === grantID)
+  })
+  // The id of a session begins with that of its grant; no page may have shown it.
+  const isTried = [...ledger.triedToKeep].some((session) => session.includes(grantID))
+  return isAfterTried || isTried || tried.includes(grantID) || ledger.kept.has(grantID)
 }
 
-/** Whether a kept grant may be over: it was revoked, or its session was logged out. */
+/**
+ * Whether a grant may be left in no browser: a slow second callback of a kept login brought the session of that one back. What is
+ * kept was not replaced, so that callback cannot know of the login after it. The grant is listed, and ends by itself.
+ */
+export function mayBeLeft(ledger: Ledger, grantID: string): boolean {
+  const { browser, presentedAt = 0 } = ledger.attemptOf({ grantID }) ?? {}
+  return ledger.attempts.some(
+    (other) =>
+      other.browser === browser &&
+      other.grantID !== undefined &&
+      other.grantID !== grantID &&
+      mayBeKept(ledger, other.grantID) &&
+      other.callbacks.length > 1 &&
+      other.callbacks.some(({ sentAt, overAt = Infinity }) => sentAt < presentedAt && presentedAt < overAt),
+  )
+}
+
+/** Whether a kept grant may be over: it was revoked, its session was logged out, or it was replaced before it was kept. */
 export function mayHaveEnded(ledger: Ledger, grantID: string): boolean {
-  const owner = ledger.attemptOf({ grantID })?.owner
+  const attempt = ledger.attemptOf({ grantID })
+  const owner = attempt?.owner
+  const keptAt = ledger.kept.get(grantID) ?? 0
+  if (attempt && successorsOf(ledger, attempt).some(({ storedAt = Infinity }) => storedAt < keptAt))
+    return true
   return ledger.endings.some((ending) => {
     if (ending.kind === 'revoke owner') return ending.owner === owner
     if (ending.kind === 'revoke grant') return ending.grantID === grantID
@@ -41,23 +71,30 @@ export function expectedLogin(ledger: Ledger, browser: number, owner: string): A
         span.sentAt < other.overAt,
     ),
   )
-  return isContested ? undefined : login
+  // What fails is done once more. After a second failure it is not known whether the login before was replaced.
+  const isUnknown = own.some(({ callbacks }) =>
+    callbacks.some(({ sentAt, operation }) => sentAt > login.begunAt && (operation?.failures ?? 0) > 1),
+  )
+  return isContested || isUnknown ? undefined : login
 }
 
 /** The logins that a logout or revocation has to end, with those that they replaced: their tokens went along. */
 export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
-  // What is still at PagerDuty then is a new login when it comes back.
+  // What is still at PagerDuty then is a new login when it comes back. So is one that comes back again after the store failed.
   if (ending.kind === 'revoke owner')
-    return ledger.attempts.filter(
-      ({ owner, callbacks: [first] }) =>
-        owner === ending.owner && first !== undefined && first.sentAt < ending.sentAt,
-    )
+    return ledger.attempts.filter(({ owner, callbacks }) => {
+      const [first] = callbacks
+      if (owner !== ending.owner || first === undefined || first.sentAt >= ending.sentAt) return false
+      const isTriedAgain = callbacks.some(({ sentAt }) => sentAt > ending.sentAt)
+      return !isTriedAgain || (first.operation?.failures ?? 0) === 0
+    })
   const { session, overAt = Infinity } = ending
+  // What comes back after the logout was sent is a new login, even where it overtakes the logout.
   const inFlight = ledger.attempts.filter(
     ({ callbacks, storedAt = 0 }) =>
       session !== undefined &&
       storedAt > overAt &&
-      callbacks.some((callback) => callback.session === session && callback.sentAt < overAt),
+      callbacks.some((callback) => callback.session === session && callback.sentAt < ending.sentAt),
   )
   const grantID = ending.kind === 'logout' ? ledger.grantOfSession.get(session ?? '') : ending.grantID
   const ended = grantID === undefined ? undefined : ledger.attemptOf({ grantID })
@@ -75,8 +112,9 @@ function successorsOf(ledger: Ledger, { grantID }: Attempt): readonly Attempt[] 
   )
 }
 
-/** Those that only this login replaced, unless they may be kept. */
+/** Those that only this login replaced, unless they may be kept. One that was ended before it came about has replaced none. */
 function predecessorsOf(ledger: Ledger, attempt: Attempt): readonly Attempt[] {
+  if (attempt.presentedAt === undefined) return []
   const replaced = ledger.attempts.filter((other) => {
     const [successor, ...more] = successorsOf(ledger, other)
     const isOnlyOne = successor === attempt && more.length === 0

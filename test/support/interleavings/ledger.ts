@@ -1,3 +1,5 @@
+import type { Operation } from './traffic'
+
 let place = 0
 
 /** The next place in the order of all that happens. */
@@ -12,6 +14,7 @@ export interface Callback {
   readonly session: string | undefined
   /** Undefined while it is in flight. */
   overAt: number | undefined
+  readonly operation: Operation | undefined
 }
 
 /** A login or step-up as it is seen from outside. The `…At` are places in the order of all that happens. */
@@ -69,8 +72,8 @@ export class Ledger {
   /** Every session cookie that a browser ever had. */
   readonly sessions = new Set<string>()
   readonly grantOfSession = new Map<string, string>()
-  /** Grants that `keep()` has confirmed. */
-  readonly kept = new Set<string>()
+  /** Grants that `keep()` has confirmed, and when. */
+  readonly kept = new Map<string, number>()
   /** Sessions whose grant was to be kept, successfully or not. */
   readonly triedToKeep = new Set<string>()
   /** How often each refresh token was presented, and how often the response was lost. */

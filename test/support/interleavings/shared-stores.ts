@@ -7,6 +7,9 @@ import type { Traffic } from './traffic'
 const late = 1_500
 const nothing = () => {}
 
+/** Milliseconds after which the library counts a command as failed. */
+const deadline = 1_000
+
 /** The store of all processes, seen from outside. */
 export interface SharedBackend {
   /** What one process is given in `pagerduty()`. */
@@ -32,7 +35,11 @@ async function send<T>(
 ): Promise<T> {
   // A lock that is left behind expires by itself, much later than anything here may take.
   const fault = label.includes('lock:') ? undefined : traffic.takeFault()
+  const operation = traffic.running.getStore()
+  const sentAt = Date.now()
   await traffic.hold(fault === undefined ? label : `${label} [fault: ${fault}]`, fault === 'late' ? late : 0)
+  const hasFailed = fault !== undefined || Date.now() - sentAt >= deadline
+  if (hasFailed && operation !== undefined) operation.failures = (operation.failures ?? 0) + 1
   if (fault === 'before') throw failure()
   const result = await traffic.real(work)
   if (fault === 'after') throw failure()

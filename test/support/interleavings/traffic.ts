@@ -5,6 +5,8 @@ export interface Operation {
   readonly label: string
   /** How one of its commands to the store fails, after so many others. */
   fault?: { readonly how: StoreFault; after: number } | undefined
+  /** How many of its commands to the store have failed. */
+  failures?: number
 }
 
 /** How a command to the store fails: before it takes effect or after it, or by taking longer than its deadline. */

@@ -102,13 +102,15 @@ export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
   return [...inFlight, ended, ...predecessorsOf(ledger, ended)]
 }
 
-/** Logins that came back with the session of this one. */
+/** Logins that came back with the session of this one, other than by a reload long after. */
 function successorsOf(ledger: Ledger, { grantID }: Attempt): readonly Attempt[] {
   if (grantID === undefined) return []
   return ledger.attempts.filter(
     ({ callbacks, storedAt }) =>
       storedAt !== undefined &&
-      callbacks.some(({ session }) => ledger.grantOfSession.get(session ?? '') === grantID),
+      callbacks.some(
+        ({ session, sentAt }) => sentAt < storedAt && ledger.grantOfSession.get(session ?? '') === grantID,
+      ),
   )
 }
 

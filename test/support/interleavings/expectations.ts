@@ -43,6 +43,17 @@ export function mayHaveEnded(ledger: Ledger, grantID: string): boolean {
     if (ending.kind === 'revoke owner') return ending.owner === owner
     if (ending.kind === 'revoke grant') return ending.grantID === grantID
     if (ending.session === undefined) return false
+    // A logout also ends what another tab, whose login is in progress, is about to present: that may be the kept one.
+    const isAwaited = ledger.attempts.some(
+      (other) =>
+        other.browser === ending.browser &&
+        other.browser === attempt?.browser &&
+        other.grantID !== ledger.grantOfSession.get(ending.session ?? '') &&
+        other.callbacks.some(
+          ({ sentAt, overAt = Infinity }) => sentAt < ending.sentAt && ending.sentAt < overAt,
+        ),
+    )
+    if (isAwaited) return true
     const loggedOut = ledger.grantOfSession.get(ending.session)
     return loggedOut === undefined || loggedOut === grantID
   })

@@ -43,6 +43,17 @@ export function mayHaveEnded(ledger: Ledger, grantID: string): boolean {
     if (ending.kind === 'revoke owner') return ending.owner === owner
     if (ending.kind === 'revoke grant') return ending.grantID === grantID
     if (ending.session === undefined) return false
+    // A logout also ends what another tab, whose login is in progress, is about to present: that may be the kept one.
+    const isAwaited = ledger.attempts.some(
+      (other) =>
+        other.browser === ending.browser &&
+        other.browser === attempt?.browser &&
+        other.grantID !== ledger.grantOfSession.get(ending.session ?? '') &&
+        other.callbacks.some(
+          ({ sentAt, overAt = Infinity }) => sentAt < ending.sentAt && ending.sentAt < overAt,
+        ),
+    )
+    if (isAwaited) return true
     const loggedOut = ledger.grantOfSession.get(ending.session)
     return loggedOut === undefined || loggedOut === grantID
   })
@@ -102,13 +113,15 @@ export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
   return [...inFlight, ended, ...predecessorsOf(ledger, ended)]
 }
 
-/** Logins that came back with the session of this one. */
+/** Logins that came back with the session of this one, other than by a reload long after. */
 function successorsOf(ledger: Ledger, { grantID }: Attempt): readonly Attempt[] {
   if (grantID === undefined) return []
   return ledger.attempts.filter(
     ({ callbacks, storedAt }) =>
       storedAt !== undefined &&
-      callbacks.some(({ session }) => ledger.grantOfSession.get(session ?? '') === grantID),
+      callbacks.some(
+        ({ session, sentAt }) => sentAt < storedAt && ledger.grantOfSession.get(session ?? '') === grantID,
+      ),
   )
 }
 

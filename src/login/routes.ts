@@ -12,13 +12,12 @@ import { asError, calledBack } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
 import { responseSent } from './code-exchange'
-import { sessionOf } from '../sessions/session'
+import { isOvertaken, sessionOf } from '../sessions/session'
 import { pathOf, targetOf } from '../http/request-target'
 import { sameOriginPath } from '../http/same-origin-path'
 import type { RequestGrant } from '../sessions/session-tokens'
 import type { LoginInfo } from './callback'
 import type { PagerDutyStrategy } from './strategy'
-import type { UserGrants } from '../grants/grants'
 
 /** Paths of the drop-in's routes, as the browser sees them: each another one, and none that of `callbackURL`. */
 export interface Routes {
@@ -74,7 +73,7 @@ export function loginRoutes(
     const finished = (error: unknown, user: unknown, info: LoginInfo | undefined): void => {
       if (error) return fail(error, req, res, next)
       if (!user) return fail(asRefusal(info), req, res, next)
-      establish(strategy._login.grants, req, res)
+      establish(req, res)
         .then(
           () => redirect(res, info?.returnTo ?? home),
           (failure: unknown) => {
@@ -110,37 +109,21 @@ export function loginRoutes(
 }
 
 /** Gives the login a session of its own id; the strategy has arranged for the grant's id to be in it. */
-async function establish(grants: UserGrants, req: Request, res: Response): Promise<void> {
+async function establish(req: Request, res: Response): Promise<void> {
   const session = sessionOf(req)
   if (session === undefined)
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
   await calledBack((done) => session.regenerate(done))
   await calledBack((done) => sessionOf(req)?.save(done))
-  if (await isOvertaken(grants, req)) return
+  const made = sessionOf(req)
+  if (made !== undefined && isOvertaken(made)) {
+    Object.assign(req, { session: undefined })
+    return
+  }
   if (!isAnswered(res) || hasCookie(res, sessionOf(req)?.id)) return
   // No response can give the session to the browser any more. This ends its grant, too.
   await calledBack((done) => sessionOf(req)?.destroy(done))
   throw responseSent()
-}
-
-/**
- * Whether another login of this browser has replaced the grant while its session was stored. Then the browser keeps the cookie
- * of that one: no cookie is sent for a session that was destroyed.
- */
-async function isOvertaken(grants: UserGrants, req: Request): Promise<boolean> {
-  const session = sessionOf(req)
-  const { name } = grants.client
-  const grantID = session?.[name]
-  if (session === undefined || typeof grantID !== 'string') return false
-  const isGone = async () => (await grants.read(grantID)) === undefined
-  // If that cannot be known, the login counts.
-  const isOver = await isGone()
-    .catch(isGone)
-    .catch(() => false)
-  // Without the grant: the one that took its place stays.
-  if (isOver) delete session[name]
-  if (isOver) await calledBack((done) => session.destroy(done))
-  return isOver
 }
 
 /** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */

@@ -35,7 +35,13 @@ export function dropInSession(
       : redisSessions(redis.client, `${client.name}:`, redisTimeout)
   const { idle } = lifetimes
   const warnOf = (error: Error) => grants.events.tell('warning', { error })
-  const store = new SessionStore(records, { idle, touchInterval: touchInterval(idle), report: warnOf })
+  const store = new SessionStore(records, {
+    idle,
+    touchInterval: touchInterval(idle),
+    isGrant: (id, sealed) =>
+      sealed !== undefined && grants.open(grantIDOf(id) as string, sealed) !== undefined,
+    report: warnOf,
+  })
   const { path = '/', domain, secure = client.isSecure, sameSite = 'lax' } = options.cookie ?? {}
   const cookie = {
     httpOnly: true,

@@ -31,8 +31,15 @@ export interface SessionRecords {
    * @param extendedAt when it was last extended, as it was read
    * @param ttl milliseconds
    * @param mustExist do not bring back one that has been deleted meanwhile
+   * @returns for a new session the sealed grant that it carries, as it is once the session is written
    */
-  write(id: string, session: string, extendedAt: number, ttl: number, mustExist: boolean): Promise<void>
+  write(
+    id: string,
+    session: string,
+    extendedAt: number,
+    ttl: number,
+    mustExist: boolean,
+  ): Promise<string | undefined>
   /**
    * Lets a session live `ttl` milliseconds from now, and records when that was done. The grant, if given, is extended too,
    * but only while the store holds exactly the value that was read: `keep()` may have given it a longer life since.
@@ -78,17 +85,18 @@ export function storedSessions(store: TokenStore): SessionRecords {
       return recordOf(session, sealed)
     },
     async write(id, session, extendedAt, ttl, mustExist) {
+      const grantID = mustExist ? undefined : grantIDOf(id)
       const key = sessionKey(id)
       const value = stampOf(extendedAt) + session
       // Sessions have no versions: of two writers the last one wins, as everywhere with express-session.
       for (;;) {
         const current = await store.get(key)
-        if (current === undefined && mustExist) return
+        if (current === undefined && mustExist) return undefined
         const isWritten =
           current === undefined
             ? await store.create(key, value, ttl)
             : await store.replace(key, current, value, ttl)
-        if (isWritten) return
+        if (isWritten) return grantID === undefined ? undefined : store.get(grantKey(grantID))
       }
     },
     async extend(id, ttl, grant) {
@@ -115,6 +123,10 @@ if not KEYS[2] then return 1 end
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
 return redis.call('PEXPIRE', KEYS[2], ARGV[4])`
 
+const beginScript = `
+redis.call('SET', KEYS[1], unpack(ARGV))
+return redis.call('GET', KEYS[2])`
+
 /** Sessions in Redis, one command each. Session and grant share a hash tag, so that a Cluster can serve both at once. */
 export function redisSessions(client: RedisClient, prefix: string, timeout: number): SessionRecords {
   const redis = new RedisLink(client, timeout)
@@ -131,14 +143,15 @@ export function redisSessions(client: RedisClient, prefix: string, timeout: numb
       return recordOf(session, sealed)
     },
     async write(id, session, extendedAt, ttl, mustExist) {
-      await redis.send(
-        'set',
-        key(id),
-        stampOf(extendedAt) + session,
-        'PX',
-        Math.ceil(ttl),
-        ...(mustExist ? ['XX'] : []),
-      )
+      const value = [stampOf(extendedAt) + session, 'PX', Math.ceil(ttl)]
+      const grantID = mustExist ? undefined : grantIDOf(id)
+      if (grantID === undefined) {
+        await redis.send('set', key(id), ...value, ...(mustExist ? ['XX'] : []))
+        return undefined
+      }
+      const keys = [key(id), grant(grantID)]
+      return ((await redis.send('eval', beginScript, keys.length, ...keys, ...value)) ?? undefined) as
+        string | undefined
     },
     async extend(id, ttl, read) {
       const keys = read === undefined ? [key(id)] : [key(id), grant(read.id)]

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { grantIDOf, sessionOf } from './session'
+import { grantIDOf, grantsIn, noteOvertaken, sessionOf } from './session'
 import { parseJSON } from '../store/decode'
 import type { ReadGrant, SessionRecords } from './session-storage'
 import { Throttle } from '../async/throttle'
@@ -25,6 +25,8 @@ export interface SessionStoreOptions {
   readonly idle: number
   /** Milliseconds between two extensions of a session. */
   readonly touchInterval: number
+  /** Whether the sealed grant that a session carries is one, and not the way to the one in its place. */
+  readonly isGrant: (sessionID: string, sealed: string | undefined) => boolean
   /** Takes what a callback of the app throws, so that it ends no process. */
   readonly report: (error: Error) => void
 }
@@ -105,7 +107,14 @@ export class SessionStore extends session.Store {
     const { extendedAt, isStored } = known
     const written = this.#records
       .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
-      .then(() => void Object.assign(known, { isStored: true, written: content }))
+      .then(async (grant) => {
+        Object.assign(known, { isStored: true, written: content })
+        const isAlone = !isStored && Object.keys(grantsIn(data as never)).length === 1
+        if (!isAlone || this.#options.isGrant(id, grant)) return
+        // Another login has replaced the only grant: the browser has another session, or gets one.
+        noteOvertaken(data)
+        await this.#records.delete(id)
+      })
     this.#callBack(written, callback)
   }
 

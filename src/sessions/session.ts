@@ -74,6 +74,9 @@ export interface Logins {
 /** When requests arrived, in milliseconds since the epoch. */
 const arrivals = new WeakMap<IncomingMessage, number>()
 
+/** New sessions that were not stored, because another login had replaced their only grant by then. */
+const overtaken = new WeakSet<object>()
+
 /** Names of the instances of this process. A session may hold a grant of each. */
 const instances = new Set<string>()
 const watches = new WeakMap<IncomingMessage, Watch>()
@@ -98,6 +101,16 @@ export function noteArrival(req: IncomingMessage): void {
 /** When a request arrived: all logins may have been ended while its session was read. Now, where that was not noted. */
 export function arrivalOf(req: IncomingMessage): number {
   return arrivals.get(req) ?? Date.now()
+}
+
+/** Notes that a new session was not stored, because another login has replaced its only grant. */
+export function noteOvertaken(session: object): void {
+  overtaken.add(session)
+}
+
+/** Whether another login has replaced the grant of this new session: the browser keeps the cookie of that one. */
+export function isOvertaken(session: object): boolean {
+  return overtaken.has(session)
 }
 
 /** The session of a request, if a session middleware gave it one. */
@@ -336,7 +349,8 @@ function thrownByCallback({ guarded }: Watch): (error: Error) => void {
   return (error) => first?.grants.events.tell('warning', { error })
 }
 
-function grantsIn(session: Session): Record<string, string> {
+/** The grants in a session, by the names of their instances. */
+export function grantsIn(session: Session): Record<string, string> {
   const held = [...instances].map((name) => [name, session[name]] as const)
   return Object.fromEntries(held.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }

@@ -33,6 +33,13 @@ function testSessions(placeOf: () => Place): void {
     records.write(id, session, extendedAt, ttl, mustExist)
   const sessionAt = async (id: string) => (await records.read(id, undefined)).session
 
+  test('who writes a new session learns how its grant is by then', async () => {
+    expect(await write('abc.random', '{}')).toBeUndefined()
+    await store.create('grant:abc', 'sealed', minute)
+    expect(await write('abc.random', '{}')).toBe('sealed')
+    expect(await write('other', '{}')).toBeUndefined()
+  })
+
   test('a session is read as it was written, with the grant it carries', async () => {
     await write('abc.random', '{"cart":"apple"}')
     await store.create('grant:abc', 'sealed', minute)
@@ -265,6 +272,6 @@ describeWithRedis('sessions in Redis', () => {
     await records.read('abc.random', undefined)
     await records.extend('abc.random', minute, grant(minute))
     await records.delete('abc.random')
-    expect(sent.map(([command]) => command)).toEqual(['set', 'set', 'mget', 'mget', 'eval', 'del'])
+    expect(sent.map(([command]) => command)).toEqual(['eval', 'set', 'mget', 'mget', 'eval', 'del'])
   })
 })

@@ -57,13 +57,13 @@ describeWithRedis('the drop-in over Redis', () => {
   /** The same browser at another process, which listens at another port of the same host. */
   const at = (app: DropIn, browser: Browser, path = '/incidents') => browser.fetch(app.url + path)
 
-  test('takes seven commands for a login at the most', async () => {
+  test('takes six commands for a login at the most', async () => {
     const app = await start()
     const browser = new Browser()
     const callback = await approve(await app.begin(browser))
     expect(sent).toEqual([])
     expect((await browser.visit(callback)).status).toBe(302)
-    expect(sent.length).toBeLessThanOrEqual(7)
+    expect(sent.length).toBeLessThanOrEqual(6)
   })
 
   test('sends one command for a guarded request', async () => {

@@ -60,7 +60,7 @@ export type {
   WebhookService,
   WebhookServiceDetail,
 } from './webhooks/resources'
-export type { WebhookVerdict } from './observability/event-types'
+export type { WebhookOutcome } from './observability/event-types'
 
 // Answers of PagerDuty's REST API
 export { apiError } from './oauth/api-error'

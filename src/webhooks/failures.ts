@@ -14,7 +14,7 @@ export function asTrouble(cause: unknown, message = 'The delivery could not be j
   return trouble('ERR_PAGERDUTY_WEBHOOK_FAILED', message, { cause })
 }
 
-export const running = 'ERR_PAGERDUTY_WEBHOOK_RUNNING'
+export const running = 'ERR_PAGERDUTY_WEBHOOK_IN_PROGRESS'
 
 /** Another delivery of the event is being handled, here or elsewhere. */
 export function runningElsewhere(): WebhookError {
@@ -23,7 +23,7 @@ export function runningElsewhere(): WebhookError {
 
 /** The app, or its store, has not answered while PagerDuty still waits. */
 export function tookTooLong(): WebhookError {
-  return trouble('ERR_PAGERDUTY_WEBHOOK_LATE', 'Checking the delivery took too long')
+  return trouble('ERR_PAGERDUTY_WEBHOOK_TIMEOUT', 'Checking the delivery took too long')
 }
 
 /** The receiver has been closed. */

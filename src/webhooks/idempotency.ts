@@ -32,10 +32,10 @@ export class WebhookClaims {
   }
 
   /** @throws {TokenStoreError} nothing is known, and nothing was claimed */
-  async claim(eventID: string): Promise<Claim | 'duplicate' | 'running'> {
+  async claim(eventID: string): Promise<Claim | 'duplicate' | 'inProgress'> {
     const key = `webhook:${this.#receiver} ${eventID}`
     const lease = await Lease.acquire(this.#store, key, leaseDuration)
-    if (lease === undefined) return (await this.#store.get(key)) === handled ? 'duplicate' : 'running'
+    if (lease === undefined) return (await this.#store.get(key)) === handled ? 'duplicate' : 'inProgress'
     return {
       done: async () => {
         const isMarked = await lease.turnInto(handled, this.#remembered)

@@ -5,7 +5,7 @@ import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, WebhookError } from '../errors'
 import { Events } from '../observability/events'
 import { MemoryTokenStore } from '../store/memory-token-store'
-import type { WebhookVerdict } from '../observability/event-types'
+import type { WebhookOutcome } from '../observability/event-types'
 import { type WebhookCheck, checkDelivery, isStale } from './verification'
 import { WebhookClaims } from './idempotency'
 import { webhookContext } from './context'
@@ -56,24 +56,24 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
     const left = () => Math.max(startedAt + checksTimeout - performance.now(), 0)
     const deliveryID = req.header('x-webhook-id')
     let event: WebhookDelivery['event'] | undefined
-    const tell = (verdict: Verdict, status: number, error?: Error) => {
+    const tell = (outcome: Outcome, status: number, error?: Error) => {
       const { id: eventID, event_type: eventType } = event ?? {}
       const duration = performance.now() - startedAt
       const about = { deliveryID, eventID, eventType, error }
-      events.tell('webhook', { receiver: name, verdict, status, duration, ...about })
+      events.tell('webhook', { receiver: name, outcome, status, duration, ...about })
     }
 
     /** Settles when it is time to answer, with what there is to tell besides what the handler does. */
-    async function judge(): Promise<Verdict | undefined> {
+    async function judge(): Promise<Outcome | undefined> {
       handling.requireOpen()
       const delivery = await withinDeadline(checkDelivery(req, check), left(), tookTooLong)
       event = delivery.event
       const handle = handlerOf(delivery, req)
       if (handle === undefined) return 'ignored'
-      if (isStale(delivery, maxAge)) return 'stale'
+      if (isStale(delivery, maxAge)) return 'expired'
       const claim = await claimWithin(claims, event.id, left())
       if (claim === 'duplicate') return claim
-      if (claim === 'running') throw runningElsewhere()
+      if (claim === 'inProgress') throw runningElsewhere()
       await handling.run({
         claim,
         handle,
@@ -85,8 +85,8 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
       return undefined
     }
 
-    function acknowledge(verdict: Verdict | undefined): void {
-      if (verdict !== undefined) tell(verdict, 202)
+    function acknowledge(outcome: Outcome | undefined): void {
+      if (outcome !== undefined) tell(outcome, 202)
       if (!res.headersSent) res.writeHead(202, { 'Content-Length': 0 }).end()
     }
 
@@ -94,7 +94,7 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
       const error = reason instanceof WebhookError ? reason : asTrouble(reason)
       if (error.hint !== undefined && (error instanceof WebhookError || error instanceof ConfigurationError))
         warn(`${error.message}. ${error.hint}`)
-      tell(verdictOf(error), error.status, error)
+      tell(outcomeOf(error), error.status, error)
       // By a request timeout of the app: Express would cut that response off.
       if (isAnswered(res)) return
       answer(error, req, res, next, { onError: options.onError })
@@ -119,12 +119,12 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
   })
 }
 
-type Verdict = WebhookVerdict['verdict']
+type Outcome = WebhookOutcome['outcome']
 type Claimed = Awaited<ReturnType<WebhookClaims['claim']>>
 
-function verdictOf({ code, status }: { code: string; status: number }): Verdict {
-  if (code === running) return 'running'
-  return isTrouble(status) ? 'failed' : 'refused'
+function outcomeOf({ code, status }: { code: string; status: number }): Outcome {
+  if (code === running) return 'inProgress'
+  return isTrouble(status) ? 'failed' : 'rejected'
 }
 
 /** A claim that comes too late is given back: nobody would do what it is for. */

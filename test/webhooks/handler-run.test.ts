@@ -10,7 +10,7 @@ import {
   RedisTokenStore,
   type TokenStore,
   type WebhookContext,
-  type WebhookVerdict,
+  type WebhookOutcome,
   pagerduty,
 } from '../../src'
 import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
@@ -96,12 +96,12 @@ describe('a handler that fails', () => {
     const first = await app.send()
     expect([first.status, first.headers.get('retry-after')]).toEqual([503, '5'])
     expect(first.body).not.toMatch(/private|PagerDuty said/)
-    expect(app.verdicts).toEqual([
-      expect.objectContaining({ verdict: 'failed', status: 503, error: expect.any(Error) }),
+    expect(app.outcomes).toEqual([
+      expect.objectContaining({ outcome: 'failed', status: 503, error: expect.any(Error) }),
     ])
     expect((await first.again()).status).toBe(202)
     expect((await first.again()).status).toBe(202)
-    expect(app.verdicts.map(({ verdict }) => verdict)).toEqual(['failed', 'handled', 'duplicate'])
+    expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['failed', 'handled', 'duplicate'])
     expect(calls).toBe(2)
   })
 
@@ -118,7 +118,7 @@ describe('a handler that fails', () => {
       throw new Error('the database is away')
     })
     const { deliveryID } = await app.send({ id: 'event-1', event_type: 'incident.resolved' })
-    expect(app.verdicts).toEqual([
+    expect(app.outcomes).toEqual([
       expect.objectContaining({
         receiver: 'webhook',
         eventID: 'event-1',
@@ -169,13 +169,13 @@ describe('a handler that hangs', () => {
     expect(first.status).toBe(202)
     expect(took).toBeGreaterThan(3_000)
     expect(took).toBeLessThan(5_000)
-    expect(app.verdicts).toEqual([])
+    expect(app.outcomes).toEqual([])
     const redelivered = await first.again()
     expect([redelivered.status, redelivered.headers.get('retry-after')]).toEqual([503, '15'])
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     hanging.fail(new Error('at last'))
-    expect(await verdict).toMatchObject({
-      verdict: 'failed',
+    expect(await outcome).toMatchObject({
+      outcome: 'failed',
       status: 202,
       error: { cause: { message: 'at last' } },
     })
@@ -186,11 +186,11 @@ describe('a handler that hangs', () => {
     const app = await start({ timeout: 50 }, () => slow.promise)
     const first = await app.send()
     expect([first.status, (await first.again()).status]).toEqual([202, 503])
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     slow.open()
-    expect(await verdict).toMatchObject({ verdict: 'handled', status: 202 })
+    expect(await outcome).toMatchObject({ outcome: 'handled', status: 202 })
     expect((await first.again()).status).toBe(202)
-    expect(app.verdicts.map((one) => one.verdict)).toEqual(['running', 'handled', 'duplicate'])
+    expect(app.outcomes.map((one) => one.outcome)).toEqual(['inProgress', 'handled', 'duplicate'])
     expect(app.handled).toHaveLength(1)
   })
 
@@ -198,9 +198,9 @@ describe('a handler that hangs', () => {
     const slow = gate()
     const app = await start({ timeout: 0 }, () => slow.promise)
     const first = await app.send()
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     slow.fail(new Error('late'))
-    expect(await verdict).toMatchObject({ verdict: 'failed' })
+    expect(await outcome).toMatchObject({ outcome: 'failed' })
     await first.again()
     expect(app.handled).toHaveLength(2)
   })
@@ -223,7 +223,7 @@ describe('an event', () => {
     const other = await start({ tokenStore, name: 'two' })
     for (const app of [one, two, other]) await app.send({ id: 'shared', event_type: 'incident.triggered' })
     expect([one, two, other].map(({ handled }) => handled.length)).toEqual([1, 1, 0])
-    expect(other.verdicts.map(({ verdict }) => verdict)).toEqual(['duplicate'])
+    expect(other.outcomes.map(({ outcome }) => outcome)).toEqual(['duplicate'])
   })
 
   test('is remembered as long as a replay of it would be fresh', async () => {
@@ -270,7 +270,7 @@ describe('an event', () => {
     )
     const first = await app.send({ id: 'frozen', event_type: 'incident.triggered' })
     await first.again()
-    expect(app.verdicts.map(({ verdict }) => verdict)).toEqual(['handled', 'duplicate'])
+    expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['handled', 'duplicate'])
   })
 })
 
@@ -289,7 +289,7 @@ describe('a store in trouble', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000)
     expect(body).not.toContain('connection text')
     expect(app.handled).toEqual([])
-    expect(app.verdicts).toEqual([expect.objectContaining({ verdict: 'failed', eventID: 'x' })])
+    expect(app.outcomes).toEqual([expect.objectContaining({ outcome: 'failed', eventID: 'x' })])
   })
 
   test('that claims too late gives the claim back', async () => {
@@ -318,7 +318,7 @@ describe('a store in trouble', () => {
   test('after the handler succeeded undoes nothing, and is told', async () => {
     const app = await start({ tokenStore: storeWith({ replace: failing }) })
     expect((await app.send()).status).toBe(202)
-    expect(app.verdicts.map(({ verdict }) => verdict)).toEqual(['handled'])
+    expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['handled'])
     expect(app.warnings).toEqual(['replace() of the token store failed: Error'])
   })
 })
@@ -468,17 +468,17 @@ describe('pd.webhook', () => {
   })
 
   test('in a Classic app answers what needs no app token, and says why there is none', async () => {
-    const verdicts: WebhookVerdict[] = []
+    const outcomes: WebhookOutcome[] = []
     const pd = make({ appType: 'classic', scope: 'read', appScope: 'read' }).on(
       'webhook',
-      (one) => void verdicts.push(one),
+      (one) => void outcomes.push(one),
     )
     const app = await mount(pd, async (event, { getToken }) => {
       if (event.event_type === 'incident.resolved') await getToken()
     })
     expect((await sendWebhook(`${app.url}/hook`, 'incident.triggered', { secret })).status).toBe(202)
     expect((await sendWebhook(`${app.url}/hook`, 'incident.resolved', { secret })).status).toBe(500)
-    expect(verdicts.map(({ verdict, error }) => [verdict, error?.message])).toEqual([
+    expect(outcomes.map(({ outcome, error }) => [outcome, error?.message])).toEqual([
       ['handled', undefined],
       ['failed', expect.stringContaining('Scoped apps only')],
     ])

@@ -7,15 +7,9 @@ import type {
   WebhookServiceDetail,
 } from './resources'
 
-/** Event types that PagerDuty documents. It may add others at any time. */
-export const webhookEventTypes = [
+/** Event types whose `data` is the incident itself. */
+const incidentEventTypes = [
   'incident.acknowledged',
-  'incident.action_invocation.created',
-  'incident.action_invocation.terminated',
-  'incident.action_invocation.updated',
-  'incident.annotated',
-  'incident.conference_bridge.updated',
-  'incident.custom_field_values.updated',
   'incident.delegated',
   'incident.escalated',
   'incident.incident_type.changed',
@@ -23,16 +17,27 @@ export const webhookEventTypes = [
   'incident.reassigned',
   'incident.reopened',
   'incident.resolved',
+  'incident.service_updated',
+  'incident.triggered',
+  'incident.unacknowledged',
+] as const
+
+/** Event types that PagerDuty documents. It may add others at any time. */
+export const webhookEventTypes = [
+  ...incidentEventTypes,
+  'incident.action_invocation.created',
+  'incident.action_invocation.terminated',
+  'incident.action_invocation.updated',
+  'incident.annotated',
+  'incident.conference_bridge.updated',
+  'incident.custom_field_values.updated',
   'incident.responder.added',
   'incident.responder.replied',
   'incident.role.assigned',
-  'incident.service_updated',
   'incident.status_update_published',
   'incident.task.completed',
   'incident.task.created',
   'incident.task.updated',
-  'incident.triggered',
-  'incident.unacknowledged',
   'incident.workflow.completed',
   'incident.workflow.started',
   'service.created',
@@ -54,7 +59,7 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
   readonly resource_type: Resource
   /** ISO 8601. */
   readonly occurred_at: string
-  /** Who did it; null where nobody did. */
+  /** Who did it; null if no one did. */
   readonly agent: WebhookReference | null
   /** The integration it came through, if any. */
   readonly client: { readonly name?: string; readonly url?: string } | null
@@ -63,18 +68,7 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
 }
 
 /** Event types whose `data` is the incident itself. */
-export type WebhookIncidentEventType =
-  | 'incident.acknowledged'
-  | 'incident.delegated'
-  | 'incident.escalated'
-  | 'incident.incident_type.changed'
-  | 'incident.priority_updated'
-  | 'incident.reassigned'
-  | 'incident.reopened'
-  | 'incident.resolved'
-  | 'incident.service_updated'
-  | 'incident.triggered'
-  | 'incident.unacknowledged'
+export type WebhookIncidentEventType = (typeof incidentEventTypes)[number]
 
 /** What `data` is, for each documented event type. */
 type DataOf<Type extends WebhookEventType> = Type extends WebhookIncidentEventType
@@ -100,7 +94,7 @@ export type WebhookEvent = {
   >
 }[WebhookEventType]
 
-/** An event of a type that this package does not know: as much of it as every event has. */
+/** An event of a type that this package does not know: the members that every event has. */
 export interface UnknownWebhookEvent {
   /** The same whenever the event is delivered again: at most 200 visible ASCII characters. */
   readonly id: string
@@ -108,15 +102,13 @@ export interface UnknownWebhookEvent {
   readonly event_type: string
   /** What `event_type` begins with, by PagerDuty's documentation; not checked. */
   readonly resource_type?: string
-  /** ISO 8601. An event without it is stale, and not handled, unless `maxAge` is Infinity. */
+  /** ISO 8601. An event without it is expired, and not handled, unless `maxAge` is Infinity. */
   readonly occurred_at?: string
-  /** What an event of the type brings; not checked. */
+  /** Depends on the type; not checked. */
   readonly data?: unknown
-  /** What else PagerDuty sent, such as `agent`. Members named `__proto__` are taken away at any depth. */
+  /** What else PagerDuty sent, such as `agent`. Members named `__proto__` are removed at any depth. */
   readonly [member: string]: unknown
 }
-
-const known: ReadonlySet<string> = new Set(webhookEventTypes)
 
 /** The id of the incident that an event is about; undefined for events of services. */
 export function incidentIDOf({ data }: WebhookEvent): string | undefined {
@@ -135,5 +127,5 @@ interface ReferringData {
 
 /** Whether this package knows the type of an event. */
 export function isKnownEvent(event: { event_type: string }): event is WebhookEvent {
-  return known.has(event.event_type)
+  return (webhookEventTypes as readonly string[]).includes(event.event_type)
 }

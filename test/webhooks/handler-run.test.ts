@@ -14,7 +14,8 @@ import {
   pagerduty,
 } from '../../src'
 import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
-import { type Claim, WebhookClaims } from '../../src/webhooks/idempotency'
+import { Events } from '../../src/observability/events'
+import { type EventLease, acquireEvent } from '../../src/webhooks/idempotency'
 import { type RunningApp, serve } from '../support/app'
 import { describeWithRedis, startRedis } from '../support/redis'
 import { type Receiving, answerOf, eventText, gate, receive, secret, sign } from '../support/webhooks'
@@ -249,11 +250,12 @@ describe('an event', () => {
     const replace = jest.spyOn(store, 'replace')
     jest.useFakeTimers()
     try {
-      const claims = new WebhookClaims(store, 'webhook', 60_000)
-      const [one, two] = [await claims.claim('one'), await claims.claim('two')] as [Claim, Claim]
+      const records = { store, retention: 60_000, events: new Events() }
+      const acquire = async (key: string) => (await acquireEvent(records, key, 1_000)) as EventLease
+      const [one, two] = [await acquire('one'), await acquire('two')]
       await jest.advanceTimersByTimeAsync(6_000)
       expect(replace).toHaveBeenCalledTimes(2)
-      await one.done()
+      await one.markHandled()
       await two.release()
       await jest.advanceTimersByTimeAsync(30_000)
       expect(replace).toHaveBeenCalledTimes(3)

@@ -55,7 +55,7 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
   readonly id: string
   /** What happened. Comparing it narrows `data`. */
   readonly event_type: Type
-  /** What `event_type` begins with. `data.type` may be more specific. */
+  /** The first part of `event_type`. `data.type` may be more specific. */
   readonly resource_type: Resource
   /** ISO 8601. */
   readonly occurred_at: string
@@ -63,7 +63,7 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
   readonly agent: WebhookReference | null
   /** The integration it came through, if any. */
   readonly client: { readonly name?: string; readonly url?: string } | null
-  /** The shape that PagerDuty documents for `event_type`. Whether it is an object is checked, no more. */
+  /** What PagerDuty documents for `event_type`. It is checked to be an object, no more. */
   readonly data: Data
 }
 
@@ -82,7 +82,7 @@ type DataOf<Type extends WebhookEventType> = Type extends WebhookIncidentEventTy
         : WebhookIncidentDetail
 
 /**
- * The payload's `event`: one type of it for each documented `event_type`, which tells what `data` is.
+ * The payload's `event`: a union with one member for each documented `event_type`, which decides what `data` is.
  *
  * @see https://developer.pagerduty.com/docs/webhooks-overview
  */
@@ -100,7 +100,7 @@ export interface UnknownWebhookEvent {
   readonly id: string
   /** None of `webhookEventTypes`, nor `pagey.ping`; of the same characters as `id`. */
   readonly event_type: string
-  /** What `event_type` begins with, by PagerDuty's documentation; not checked. */
+  /** The first part of `event_type`, by PagerDuty's documentation; not checked. */
   readonly resource_type?: string
   /** ISO 8601. An event without it is expired, and not handled, unless `maxAge` is Infinity. */
   readonly occurred_at?: string

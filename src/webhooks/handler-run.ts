@@ -3,9 +3,11 @@ import type { Background } from '../async/background'
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, type PagerDutyOAuthError } from '../errors'
 import type { WebhookOutcome } from '../observability/event-types'
+import { isKnownEvent } from './events'
 import { callAsRetryable } from './failures'
 import type { EventLease } from './idempotency'
-import type { WebhookContext, WebhookReceiverOptions } from './options'
+import type { WebhookContext, WebhookHandler, WebhookReceiverOptions } from './options'
+import type { AnyWebhookEvent } from './payload'
 
 /** Milliseconds that the response to a failure waits for the release, so that the next delivery finds the event free. */
 const releaseTimeout = 1_000
@@ -62,8 +64,22 @@ export async function settlesWithin(work: Promise<unknown>, timeout: number): Pr
   return withinDeadline(settled, timeout, () => new Error('timeout')).catch(() => false)
 }
 
-/** What a handler gets with its event. Tokens are requested only when the handler does. */
-export function webhookContext(options: WebhookReceiverOptions, request: Request): WebhookContext {
+/** Calls the app's handler for an event; undefined if there is none, as for PagerDuty's test deliveries. */
+export function handlerOf(
+  event: AnyWebhookEvent,
+  handler: WebhookHandler,
+  options: WebhookReceiverOptions,
+  req: Request,
+): (() => unknown) | undefined {
+  const { onUnknownEvent } = options
+  const context = contextOf(options, req)
+  if (isKnownEvent(event)) return () => handler(event, context)
+  if (event.event_type === 'pagey.ping' || onUnknownEvent === undefined) return undefined
+  return () => onUnknownEvent(event, context)
+}
+
+/** Tokens are requested only when the handler does. */
+function contextOf(options: WebhookReceiverOptions, request: Request): WebhookContext {
   const { appTokens, appScope, account } = options
   const tokens = () => {
     const found = typeof appTokens === 'function' ? appTokens() : appTokens

@@ -10,8 +10,7 @@ import type { WebhookSecret } from './secrets'
 
 /** Seconds. PagerDuty retries for 48 hours. */
 const defaultMaxAge = 48.25 * 60 * 60
-/** Seconds: a year. */
-const longestMaxAge = 365 * 24 * 60 * 60
+const year = 365 * 24 * 60 * 60
 /** Seconds for which a handled event is remembered beyond `maxAge`, so that a replay is never both fresh and unknown. */
 const margin = 45 * 60
 /** Milliseconds: PagerDuty waits 16 seconds for a custom incident action. */
@@ -97,7 +96,7 @@ export function webhookSettings(options: WebhookOptions, handler: unknown) {
   if (!(timeout >= 0 && timeout <= longestTimeout)) {
     throw new ConfigurationError('timeout', `must be milliseconds between 0 and ${longestTimeout}`)
   }
-  if (!(maxAge > 0) || (maxAge > longestMaxAge && maxAge !== Infinity)) {
+  if (!(maxAge > 0) || (maxAge > year && maxAge !== Infinity)) {
     throw new ConfigurationError('maxAge', 'must be a number of seconds, at most a year, or Infinity')
   }
   const retention = ((Number.isFinite(maxAge) ? maxAge : defaultMaxAge) + margin) * 1000

@@ -6,17 +6,10 @@ import { answer, isAnswered } from '../http/error-response'
 import { Events } from '../observability/events'
 import { checkedTokenStore } from '../store/checked-token-store'
 import { MemoryTokenStore } from '../store/memory-token-store'
-import { isKnownEvent } from './events'
 import { asRetryable, checksTimedOut, inProgress, isRetryableStatus, retryableError } from './failures'
-import { type Report, runHandler, settlesWithin, webhookContext } from './handler-run'
+import { type Report, handlerOf, runHandler, settlesWithin } from './handler-run'
 import { acquireEvent } from './idempotency'
-import {
-  type WebhookContext,
-  type WebhookHandler,
-  type WebhookOptions,
-  type WebhookReceiverOptions,
-  webhookSettings,
-} from './options'
+import { type WebhookHandler, type WebhookReceiverOptions, webhookSettings } from './options'
 import type { AnyWebhookEvent } from './payload'
 import { secretSource } from './secrets'
 import { isExpired, verifyDelivery } from './verification'
@@ -45,11 +38,10 @@ export interface WebhookReceiver extends RequestHandler {
  */
 export function webhookReceiver(options: WebhookReceiverOptions, handler: WebhookHandler): WebhookReceiver {
   const { name, timeout, maxAge, retention } = webhookSettings(options, handler)
-  const { tokenStore, verifyBearer, onUnknownEvent, onError, events = new Events() } = options
+  const { verifyBearer, onError, events = new Events() } = options
   const secrets = secretSource(options.webhookSecret)
-  const ownStore = tokenStore === undefined ? new MemoryTokenStore() : undefined
-  const store = checkedTokenStore(tokenStore ?? (ownStore as MemoryTokenStore))
-  const records = { store, retention, events }
+  const ownStore = new MemoryTokenStore()
+  const records = { store: checkedTokenStore(options.tokenStore ?? ownStore), retention, events }
   const background = new Background(options.waitUntil)
   const warn = hintOnce(options.warn)
   let isClosed = false
@@ -68,7 +60,7 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
       if (isClosed) throw shuttingDown()
       const verifying = verifyDelivery(req, secrets, verifyBearer)
       event = await withinDeadline(verifying, timeLeft(checksTimeout), checksTimedOut)
-      const handle = handlerOf(event, webhookContext(options, req), handler, onUnknownEvent)
+      const handle = handlerOf(event, handler, options, req)
       if (handle === undefined) return report('ignored')
       if (isExpired(event, maxAge)) return report('expired')
       const lease = await acquireEvent(records, `webhook:${name} ${event.id}`, timeLeft(checksTimeout))
@@ -99,21 +91,9 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
     async close() {
       isClosed = true
       await settlesWithin(background.settled(), closeTimeout)
-      ownStore?.close()
+      ownStore.close()
     },
   })
-}
-
-/** Calls the app's handler for an event; undefined if none takes it. */
-function handlerOf(
-  event: AnyWebhookEvent,
-  context: WebhookContext,
-  handler: WebhookHandler,
-  onUnknownEvent: WebhookOptions['onUnknownEvent'],
-): (() => unknown) | undefined {
-  if (isKnownEvent(event)) return () => handler(event, context)
-  if (event.event_type === 'pagey.ping' || onUnknownEvent === undefined) return undefined
-  return () => onUnknownEvent(event, context)
 }
 
 /** What identifies a delivery in reports. */

@@ -17,7 +17,7 @@ export function secretSource(secret: WebhookSecret | undefined): () => Promise<r
 }
 
 function requireSecrets(value: unknown): readonly string[] {
-  const secrets: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value]
+  const secrets: unknown[] = [value].flat()
   if (secrets.length > 0 && secrets.every(isSecret)) return secrets
   const isPresent = secrets.some((one) => typeof one === 'string' && one.trim() !== '')
   throw new ConfigurationError(

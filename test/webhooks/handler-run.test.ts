@@ -114,7 +114,7 @@ describe('a handler that fails', () => {
     expect([status, headers.get('retry-after')]).toEqual([503, '42'])
   })
 
-  test('is told with its reason', async () => {
+  test('is reported with its reason', async () => {
     const app = await start({}, () => {
       throw new Error('the database is away')
     })
@@ -149,7 +149,7 @@ describe('a handler that fails', () => {
     expect([first.status, (await first.again()).status]).toEqual([503, 202])
   })
 
-  test('while its claim cannot be released is never answered with success', async () => {
+  test('while its lease cannot be released never gets a 202', async () => {
     const frozen = () =>
       new Promise<boolean>((_, reject) => setTimeout(() => reject(new Error('frozen')), 900))
     const fail = gate()
@@ -160,7 +160,7 @@ describe('a handler that fails', () => {
 })
 
 describe('a handler that hangs', () => {
-  test('has its delivery answered in time, and is told of when it fails later', async () => {
+  test('gets its 202 in time, and is reported when it fails later', async () => {
     const hanging = gate()
     const app = await start({}, () => hanging.promise)
     const startedAt = performance.now()
@@ -182,7 +182,7 @@ describe('a handler that hangs', () => {
     })
   })
 
-  test('is no duplicate until it is through', async () => {
+  test('is no duplicate until it has finished', async () => {
     const slow = gate()
     const app = await start({ timeout: 50 }, () => slow.promise)
     const first = await app.send()
@@ -276,12 +276,12 @@ describe('an event', () => {
   })
 })
 
-describe('a store in trouble', () => {
+describe('a store that fails', () => {
   const failing = async () => Promise.reject(new Error('store: a secret connection text'))
 
   test.each<[string, Partial<TokenStore>]>([
-    ['cannot claim', { create: failing, delete: failing }],
-    ['cannot tell who claimed', { create: async () => false, get: failing, delete: failing }],
+    ['cannot give a lease', { create: failing, delete: failing }],
+    ['cannot tell who holds the lease', { create: async () => false, get: failing, delete: failing }],
     ['never answers', { create: () => new Promise<boolean>(() => {}) }],
   ])('that %s has the event delivered again', async (_what, instead) => {
     const app = await start({ tokenStore: storeWith(instead) })
@@ -294,7 +294,7 @@ describe('a store in trouble', () => {
     expect(app.outcomes).toEqual([expect.objectContaining({ outcome: 'failed', eventID: 'x' })])
   })
 
-  test('that claims too late gives the claim back', async () => {
+  test('that gives a lease after the deadline gets it back', async () => {
     const store = new MemoryTokenStore()
     const slow = gate()
     let isSlow = true
@@ -317,7 +317,7 @@ describe('a store in trouble', () => {
     expect(app.handled).toHaveLength(1)
   })
 
-  test('after the handler succeeded undoes nothing, and is told', async () => {
+  test('after the handler succeeded undoes nothing, and is reported', async () => {
     const app = await start({ tokenStore: storeWith({ replace: failing }) })
     expect((await app.send()).status).toBe(202)
     expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['handled'])
@@ -526,14 +526,14 @@ describe('pd.webhook', () => {
     expect(order).toEqual(['pdus', 'closed'])
   })
 
-  test('does not start a delivery that is claimed while it closes', async () => {
+  test('does not start a delivery whose lease is acquired while it closes', async () => {
     const asked = gate()
-    const claimed = gate()
+    const acquired = gate()
     const store = new MemoryTokenStore()
     const tokenStore = storeWith({
       create: async (...args) => {
         asked.open()
-        await claimed.promise
+        await acquired.promise
         return store.create(...args)
       },
       delete: (...args) => store.delete(...args),
@@ -542,7 +542,7 @@ describe('pd.webhook', () => {
     const sent = app.send({ id: 'late', event_type: 'incident.triggered' })
     await asked.promise
     await app.receiver.close()
-    claimed.open()
+    acquired.open()
     expect((await sent).status).toBe(503)
     expect(app.handled).toEqual([])
     expect(await store.get('webhook:webhook late')).toBeUndefined()

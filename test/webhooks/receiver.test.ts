@@ -155,7 +155,7 @@ describe('a signature', () => {
     ['of another version', 'v2=00'],
     ['of 64 other characters', `v1=${'\u00e9'.repeat(64)}`],
     ['that is very long', `v1=${'0'.repeat(8_000)}`],
-  ])('%s is refused with 403, and the operator is told once', async (_what, signature) => {
+  ])('%s is refused with 403, and the operator is warned once', async (_what, signature) => {
     const app = await start()
     const first = await post(app.path, eventText(), { 'x-pagerduty-signature': signature })
     const second = await post(app.path, eventText(), { 'x-pagerduty-signature': signature })
@@ -427,7 +427,7 @@ describe('a bearer token', () => {
     ],
     ['rejects', async () => Promise.reject(new Error('no keys'))],
     ['hangs', () => new Promise<boolean>(() => {})],
-  ])('whose check %s is our trouble', async (_what, check) => {
+  ])('whose check %s is a failure on our side', async (_what, check) => {
     const app = await start({ verifyBearer: check })
     const startedAt = performance.now()
     const { status, body } = await app.send('incident.triggered', { bearer: 'good' })
@@ -569,7 +569,7 @@ describe('secrets', () => {
       503,
     ],
     ['nothing for ever', (() => new Promise(() => {})) as unknown as () => never, 503],
-  ])('whose function gives %s are our trouble', async (_what, webhookSecret, expected) => {
+  ])('whose function gives %s are failures on our side', async (_what, webhookSecret, expected) => {
     const app = await start({ webhookSecret })
     const startedAt = performance.now()
     const { status, body } = await app.send('incident.triggered')

@@ -7,9 +7,15 @@ import type {
   WebhookServiceDetail,
 } from './resources'
 
-/** Event types whose `data` is the incident itself. */
-const incidentEventTypes = [
+/** Event types that PagerDuty documents. It may add others at any time. */
+export const webhookEventTypes = [
   'incident.acknowledged',
+  'incident.action_invocation.created',
+  'incident.action_invocation.terminated',
+  'incident.action_invocation.updated',
+  'incident.annotated',
+  'incident.conference_bridge.updated',
+  'incident.custom_field_values.updated',
   'incident.delegated',
   'incident.escalated',
   'incident.incident_type.changed',
@@ -17,27 +23,16 @@ const incidentEventTypes = [
   'incident.reassigned',
   'incident.reopened',
   'incident.resolved',
-  'incident.service_updated',
-  'incident.triggered',
-  'incident.unacknowledged',
-] as const
-
-/** Event types that PagerDuty documents. It may add others at any time. */
-export const webhookEventTypes = [
-  ...incidentEventTypes,
-  'incident.action_invocation.created',
-  'incident.action_invocation.terminated',
-  'incident.action_invocation.updated',
-  'incident.annotated',
-  'incident.conference_bridge.updated',
-  'incident.custom_field_values.updated',
   'incident.responder.added',
   'incident.responder.replied',
   'incident.role.assigned',
+  'incident.service_updated',
   'incident.status_update_published',
   'incident.task.completed',
   'incident.task.created',
   'incident.task.updated',
+  'incident.triggered',
+  'incident.unacknowledged',
   'incident.workflow.completed',
   'incident.workflow.started',
   'service.created',
@@ -68,7 +63,18 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
 }
 
 /** Event types whose `data` is the incident itself. */
-export type WebhookIncidentEventType = (typeof incidentEventTypes)[number]
+export type WebhookIncidentEventType =
+  | 'incident.acknowledged'
+  | 'incident.delegated'
+  | 'incident.escalated'
+  | 'incident.incident_type.changed'
+  | 'incident.priority_updated'
+  | 'incident.reassigned'
+  | 'incident.reopened'
+  | 'incident.resolved'
+  | 'incident.service_updated'
+  | 'incident.triggered'
+  | 'incident.unacknowledged'
 
 /** What `data` is, for each documented event type. */
 type DataOf<Type extends WebhookEventType> = Type extends WebhookIncidentEventType

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events'
-import type { PagerDuty, WebhookVerdict } from '../src'
+import type { PagerDuty, WebhookOutcome } from '../src'
 
 /** A webhook delivery, and what the app did about it. */
-export interface Delivery extends WebhookVerdict {
+export interface Delivery extends WebhookOutcome {
   at: number
   /** What the app called at PagerDuty, and how that went. */
   did: string | undefined
@@ -29,20 +29,20 @@ export class DeliveryLog extends EventEmitter<{ delivery: [Delivery] }> {
   constructor(pd: PagerDuty) {
     super()
     this.setMaxListeners(0)
-    pd.on('webhook', (verdict) => this.#add(verdict))
+    pd.on('webhook', (event) => this.#add(event))
     pd.on('mint', (mint) => this.mints.push({ ...mint, at: Date.now() }))
   }
 
-  /** Notes what was done for an event, before its verdict is told. */
+  /** Notes what was done for an event, before its outcome is reported. */
   did(eventID: string, what: string): void {
     this.uses += 1
     this.#done.set(eventID, what)
   }
 
-  #add(verdict: WebhookVerdict): void {
-    const did = verdict.verdict === 'handled' ? this.#done.get(verdict.eventID ?? '') : undefined
-    if (did !== undefined) this.#done.delete(verdict.eventID ?? '')
-    const delivery = { ...verdict, at: Date.now(), did }
+  #add(event: WebhookOutcome): void {
+    const did = event.outcome === 'handled' ? this.#done.get(event.eventID ?? '') : undefined
+    if (did !== undefined) this.#done.delete(event.eventID ?? '')
+    const delivery = { ...event, at: Date.now(), did }
     this.deliveries.unshift(delivery)
     this.deliveries.length = Math.min(this.deliveries.length, mostKept)
     this.emit('delivery', delivery)

@@ -39,9 +39,9 @@ const sentences: { [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Nam
   lockWait: ({ lock, duration }) => ({ text: `${Math.round(duration)} ms for a ${lock}` }),
   mint: ({ account, scope }) => ({ text: `${account}: ${scope.join(' ')}` }),
   mintFailed: ({ account, reason }) => ({ text: `${account}: ${reason}`, isTrouble: true }),
-  webhook: ({ verdict, status, eventType, duration }) => ({
-    text: `${eventType ?? 'unknown'}: ${verdict}, ${status} in ${Math.round(duration)} ms`,
-    isTrouble: verdict === 'refused' || verdict === 'failed',
+  webhook: ({ outcome, status, eventType, duration }) => ({
+    text: `${eventType ?? 'unknown'}: ${outcome}, ${status} in ${Math.round(duration)} ms`,
+    isTrouble: outcome === 'rejected' || outcome === 'failed',
   }),
   warning: ({ error }) => ({ text: error.message, isTrouble: true }),
 }

@@ -12,13 +12,13 @@ export const kinds = {
   duplicate: 'The last one again',
 } as const
 
-const verdicts: Record<Delivery['verdict'], string> = {
+const outcomes: Record<Delivery['outcome'], string> = {
   handled: 'signed, handled',
   duplicate: 'signed, handled before',
-  running: 'signed, being handled',
+  inProgress: 'signed, being handled',
   ignored: 'signed, nothing to do',
-  stale: 'signed, too old',
-  refused: 'not PagerDuty’s',
+  expired: 'signed, too old',
+  rejected: 'not PagerDuty’s',
   failed: 'signed, the handler failed',
 }
 
@@ -33,7 +33,7 @@ export function webhookPage(
     <table class="list" role="table" data-testid="deliveries">
       <thead role="rowgroup">
         <tr role="row">
-          ${['Time', 'Event', 'Verdict', 'Answer', 'What the app did'].map(
+          ${['Time', 'Event', 'Outcome', 'Answer', 'What the app did'].map(
             (name) => html`<th scope="col" role="columnheader">${name}</th>`,
           )}
         </tr>
@@ -48,12 +48,13 @@ export function webhookPage(
 /** One delivery; also what is sent to pages that are open. */
 export function deliveryRow(delivery: Delivery): Markup {
   const time = new Date(delivery.at).toISOString()
-  return html`<tr role="row" data-verdict="${delivery.verdict}">
+  return html`<tr role="row" data-outcome="${delivery.outcome}">
     <td role="cell"><time datetime="${time}">${time.slice(11, 19)}</time></td>
     <th role="rowheader" scope="row">${delivery.eventType ?? 'unknown'}</th>
     <td role="cell">
-      <span class="${delivery.verdict === 'refused' || delivery.verdict === 'failed' ? 'missing' : 'granted'}"
-        >${verdicts[delivery.verdict]}</span
+      <span
+        class="${delivery.outcome === 'rejected' || delivery.outcome === 'failed' ? 'missing' : 'granted'}"
+        >${outcomes[delivery.outcome]}</span
       >
     </td>
     <td role="cell">${delivery.status}</td>

@@ -41,8 +41,12 @@ export { AppTokens } from './app-tokens/app-tokens'
 export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './app-tokens/app-tokens'
 export { webhookReceiver } from './webhooks/receiver'
 export type { WebhookReceiver } from './webhooks/receiver'
-export type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './webhooks/options'
-export type { WebhookContext } from './webhooks/context'
+export type {
+  WebhookContext,
+  WebhookHandler,
+  WebhookOptions,
+  WebhookReceiverOptions,
+} from './webhooks/options'
 export type { WebhookSecret } from './webhooks/secrets'
 export { incidentIDOf, webhookEventTypes } from './webhooks/events'
 export type {
@@ -60,7 +64,7 @@ export type {
   WebhookService,
   WebhookServiceDetail,
 } from './webhooks/resources'
-export type { WebhookVerdict } from './observability/event-types'
+export type { WebhookOutcome } from './observability/event-types'
 
 // Answers of PagerDuty's REST API
 export { apiError } from './oauth/api-error'

@@ -1,13 +1,13 @@
 import { withinDeadline } from '../async/timeout'
 
-/** Why an exchange gave no usable answer. */
+/** Why an exchange gave no usable response. */
 export type ExchangeFault = 'timeout' | 'network' | 'too_large' | 'redirect' | 'encoding'
 
-/** An exchange without a usable answer. Holds no part of request or response. */
+/** An exchange without a usable response. Contains no part of request or response. */
 export class ExchangeError extends Error {
   override name = 'ExchangeError'
   readonly fault: ExchangeFault
-  /** Node's error code, such as `ECONNREFUSED`, where there is one. */
+  /** Node's error code, such as `ECONNREFUSED`, if there is one. */
   readonly systemCode: string | undefined
 
   constructor(fault: ExchangeFault, systemCode?: string) {
@@ -17,7 +17,7 @@ export class ExchangeError extends Error {
   }
 }
 
-/** A whole answer, read to its end. */
+/** A response, read to its end. */
 export interface Answer {
   readonly status: number
   readonly headers: Headers
@@ -30,13 +30,13 @@ export interface Bounds {
   timeout: number
   /** Bytes of body after inflation. */
   maxBytes: number
-  /** Give a redirect as the answer it is, in place of an error. It is never followed. @default false */
+  /** Return a redirect as a response instead of an error. It is never followed. @default false */
   showsRedirects?: boolean
 }
 
 /**
- * One HTTP exchange that always settles: within the deadline, with a body within the cap, from the very URL that was
- * asked (redirects are refused, since fetch would post the body, secrets included, to the new place).
+ * One HTTP exchange that always settles: within the timeout, with a body within the limit, from exactly this URL. Redirects
+ * are rejected, since fetch would post the body, secrets included, to the new URL.
  *
  * @throws {ExchangeError}
  */
@@ -49,7 +49,7 @@ export async function boundedFetch(
   const controller = new AbortController()
   const answer = exchange(fetch, url, { ...init, signal: controller.signal }, bounds)
   try {
-    // A replaced fetch may not heed the signal, so the wait has an end of its own.
+    // A custom fetch may ignore the signal, so the wait has its own timeout.
     return await withinDeadline(answer, bounds.timeout, () => new ExchangeError('timeout'))
   } catch (error) {
     controller.abort()
@@ -77,7 +77,7 @@ async function answerOf(response: Response, maxBytes: number): Promise<Answer> {
 }
 
 /**
- * The body as UTF-8, at most so many bytes of it.
+ * Reads a body as UTF-8.
  *
  * @throws {ExchangeError} `too_large` or `encoding`
  */
@@ -90,7 +90,7 @@ export async function readText(response: Response, maxBytes: number): Promise<st
     if (done) break
     size += value.byteLength
     if (size > maxBytes) {
-      // Not waited for: where the response is a clone, that would last until the other copy is read.
+      // Not awaited: for a clone, that would take until the other copy is read.
       reader.cancel().catch(() => {})
       throw new ExchangeError('too_large')
     }
@@ -103,7 +103,7 @@ export async function readText(response: Response, maxBytes: number): Promise<st
   }
 }
 
-/** By shape and not by class: in a Jest of the user's, Node's errors are of another realm. */
+/** By shape, not class: in the user's Jest, Node's errors belong to another realm. */
 function systemCodeOf(error: unknown): string | undefined {
   const { cause, code } = Object(error) as { cause?: unknown; code?: unknown }
   const found = cause === undefined ? code : (Object(cause) as { code?: unknown }).code

@@ -5,21 +5,21 @@ import { PagerDutyOAuthError } from '../errors'
 import { html, trusted } from './html'
 
 /**
- * Takes over the answer to a denial or failure; `next(error)` hands it on to Express. What it throws, or rejects with if it is
- * async, goes to Express too.
+ * Responds to a denial or failure; `next(error)` passes it on to Express. What it throws, or rejects with if it is async, goes
+ * to Express too.
  */
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
 
-/** How to answer. */
+/** How to respond. */
 export interface AnswerOptions {
-  /** Path that begins a login, for a link on pages. */
+  /** Path that starts a login, for a link on pages. */
   login?: string | undefined
-  /** Where PagerDuty can be asked for the scopes that are missing. */
+  /** Path that requests the missing scopes at PagerDuty. */
   stepUp?: string | undefined
   onError?: OnError | undefined
 }
 
-/** Whether a person's browser is going somewhere, as opposed to a script fetching something. */
+/** Whether a browser navigates, as opposed to a script that fetches something. */
 export function isNavigation(req: Request): boolean {
   const mode = req.headers['sec-fetch-mode']
   if (mode !== undefined) {
@@ -33,14 +33,14 @@ export function isNavigation(req: Request): boolean {
 }
 
 /**
- * Whether the response was sent already: by a request timeout of the app, or by a function of the app that was called
- * meanwhile. Nothing may be written to it, and nothing may begin that needs it.
+ * Whether the response was sent already, by a request timeout or another function of the app. Nothing may be written to it
+ * then, and nothing may start that needs it.
  */
 export function isAnswered(res: ServerResponse): boolean {
   return res.headersSent
 }
 
-/** Keeps the response to one user out of every cache. A handler that sets `Cache-Control` decides for itself. */
+/** Keeps a user's response out of every cache, unless the handler sets its own `Cache-Control`. */
 export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
   if (!isAnswerable(req, res) || isAnswered(res)) return
   res.setHeader('Cache-Control', 'no-store')
@@ -49,8 +49,8 @@ export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
 }
 
 /**
- * Answers a denial or a failure: a small page for a navigation, else `application/problem+json` (RFC 9457) with the
- * error's own headers. Errors that are not this package's go on to Express.
+ * Responds to a denial or failure with the error's headers: a small page for a navigation, else `application/problem+json`
+ * (RFC 9457). Errors of others go on to Express.
  */
 export function answer(
   error: unknown,
@@ -80,15 +80,15 @@ export function answer(
 }
 
 /**
- * Whether there is a response to write to. At the upgrade to a WebSocket there is none: what stands in its place is no whole
- * response, or has no socket. A pipelined response has none either until its turn comes, so only upgrades are looked at.
+ * Whether there is a response to write to. At an upgrade to a WebSocket, libraries pass an incomplete response, or one without
+ * a socket. A pipelined response has no socket either until its turn comes, so only upgrades are checked.
  */
 export function isAnswerable(req: IncomingMessage, res: ServerResponse): boolean {
   if (typeof res.setHeader !== 'function') return false
   return req.headers.upgrade === undefined || (typeof res.headersSent === 'boolean' && Boolean(res.socket))
 }
 
-/** Sends a browser somewhere, unless the response was sent. Without a body, so that nothing leaves before a session is saved. */
+/** Redirects, unless the response was sent. There is no body, so that nothing is sent before a session is saved. */
 export function redirect(res: Response, location: string, status = 302): void {
   if (isAnswered(res)) return
   res.statusCode = status

@@ -1,4 +1,4 @@
-/** A piece of markup that is safe to send: made by what is below and by nothing else. */
+/** Markup that is safe to send: only `html` and `trusted` create it. */
 class Markup {
   readonly text: string
 
@@ -11,12 +11,12 @@ export type { Markup }
 
 type Piece = Markup | string | number | false | undefined | readonly Piece[]
 
-/** Markup with values in it. A value is escaped, unless it is markup itself; a list is joined, `false` is nothing. */
+/** Markup with values. Values are escaped unless they are markup; lists are joined, `false` is left out. */
 export function html(strings: TemplateStringsArray, ...values: readonly Piece[]): Markup {
   return new Markup(strings.reduce((text, string, at) => text + rendered(values[at - 1]) + string))
 }
 
-/** Markup of our own, as it is. */
+/** Our own markup, unescaped. */
 export function trusted(text: string): Markup {
   return new Markup(text)
 }

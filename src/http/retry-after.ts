@@ -4,7 +4,7 @@ const longestWait = 15 * 60
 export function parseRetryAfter(headers: Headers): number | undefined {
   for (const value of [headers.get('retry-after'), headers.get('ratelimit-reset')]) {
     if (value === null) continue
-    // Date.parse() alone takes nearly anything with a number in it for some day long past.
+    // Date.parse() alone accepts nearly anything with a number in it, as a date long past.
     const isDate = /^[A-Z][a-z]+, .+ GMT$/.test(value)
     const date = isDate ? (Date.parse(value) - Date.now()) / 1000 : NaN
     const seconds = /^\d+(\.\d+)?$/.test(value) ? Number(value) : date

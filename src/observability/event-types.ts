@@ -49,8 +49,8 @@ export interface PagerDutyEvents {
   mintFailed: [{ account: string; scope: readonly string[]; reason: string; error: Error }]
   /** A refresh or a mint had to wait for the lock, because another process was at it; the wait is over. */
   lockWait: [{ lock: 'refresh' | 'mint'; grantID?: string; account?: string; duration: number }]
-  /** A webhook delivery was judged. */
-  webhook: [WebhookVerdict]
+  /** A webhook delivery was processed. */
+  webhook: [WebhookOutcome]
   /** Something in the background failed that nobody waits for. */
   warning: [{ error: Error }]
 }
@@ -78,25 +78,25 @@ export interface Denial {
 }
 
 /** What became of a webhook delivery. */
-export interface WebhookVerdict {
+export interface WebhookOutcome {
   /** Name of the receiver. */
   receiver: string
   /**
-   * `handled`: the handler is through. `duplicate`: it was before. `running`: another delivery of the event is being handled.
-   * `ignored`: a test delivery, or a type that nobody handles. `stale`: too old. `refused`: not PagerDuty’s, or no delivery.
-   * `failed`: the handler or the store failed; with the status 202, after the answer, so that PagerDuty does not deliver again.
+   * `handled`: the handler has finished. `duplicate`: it had finished before. `inProgress`: another delivery of the event is being
+   * handled. `ignored`: a test delivery, or a type without a handler. `expired`: too old. `rejected`: not from PagerDuty, or not
+   * a delivery. `failed`: the handler or the store failed; with status 202, after the response, so PagerDuty does not retry.
    */
-  verdict: 'handled' | 'duplicate' | 'running' | 'ignored' | 'stale' | 'refused' | 'failed'
-  /** The HTTP status it was answered with. */
+  outcome: 'handled' | 'duplicate' | 'inProgress' | 'ignored' | 'expired' | 'rejected' | 'failed'
+  /** The HTTP status of the response. */
   status: number
-  /** Milliseconds from its arrival to the verdict, the handler included. */
+  /** Milliseconds from the delivery's arrival to the outcome, including the handler. */
   duration: number
   /** `X-Webhook-Id`: the same for a redelivery. Not signed. */
   deliveryID?: string | undefined
-  /** The event's signed `id`; undefined where signature or body were not good, or not looked at. */
+  /** The event's signed `id`; undefined if signature or body were not valid, or not checked. */
   eventID?: string | undefined
-  /** Its `event_type`, which this package may not know; undefined likewise. */
+  /** Its `event_type`, which this package may not know; undefined in the same cases. */
   eventType?: string | undefined
-  /** Why it is `running`, `refused` or `failed`. What the handler threw is this error, or its `cause`. */
+  /** Why it is `inProgress`, `rejected` or `failed`. What the handler threw is this error, or its `cause`. */
   error?: Error | undefined
 }

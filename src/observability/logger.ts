@@ -39,9 +39,9 @@ const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvent
     'debug',
     `Waited ${whole(duration)} ms for the ${lock} of another process`,
   ],
-  webhook: ({ receiver, verdict, status, eventType }) => [
-    verdict === 'failed' ? (status === 202 ? 'error' : 'warn') : verdict === 'refused' ? 'info' : 'debug',
-    `Delivery at ${receiver}: ${verdict} ${status} ${eventType ?? ''}`,
+  webhook: ({ receiver, outcome, status, eventType }) => [
+    outcome === 'failed' ? (status === 202 ? 'error' : 'warn') : outcome === 'rejected' ? 'info' : 'debug',
+    `Delivery at ${receiver}: ${outcome} ${status} ${eventType ?? ''}`,
   ],
   warning: ({ error }) => ['warn', error.message],
 }

@@ -16,7 +16,7 @@ const counted = {
     'Refreshes that gave a token, failed, or found that another process had been first',
   ],
   mints: ['{mint}', 'App tokens that were minted or refused'],
-  webhooks: ['{delivery}', 'Webhook deliveries by verdict'],
+  webhooks: ['{delivery}', 'Webhook deliveries by outcome'],
   warnings: ['{warning}', 'Failures in the background that nobody waits for'],
 } as const
 
@@ -24,7 +24,7 @@ const counted = {
 const timed = {
   'refresh.duration': 'Exchange of a refresh token, with storing what came',
   'lock.wait.duration': 'Wait for a refresh or mint of another process',
-  'webhook.duration': 'From the arrival of a webhook delivery to its verdict',
+  'webhook.duration': 'From the arrival of a webhook delivery to its outcome',
 } as const
 
 /** The buckets that semantic conventions give to the durations of HTTP requests. */
@@ -68,8 +68,8 @@ const measures: {
   mintFailed: ({ reason }, note) => note.count('mints', failed(reason)),
   lockWait: ({ lock, duration }, note) =>
     note.time('lock.wait.duration', duration, { [`${own}.lock`]: lock }),
-  webhook({ receiver, verdict, duration }, note) {
-    const attributes = { [`${own}.receiver`]: receiver, ...outcome(verdict) }
+  webhook({ receiver, outcome: name, duration }, note) {
+    const attributes = { [`${own}.receiver`]: receiver, ...outcome(name) }
     note.count('webhooks', attributes)
     note.time('webhook.duration', duration, attributes)
   },

@@ -50,15 +50,15 @@ export interface WebhookEventBase<Type extends string, Resource extends string, 
   readonly id: string
   /** What happened. Comparing it narrows `data`. */
   readonly event_type: Type
-  /** What `event_type` begins with. `data.type` may be more specific. */
+  /** The first part of `event_type`. `data.type` may be more specific. */
   readonly resource_type: Resource
   /** ISO 8601. */
   readonly occurred_at: string
-  /** Who did it; null where nobody did. */
+  /** Who did it; null if no one did. */
   readonly agent: WebhookReference | null
   /** The integration it came through, if any. */
   readonly client: { readonly name?: string; readonly url?: string } | null
-  /** The shape that PagerDuty documents for `event_type`. Whether it is an object is checked, no more. */
+  /** What PagerDuty documents for `event_type`. It is checked to be an object, no more. */
   readonly data: Data
 }
 
@@ -88,7 +88,7 @@ type DataOf<Type extends WebhookEventType> = Type extends WebhookIncidentEventTy
         : WebhookIncidentDetail
 
 /**
- * The payload's `event`: one type of it for each documented `event_type`, which tells what `data` is.
+ * The payload's `event`: a union with one member for each documented `event_type`, which decides what `data` is.
  *
  * @see https://developer.pagerduty.com/docs/webhooks-overview
  */
@@ -100,23 +100,21 @@ export type WebhookEvent = {
   >
 }[WebhookEventType]
 
-/** An event of a type that this package does not know: as much of it as every event has. */
+/** An event of a type that this package does not know: the members that every event has. */
 export interface UnknownWebhookEvent {
   /** The same whenever the event is delivered again: at most 200 visible ASCII characters. */
   readonly id: string
   /** None of `webhookEventTypes`, nor `pagey.ping`; of the same characters as `id`. */
   readonly event_type: string
-  /** What `event_type` begins with, by PagerDuty's documentation; not checked. */
+  /** The first part of `event_type`, by PagerDuty's documentation; not checked. */
   readonly resource_type?: string
-  /** ISO 8601. An event without it is stale, and not handled, unless `maxAge` is Infinity. */
+  /** ISO 8601. An event without it is expired, and not handled, unless `maxAge` is Infinity. */
   readonly occurred_at?: string
-  /** What an event of the type brings; not checked. */
+  /** Depends on the type; not checked. */
   readonly data?: unknown
-  /** What else PagerDuty sent, such as `agent`. Members named `__proto__` are taken away at any depth. */
+  /** What else PagerDuty sent, such as `agent`. Members named `__proto__` are removed at any depth. */
   readonly [member: string]: unknown
 }
-
-const known: ReadonlySet<string> = new Set(webhookEventTypes)
 
 /** The id of the incident that an event is about; undefined for events of services. */
 export function incidentIDOf({ data }: WebhookEvent): string | undefined {
@@ -135,5 +133,5 @@ interface ReferringData {
 
 /** Whether this package knows the type of an event. */
 export function isKnownEvent(event: { event_type: string }): event is WebhookEvent {
-  return known.has(event.event_type)
+  return (webhookEventTypes as readonly string[]).includes(event.event_type)
 }

@@ -1,54 +1,49 @@
 import { PagerDutyOAuthError, WebhookError } from '../errors'
 
-/** Whether a status makes PagerDuty deliver again. It drops for good what gets another 4xx. */
-export function isTrouble(status: number): boolean {
+/** Whether PagerDuty retries after this status. After any other 4xx it drops the delivery for good. */
+export function isRetryableStatus(status: number): boolean {
   return status >= 500 || status === 429
 }
 
 /**
- * Our own trouble, whatever it was, as something that PagerDuty delivers again: a handler may well fail with a 403 or 404 of
- * PagerDuty's API. What it says is nobody's business outside.
+ * A failure on our side as an error that PagerDuty retries. The cause's own status must not get through: a handler may well
+ * fail with a 403 or 404 of PagerDuty's API.
  */
-export function asTrouble(cause: unknown, message = 'The delivery could not be judged'): PagerDutyOAuthError {
-  if (cause instanceof PagerDutyOAuthError && isTrouble(cause.status)) return cause
-  return trouble('ERR_PAGERDUTY_WEBHOOK_FAILED', message, { cause })
+export function asRetryable(
+  cause: unknown,
+  message = 'The delivery could not be processed',
+): PagerDutyOAuthError {
+  if (cause instanceof PagerDutyOAuthError && isRetryableStatus(cause.status)) return cause
+  return retryableError('ERR_PAGERDUTY_WEBHOOK_FAILED', message, { cause })
 }
 
-export const running = 'ERR_PAGERDUTY_WEBHOOK_RUNNING'
-
-/** Another delivery of the event is being handled, here or elsewhere. */
-export function runningElsewhere(): WebhookError {
-  return trouble(running, 'The event is being handled', { retryAfter: 15 })
+/**
+ * Calls a function of the app.
+ *
+ * @throws {PagerDutyOAuthError} it threw or rejected; PagerDuty retries
+ */
+export async function callAsRetryable<T>(call: () => T | Promise<T>, message: string): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw asRetryable(error, message)
+  }
 }
 
-/** The app, or its store, has not answered while PagerDuty still waits. */
-export function tookTooLong(): WebhookError {
-  return trouble('ERR_PAGERDUTY_WEBHOOK_LATE', 'Checking the delivery took too long')
+export const inProgress = 'ERR_PAGERDUTY_WEBHOOK_IN_PROGRESS'
+
+/** The app or its store did not respond while PagerDuty waits. */
+export function checksTimedOut(): WebhookError {
+  return retryableError('ERR_PAGERDUTY_WEBHOOK_TIMEOUT', 'Checking the delivery took too long')
 }
 
-/** The receiver has been closed. */
-export function shuttingDown(): WebhookError {
-  return trouble('ERR_PAGERDUTY_WEBHOOK_CLOSED', 'This process is shutting down', { close: true })
-}
-
-/** The event is from the future. */
-export function clockIsBehind(): WebhookError {
-  return trouble('ERR_PAGERDUTY_WEBHOOK_CLOCK', 'The event occurred in the future, by this machine’s clock', {
-    hint: 'Check the clock of this machine.',
-  })
-}
-
-function trouble(
+/** An error that PagerDuty retries; `close` also ends the connection. */
+export function retryableError(
   code: string,
   message: string,
   more: { cause?: unknown; retryAfter?: number; close?: boolean; hint?: string } = {},
 ): WebhookError {
-  return new WebhookError(message, {
-    code,
-    status: 503,
-    headers: { 'Retry-After': String(more.retryAfter ?? 5), ...(more.close && { Connection: 'close' }) },
-    hint: more.hint,
-    isTransient: true,
-    cause: more.cause,
-  })
+  const { retryAfter = 5, close = false, cause, hint } = more
+  const headers = { 'Retry-After': String(retryAfter), ...(close && { Connection: 'close' }) }
+  return new WebhookError(message, { code, status: 503, headers, hint, isTransient: true, cause })
 }

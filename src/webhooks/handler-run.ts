@@ -1,91 +1,98 @@
-import { Background, type WaitUntil } from '../async/background'
+import type { Request } from 'express'
+import type { Background } from '../async/background'
 import { withinDeadline } from '../async/timeout'
-import type { Claim } from './idempotency'
-import { asTrouble, shuttingDown } from './failures'
+import { ConfigurationError, type PagerDutyOAuthError } from '../errors'
+import type { WebhookOutcome } from '../observability/event-types'
+import { isKnownEvent } from './events'
+import { callAsRetryable } from './failures'
+import type { EventLease } from './idempotency'
+import type { WebhookContext, WebhookHandler, WebhookReceiverOptions } from './options'
+import type { AnyWebhookEvent } from './payload'
 
-/** Milliseconds that a failure's answer waits for the claim to be released, so that the next delivery finds it free. */
-const releaseWait = 1_000
-const late = new Error('It has not finished yet')
+/** Milliseconds that the response to a failure waits for the release, so that the next delivery finds the event free. */
+const releaseTimeout = 1_000
 
-/** One event to be handled. */
-export interface WebhookJob {
-  readonly claim: Claim
-  /** Calls the app's handler. */
-  readonly handle: () => unknown
-  /** By the monotonic clock: when the delivery has to be answered. */
-  readonly answerBy: number
-  /** The handler is through. */
-  readonly handled: () => void
-  /** The handler failed when the delivery had been answered. */
-  readonly failedLate: (error: Error) => void
-  /** The handler is through, but the store did not take the mark. */
-  readonly notMarked: (error: Error) => void
+/** Reports what became of a delivery; the status is that of the error, or 202. */
+export type Report = (
+  outcome: WebhookOutcome['outcome'],
+  error?: PagerDutyOAuthError,
+  status?: number,
+) => void
+
+/**
+ * Resolves when the response is due: the handler has finished, or has no more time and continues in the background.
+ *
+ * @throws {PagerDutyOAuthError} the handler failed in time
+ */
+export async function runHandler(
+  handle: () => unknown,
+  lease: EventLease,
+  { timeLeft, background, report }: { timeLeft: () => number; background: Background; report: Report },
+): Promise<void> {
+  const work = callAsRetryable(handle, 'The handler of the event failed')
+  const finished = work.then(
+    async () => {
+      await lease.markHandled()
+      report('handled')
+    },
+    async (error: Error) => {
+      await lease.release()
+      throw error
+    },
+  )
+  background.add(finished)
+  if (!(await settlesWithin(work, timeLeft()))) {
+    finished.catch((error: PagerDutyOAuthError) => report('failed', error, 202))
+    return
+  }
+  try {
+    await work
+  } catch (error) {
+    // Not bound by the deadline: a failure that is known never gets a 202.
+    await settlesWithin(finished, releaseTimeout)
+    throw error
+  }
+  await settlesWithin(finished, timeLeft())
 }
 
-/** Runs handlers, each under its claim, and knows which of them are running. */
-export class WebhookHandling {
-  readonly #running: Background
-  #isClosed = false
-
-  constructor(waitUntil?: WaitUntil) {
-    this.#running = new Background(waitUntil)
-  }
-
-  /** @throws {WebhookError} nothing is started any more */
-  requireOpen(): void {
-    if (this.#isClosed) throw shuttingDown()
-  }
-
-  /**
-   * Settles when the delivery is to be answered: when the handler is through, or has no more time and goes on.
-   *
-   * @throws {PagerDutyOAuthError} the handler failed in time
-   */
-  async run(job: WebhookJob): Promise<void> {
-    const { claim, answerBy } = job
-    if (this.#isClosed) {
-      await claim.release()
-      throw shuttingDown()
-    }
-    // Called by a promise, so that what it throws at once is a rejection too.
-    const work = Promise.resolve().then(job.handle)
-    const outcome = work.then(() => mark(job), fail(claim))
-    this.#running.add(outcome)
-    const left = () => Math.max(answerBy - performance.now(), 0)
-    try {
-      await withinDeadline(work, left(), () => late)
-    } catch (error) {
-      if (error === late) {
-        outcome.catch(job.failedLate)
-        return
-      }
-      // Not until the deadline: it may be now, and a failure that is known is never answered with success.
-      await withinDeadline(outcome, releaseWait, () => late).catch(() => {})
-      throw asHandlerFailure(error)
-    }
-    await withinDeadline(outcome, left(), () => late).catch(() => {})
-  }
-
-  /** Starts nothing more, and waits so many milliseconds for handlers at most: they are the app's, and may hang. */
-  async close(timeout: number): Promise<void> {
-    this.#isClosed = true
-    await withinDeadline(this.#running.settled(), timeout, () => late).catch(() => {})
-  }
+/** Whether work settles, one way or the other, within so many milliseconds. */
+export async function settlesWithin(work: Promise<unknown>, timeout: number): Promise<boolean> {
+  const settled = work.then(
+    () => true,
+    () => true,
+  )
+  return withinDeadline(settled, timeout, () => new Error('timeout')).catch(() => false)
 }
 
-/** A mark that is missing undoes nothing: PagerDuty was told that the event is handled, and does not deliver it again. */
-async function mark({ claim, handled, notMarked }: WebhookJob): Promise<void> {
-  await claim.done().catch(notMarked)
-  handled()
+/** Calls the app's handler for an event; undefined if there is none, as for PagerDuty's test deliveries. */
+export function handlerOf(
+  event: AnyWebhookEvent,
+  handler: WebhookHandler,
+  options: WebhookReceiverOptions,
+  req: Request,
+): (() => unknown) | undefined {
+  const { onUnknownEvent } = options
+  const context = contextOf(options, req)
+  if (isKnownEvent(event)) return () => handler(event, context)
+  if (event.event_type === 'pagey.ping' || onUnknownEvent === undefined) return undefined
+  return () => onUnknownEvent(event, context)
 }
 
-function fail(claim: Claim): (error: unknown) => Promise<never> {
-  return async (error) => {
-    await claim.release()
-    throw asHandlerFailure(error)
+/** Tokens are requested only when the handler does. */
+function contextOf(options: WebhookReceiverOptions, request: Request): WebhookContext {
+  const { appTokens, appScope, account } = options
+  const tokens = () => {
+    const found = typeof appTokens === 'function' ? appTokens() : appTokens
+    if (found !== undefined) return found
+    throw new ConfigurationError('appTokens', 'is needed by fetch and getToken: give it to webhookReceiver()')
   }
-}
-
-function asHandlerFailure(error: unknown): Error {
-  return asTrouble(error, 'The handler of the event failed')
+  return {
+    fetch: async (pathOrURL, { scope = appScope, account: own = account, ...init } = {}) =>
+      tokens().fetch(pathOrURL, { ...init, scope, account: own }),
+    getToken: async (scope = appScope, { account: own = account, ...rest } = {}) =>
+      tokens().getToken(scope, { ...rest, account: own }),
+    deliveryID: request.header('x-webhook-id'),
+    subscriptionID: request.header('x-webhook-subscription'),
+    request,
+  }
 }

@@ -1,22 +1,17 @@
 import { WebhookError } from '../errors'
 import { type UnknownWebhookEvent, type WebhookEvent, isKnownEvent } from './events'
 
-/** A delivery whose signature is good. */
-export interface WebhookDelivery {
-  /** Of a type that this package may not know. */
-  readonly event: WebhookEvent | UnknownWebhookEvent
-  /** Milliseconds since the epoch; NaN where the event does not say. */
-  readonly occurredAt: number
-}
+/** A signed event, of a type that this package may not know. */
+export type AnyWebhookEvent = WebhookEvent | UnknownWebhookEvent
 
 /**
- * Reads a signed body: `{ event: { id, event_type, occurred_at, … } }`.
+ * Parses a signed body: `{ event: { id, event_type, occurred_at, … } }`.
  *
- * @throws {WebhookError} it is no such thing
+ * @throws {WebhookError} it is nothing of the kind
  */
-export function parseDelivery(body: Uint8Array): WebhookDelivery {
+export function parseEvent(body: Uint8Array): AnyWebhookEvent {
   const event = eventOf(body)
-  if (isEvent(event)) return { event, occurredAt: timeOf(event.occurred_at) }
+  if (isEvent(event)) return withoutPrototypes(event)
   throw new WebhookError('The delivery is signed, but no event of PagerDuty’s webhooks v3', {
     code: 'ERR_PAGERDUTY_WEBHOOK_BODY',
     status: 400,
@@ -26,44 +21,34 @@ export function parseDelivery(body: Uint8Array): WebhookDelivery {
 function eventOf(body: Uint8Array): unknown {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-    return (Object(withoutPrototypes(JSON.parse(text))) as { event?: unknown }).event
+    return (Object(JSON.parse(text)) as { event?: unknown }).event
   } catch {
     return undefined
   }
 }
 
-function isEvent(event: unknown): event is WebhookEvent | UnknownWebhookEvent {
-  if (!isObject(event)) return false
-  const { id, event_type } = event as { id?: unknown; event_type?: unknown }
+function isEvent(event: unknown): event is AnyWebhookEvent {
+  const { id, event_type, data } = Object(event) as Record<string, unknown>
   if (!isName(id) || !isName(event_type)) return false
-  return !isKnownEvent({ event_type }) || isObject((event as { data?: unknown }).data)
+  return !isKnownEvent({ event_type }) || (isNested(data) && !Array.isArray(data))
 }
 
-function timeOf(occurredAt: unknown): number {
-  return typeof occurredAt === 'string' ? Date.parse(occurredAt) : NaN
-}
-
-/** Whether it is of a length and an alphabet that may become part of a key. */
+/** Whether it has the length and characters that a key may contain. */
 function isName(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value)
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /**
- * Takes members named `__proto__` away, at any depth. Parsing makes plain members of them, but a handler that copies or merges
- * the event would change prototypes. They are not refused, since whoever can name things in an incident could have its
- * deliveries refused.
+ * Deletes members named `__proto__` at any depth: a handler that copies or merges the event would change prototypes. Such an
+ * event is not rejected, or anyone who can name things in an incident could suppress its deliveries. The loop has no depth limit.
  */
-function withoutPrototypes(parsed: unknown): unknown {
-  const left = [parsed].filter(isNested)
+function withoutPrototypes<T extends object>(event: T): T {
+  const left: object[] = [event]
   for (let value = left.pop(); value !== undefined; value = left.pop()) {
     delete (value as Record<string, unknown>)['__proto__']
     for (const member of Object.values(value) as unknown[]) if (isNested(member)) left.push(member)
   }
-  return parsed
+  return event
 }
 
 function isNested(value: unknown): value is object {

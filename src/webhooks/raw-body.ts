@@ -2,32 +2,27 @@ import { isUint8Array } from 'node:util/types'
 import type { Request } from 'express'
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, WebhookError } from '../errors'
+import { retryableError } from './failures'
+
+/** Bytes beyond the limit that are read and discarded: a sender that is still sending would lose the response. */
+const discardLimit = 1024 * 1024
 
 /**
- * Bytes beyond the limit that are still read, and thrown away: an answer to a sender that is still sending gets lost with
- * the connection.
- */
-const thrownAway = 1024 * 1024
-
-/**
- * The bytes of a request's body as they were received, read here or kept by a body parser before.
+ * The bytes of a request's body as received: read here, or kept by a body parser before.
  *
- * @param limit bytes; of more than that nothing is kept
+ * @param limit bytes; nothing is kept of a longer body
  * @param timeout milliseconds for the whole body
- * @throws {WebhookError} too long, compressed, broken off or too slow
+ * @throws {WebhookError} too long, compressed, incomplete or too slow
  * @throws {ConfigurationError} a body parser has read it and kept no bytes
  */
 export async function rawBody(req: Request, limit: number, timeout: number): Promise<Uint8Array> {
-  const { 'content-encoding': encoding = '', 'content-length': length } = req.headers
-  const refusal = !/^(?:identity)?$/i.test(encoding)
-    ? refused('ERR_PAGERDUTY_WEBHOOK_ENCODING', 415, 'PagerDuty’s deliveries are not compressed')
-    : Number(length ?? 0) > limit
-      ? tooLarge()
-      : undefined
-  if (refusal !== undefined) {
-    const isShort = Number(length ?? 0) <= limit + thrownAway
-    if (isShort && isUntouched(req)) await read(req, limit, timeout).catch(() => {})
-    throw refusal
+  const { 'content-encoding': encoding = '', 'content-length': length = 0 } = req.headers
+  const isEncoded = !/^(?:identity)?$/i.test(encoding)
+  if (isEncoded || Number(length) > limit) {
+    const isShort = Number(length) <= limit + discardLimit
+    if (isShort && isUnread(req)) await read(req, limit, timeout).catch(() => {})
+    if (!isEncoded) throw tooLarge()
+    throw rejected('ERR_PAGERDUTY_WEBHOOK_ENCODING', 415, 'PagerDuty’s deliveries are not compressed')
   }
   const kept = keptBody(req)
   if (kept === undefined) return read(req, limit, timeout)
@@ -35,17 +30,15 @@ export async function rawBody(req: Request, limit: number, timeout: number): Pro
   return kept
 }
 
-/** What `express.raw()`, or a parser with a `verify` that keeps `rawBody`, has left; undefined if nobody has read. */
+/** What `express.raw()`, or a parser with a `verify` that keeps `rawBody`, has left; undefined if the body is unread. */
 function keptBody(req: Request): Uint8Array | undefined {
   const { rawBody: kept, body } = req as { rawBody?: unknown; body?: unknown }
-  for (const candidate of [kept, body]) {
-    if (isUint8Array(candidate)) return candidate
-  }
+  if (isUint8Array(kept)) return kept
+  if (isUint8Array(body)) return body
   if (typeof kept === 'string') return Buffer.from(kept)
-  // A parser that was not meant for this type leaves the stream alone.
-  if (isUntouched(req)) return undefined
-  // There was nothing to read.
-  if (req.readableEnded && !req.readableDidRead) return new Uint8Array()
+  // A parser for other types leaves the stream alone.
+  if (isUnread(req)) return undefined
+  if (req.readableEnded && !req.readableDidRead) return new Uint8Array() // There was nothing to read.
   throw new ConfigurationError(
     'webhook',
     'came after a body parser that has read the body: a signature can be checked over the raw bytes only',
@@ -54,53 +47,46 @@ function keptBody(req: Request): Uint8Array | undefined {
   )
 }
 
-/** Whether the stream has given nothing away yet, and will give bytes, not text. */
-function isUntouched(req: Request): boolean {
+/** Whether nothing was read from the stream yet, and it gives bytes, not strings. */
+function isUnread(req: Request): boolean {
   return !req.readableDidRead && !req.readableEnded && req.readableEncoding === null
 }
 
-/** Does not end the request: the answer still has to leave by the same connection. */
+/** Does not end the request: the response needs the connection. */
 async function read(req: Request, limit: number, timeout: number): Promise<Uint8Array> {
-  if (req.destroyed) throw brokenOff('broken off')
+  if (req.destroyed) throw incomplete('broken off')
   const chunks: Buffer[] = []
   let size = 0
   let take: (chunk: Buffer) => void = () => {}
-  const whole = new Promise<void>((resolve, reject) => {
+  const ended = new Promise<void>((resolve, reject) => {
     take = (chunk) => {
       size += chunk.byteLength
       if (size <= limit) chunks.push(chunk)
       else chunks.length = 0
-      if (size > limit + thrownAway) reject(tooLarge())
+      if (size > limit + discardLimit) reject(tooLarge())
     }
-    req.on('data', take)
-    req.once('end', resolve)
-    req.once('error', () => reject(brokenOff('broken off')))
-    req.once('close', () => reject(brokenOff('broken off')))
+    const breakOff = () => reject(incomplete('broken off'))
+    req.on('data', take).once('end', resolve).once('error', breakOff).once('close', breakOff)
   })
   try {
-    await withinDeadline(whole, timeout, () => (size > limit ? tooLarge() : brokenOff('too slow')))
+    await withinDeadline(ended, timeout, () => (size > limit ? tooLarge() : incomplete('too slow')))
   } finally {
-    // What comes yet, until the answer closes the connection, goes nowhere.
+    // Nothing is kept of what arrives until the response closes the connection.
     req.off('data', take)
   }
   if (size > limit) throw tooLarge()
   return Buffer.concat(chunks)
 }
 
+/** PagerDuty may well have sent it, so it is asked to retry. */
+function incomplete(how: string): WebhookError {
+  return retryableError('ERR_PAGERDUTY_WEBHOOK_INCOMPLETE', `The delivery was ${how}`, { close: true })
+}
+
 function tooLarge(): WebhookError {
-  return refused('ERR_PAGERDUTY_WEBHOOK_TOO_LARGE', 413, 'The delivery is larger than any of PagerDuty’s')
+  return rejected('ERR_PAGERDUTY_WEBHOOK_TOO_LARGE', 413, 'The delivery is larger than any of PagerDuty’s')
 }
 
-/** May well be PagerDuty's, so it is not turned away for good. */
-function brokenOff(how: string): WebhookError {
-  return new WebhookError(`The delivery was ${how}`, {
-    code: 'ERR_PAGERDUTY_WEBHOOK_INCOMPLETE',
-    status: 503,
-    headers: { Connection: 'close', 'Retry-After': '5' },
-    isTransient: true,
-  })
-}
-
-function refused(code: string, status: number, message: string): WebhookError {
+function rejected(code: string, status: number, message: string): WebhookError {
   return new WebhookError(message, { code, status, headers: { Connection: 'close' } })
 }

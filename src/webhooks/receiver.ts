@@ -1,152 +1,122 @@
-import type { NextFunction, Request, RequestHandler, Response as ServerResponse } from 'express'
-import { answer, isAnswered } from '../http/error-response'
-import { checkedTokenStore } from '../store/checked-token-store'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { Background } from '../async/background'
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, WebhookError } from '../errors'
+import { ConfigurationError, type PagerDutyOAuthError, WebhookError } from '../errors'
+import { answer, isAnswered } from '../http/error-response'
 import { Events } from '../observability/events'
+import { checkedTokenStore } from '../store/checked-token-store'
 import { MemoryTokenStore } from '../store/memory-token-store'
-import type { WebhookVerdict } from '../observability/event-types'
-import { type WebhookCheck, checkDelivery, isStale } from './verification'
-import { WebhookClaims } from './idempotency'
-import { webhookContext } from './context'
-import type { WebhookDelivery } from './payload'
-import { isKnownEvent } from './events'
-import { WebhookHandling } from './handler-run'
+import { asRetryable, checksTimedOut, inProgress, isRetryableStatus, retryableError } from './failures'
+import { type Report, handlerOf, runHandler, settlesWithin } from './handler-run'
+import { acquireEvent } from './idempotency'
 import { type WebhookHandler, type WebhookReceiverOptions, webhookSettings } from './options'
+import type { AnyWebhookEvent } from './payload'
 import { secretSource } from './secrets'
-import { asTrouble, isTrouble, running, runningElsewhere, tookTooLong } from './failures'
+import { isExpired, verifyDelivery } from './verification'
 
-/** Milliseconds in which everything before the handler has to be through. PagerDuty waits five seconds. */
+/** Milliseconds for everything before the handler. PagerDuty waits five seconds. */
 const checksTimeout = 4_000
-/** Milliseconds that close() waits for handlers. */
-const handlersWait = 10_000
+/** Milliseconds that close() waits for handlers: they are the app's, and may hang. */
+const closeTimeout = 10_000
 
 /** Express middleware that receives webhooks. */
 export interface WebhookReceiver extends RequestHandler {
-  /** Handles nothing more, and waits ten seconds at most for the handlers that run. */
+  /** Handles nothing more, and waits at most ten seconds for handlers that are running. */
   close(): Promise<void>
 }
 
 /**
- * Receives PagerDuty's webhook deliveries (v3): checks the signature over the raw body, takes each event once, and answers in
- * time. It is mounted with `app.post`, before any body parser or after one that keeps the raw bytes.
+ * Receives PagerDuty's webhook deliveries (v3): verifies the signature over the raw body, handles each event once, and
+ * responds in time. Mount it with `app.post`, before any body parser or after one that keeps the raw bytes.
  *
- * What is PagerDuty's and cannot be handled now is answered with 503 and delivered again; only what is not PagerDuty's, or
- * not understood, gets a 4xx, which PagerDuty takes for final. A handler that takes longer than `timeout` is answered with
- * 202 before it is through: when it fails later, the event `webhook` tells of it and PagerDuty does not deliver it again.
+ * What PagerDuty sent and cannot be handled now gets a 503, so that PagerDuty retries; only what PagerDuty did not send, or
+ * what is no event, gets a 4xx, which is final. A handler that takes longer than `timeout` gets its 202 before it has
+ * finished: if it fails later, that is reported only through the event `webhook`; PagerDuty does not retry.
  *
  * @see https://developer.pagerduty.com/docs/webhooks-overview
  * @throws {ConfigurationError}
  */
 export function webhookReceiver(options: WebhookReceiverOptions, handler: WebhookHandler): WebhookReceiver {
-  const { name, timeout, maxAge, remembered } = webhookSettings(options, handler)
-  const check: WebhookCheck = {
-    secrets: secretSource(options.webhookSecret),
-    verifyBearer: options.verifyBearer,
-  }
-  const { events = new Events() } = options
-  const ownStore = options.tokenStore === undefined ? new MemoryTokenStore() : undefined
-  const store = checkedTokenStore(options.tokenStore ?? (ownStore as MemoryTokenStore))
-  const claims = new WebhookClaims(store, name, remembered)
-  const handling = new WebhookHandling(options.waitUntil)
-  const warn = once(options.warn ?? ((message) => process.emitWarning(message)))
+  const { name, timeout, maxAge, retention } = webhookSettings(options, handler)
+  const { verifyBearer, onError, events = new Events() } = options
+  const secrets = secretSource(options.webhookSecret)
+  const ownStore = new MemoryTokenStore()
+  const records = { store: checkedTokenStore(options.tokenStore ?? ownStore), retention, events }
+  const background = new Background(options.waitUntil)
+  const warn = hintOnce(options.warn)
+  let isClosed = false
 
-  function pagerdutyWebhook(req: Request, res: ServerResponse, next: NextFunction): void {
+  function pagerdutyWebhook(req: Request, res: Response, next: NextFunction): void {
     const startedAt = performance.now()
-    const left = () => Math.max(startedAt + checksTimeout - performance.now(), 0)
-    const deliveryID = req.header('x-webhook-id')
-    let event: WebhookDelivery['event'] | undefined
-    const tell = (verdict: Verdict, status: number, error?: Error) => {
-      const { id: eventID, event_type: eventType } = event ?? {}
+    const timeLeft = (limit: number) => Math.max(startedAt + limit - performance.now(), 0)
+    let event: AnyWebhookEvent | undefined
+    const report: Report = (outcome, error, status = error?.status ?? 202) => {
       const duration = performance.now() - startedAt
-      const about = { deliveryID, eventID, eventType, error }
-      events.tell('webhook', { receiver: name, verdict, status, duration, ...about })
+      events.tell('webhook', { receiver: name, outcome, status, duration, error, ...idsOf(req, event) })
     }
 
-    /** Settles when it is time to answer, with what there is to tell besides what the handler does. */
-    async function judge(): Promise<Verdict | undefined> {
-      handling.requireOpen()
-      const delivery = await withinDeadline(checkDelivery(req, check), left(), tookTooLong)
-      event = delivery.event
-      const handle = handlerOf(delivery, req)
-      if (handle === undefined) return 'ignored'
-      if (isStale(delivery, maxAge)) return 'stale'
-      const claim = await claimWithin(claims, event.id, left())
-      if (claim === 'duplicate') return claim
-      if (claim === 'running') throw runningElsewhere()
-      await handling.run({
-        claim,
-        handle,
-        answerBy: startedAt + timeout,
-        handled: () => tell('handled', 202),
-        failedLate: (error) => tell('failed', 202, error),
-        notMarked: (error) => events.tell('warning', { error }),
-      })
-      return undefined
+    /** Resolves when it is time to respond with 202. */
+    async function receive(): Promise<void> {
+      if (isClosed) throw shuttingDown()
+      const verifying = verifyDelivery(req, secrets, verifyBearer)
+      event = await withinDeadline(verifying, timeLeft(checksTimeout), checksTimedOut)
+      const handle = handlerOf(event, handler, options, req)
+      if (handle === undefined) return report('ignored')
+      if (isExpired(event, maxAge)) return report('expired')
+      const lease = await acquireEvent(records, `webhook:${name} ${event.id}`, timeLeft(checksTimeout))
+      if (lease === undefined) return report('duplicate')
+      if (isClosed) {
+        await lease.release()
+        throw shuttingDown()
+      }
+      await runHandler(handle, lease, { timeLeft: () => timeLeft(timeout), background, report })
     }
 
-    function acknowledge(verdict: Verdict | undefined): void {
-      if (verdict !== undefined) tell(verdict, 202)
-      if (!res.headersSent) res.writeHead(202, { 'Content-Length': 0 }).end()
+    function accept(): void {
+      if (!isAnswered(res)) res.writeHead(202, { 'Content-Length': 0 }).end()
     }
 
-    function refuse(reason: unknown): void {
-      const error = reason instanceof WebhookError ? reason : asTrouble(reason)
-      if (error.hint !== undefined && (error instanceof WebhookError || error instanceof ConfigurationError))
-        warn(`${error.message}. ${error.hint}`)
-      tell(verdictOf(error), error.status, error)
-      // By a request timeout of the app: Express would cut that response off.
-      if (isAnswered(res)) return
-      answer(error, req, res, next, { onError: options.onError })
+    function fail(reason: unknown): void {
+      const error = reason instanceof WebhookError ? reason : asRetryable(reason)
+      warn(error)
+      report(outcomeOf(error), error)
+      // A request timeout of the app may have responded: Express would cut that response off.
+      if (!isAnswered(res)) answer(error, req, res, next, { onError })
     }
 
-    judge().then(acknowledge, refuse).catch(next)
-  }
-
-  /** What handles an event; undefined where nothing does. */
-  function handlerOf({ event }: WebhookDelivery, req: Request): (() => unknown) | undefined {
-    const { onUnknownEvent } = options
-    if (isKnownEvent(event)) return () => handler(event, webhookContext(options, req))
-    if (event.event_type === 'pagey.ping' || onUnknownEvent === undefined) return undefined
-    return () => onUnknownEvent(event, webhookContext(options, req))
+    receive().then(accept, fail).catch(next)
   }
 
   return Object.assign(pagerdutyWebhook, {
     async close() {
-      await handling.close(handlersWait)
-      ownStore?.close()
+      isClosed = true
+      await settlesWithin(background.settled(), closeTimeout)
+      ownStore.close()
     },
   })
 }
 
-type Verdict = WebhookVerdict['verdict']
-type Claimed = Awaited<ReturnType<WebhookClaims['claim']>>
-
-function verdictOf({ code, status }: { code: string; status: number }): Verdict {
-  if (code === running) return 'running'
-  return isTrouble(status) ? 'failed' : 'refused'
+/** What identifies a delivery in reports. */
+function idsOf(req: Request, event: AnyWebhookEvent | undefined) {
+  return { deliveryID: req.header('x-webhook-id'), eventID: event?.id, eventType: event?.event_type }
 }
 
-/** A claim that comes too late is given back: nobody would do what it is for. */
-async function claimWithin(claims: WebhookClaims, eventID: string, timeout: number): Promise<Claimed> {
-  const claiming = claims.claim(eventID)
-  try {
-    return await withinDeadline(claiming, timeout, tookTooLong)
-  } catch (error) {
-    claiming.then(
-      (claim) => (typeof claim === 'string' ? undefined : claim.release()),
-      () => {},
-    )
-    throw asTrouble(error)
-  }
+function shuttingDown(): WebhookError {
+  return retryableError('ERR_PAGERDUTY_WEBHOOK_CLOSED', 'This process is shutting down', { close: true })
 }
 
-/** Says the same thing once. */
-function once(warn: (message: string) => void): (message: string) => void {
-  const said = new Set<string>()
-  return (message) => {
-    if (said.has(message)) return
-    said.add(message)
-    warn(message)
+function outcomeOf({ code, status }: PagerDutyOAuthError): 'inProgress' | 'failed' | 'rejected' {
+  if (code === inProgress) return 'inProgress'
+  return isRetryableStatus(status) ? 'failed' : 'rejected'
+}
+
+/** Warns once of each mistake that its hint explains. */
+function hintOnce(warn = (message: string) => process.emitWarning(message)): (error: Error) => void {
+  const warned = new Set<string>()
+  return (error) => {
+    if (!(error instanceof WebhookError || error instanceof ConfigurationError)) return
+    if (error.hint === undefined || warned.has(error.message)) return
+    warned.add(error.message)
+    warn(`${error.message}. ${error.hint}`)
   }
 }

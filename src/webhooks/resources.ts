@@ -1,46 +1,46 @@
 /** A short form of a resource, as PagerDuty refers to it. */
 export interface WebhookReference {
-  /** Names the resource together with `type`: other types may have the same. */
+  /** Unique among resources of the same `type`. */
   readonly id: string
   /** Such as `user_reference`; without `_reference` for the resource itself. */
   readonly type: string
-  /** Where the REST API has the whole resource; null where it does not. */
+  /** URL of the resource in the REST API; null if it has none. */
   readonly self?: string | null
-  /** Its page in PagerDuty's web app; null where it has none. */
+  /** Its page in PagerDuty's web app; null if it has none. */
   readonly html_url?: string | null
-  /** A few words for people, written by PagerDuty. Null in some events; an incident has `title`. */
+  /** A short description by PagerDuty. Null in some events; an incident has `title`. */
   readonly summary?: string | null
 }
 
 /**
- * The incident of an event, as far as all of its events show it.
+ * The incident of an event, with the members that all of its events have.
  *
  * @see https://developer.pagerduty.com/docs/webhooks-overview
  */
 export interface WebhookIncident extends WebhookReference {
-  /** Tells the incident itself from a mere `incident_reference`. */
+  /** The incident itself, not an `incident_reference`. */
   readonly type: 'incident'
-  /** What people call it by, unique in the account: `incident_number` in the REST API. */
+  /** The number that users see, unique in the account: `incident_number` in the REST API. */
   readonly number: number
-  /** As PagerDuty wrote the event, which may arrive 48 hours later: the REST API knows better. */
+  /** At the time of the event, which may arrive 48 hours later: ask the REST API for the current status. */
   readonly status: 'triggered' | 'acknowledged' | 'resolved'
-  /** Text from whoever or whatever triggered it: escape it in HTML. */
+  /** Untrusted text of whatever triggered it: escape it in HTML. */
   readonly title: string
-  /** Decides which of people's notification rules apply: those for high or for low urgency. */
+  /** Decides which notification rules of a user apply. */
   readonly urgency: 'high' | 'low'
-  /** ISO 8601: when it was triggered first. */
+  /** ISO 8601: when it was first triggered. */
   readonly created_at: string
-  /** What events are de-duplicated by, from the sender or made by PagerDuty; null where there is none. */
+  /** Deduplicates events; set by the sender or by PagerDuty; null if there is none. */
   readonly incident_key: string | null
-  /** The service it belongs to; `incident.service_updated` tells of another one. */
+  /** The service it belongs to; changed by `incident.service_updated`. */
   readonly service: WebhookReference | null
-  /** Users it is assigned to; `incident.reassigned` and `incident.escalated` tell of others. */
+  /** Users it is assigned to; changed by `incident.reassigned` and `incident.escalated`. */
   readonly assignees: readonly WebhookReference[]
-  /** The policy it follows; `incident.delegated` tells of another one. */
+  /** Its escalation policy; changed by `incident.delegated`. */
   readonly escalation_policy: WebhookReference | null
-  /** Teams that have been involved in it; empty for none. */
+  /** Teams that are involved in it. */
   readonly teams: readonly WebhookReference[]
-  /** One of the account's own list, such as `P1` in `summary`; null where none was given. */
+  /** One of the account's priorities, such as `P1` in `summary`; null if it has none. */
   readonly priority: WebhookReference | null
   /** What else PagerDuty sends, such as `conference_bridge`, `incident_type` and `resolve_reason`. */
   readonly [member: string]: unknown
@@ -48,19 +48,19 @@ export interface WebhookIncident extends WebhookReference {
 
 /** What happened to an incident, such as a note or a task; the incident itself is `incident`. */
 export interface WebhookIncidentDetail {
-  /** Tells the shape, such as `incident_note` or `incident_task`. */
+  /** The kind of detail, such as `incident_note` or `incident_task`. */
   readonly type: string
-  /** Its `summary` may be null: the REST API has the rest, by `id`. */
+  /** Its `summary` may be null; read the rest from the REST API by `id`. */
   readonly incident: WebhookReference
-  /** What the `type` brings, such as `content` of a note, or `state` of a responder. */
+  /** Members of that `type`, such as `content` of a note, or `state` of a responder. */
   readonly [member: string]: unknown
 }
 
-/** Roles that people were given in an incident, or lost. The incident stands in each of them. */
+/** Roles in an incident that users were given, or lost. Each entry names the incident. */
 export interface WebhookRoleAssignments {
   /** Of the list as a whole: its entries are `role_assignment_reference`. */
   readonly type: 'incident_role_assignment'
-  /** `assignee` is null where a role was taken away, `old_assignee` where nobody had it before. */
+  /** `assignee` is null if the role was removed, `old_assignee` if no one had it before. */
   readonly incident_role_assignments: readonly {
     readonly id: string
     readonly incident: WebhookReference
@@ -81,10 +81,10 @@ export interface WebhookService extends WebhookReference {
 
 /** What happened to a service; the service itself is `service`. */
 export interface WebhookServiceDetail {
-  /** Tells the shape; `service_field_values` is the only one documented. */
+  /** The kind of detail; `service_field_values` is the only one documented. */
   readonly type: string
-  /** Its `summary` may be null: the REST API has the rest, by `id`. */
+  /** Its `summary` may be null; read the rest from the REST API by `id`. */
   readonly service: WebhookReference
-  /** What the `type` brings, such as `custom_fields` and `changed_custom_fields`. */
+  /** Members of that `type`, such as `custom_fields` and `changed_custom_fields`. */
   readonly [member: string]: unknown
 }

@@ -1,14 +1,14 @@
 import { ConfigurationError } from '../errors'
 import { isPlaceholder } from '../store/placeholder'
 
-/** Secrets of a webhook subscription: one, several while they rotate, or a function that knows them at each delivery. */
+/** Secrets of a webhook subscription: one, several while they rotate, or a function that is called for each delivery. */
 export type WebhookSecret =
   string | readonly string[] | (() => string | readonly string[] | Promise<string | readonly string[]>)
 
 /**
- * The secrets of the moment.
+ * Returns a function that gives the current secrets. What the app's function returns is checked each time.
  *
- * @throws {ConfigurationError} at once for what can never have signed anything; what a function gives is checked each time
+ * @throws {ConfigurationError} at once for fixed secrets that cannot be PagerDuty's
  */
 export function secretSource(secret: WebhookSecret | undefined): () => Promise<readonly string[]> {
   if (typeof secret === 'function') return async () => requireSecrets(await secret())
@@ -17,19 +17,19 @@ export function secretSource(secret: WebhookSecret | undefined): () => Promise<r
 }
 
 function requireSecrets(value: unknown): readonly string[] {
-  const secrets: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value]
+  const secrets: unknown[] = [value].flat()
   if (secrets.length > 0 && secrets.every(isSecret)) return secrets
-  const isThere = secrets.some((one) => typeof one === 'string' && one.trim() !== '')
+  const isPresent = secrets.some((one) => typeof one === 'string' && one.trim() !== '')
   throw new ConfigurationError(
     'webhookSecret',
-    isThere
-      ? 'is not what PagerDuty showed: a secret has 16 characters or more, without blanks or line ends'
+    isPresent
+      ? 'is not what PagerDuty showed: a secret has 16 characters or more, without whitespace or newlines'
       : 'is required: the secret that PagerDuty showed when the webhook subscription was created',
-    'Supply PAGERDUTY_WEBHOOK_SECRET. PagerDuty shows the secret once; a new subscription has a new one.',
+    'Set PAGERDUTY_WEBHOOK_SECRET. PagerDuty shows the secret once; a new subscription has a new one.',
   )
 }
 
-/** A line end from a file, or a placeholder, would have every delivery refused, and after three the subscription disabled. */
+/** With a newline from a file, or a placeholder, every delivery would fail, and PagerDuty disable the subscription. */
 function isSecret(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{16,}$/.test(value) && !isPlaceholder(value)
 }

@@ -1,74 +1,65 @@
 import type { Request } from 'express'
 import { WebhookError } from '../errors'
-import { rawBody } from './raw-body'
-import { type WebhookDelivery, parseDelivery } from './payload'
+import { callAsRetryable, retryableError } from './failures'
 import type { WebhookOptions } from './options'
+import { type AnyWebhookEvent, parseEvent } from './payload'
+import { rawBody } from './raw-body'
 import { isSigned } from './signature'
-import { asTrouble, clockIsBehind } from './failures'
 
 const maxBytes = 256 * 1024
 /** Milliseconds. PagerDuty hangs up after five seconds. */
 const bodyTimeout = 3_500
 /** Seconds. */
-const clockSkew = 5 * 60
+const clockTolerance = 5 * 60
 
-/** What a delivery is checked against. */
-export interface WebhookCheck {
-  secrets: () => Promise<readonly string[]>
-  verifyBearer: WebhookOptions['verifyBearer']
-}
+type VerifyBearer = NonNullable<WebhookOptions['verifyBearer']>
 
 /**
- * Reads a delivery and believes nothing of it before its signature; a bearer token never makes up for that, nor the other
- * way round.
+ * The event of a delivery. Nothing is trusted before its signature; a bearer token does not replace it, nor the other way
+ * round.
  *
- * @throws {PagerDutyOAuthError} a 4xx for what is not PagerDuty's, or no delivery; else our own trouble
+ * @throws {PagerDutyOAuthError} a 4xx if PagerDuty did not send it, or it is no delivery; otherwise a failure on our side
  */
-export async function checkDelivery(req: Request, check: WebhookCheck): Promise<WebhookDelivery> {
+export async function verifyDelivery(
+  req: Request,
+  secrets: () => Promise<readonly string[]>,
+  verifyBearer: VerifyBearer | undefined,
+): Promise<AnyWebhookEvent> {
   const signature = req.header('x-pagerduty-signature')
   if (signature === undefined) throw notSigned()
   const body = await rawBody(req, maxBytes, bodyTimeout)
-  const secrets = await ours(check.secrets, 'The secret of the webhook could not be had')
-  if (!isSigned(signature, body, secrets)) throw signedOtherwise()
-  await requireBearer(check, req)
-  return parseDelivery(body)
+  const current = await callAsRetryable(secrets, 'The webhook secret could not be obtained')
+  if (!isSigned(signature, body, current))
+    throw notSigned('If PagerDuty sent it, webhookSecret is not the secret of that subscription.')
+  if (verifyBearer !== undefined) await requireBearer(req, verifyBearer)
+  return parseEvent(body)
 }
 
 /**
- * Whether an event is too old to be PagerDuty's own delivery, or does not say how old it is.
+ * Whether an event is too old to be a delivery from PagerDuty, or does not say how old it is.
  *
  * @param maxAge seconds
  * @throws {WebhookError} it is from the future
  */
-export function isStale({ occurredAt }: WebhookDelivery, maxAge: number): boolean {
+export function isExpired({ occurred_at: at }: AnyWebhookEvent, maxAge: number): boolean {
   if (maxAge === Infinity) return false
-  const age = (Date.now() - occurredAt) / 1000
-  if (age < -clockSkew) throw clockIsBehind()
+  const age = (Date.now() - (typeof at === 'string' ? Date.parse(at) : NaN)) / 1000
+  if (age < -clockTolerance) {
+    const message = 'The event occurred in the future, by the clock of this machine'
+    throw retryableError('ERR_PAGERDUTY_WEBHOOK_CLOCK', message, { hint: 'Check the clock of this machine.' })
+  }
   return !(age <= maxAge)
 }
 
-async function requireBearer({ verifyBearer }: WebhookCheck, req: Request): Promise<void> {
-  if (verifyBearer === undefined) return
+async function requireBearer(req: Request, verify: VerifyBearer): Promise<void> {
   const [, token] = /^Bearer +([\w.~+/-]+=*)$/i.exec(req.header('authorization') ?? '') ?? []
-  const isGood = await ours(
-    () => verifyBearer(token, req),
-    'The bearer token of the delivery could not be checked',
-  )
-  if (isGood === true) return
+  const message = 'The bearer token of the delivery could not be checked'
+  if ((await callAsRetryable(() => verify(token, req), message)) === true) return
   throw new WebhookError('The bearer token of the delivery is missing or not valid', {
     code: 'ERR_PAGERDUTY_WEBHOOK_BEARER',
     status: 401,
     headers: { 'WWW-Authenticate': token === undefined ? 'Bearer' : 'Bearer error="invalid_token"' },
   })
-}
-
-/** Calls a function of the app's. Where it fails, the delivery is not at fault. */
-async function ours<T>(call: () => T | Promise<T>, message: string): Promise<T> {
-  try {
-    return await call()
-  } catch (error) {
-    throw asTrouble(error, message)
-  }
 }
 
 function notSigned(hint?: string): WebhookError {
@@ -77,8 +68,4 @@ function notSigned(hint?: string): WebhookError {
     status: 403,
     hint,
   })
-}
-
-function signedOtherwise(): WebhookError {
-  return notSigned('If PagerDuty sent it, webhookSecret is not the secret of that subscription.')
 }

@@ -9,9 +9,9 @@ jest.setTimeout(20_000)
 
 describeWithChromium('the webhook page in a browser', () => {
   const open = openExampleEachTime('/webhooks')
-  const rows = (verdict: string): Locator => open.page.locator(`[data-verdict="${verdict}"]`)
+  const rows = (outcome: string): Locator => open.page.locator(`[data-outcome="${outcome}"]`)
 
-  test('shows a delivery, its verdict, and what the app did back as itself', async () => {
+  test('shows a delivery, its outcome, and what the app did back as itself', async () => {
     const { page, standIn } = open
     await page.getByTestId('send-incident.triggered').click()
     await rows('handled').waitFor()
@@ -29,10 +29,10 @@ describeWithChromium('the webhook page in a browser', () => {
       await page.waitForURL(`${app.url}/webhooks`)
     }
     const seen = []
-    for (const verdict of ['handled', 'duplicate', 'refused', 'ignored'])
-      seen.push(await rows(verdict).count())
+    for (const outcome of ['handled', 'duplicate', 'rejected', 'ignored'])
+      seen.push(await rows(outcome).count())
     expect(seen).toEqual([1, 1, 1, 1])
-    expect(await rows('refused').innerText()).toContain('403')
+    expect(await rows('rejected').innerText()).toContain('403')
     expect(standIn.calls.api).toBe(1)
   })
 
@@ -63,7 +63,7 @@ describeWithChromium('the webhook page in a browser', () => {
     await page.getByTestId('send-incident.triggered').click()
     await rows('handled').waitFor()
     await page.getByTestId('send-forged').click()
-    await rows('refused').waitFor()
+    await rows('rejected').waitFor()
     if (process.env['SCREENSHOTS']) await page.screenshot({ path: join(screenshots, 'webhooks-light.png') })
     await page.setViewportSize({ width: 390, height: 844 })
     await page.emulateMedia({ colorScheme: 'dark' })

@@ -39,7 +39,7 @@ test('a webhook handler that goes on after its answer is handed to waitUntil', a
   work.open()
   await Promise.all(given)
   expect(given).toHaveLength(1)
-  expect(app.verdicts).toMatchObject([{ verdict: 'handled' }])
+  expect(app.outcomes).toMatchObject([{ outcome: 'handled' }])
   await app.close()
 })
 

@@ -57,7 +57,7 @@ test('everything that happens is a line of its level', async () => {
       'info: App token for us.acme: users.read',
       'warn: No app token for eu.globex: ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
       'debug: Delivery at webhook: handled 202 incident.triggered',
-      'info: Delivery at webhook: refused 403',
+      'info: Delivery at webhook: rejected 403',
     ].toSorted(),
   )
 })
@@ -84,8 +84,8 @@ test('a failure at PagerDuty or in the store is a warning, one that a visitor ca
   events.tell('loginFailed', { reason: 'one', error: failure(503) })
   events.tell('loginFailed', { reason: 'two', error: failure(403) })
   events.tell('loginFailed', { reason: 'three', error: new Error('verify') })
-  events.tell('webhook', { ...webhook, verdict: 'failed', status: 503 })
-  events.tell('webhook', { ...webhook, verdict: 'failed', status: 202 })
+  events.tell('webhook', { ...webhook, outcome: 'failed', status: 503 })
+  events.tell('webhook', { ...webhook, outcome: 'failed', status: 202 })
   expect(lines.map(([level]) => level)).toEqual(['warn', 'info', 'warn', 'warn', 'error'])
 })
 
@@ -95,7 +95,7 @@ test('levels that a logger does not have are left out, and an error is a warning
   logEvents(events, logger)
   events.tell('refreshOvertaken', { grantID: 'a', version: 2 })
   events.tell('mint', { account: 'us.acme', scope: ['users.read'], expiresAt: 1 })
-  events.tell('webhook', { ...webhook, verdict: 'failed', status: 202 })
+  events.tell('webhook', { ...webhook, outcome: 'failed', status: 202 })
   expect(lines.map(([level]) => level)).toEqual(['warn'])
 })
 

@@ -84,7 +84,7 @@ test('everything that happens is counted, by outcome and reason', async () => {
   })
   expect(counts(of('refreshes'))).toEqual({ ok: 1, overtaken: 1, failed: 1 })
   expect(counts(of('mints'))).toEqual({ ok: 1, failed: 1 })
-  expect(counts(of('webhooks'))).toEqual({ handled: 1, refused: 1 })
+  expect(counts(of('webhooks'))).toEqual({ handled: 1, rejected: 1 })
   expect(counts(of('warnings'), 'error.type')).toEqual({ server_error: 1 })
 })
 

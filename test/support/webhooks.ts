@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { type Socket, connect } from 'node:net'
 import type { Express } from 'express'
-import type { WebhookEvent, WebhookReceiver, WebhookReceiverOptions, WebhookVerdict } from '../../src'
+import type { WebhookEvent, WebhookReceiver, WebhookReceiverOptions, WebhookOutcome } from '../../src'
 import { Events } from '../../src/observability/events'
 import { type WebhookHandler, webhookReceiver } from '../../src'
 import {
@@ -23,12 +23,12 @@ export interface Receiving extends RunningApp {
   path: string
   /** Events that the handler got. */
   handled: WebhookEvent[]
-  verdicts: WebhookVerdict[]
+  outcomes: WebhookOutcome[]
   warnings: string[]
   /** Sends a delivery of PagerDuty's. */
   send(event?: string | WebhookEventInit, how?: Partial<SendWebhookOptions>): Promise<WebhookAnswer>
-  /** Settles with the next verdict. */
-  nextVerdict(): Promise<WebhookVerdict>
+  /** Settles with the next outcome. */
+  nextOutcome(): Promise<WebhookOutcome>
 }
 
 export type Mount = (app: Express, receiver: WebhookReceiver) => void
@@ -43,9 +43,9 @@ export async function receive(
 ): Promise<Receiving> {
   const events = new Events()
   const handled: WebhookEvent[] = []
-  const verdicts: WebhookVerdict[] = []
+  const outcomes: WebhookOutcome[] = []
   const warnings: string[] = []
-  events.on('webhook', (verdict) => void verdicts.push(verdict))
+  events.on('webhook', (outcome) => void outcomes.push(outcome))
   events.on('warning', ({ error }) => void warnings.push(error.message))
   const warn = (message: string) => void warnings.push(message)
   const receiver = webhookReceiver({ webhookSecret: secret, events, warn, ...options }, (event, context) => {
@@ -59,12 +59,12 @@ export async function receive(
     receiver,
     path,
     handled,
-    verdicts,
+    outcomes,
     warnings,
     send: (event = 'incident.triggered', how = {}) => sendWebhook(path, event, { secret, ...how }),
-    async nextVerdict() {
-      const [verdict] = (await once(events, 'webhook')) as [WebhookVerdict]
-      return verdict
+    async nextOutcome() {
+      const [outcome] = (await once(events, 'webhook')) as [WebhookOutcome]
+      return outcome
     },
     async close() {
       await app.close()

@@ -10,11 +10,12 @@ import {
   RedisTokenStore,
   type TokenStore,
   type WebhookContext,
-  type WebhookVerdict,
+  type WebhookOutcome,
   pagerduty,
 } from '../../src'
 import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
-import { type Claim, WebhookClaims } from '../../src/webhooks/idempotency'
+import { Events } from '../../src/observability/events'
+import { type EventLease, acquireEvent } from '../../src/webhooks/idempotency'
 import { type RunningApp, serve } from '../support/app'
 import { describeWithRedis, startRedis } from '../support/redis'
 import { type Receiving, answerOf, eventText, gate, receive, secret, sign } from '../support/webhooks'
@@ -96,12 +97,12 @@ describe('a handler that fails', () => {
     const first = await app.send()
     expect([first.status, first.headers.get('retry-after')]).toEqual([503, '5'])
     expect(first.body).not.toMatch(/private|PagerDuty said/)
-    expect(app.verdicts).toEqual([
-      expect.objectContaining({ verdict: 'failed', status: 503, error: expect.any(Error) }),
+    expect(app.outcomes).toEqual([
+      expect.objectContaining({ outcome: 'failed', status: 503, error: expect.any(Error) }),
     ])
     expect((await first.again()).status).toBe(202)
     expect((await first.again()).status).toBe(202)
-    expect(app.verdicts.map(({ verdict }) => verdict)).toEqual(['failed', 'handled', 'duplicate'])
+    expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['failed', 'handled', 'duplicate'])
     expect(calls).toBe(2)
   })
 
@@ -113,12 +114,12 @@ describe('a handler that fails', () => {
     expect([status, headers.get('retry-after')]).toEqual([503, '42'])
   })
 
-  test('is told with its reason', async () => {
+  test('is reported with its reason', async () => {
     const app = await start({}, () => {
       throw new Error('the database is away')
     })
     const { deliveryID } = await app.send({ id: 'event-1', event_type: 'incident.resolved' })
-    expect(app.verdicts).toEqual([
+    expect(app.outcomes).toEqual([
       expect.objectContaining({
         receiver: 'webhook',
         eventID: 'event-1',
@@ -148,7 +149,7 @@ describe('a handler that fails', () => {
     expect([first.status, (await first.again()).status]).toEqual([503, 202])
   })
 
-  test('while its claim cannot be released is never answered with success', async () => {
+  test('while its lease cannot be released never gets a 202', async () => {
     const frozen = () =>
       new Promise<boolean>((_, reject) => setTimeout(() => reject(new Error('frozen')), 900))
     const fail = gate()
@@ -159,7 +160,7 @@ describe('a handler that fails', () => {
 })
 
 describe('a handler that hangs', () => {
-  test('has its delivery answered in time, and is told of when it fails later', async () => {
+  test('gets its 202 in time, and is reported when it fails later', async () => {
     const hanging = gate()
     const app = await start({}, () => hanging.promise)
     const startedAt = performance.now()
@@ -169,28 +170,28 @@ describe('a handler that hangs', () => {
     expect(first.status).toBe(202)
     expect(took).toBeGreaterThan(3_000)
     expect(took).toBeLessThan(5_000)
-    expect(app.verdicts).toEqual([])
+    expect(app.outcomes).toEqual([])
     const redelivered = await first.again()
     expect([redelivered.status, redelivered.headers.get('retry-after')]).toEqual([503, '15'])
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     hanging.fail(new Error('at last'))
-    expect(await verdict).toMatchObject({
-      verdict: 'failed',
+    expect(await outcome).toMatchObject({
+      outcome: 'failed',
       status: 202,
       error: { cause: { message: 'at last' } },
     })
   })
 
-  test('is no duplicate until it is through', async () => {
+  test('is no duplicate until it has finished', async () => {
     const slow = gate()
     const app = await start({ timeout: 50 }, () => slow.promise)
     const first = await app.send()
     expect([first.status, (await first.again()).status]).toEqual([202, 503])
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     slow.open()
-    expect(await verdict).toMatchObject({ verdict: 'handled', status: 202 })
+    expect(await outcome).toMatchObject({ outcome: 'handled', status: 202 })
     expect((await first.again()).status).toBe(202)
-    expect(app.verdicts.map((one) => one.verdict)).toEqual(['running', 'handled', 'duplicate'])
+    expect(app.outcomes.map((one) => one.outcome)).toEqual(['inProgress', 'handled', 'duplicate'])
     expect(app.handled).toHaveLength(1)
   })
 
@@ -198,9 +199,9 @@ describe('a handler that hangs', () => {
     const slow = gate()
     const app = await start({ timeout: 0 }, () => slow.promise)
     const first = await app.send()
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     slow.fail(new Error('late'))
-    expect(await verdict).toMatchObject({ verdict: 'failed' })
+    expect(await outcome).toMatchObject({ outcome: 'failed' })
     await first.again()
     expect(app.handled).toHaveLength(2)
   })
@@ -223,7 +224,7 @@ describe('an event', () => {
     const other = await start({ tokenStore, name: 'two' })
     for (const app of [one, two, other]) await app.send({ id: 'shared', event_type: 'incident.triggered' })
     expect([one, two, other].map(({ handled }) => handled.length)).toEqual([1, 1, 0])
-    expect(other.verdicts.map(({ verdict }) => verdict)).toEqual(['duplicate'])
+    expect(other.outcomes.map(({ outcome }) => outcome)).toEqual(['duplicate'])
   })
 
   test('is remembered as long as a replay of it would be fresh', async () => {
@@ -249,11 +250,12 @@ describe('an event', () => {
     const replace = jest.spyOn(store, 'replace')
     jest.useFakeTimers()
     try {
-      const claims = new WebhookClaims(store, 'webhook', 60_000)
-      const [one, two] = [await claims.claim('one'), await claims.claim('two')] as [Claim, Claim]
+      const records = { store, retention: 60_000, events: new Events() }
+      const acquire = async (key: string) => (await acquireEvent(records, key, 1_000)) as EventLease
+      const [one, two] = [await acquire('one'), await acquire('two')]
       await jest.advanceTimersByTimeAsync(6_000)
       expect(replace).toHaveBeenCalledTimes(2)
-      await one.done()
+      await one.markHandled()
       await two.release()
       await jest.advanceTimersByTimeAsync(30_000)
       expect(replace).toHaveBeenCalledTimes(3)
@@ -270,16 +272,16 @@ describe('an event', () => {
     )
     const first = await app.send({ id: 'frozen', event_type: 'incident.triggered' })
     await first.again()
-    expect(app.verdicts.map(({ verdict }) => verdict)).toEqual(['handled', 'duplicate'])
+    expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['handled', 'duplicate'])
   })
 })
 
-describe('a store in trouble', () => {
+describe('a store that fails', () => {
   const failing = async () => Promise.reject(new Error('store: a secret connection text'))
 
   test.each<[string, Partial<TokenStore>]>([
-    ['cannot claim', { create: failing, delete: failing }],
-    ['cannot tell who claimed', { create: async () => false, get: failing, delete: failing }],
+    ['cannot give a lease', { create: failing, delete: failing }],
+    ['cannot tell who holds the lease', { create: async () => false, get: failing, delete: failing }],
     ['never answers', { create: () => new Promise<boolean>(() => {}) }],
   ])('that %s has the event delivered again', async (_what, instead) => {
     const app = await start({ tokenStore: storeWith(instead) })
@@ -289,10 +291,10 @@ describe('a store in trouble', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000)
     expect(body).not.toContain('connection text')
     expect(app.handled).toEqual([])
-    expect(app.verdicts).toEqual([expect.objectContaining({ verdict: 'failed', eventID: 'x' })])
+    expect(app.outcomes).toEqual([expect.objectContaining({ outcome: 'failed', eventID: 'x' })])
   })
 
-  test('that claims too late gives the claim back', async () => {
+  test('that gives a lease after the deadline gets it back', async () => {
     const store = new MemoryTokenStore()
     const slow = gate()
     let isSlow = true
@@ -315,10 +317,10 @@ describe('a store in trouble', () => {
     expect(app.handled).toHaveLength(1)
   })
 
-  test('after the handler succeeded undoes nothing, and is told', async () => {
+  test('after the handler succeeded undoes nothing, and is reported', async () => {
     const app = await start({ tokenStore: storeWith({ replace: failing }) })
     expect((await app.send()).status).toBe(202)
-    expect(app.verdicts.map(({ verdict }) => verdict)).toEqual(['handled'])
+    expect(app.outcomes.map(({ outcome }) => outcome)).toEqual(['handled'])
     expect(app.warnings).toEqual(['replace() of the token store failed: Error'])
   })
 })
@@ -468,17 +470,17 @@ describe('pd.webhook', () => {
   })
 
   test('in a Classic app answers what needs no app token, and says why there is none', async () => {
-    const verdicts: WebhookVerdict[] = []
+    const outcomes: WebhookOutcome[] = []
     const pd = make({ appType: 'classic', scope: 'read', appScope: 'read' }).on(
       'webhook',
-      (one) => void verdicts.push(one),
+      (one) => void outcomes.push(one),
     )
     const app = await mount(pd, async (event, { getToken }) => {
       if (event.event_type === 'incident.resolved') await getToken()
     })
     expect((await sendWebhook(`${app.url}/hook`, 'incident.triggered', { secret })).status).toBe(202)
     expect((await sendWebhook(`${app.url}/hook`, 'incident.resolved', { secret })).status).toBe(500)
-    expect(verdicts.map(({ verdict, error }) => [verdict, error?.message])).toEqual([
+    expect(outcomes.map(({ outcome, error }) => [outcome, error?.message])).toEqual([
       ['handled', undefined],
       ['failed', expect.stringContaining('Scoped apps only')],
     ])
@@ -524,14 +526,14 @@ describe('pd.webhook', () => {
     expect(order).toEqual(['pdus', 'closed'])
   })
 
-  test('does not start a delivery that is claimed while it closes', async () => {
+  test('does not start a delivery whose lease is acquired while it closes', async () => {
     const asked = gate()
-    const claimed = gate()
+    const acquired = gate()
     const store = new MemoryTokenStore()
     const tokenStore = storeWith({
       create: async (...args) => {
         asked.open()
-        await claimed.promise
+        await acquired.promise
         return store.create(...args)
       },
       delete: (...args) => store.delete(...args),
@@ -540,7 +542,7 @@ describe('pd.webhook', () => {
     const sent = app.send({ id: 'late', event_type: 'incident.triggered' })
     await asked.promise
     await app.receiver.close()
-    claimed.open()
+    acquired.open()
     expect((await sent).status).toBe(503)
     expect(app.handled).toEqual([])
     expect(await store.get('webhook:webhook late')).toBeUndefined()

@@ -79,7 +79,7 @@ describe('a receiver works', () => {
   ])('%s', async (_what, mount) => {
     const app = await start({}, undefined, mount)
     const { status } = await app.send({ event_type: 'incident.triggered', data: { title: 'Ærø ☃ 1.0' } })
-    expect([status, app.verdicts.map(({ verdict }) => verdict)]).toEqual([202, ['handled']])
+    expect([status, app.outcomes.map(({ outcome }) => outcome)]).toEqual([202, ['handled']])
     expect(app.handled).toEqual([
       expect.objectContaining({ data: expect.objectContaining({ title: 'Ærø ☃ 1.0' }) }),
     ])
@@ -145,7 +145,7 @@ describe('a signature', () => {
     socket.write(head({ 'Content-Length': 100 }))
     const [answer] = (await once(socket, 'data')) as [Buffer]
     expect(answer.toString()).toContain('403 Forbidden')
-    expect(app.verdicts).toEqual([expect.objectContaining({ verdict: 'refused', status: 403 })])
+    expect(app.outcomes).toEqual([expect.objectContaining({ outcome: 'rejected', status: 403 })])
     expect(app.warnings).toEqual([])
   })
 
@@ -155,7 +155,7 @@ describe('a signature', () => {
     ['of another version', 'v2=00'],
     ['of 64 other characters', `v1=${'\u00e9'.repeat(64)}`],
     ['that is very long', `v1=${'0'.repeat(8_000)}`],
-  ])('%s is refused with 403, and the operator is told once', async (_what, signature) => {
+  ])('%s is refused with 403, and the operator is warned once', async (_what, signature) => {
     const app = await start()
     const first = await post(app.path, eventText(), { 'x-pagerduty-signature': signature })
     const second = await post(app.path, eventText(), { 'x-pagerduty-signature': signature })
@@ -260,7 +260,7 @@ describe('a body', () => {
     )
     expect(sent).toBeLessThan(32 * 1024 * 1024)
     expect(most).toBeLessThan(48 * 1024 * 1024)
-    expect(app.verdicts.map(({ status }) => status)).toEqual(Array(8).fill(413))
+    expect(app.outcomes.map(({ status }) => status)).toEqual(Array(8).fill(413))
     expect((await app.send()).status).toBe(202)
   })
 
@@ -344,9 +344,9 @@ describe('a body', () => {
     socket.write(
       head({ 'Content-Length': text.length, 'X-PagerDuty-Signature': sign(text) }) + text.slice(0, 50),
     )
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     setTimeout(() => socket.destroy(), 50)
-    expect(await verdict).toMatchObject({ verdict: 'failed', status: 503 })
+    expect(await outcome).toMatchObject({ outcome: 'failed', status: 503 })
     expect((await app.send()).status).toBe(202)
   })
 
@@ -359,7 +359,7 @@ describe('a body', () => {
     const socket = await open(app.url)
     socket.write(head({ 'Content-Length': 1000, 'X-PagerDuty-Signature': sign('') }))
     const startedAt = performance.now()
-    expect((await app.nextVerdict()).status).toBe(503)
+    expect((await app.nextOutcome()).status).toBe(503)
     expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 
@@ -369,9 +369,9 @@ describe('a body', () => {
     const socket = await open(app.url)
     socket.write(head({ 'Content-Length': 1000, 'X-PagerDuty-Signature': sign('') }))
     const startedAt = performance.now()
-    const verdict = app.nextVerdict()
+    const outcome = app.nextOutcome()
     setTimeout(() => socket.destroy(), 50)
-    expect((await verdict).status).toBe(503)
+    expect((await outcome).status).toBe(503)
     expect(performance.now() - startedAt).toBeLessThan(2_000)
   })
 
@@ -427,14 +427,14 @@ describe('a bearer token', () => {
     ],
     ['rejects', async () => Promise.reject(new Error('no keys'))],
     ['hangs', () => new Promise<boolean>(() => {})],
-  ])('whose check %s is our trouble', async (_what, check) => {
+  ])('whose check %s is a failure on our side', async (_what, check) => {
     const app = await start({ verifyBearer: check })
     const startedAt = performance.now()
     const { status, body } = await app.send('incident.triggered', { bearer: 'good' })
     expect(status).toBe(503)
     expect(body).not.toContain('no keys')
     expect(performance.now() - startedAt).toBeLessThan(5_000)
-    expect(app.verdicts).toEqual([expect.objectContaining({ verdict: 'failed' })])
+    expect(app.outcomes).toEqual([expect.objectContaining({ outcome: 'failed' })])
   })
 })
 
@@ -443,11 +443,11 @@ describe('an event', () => {
 
   test.each<[string, WebhookReceiverOptions, Record<string, unknown>, string]>([
     ['of 47 hours ago', {}, { occurred_at: hours(-47) }, 'handled'],
-    ['of 49 hours ago', {}, { occurred_at: hours(-49) }, 'stale'],
-    ['of no time', {}, { occurred_at: undefined }, 'stale'],
-    ['of a time that is none', {}, { occurred_at: 'yesterday' }, 'stale'],
-    ['of a number for a time', {}, { occurred_at: 1_700_000_000 }, 'stale'],
-    ['of two hours ago, with an hour allowed', { maxAge: 3600 }, { occurred_at: hours(-2) }, 'stale'],
+    ['of 49 hours ago', {}, { occurred_at: hours(-49) }, 'expired'],
+    ['of no time', {}, { occurred_at: undefined }, 'expired'],
+    ['of a time that is none', {}, { occurred_at: 'yesterday' }, 'expired'],
+    ['of a number for a time', {}, { occurred_at: 1_700_000_000 }, 'expired'],
+    ['of two hours ago, with an hour allowed', { maxAge: 3600 }, { occurred_at: hours(-2) }, 'expired'],
     ['of long ago, with any age allowed', { maxAge: Infinity }, { occurred_at: hours(-9999) }, 'handled'],
     ['of no time, with any age allowed', { maxAge: Infinity }, { occurred_at: undefined }, 'handled'],
     ['of four minutes ahead', {}, { occurred_at: hours(4 / 60) }, 'handled'],
@@ -455,11 +455,11 @@ describe('an event', () => {
     ['of a test delivery long ago', {}, { event_type: 'pagey.ping', occurred_at: hours(-99) }, 'ignored'],
     ['of an unknown type', {}, { event_type: 'incident.sung_about', data: null }, 'ignored'],
     ['of a type named like a method', {}, { event_type: 'constructor' }, 'ignored'],
-  ])('%s is acknowledged', async (_what, options, members, verdict) => {
+  ])('%s is acknowledged', async (_what, options, members, outcome) => {
     const app = await start(options)
     expect((await post(app.path, eventText(members))).status).toBe(202)
-    expect(app.verdicts.map((one) => one.verdict)).toEqual([verdict])
-    expect(app.handled).toHaveLength(verdict === 'handled' ? 1 : 0)
+    expect(app.outcomes.map((one) => one.outcome)).toEqual([outcome])
+    expect(app.handled).toHaveLength(outcome === 'handled' ? 1 : 0)
   })
 
   test('from the future means that our clock is wrong, and is delivered again', async () => {
@@ -569,13 +569,13 @@ describe('secrets', () => {
       503,
     ],
     ['nothing for ever', (() => new Promise(() => {})) as unknown as () => never, 503],
-  ])('whose function gives %s are our trouble', async (_what, webhookSecret, expected) => {
+  ])('whose function gives %s are failures on our side', async (_what, webhookSecret, expected) => {
     const app = await start({ webhookSecret })
     const startedAt = performance.now()
     const { status, body } = await app.send('incident.triggered')
     expect([status, body.includes('vault')]).toEqual([expected, false])
     expect(performance.now() - startedAt).toBeLessThan(5_000)
-    expect(app.verdicts).toEqual([expect.objectContaining({ verdict: 'failed', status: expected })])
+    expect(app.outcomes).toEqual([expect.objectContaining({ outcome: 'failed', status: expected })])
   })
 
   test.each([

@@ -104,7 +104,7 @@ test('a header full of blanks costs no more to read than one full of digits', ()
   }
   const digits = least(`v1=${'a'.repeat(4_000)}`)
   for (const blanks of [' '.repeat(4_000), ' \t'.repeat(2_000)]) {
-    // A regular expression for blanks at the end took 500 times as long.
+    // A pattern without an anchor at its start took 500 times as long.
     expect(least(`v1=${blanks}x`) / digits).toBeLessThan(30)
   }
 })

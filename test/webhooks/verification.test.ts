@@ -1,19 +1,20 @@
 import type { Request } from 'express'
 import { PagerDutyOAuthError, WebhookError } from '../../src/errors'
-import { type WebhookCheck, checkDelivery, isStale } from '../../src/webhooks/verification'
-import type { WebhookDelivery } from '../../src/webhooks/payload'
+import type { WebhookOptions } from '../../src/webhooks/options'
+import type { AnyWebhookEvent } from '../../src/webhooks/payload'
+import { isExpired, verifyDelivery } from '../../src/webhooks/verification'
 import { serve, type RunningApp } from '../support/app'
 import { eventText, post, secret, sign } from '../support/webhooks'
 
 let app: RunningApp
-let check: WebhookCheck
-let outcome: WebhookDelivery | Error | undefined
+let check: { secrets: () => Promise<readonly string[]>; verifyBearer: WebhookOptions['verifyBearer'] }
+let outcome: AnyWebhookEvent | Error | undefined
 
 beforeAll(async () => {
   app = await serve((express) => {
     express.post('/hook', async (req, res) => {
-      outcome = await checkDelivery(req, check).catch((error: Error) => error)
-      res.json('judged')
+      outcome = await verifyDelivery(req, check.secrets, check.verifyBearer).catch((error: Error) => error)
+      res.json('checked')
     })
   })
 })
@@ -23,7 +24,7 @@ beforeEach(() => {
   outcome = undefined
 })
 
-async function judged(
+async function received(
   body = eventText(),
   headers: Record<string, string | undefined> = {},
 ): Promise<unknown> {
@@ -53,12 +54,12 @@ describe('a delivery is believed', () => {
   test('when it is signed with one of the secrets', async () => {
     const text = eventText({ id: 'EVENT1' })
     check = { secrets: async () => ['another secret of 16', secret], verifyBearer: undefined }
-    expect(await judged(text)).toMatchObject({ event: { id: 'EVENT1' }, occurredAt: expect.any(Number) })
+    expect(await received(text)).toMatchObject({ id: 'EVENT1' })
   })
 
   test('not without a signature: then nobody is asked anything', async () => {
     const calls = asked()
-    const refusal = await judged(eventText(), {
+    const refusal = await received(eventText(), {
       'x-pagerduty-signature': undefined,
       authorization: 'Bearer x',
     })
@@ -76,7 +77,7 @@ describe('a delivery is believed', () => {
       authorization: 'Bearer x',
       ...(signature !== undefined && { 'x-pagerduty-signature': signature }),
     }
-    expect(await judged(eventText(), headers)).toMatchObject({
+    expect(await received(eventText(), headers)).toMatchObject({
       ...notSigned,
       hint: expect.stringContaining('webhookSecret'),
     })
@@ -85,17 +86,17 @@ describe('a delivery is believed', () => {
 
   test('not where the app has no secret left', async () => {
     check = { secrets: async () => [], verifyBearer: undefined }
-    expect(await judged()).toMatchObject(notSigned)
+    expect(await received()).toMatchObject(notSigned)
   })
 
   test('not where it is signed but no event', async () => {
-    expect(await judged('{}')).toMatchObject({ code: 'ERR_PAGERDUTY_WEBHOOK_BODY', status: 400 })
+    expect(await received('{}')).toMatchObject({ code: 'ERR_PAGERDUTY_WEBHOOK_BODY', status: 400 })
   })
 
   test('not where its body is too long or compressed: then no secret is asked for', async () => {
     const calls = asked()
-    expect(await judged('x'.repeat(256 * 1024 + 1))).toMatchObject({ status: 413 })
-    expect(await judged('x', { 'content-encoding': 'gzip' })).toMatchObject({ status: 415 })
+    expect(await received('x'.repeat(256 * 1024 + 1))).toMatchObject({ status: 413 })
+    expect(await received('x', { 'content-encoding': 'gzip' })).toMatchObject({ status: 415 })
     expect(calls).toEqual([])
   })
 })
@@ -121,14 +122,14 @@ describe('a bearer token', () => {
     [undefined, undefined],
   ])('in the header %j is %j to who checks it', async (authorization, token) => {
     const calls = asked()
-    expect(await judged(eventText(), { authorization })).toMatchObject({ event: {} })
+    expect(await received(eventText(), { authorization })).toMatchObject({ event_type: 'incident.triggered' })
     expect(calls).toEqual(['secrets', `bearer ${token} at /hook`])
   })
 
   test('is good only if that is said in so many words', async () => {
     for (const bearer of [false, 0, 1, '', 'true', {}, [true]]) {
       asked({ bearer })
-      const refusal = await judged(eventText(), { authorization: 'Bearer abc' })
+      const refusal = await received(eventText(), { authorization: 'Bearer abc' })
       expect(refusal).toBeInstanceOf(WebhookError)
       expect(refusal).toMatchObject({
         code: 'ERR_PAGERDUTY_WEBHOOK_BEARER',
@@ -140,34 +141,34 @@ describe('a bearer token', () => {
 
   test('that is missing is asked for without calling it wrong', async () => {
     asked({ bearer: false })
-    expect(await judged()).toMatchObject({ status: 401, headers: { 'WWW-Authenticate': 'Bearer' } })
+    expect(await received()).toMatchObject({ status: 401, headers: { 'WWW-Authenticate': 'Bearer' } })
   })
 })
 
-describe('what the app fails with', () => {
+describe('a function of the app that fails', () => {
   const failing = async () => {
     throw Object.assign(new Error('no vault'), { status: 404 })
   }
-  const trouble = { code: 'ERR_PAGERDUTY_WEBHOOK_FAILED', status: 503, isTransient: true }
+  const retryable = { code: 'ERR_PAGERDUTY_WEBHOOK_FAILED', status: 503, isTransient: true }
 
-  test('while it is asked for its secrets is our trouble, and no bad signature', async () => {
+  test('to give the secrets is a failure on our side, and no bad signature', async () => {
     check = { secrets: failing, verifyBearer: undefined }
-    const failed = await judged()
-    expect(failed).toMatchObject({ ...trouble, cause: expect.objectContaining({ message: 'no vault' }) })
+    const failed = await received()
+    expect(failed).toMatchObject({ ...retryable, cause: expect.objectContaining({ message: 'no vault' }) })
     expect((failed as Error).message).toContain('secret')
   })
 
-  test('while it checks the bearer token is our trouble, and no bad token', async () => {
+  test('to check the bearer token is a failure on our side, and no bad token', async () => {
     check = { secrets: async () => [secret], verifyBearer: failing }
-    const failed = await judged()
-    expect(failed).toMatchObject(trouble)
+    const failed = await received()
+    expect(failed).toMatchObject(retryable)
     expect((failed as Error).message).toContain('bearer')
   })
 
-  test('is told as it is where it is this package’s and may pass', async () => {
+  test('with an error of this package that PagerDuty retries is reported unchanged', async () => {
     const own = new PagerDutyOAuthError('Wait', { code: 'x', status: 429 })
     check = { secrets: async () => Promise.reject(own), verifyBearer: undefined }
-    expect(await judged()).toBe(own)
+    expect(await received()).toBe(own)
   })
 })
 
@@ -176,8 +177,13 @@ describe('an event', () => {
   beforeEach(() => void jest.spyOn(Date, 'now').mockReturnValue(now))
   afterEach(() => jest.restoreAllMocks())
 
-  const at = (seconds: number, maxAge: number) =>
-    isStale({ occurredAt: now + seconds * 1000 } as WebhookDelivery, maxAge)
+  const at = (seconds: number, maxAge: number) => {
+    const occurred_at = new Date(Math.round(now + seconds * 1000))
+    return isExpired(
+      { occurred_at: Number.isNaN(seconds) ? undefined : occurred_at.toISOString() } as AnyWebhookEvent,
+      maxAge,
+    )
+  }
 
   test('is too old beyond the age that is allowed', () => {
     expect([0, -59.999, -60, -60.001, -1e9].map((seconds) => at(seconds, 60))).toEqual([

@@ -8,7 +8,7 @@ import { inTurns } from './turns.mjs'
 
 // Not exported: the same file that the receiver calls.
 const { isSigned } = createRequire(import.meta.url)(
-  '../node_modules/passport-pagerduty/dist/webhook-signature.js',
+  '../node_modules/passport-pagerduty/dist/webhooks/signature.js',
 )
 const webhookSecret = process.env.WEBHOOK_SECRET
 

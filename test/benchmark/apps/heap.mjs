@@ -4,10 +4,10 @@ import { createRequire } from 'node:module'
 import { MemoryTokenStore } from 'passport-pagerduty'
 
 const dist = (file) => createRequire(import.meta.url)(`../node_modules/passport-pagerduty/dist/${file}.js`)
-const { GrantVault } = dist('grant-vault')
-const { KeyRing } = dist('seal')
-const { TokenSet } = dist('token-set')
-const { storedSessions } = dist('session-records')
+const { GrantVault } = dist('grants/grant-repository')
+const { KeyRing } = dist('store/encryption')
+const { TokenSet } = dist('oauth/token-set')
+const { storedSessions } = dist('sessions/session-storage')
 
 const store = new MemoryTokenStore()
 const vault = new GrantVault(store, new KeyRing(randomBytes(32).toString('base64url')))
@@ -56,6 +56,7 @@ for (let number = Number(process.argv[2]); number > 0; number--) {
     requestedScopes: scope,
     absoluteEnd: now + 720 * hour,
     isKept: false,
+    superseded: [],
   }
   await vault.create(id, record, 8 * hour)
   const session = JSON.stringify({

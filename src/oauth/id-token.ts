@@ -3,7 +3,7 @@ import type { Client } from './client'
 import { apiURLs } from './endpoints'
 import { IDTokenError } from '../errors'
 import { errors as joseErrors, jwtVerify } from './jose'
-import { KeySet } from './jwks'
+import { JWKSCache } from './jwks'
 import type { PagerDutyUser, Region } from '../user'
 
 /** What the id_token of one response must agree with. */
@@ -21,11 +21,11 @@ const maxTokenAge = 10 * 60
 /** Verifies id_tokens of one client (OpenID Connect Core 3.1.3.7). */
 export class IDTokenVerifier {
   readonly #client: Client
-  readonly #keys: KeySet
+  readonly #jwks: JWKSCache
 
   constructor(client: Client) {
     this.#client = client
-    this.#keys = new KeySet(client)
+    this.#jwks = new JWKSCache(client)
   }
 
   /**
@@ -68,10 +68,10 @@ export class IDTokenVerifier {
     }
     try {
       try {
-        return claimsOf(idToken, await jwtVerify(idToken, await this.#keys.current(), options))
+        return claimsOf(idToken, await jwtVerify(idToken, await this.#jwks.current(), options))
       } catch (error) {
         if (!(error instanceof joseErrors.JWKSNoMatchingKey)) throw error
-        return claimsOf(idToken, await jwtVerify(idToken, await this.#keys.renewed(), options))
+        return claimsOf(idToken, await jwtVerify(idToken, await this.#jwks.refreshed(), options))
       }
     } catch (error) {
       throw error instanceof IDTokenError ? error : refused(`failed verification (${codeOf(error)})`)

@@ -3,7 +3,7 @@ import { isAnyArrayBuffer } from 'node:util/types'
 import { RequestRefusedError } from '../errors'
 import { parseRetryAfter } from '../http/retry-after'
 
-/** Gives access tokens for one API: a user's, refreshed, or an app's, minted. */
+/** Gives access tokens for one API: a user's or an app's. */
 export interface TokenSource {
   /** Origin of the API that its tokens are for; empty where nobody is there to have any. */
   readonly apiURL: string

@@ -37,7 +37,7 @@ type Failure = Pick<TokenEndpointError, 'message' | 'code' | 'error' | 'httpStat
  * in its name. One that says something about the endpoint (several grants in a row could not be served, with no success
  * in between), or about this kind of grant, pauses all grants of the kind. `Retry-After` is obeyed where it is longer.
  */
-export class BackOff {
+export class CircuitBreaker {
   readonly #store: TokenStore
   /** Keys of the pauses of the whole client and of all grants of this kind. */
   readonly #client: string
@@ -56,7 +56,7 @@ export class BackOff {
   }
 
   /** The failure for which a grant is left alone at the moment, as far as this process knows. */
-  known(grantID: string): TokenEndpointError | undefined {
+  openError(grantID: string): TokenEndpointError | undefined {
     for (const key of [this.#client, this.#kind, keyOf(grantID)]) {
       const pause = this.#pauses.get(key)
       const left = pause === undefined ? 0 : pause.until - performance.now()
@@ -66,8 +66,8 @@ export class BackOff {
   }
 
   /** The same, as all processes know it. */
-  async look(grantID: string): Promise<TokenEndpointError | undefined> {
-    const known = this.known(grantID)
+  async check(grantID: string): Promise<TokenEndpointError | undefined> {
+    const known = this.openError(grantID)
     if (known !== undefined) return known
     const keys = [this.#client, this.#kind, keyOf(grantID)]
     const values = await Promise.all(keys.map((key) => this.#store.get(key)))
@@ -75,7 +75,7 @@ export class BackOff {
       const shared = decode(values[position])
       if (shared !== undefined) this.#remember(key, { ...shared, until: performance.now() + lookedUp })
     }
-    return this.known(grantID)
+    return this.openError(grantID)
   }
 
   /**
@@ -84,7 +84,7 @@ export class BackOff {
    *
    * @returns the failure, where another grant is being tried
    */
-  async tryFirst(grantID: string): Promise<TokenEndpointError | undefined> {
+  async tryHalfOpen(grantID: string): Promise<TokenEndpointError | undefined> {
     const now = performance.now()
     const ended = [this.#client, this.#kind].find((key) => {
       const { until = 0 } = this.#pauses.get(key) ?? {}
@@ -101,7 +101,7 @@ export class BackOff {
   }
 
   /** Begins a pause, here and in all processes. */
-  async failed(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
+  async recordFailure(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
     await this.#begin(grantID, error, version)
     await this.#endProbe(grantID)
   }
@@ -148,7 +148,7 @@ export class BackOff {
   }
 
   /** PagerDuty has answered: it works. */
-  async succeeded(grantID: string): Promise<void> {
+  async recordSuccess(grantID: string): Promise<void> {
     this.#failing = undefined
     this.#pauses.delete(keyOf(grantID))
     for (const key of [this.#client, this.#kind]) {

@@ -36,7 +36,7 @@ export async function requestToken(
 const spanNames: ReadonlyMap<string, string> = new Map([
   ['authorization_code', 'login'],
   ['refresh_token', 'refresh'],
-  ['client_credentials', 'mint'],
+  ['client_credentials', 'app token'],
 ])
 
 async function exchange(

@@ -1,5 +1,5 @@
 import { TokenEndpointError } from '../../src'
-import { BackOff } from '../../src/oauth/circuit-breaker'
+import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
 import { WatchedStore } from '../support/watched-store'
 
 afterEach(() => jest.restoreAllMocks())
@@ -13,8 +13,10 @@ test('a thousand answers at once that ask two processes for the same pause are o
   jest.spyOn(performance, 'now').mockReturnValue(now)
   jest.spyOn(Date, 'now').mockReturnValue(date)
   const store = new WatchedStore()
-  const [one, two] = [new BackOff(store, 'client'), new BackOff(store, 'client')]
-  const answers = Array.from({ length: 1_000 }, (_, i) => (i % 2 ? one : two).failed(`${i}`, rateLimit(30)))
+  const [one, two] = [new CircuitBreaker(store, 'client'), new CircuitBreaker(store, 'client')]
+  const answers = Array.from({ length: 1_000 }, (_, i) =>
+    (i % 2 ? one : two).recordFailure(`${i}`, rateLimit(30)),
+  )
   await Promise.all(answers)
   expect(store.commands.map((command) => command.split(' ')[0])).toEqual(['create', 'create', 'get'])
 })
@@ -22,7 +24,9 @@ test('a thousand answers at once that ask two processes for the same pause are o
 test('of pauses that many processes begin at once the longest is kept', async () => {
   const store = new WatchedStore()
   const seconds = Array.from({ length: 50 }, (_, i) => 1 + ((i * 7) % 50))
-  await Promise.all(seconds.map((one) => new BackOff(store, 'client').failed('grant', rateLimit(one))))
+  await Promise.all(
+    seconds.map((one) => new CircuitBreaker(store, 'client').recordFailure('grant', rateLimit(one))),
+  )
   const stored = await store.memory.get(store.commands[0]?.split(/(?<=create) /)[1] ?? '')
   const { endsAt } = JSON.parse(stored ?? '') as { endsAt: number }
   expect(endsAt).toBeGreaterThan(Date.now() + 49_000)
@@ -30,6 +34,6 @@ test('of pauses that many processes begin at once the longest is kept', async ()
 
 test('the name of a client may be anything, the keys of its pauses are always short', async () => {
   const store = new WatchedStore()
-  await new BackOff(store, `${'é'.repeat(500)}\u0000`).failed('grant', rateLimit(1))
+  await new CircuitBreaker(store, `${'é'.repeat(500)}\u0000`).recordFailure('grant', rateLimit(1))
   expect(store.commands[0]).toMatch(/^create [!-~]{1,20} [\w-]{22}$/)
 })

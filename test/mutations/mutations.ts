@@ -88,7 +88,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'pauses not shared',
-    file: 'src/oauth/circuit-breaker.ts',
+    file: 'src/oauth/open-circuits.ts',
     old: 'const values = await Promise.all(keys.map((key) => this.#store.get(key)))',
     new: 'const values: string[] = []',
     caughtBy: failures('hold for the other processes too, and tell callers when to come back'),

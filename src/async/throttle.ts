@@ -1,6 +1,6 @@
 import { LRUMap } from './lru-map'
 
-/** Lets something happen for a key at most once per interval in this process. Forgets the oldest keys first. */
+/** Lets something happen at most once per interval for each key, in this process. */
 export class Throttle {
   readonly #last = new LRUMap<string, number>(50_000)
   readonly #interval: number

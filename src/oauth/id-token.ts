@@ -6,11 +6,11 @@ import { errors as joseErrors, jwtVerify } from './jose'
 import { JWKSCache } from './jwks'
 import type { PagerDutyUser, Region } from '../user'
 
-/** What the id_token of one response must agree with. */
+/** What the id_token of a response must match. */
 export interface IDTokenContext {
   /** The access token it came with. */
   accessToken: string
-  /** The nonce sent with the authorization request. Compared if PagerDuty sends one back. */
+  /** The nonce of the authorization request. Compared if PagerDuty sends one back. */
   nonce?: string | undefined
 }
 

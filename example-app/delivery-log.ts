@@ -8,8 +8,8 @@ export interface Delivery extends WebhookOutcome {
   did: string | undefined
 }
 
-/** An app token, as the events tell of it. */
-export interface Mint {
+/** An app token, as its event reports it. */
+export interface IssuedToken {
   account: string
   scope: readonly string[]
   at: number
@@ -21,7 +21,7 @@ const mostKept = 50
 /** What came in and what the app did about it, since this process began. */
 export class DeliveryLog extends EventEmitter<{ delivery: [Delivery] }> {
   readonly deliveries: Delivery[] = []
-  readonly mints: Mint[] = []
+  readonly tokens: IssuedToken[] = []
   /** How often a token was needed. */
   uses = 0
   readonly #done = new Map<string, string>()
@@ -30,7 +30,7 @@ export class DeliveryLog extends EventEmitter<{ delivery: [Delivery] }> {
     super()
     this.setMaxListeners(0)
     pd.on('webhook', (event) => this.#add(event))
-    pd.on('mint', (mint) => this.mints.push({ ...mint, at: Date.now() }))
+    pd.on('appToken', (token) => this.tokens.push({ ...token, at: Date.now() }))
   }
 
   /** Notes what was done for an event, before its outcome is reported. */

@@ -36,9 +36,11 @@ const sentences: { [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Nam
   }),
   refreshFailed: ({ reason }) => ({ text: reason, isTrouble: true }),
   refreshOvertaken: ({ version }) => ({ text: `version ${version} was there already` }),
-  lockWait: ({ lock, duration }) => ({ text: `${Math.round(duration)} ms for a ${lock}` }),
-  mint: ({ account, scope }) => ({ text: `${account}: ${scope.join(' ')}` }),
-  mintFailed: ({ account, reason }) => ({ text: `${account}: ${reason}`, isTrouble: true }),
+  lockWait: ({ lock, duration }) => ({
+    text: `${Math.round(duration)} ms for the ${lock === 'refresh' ? lock : 'app token'} of another process`,
+  }),
+  appToken: ({ account, scope }) => ({ text: `${account}: ${scope.join(' ')}` }),
+  appTokenFailed: ({ account, reason }) => ({ text: `${account}: ${reason}`, isTrouble: true }),
   webhook: ({ outcome, status, eventType, duration }) => ({
     text: `${eventType ?? 'unknown'}: ${outcome}, ${status} in ${Math.round(duration)} ms`,
     isTrouble: outcome === 'rejected' || outcome === 'failed',

@@ -86,12 +86,12 @@ function addressCard(url: string): Markup {
 }
 
 /** The tokens that the app has of its own. */
-export function tokenCard({ mints, uses }: DeliveryLog): Markup {
+export function tokenCard({ tokens, uses }: DeliveryLog): Markup {
   const now = Date.now()
-  const held = mints.filter(({ expiresAt }) => expiresAt > now).slice(-5)
+  const held = tokens.filter(({ expiresAt }) => expiresAt > now).slice(-5)
   return html`<section class="card" id="app-tokens" data-testid="app-tokens">
     <h2>The app’s own tokens</h2>
-    ${held.length === 0 && html`<p>None yet: one is minted when it is needed first.</p>`}
+    ${held.length === 0 && html`<p>None yet: one is requested when it is first needed.</p>`}
     <dl>
       ${held.map(
         ({ account, scope, at, expiresAt }) =>
@@ -101,8 +101,8 @@ export function tokenCard({ mints, uses }: DeliveryLog): Markup {
               ${Math.floor((expiresAt - now) / 3_600_000)} h
             </dd>`,
       )}
-      <dt>Mints saved</dt>
-      <dd data-testid="mints-saved">${Math.max(uses - mints.length, 0)} of ${uses}</dd>
+      <dt>Token requests saved</dt>
+      <dd data-testid="requests-saved">${Math.max(uses - tokens.length, 0)} of ${uses}</dd>
     </dl>
   </section>`
 }

@@ -1,51 +1,47 @@
 import type { AppTokenRequest } from './token-repository'
+import { LRUMap } from '../async/lru-map'
 import { ScopeNotGrantedError } from '../errors'
 import { isText, listOf, parseJSON } from '../store/decode'
 import type { TokenStore } from '../store/token-store'
 
-const pause = 30_000
-/** Milliseconds after which what another process found is looked up again. */
-const lookedUp = 1_000
-const mostRemembered = 1_000
+const ttl = 30_000
+/** Milliseconds for which an entry of another process is used without another look at the store. */
+const sharedTTL = 1_000
 
-/** Requests that PagerDuty answered with less than was asked for: for half a minute no process asks again. */
-export class NotGranted {
+/** Requests for which PagerDuty issued less than was requested: no process repeats them for half a minute. */
+export class NegativeCache {
   readonly #store: TokenStore
-  readonly #found = new Map<string, { granted: readonly string[]; until: number }>()
+  readonly #entries = new LRUMap<string, { granted: readonly string[]; until: number }>(1_000)
 
   constructor(store: TokenStore) {
     this.#store = store
   }
 
-  /** Why a request is left alone at the moment, as far as this process knows. */
-  known({ id, asked }: AppTokenRequest): ScopeNotGrantedError | undefined {
-    const found = this.#found.get(id)
-    const left = found === undefined ? 0 : found.until - performance.now()
-    return found !== undefined && left > 0
-      ? new ScopeNotGrantedError(asked, found.granted, { retryAfter: Math.ceil(left / 1000) })
+  /** Why a request is not to be sent now, as far as this process knows. */
+  get({ id, requested }: AppTokenRequest): ScopeNotGrantedError | undefined {
+    const entry = this.#entries.get(id)
+    const left = entry === undefined ? 0 : entry.until - performance.now()
+    return entry !== undefined && left > 0
+      ? new ScopeNotGrantedError(requested, entry.granted, { retryAfter: Math.ceil(left / 1000) })
       : undefined
   }
 
   /** The same, as all processes know it. */
-  async look(request: AppTokenRequest): Promise<ScopeNotGrantedError | undefined> {
-    const known = this.known(request)
+  async load(request: AppTokenRequest): Promise<ScopeNotGrantedError | undefined> {
+    const known = this.get(request)
     if (known !== undefined) return known
     const granted = decode(await this.#store.get(keyOf(request.id)))
-    if (granted !== undefined) this.#remember(request.id, granted, lookedUp)
-    return this.known(request)
+    if (granted !== undefined) this.#set(request.id, granted, sharedTTL)
+    return this.get(request)
   }
 
-  /** Begins a pause, here and in all processes. */
-  async found({ id }: AppTokenRequest, granted: readonly string[]): Promise<void> {
-    this.#remember(id, granted, pause)
-    await this.#store.create(keyOf(id), JSON.stringify(granted), pause).catch(() => {}) // Then only here.
+  async add({ id }: AppTokenRequest, granted: readonly string[]): Promise<void> {
+    this.#set(id, granted, ttl)
+    await this.#store.create(keyOf(id), JSON.stringify(granted), ttl).catch(() => {}) // Then only this process knows.
   }
 
-  #remember(id: string, granted: readonly string[], duration: number): void {
-    this.#found.delete(id)
-    this.#found.set(id, { granted, until: performance.now() + duration })
-    const [oldest] = this.#found.keys()
-    if (this.#found.size > mostRemembered && oldest !== undefined) this.#found.delete(oldest)
+  #set(id: string, granted: readonly string[], duration: number): void {
+    this.#entries.set(id, { granted, until: performance.now() + duration })
   }
 }
 

@@ -1,81 +1,110 @@
-import { type AppTokenRequest, AppTokenVault } from './token-repository'
-import { BackOff } from '../oauth/circuit-breaker'
+import { type AppTokenRequest, AppTokenRepository } from './token-repository'
+import type { Background } from '../async/background'
+import { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { Client } from '../oauth/client'
-import { pause } from '../async/timeout'
-import { PagerDutyOAuthError, ScopeNotGrantedError, TokenEndpointError, TokenStoreError } from '../errors'
-import { Lease, LockWait } from '../store/lease'
-import { NotGranted } from './negative-cache'
+import {
+  PagerDutyOAuthError,
+  ScopeNotGrantedError,
+  TokenEndpointError,
+  TokenStoreError,
+  reasonOf,
+} from '../errors'
+import type { Events } from '../observability/events'
 import type { KeyRing } from '../store/encryption'
+import { Lease, LockWait } from '../store/lease'
+import { LRUMap } from '../async/lru-map'
+import { type Need, satisfies } from './need'
+import { NegativeCache } from './negative-cache'
+import { pause } from '../async/timeout'
 import { requestToken } from '../oauth/token-endpoint'
 import { TokenSet } from '../oauth/token-set'
 import type { TokenStore } from '../store/token-store'
 
-/** Short: who dies while minting leaves nothing half done, and nobody should have to wait long for the lock. */
+/** Short: a process that dies during a request loses nothing, and others should not wait long for its lease. */
 const leaseDuration = 5_000
 const exchangeTimeout = 10_000
 const longestWait = 11_000
 const firstWait = 50
 
-/** What is told about mints. */
-export interface MintOnceObserver {
-  minted(request: AppTokenRequest, tokens: TokenSet): void
-  /** Another process was minting; the wait for it took so many milliseconds. */
-  waited(request: AppTokenRequest, duration: number): void
+/** What the parts of this wing share. */
+export interface AppTokenContext {
+  readonly client: Client
+  readonly store: TokenStore
+  readonly keys: KeyRing
+  readonly events: Events
+  readonly background: Background
 }
 
-/** One mint at a time for each request in all processes that share the store. What comes of it is shared by them. */
-export class MintOnce {
+/** Requests app tokens (RFC 6749 section 4.4): of all processes that share the store, one at a time for each request. */
+export class AppTokenIssuer {
   readonly #client: Client
   readonly #store: TokenStore
-  readonly #vault: AppTokenVault
-  readonly #backOff: BackOff
-  readonly #notGranted: NotGranted
-  readonly #observer: MintOnceObserver
+  readonly #events: Events
+  readonly #repository: AppTokenRepository
+  readonly #breaker: CircuitBreaker
+  readonly #negativeCache: NegativeCache
+  /** These may still arrive: with a request in flight, or from a store that could not delete them. */
+  readonly #invalidated = new LRUMap<string, true>(1_000)
   #isClosed = false
 
-  constructor(client: Client, store: TokenStore, keys: KeyRing, observer: MintOnceObserver) {
+  constructor({ client, store, keys, events }: AppTokenContext) {
     this.#client = client
     this.#store = store
-    this.#vault = new AppTokenVault(store, keys)
-    this.#backOff = new BackOff(store, client.clientID, 'app tokens')
-    this.#notGranted = new NotGranted(store)
-    this.#observer = observer
+    this.#events = events
+    this.#repository = new AppTokenRepository(store, keys)
+    this.#breaker = new CircuitBreaker(store, client.clientID, 'app tokens')
+    this.#negativeCache = new NegativeCache(store)
   }
 
-  /** Why no token may be asked for now, as far as this process knows. */
+  /** Why no token may be requested now, as far as this process knows. */
   obstacle(request: AppTokenRequest): Error | undefined {
-    if (this.#isClosed) return closing()
-    return this.#notGranted.known(request) ?? this.#backOff.known(request.id)
+    if (this.#isClosed) return closed()
+    return this.#negativeCache.get(request) ?? this.#breaker.openError(request.id)
   }
 
   /**
-   * The stored token if it is wanted, else a new one.
+   * The stored token if it fits, else a new one.
    *
-   * @throws {ScopeNotGrantedError} PagerDuty issued less than was asked for
-   * @throws {TokenEndpointError} PagerDuty gave no token this time
+   * @throws {ScopeNotGrantedError} PagerDuty issued less than was requested
+   * @throws {TokenEndpointError} PagerDuty issued no token this time
    */
-  async obtain(request: AppTokenRequest, isWanted: (tokens: TokenSet) => boolean): Promise<TokenSet> {
-    const wait = new LockWait((duration) => this.#observer.waited(request, duration))
+  async issue(request: AppTokenRequest, need: Need): Promise<TokenSet> {
+    const obstacle = this.obstacle(request)
+    if (obstacle !== undefined) throw obstacle
+    const wait = new LockWait((duration) =>
+      this.#events.tell('lockWait', { lock: 'appToken', account: request.account.name, duration }),
+    )
     try {
-      return await this.#shared(request, isWanted, wait)
-    } catch (error) {
-      const isOurs = error instanceof PagerDutyOAuthError && !(error instanceof TokenStoreError)
-      if (isOurs || this.#isClosed) throw error
-      // Minting costs nothing that could be lost: without a store, each process has tokens of its own.
-      return this.#mint(request)
+      return await this.#shared(request, need, wait).catch((error: unknown) => {
+        const isOfStore = error instanceof TokenStoreError || !(error instanceof PagerDutyOAuthError)
+        if (!isOfStore || this.#isClosed) throw error
+        // A request loses nothing, unlike a refresh. So without the store each process has tokens of its own.
+        return this.#request(request)
+      })
+    } catch (reason) {
+      const error = reason as Error
+      this.#events.tell('appTokenFailed', { ...about(request), reason: reasonOf(error), error })
+      throw error
     } finally {
       wait.end()
     }
   }
 
-  /** The stored token; none where the store does not answer. */
-  stored(id: string): Promise<TokenSet | undefined> {
-    return this.#vault.read(id).catch(() => undefined)
+  /** Whether a token satisfies a need and was not invalidated. */
+  fits(tokens: TokenSet, need: Need): boolean {
+    return !this.#invalidated.has(tokens.accessToken) && satisfies(tokens, need, Date.now())
   }
 
-  /** Removes this token from the store. */
-  forget(accessToken: string): Promise<void> {
-    return this.#vault.delete(accessToken)
+  /** The stored token, if it fits. */
+  async stored(id: string, need: Need): Promise<TokenSet | undefined> {
+    const tokens = await this.#repository.read(id)
+    return tokens !== undefined && this.fits(tokens, need) ? tokens : undefined
+  }
+
+  /** No process reads this token from the store any more, and this one does not use it again. */
+  async invalidate(accessToken: string): Promise<void> {
+    this.#invalidated.set(accessToken, true)
+    await this.#repository.delete(accessToken)
   }
 
   /** Starts nothing more. */
@@ -83,28 +112,23 @@ export class MintOnce {
     this.#isClosed = true
   }
 
-  /** Waits for the lock, or for the token that its holder stores, or for the holder's failure. */
-  async #shared(
-    request: AppTokenRequest,
-    isWanted: (tokens: TokenSet) => boolean,
-    lockWait: LockWait,
-  ): Promise<TokenSet> {
+  /** Waits for the lease, for the token that its holder stores, or for its failure. */
+  async #shared(request: AppTokenRequest, need: Need, lockWait: LockWait): Promise<TokenSet> {
     const { id } = request
     const giveUpAt = performance.now() + longestWait
     for (let wait = firstWait; ; wait = Math.min(wait * 1.5, 4 * firstWait)) {
-      const before = await this.#vault.read(id)
-      if (before !== undefined && isWanted(before)) return before
+      const before = await this.stored(id, need)
+      if (before !== undefined) return before
       const lease = await Lease.acquire(this.#store, `lock:app-${id}`, leaseDuration)
       if (lease !== undefined) lockWait.end()
       try {
-        const again = lease === undefined ? undefined : this.#vault.read(id)
-        const [stored, failure] = await Promise.all([again, this.#failure(request)])
-        if (stored !== undefined && isWanted(stored)) return stored
+        const [stored, failure] = await Promise.all([lease && this.stored(id, need), this.#failure(request)])
+        if (stored !== undefined) return stored
         if (failure !== undefined) throw failure
-        if (this.#isClosed) throw closing()
+        if (this.#isClosed) throw closed()
         if (lease !== undefined) {
-          const tokens = await this.#mint(request)
-          await this.#vault.write(id, tokens).catch(() => {}) // The next process mints one of its own.
+          const tokens = await this.#request(request)
+          await this.#repository.write(id, tokens).catch(() => {}) // The next process requests its own.
           return tokens
         }
       } finally {
@@ -118,40 +142,41 @@ export class MintOnce {
 
   async #failure(request: AppTokenRequest): Promise<Error | undefined> {
     const [notGranted, failure] = await Promise.all([
-      this.#notGranted.look(request),
-      this.#backOff.look(request.id),
+      this.#negativeCache.load(request),
+      this.#breaker.check(request.id),
     ])
     return notGranted ?? failure
   }
 
-  async #mint(request: AppTokenRequest): Promise<TokenSet> {
-    const { id, asked } = request
-    const tokens = await this.#request(request)
-    await this.#backOff.succeeded(id)
-    if (asked.every((scope) => tokens.scope.includes(scope))) {
-      this.#observer.minted(request, tokens)
-      return tokens
-    }
-    await this.#notGranted.found(request, tokens.scope)
-    throw new ScopeNotGrantedError(asked, tokens.scope)
-  }
-
-  async #request({ id, asked }: AppTokenRequest): Promise<TokenSet> {
+  async #request(request: AppTokenRequest): Promise<TokenSet> {
+    const { id, requested } = request
+    const grant = { grant_type: 'client_credentials', scope: requested.join(' ') }
+    let tokens: TokenSet
     try {
-      const grant = { grant_type: 'client_credentials', scope: asked.join(' ') }
-      return TokenSet.from(await requestToken(this.#client, grant, exchangeTimeout), { scope: asked })
+      tokens = TokenSet.from(await requestToken(this.#client, grant, exchangeTimeout), { scope: requested })
     } catch (error) {
-      if (error instanceof TokenEndpointError) await this.#backOff.failed(id, error)
+      if (error instanceof TokenEndpointError) await this.#breaker.recordFailure(id, error)
       throw error
     }
+    await this.#breaker.recordSuccess(id)
+    if (!requested.every((scope) => tokens.scope.includes(scope))) {
+      await this.#negativeCache.add(request, tokens.scope)
+      throw new ScopeNotGrantedError(requested, tokens.scope)
+    }
+    this.#events.tell('appToken', { ...about(request), expiresAt: tokens.expiresAt })
+    return tokens
   }
 }
 
-function closing(): TokenStoreError {
+function about({ account, scope }: AppTokenRequest): { account: string; scope: readonly string[] } {
+  return { account: account.name, scope }
+}
+
+function closed(): TokenStoreError {
   return new TokenStoreError('This process is shutting down')
 }
 
-/** What a wait ends with that was too long, here or for the process that mints. */
+/** For waits that took too long, in this process or for another one's request. */
 export function late(): TokenEndpointError {
   return new TokenEndpointError('PagerDuty has not issued an app token in time', {
     code: 'ERR_PAGERDUTY_TOKEN_TIMEOUT',

@@ -1,38 +1,38 @@
 import { createHash } from 'node:crypto'
-import type { AccountName } from './account'
+import type { Account } from './account'
 import type { Client } from '../oauth/client'
-import { endOf } from '../oauth/token-expiry'
+import { effectiveExpiry } from '../oauth/token-expiry'
 import { isNumber, isText, listOf, parseJSON } from '../store/decode'
 import { parseGrantedScope } from '../scopes/scope'
 import type { KeyRing, Sealer } from '../store/encryption'
 import { TokenSet } from '../oauth/token-set'
 import type { TokenStore } from '../store/token-store'
 
-/** What is asked for: some scopes on one account. */
+/** A request for an app token: some scopes on one account. */
 export interface AppTokenRequest {
-  /** Tells app tokens apart: who asks, where, for which account and for which set of scopes. */
+  /** Key of the token: a hash of endpoint, client, account and the set of scopes. */
   readonly id: string
-  readonly account: AccountName
-  /** In order, each once. */
+  readonly account: Account
+  /** Sorted, each once. */
   readonly scope: readonly string[]
-  /** The scope of the token request: that of the account, then the others. */
-  readonly asked: readonly string[]
+  /** The scopes of the token request: that of the account, then the others. */
+  readonly requested: readonly string[]
 }
 
-/** A request with the key of its answer. Order and repetition of the scopes do not matter. */
+/** Order and repetition of the scopes do not matter. */
 export function appTokenRequest(
   client: Client,
-  account: AccountName,
+  account: Account,
   scopes: readonly string[],
 ): AppTokenRequest {
   const scope = [...new Set(scopes)].toSorted()
-  const asked = [account.scope, ...scope]
-  const parts = JSON.stringify([client.tokenURL, client.clientID, ...asked])
-  return { id: hash(parts), account, scope, asked }
+  const requested = [account.scope, ...scope]
+  const id = hash(JSON.stringify([client.tokenURL, client.clientID, ...requested]))
+  return { id, account, scope, requested }
 }
 
-/** App tokens in the token store, sealed and bound to their keys. */
-export class AppTokenVault {
+/** App tokens in the token store, each encrypted for its key. */
+export class AppTokenRepository {
   readonly #store: TokenStore
   readonly #sealer: Sealer
 
@@ -41,27 +41,27 @@ export class AppTokenVault {
     this.#sealer = keys.sealer('app token')
   }
 
-  /** The token as it is stored now. What cannot be opened or read counts as none. */
+  /** The stored token. What cannot be decrypted or decoded counts as none. */
   async read(id: string): Promise<TokenSet | undefined> {
     return this.#open(id, await this.#store.get(keyOf(id)))
   }
 
-  /** Puts a token in the place of what is there, until it expires. */
+  /** Replaces the stored token, until this one expires. */
   async write(id: string, tokens: TokenSet): Promise<void> {
     const key = keyOf(id)
     const sealed = this.#sealer.seal(encode(tokens), key)
-    const ttl = Math.max(endOf(tokens) - Date.now(), 1)
-    // Before the token: one that is stored can be found by its value, too.
+    const ttl = Math.max(effectiveExpiry(tokens) - Date.now(), 1)
+    // The index entry comes first: every stored token can be found by its value.
     const [current] = await Promise.all([
       this.#store.get(key),
       this.#store.create(indexKeyOf(tokens.accessToken), id, ttl),
     ])
-    // The writer holds the lock; whoever came between wrote a token that is as good.
+    // The writer holds the lease. If it was lost, the token of the next holder is as good as this one and stays.
     if (current === undefined) await this.#store.create(key, sealed, ttl)
     else await this.#store.replace(key, current, sealed, ttl)
   }
 
-  /** Removes this token, whichever process stored it and whatever it was requested for. */
+  /** Deletes this token, whichever process stored it and whatever it was requested for. */
   async delete(accessToken: string): Promise<void> {
     const id = await this.#store.get(indexKeyOf(accessToken))
     if (id === undefined) return

@@ -1,9 +1,9 @@
 import { callApp } from './call-app'
 
-/** Tells a platform that freezes processes between requests what is still going on. */
+/** For platforms that freeze processes between requests: takes work that goes on after the response. */
 export type WaitUntil = (work: Promise<unknown>) => void
 
-/** What goes on when nobody waits for it any more. */
+/** Work that goes on although no request waits for it. */
 export class Background {
   readonly #running = new Set<Promise<void>>()
   readonly #waitUntil: WaitUntil | undefined
@@ -12,15 +12,15 @@ export class Background {
     this.#waitUntil = waitUntil
   }
 
-  /** How it ends matters to nobody here: events tell of failures. */
+  /** A failure is not handled here: events report it. */
   add(work: Promise<unknown>): void {
     const settled = work.then(ignore, ignore).finally(() => this.#running.delete(settled))
     this.#running.add(settled)
-    // Some platforms take nothing any more once the response is out. The work goes on while the process does.
+    // Some platforms throw once the response was sent. The work goes on as long as the process does.
     callApp(() => this.#waitUntil?.(settled), ignore)
   }
 
-  /** Settles when nothing is going on, and nothing has been begun by what was. */
+  /** Resolves when nothing runs any more, including what was started meanwhile. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running)
   }

@@ -1,6 +1,6 @@
 const size = 100
 
-/** Does something with many items, a hundred at a time. Begins no further batch after a failure. */
+/** Does work for many items, a hundred at a time. Starts no further batch after a failure. */
 export async function inBatches<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,

@@ -1,8 +1,7 @@
 import { inspect } from 'node:util'
 
 /**
- * What was thrown, as an object: Express takes `undefined`, "route" and "router" for the wish to go on, and the request would
- * reach a handler undecided.
+ * What was thrown, as an object. Express takes `undefined`, "route" and "router" as a wish to go on, and a guard would open.
  */
 export function asError(reason: unknown): Error {
   if (typeof reason === 'object' && reason !== null) return reason as Error
@@ -11,7 +10,7 @@ export function asError(reason: unknown): Error {
   )
 }
 
-/** Calls a function of the app. What it throws, or rejects with if it is async, goes to `failed`. */
+/** Calls a function of the app. `failed` gets what it throws, or rejects with if it is async. */
 export function callApp(call: () => unknown, failed: (error: Error) => void): void {
   const fail = (reason: unknown) => failed(asError(reason))
   try {
@@ -44,6 +43,6 @@ export function warnOf(error: Error): void {
   try {
     process.emitWarning(error)
   } catch {
-    process.emitWarning(inspect(error)) // Not an error, or one of another realm, as in a user's Jest.
+    process.emitWarning(inspect(error)) // No error, or one of another realm, as in a user's Jest.
   }
 }

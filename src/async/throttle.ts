@@ -1,8 +1,8 @@
-const mostRemembered = 50_000
+import { LRUMap } from './lru-map'
 
-/** Lets something happen for a key at most once per interval in this process. Forgets the oldest keys first. */
+/** Lets something happen at most once per interval for each key, in this process. */
 export class Throttle {
-  readonly #last = new Map<string, number>()
+  readonly #last = new LRUMap<string, number>(50_000)
   readonly #interval: number
 
   /** @param interval milliseconds */
@@ -23,10 +23,7 @@ export class Throttle {
    */
   take(key: string, interval = this.#interval): boolean {
     if (this.isRecent(key, interval)) return false
-    this.#last.delete(key)
     this.#last.set(key, performance.now())
-    const [oldest] = this.#last.keys()
-    if (this.#last.size > mostRemembered && oldest !== undefined) this.#last.delete(oldest)
     return true
   }
 

@@ -1,8 +1,7 @@
 /**
- * Gives up waiting after `timeout` milliseconds. What is waited for goes on.
+ * Gives up waiting after `timeout` milliseconds. The work goes on.
  *
- * A busy event loop runs its timers before it reads what has arrived meanwhile; so when the time is over, the loop gets
- * to read once more before the wait counts as in vain.
+ * A busy event loop runs timers before it reads sockets. So the loop gets to read once more before the wait fails.
  *
  * @param late makes the error to reject with
  */

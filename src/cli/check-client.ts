@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type AccountName, parseAccount } from '../app-tokens/account'
+import { type Account, parseAccount } from '../app-tokens/account'
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
 import { TokenEndpointError } from '../errors'
 import { parseGrantedScope } from '../scopes/scope'
@@ -99,7 +99,7 @@ async function trySecret({ client, options }: Configuration): Promise<Finding[]>
   return account
 }
 
-function compared(asked: readonly string[], issued: readonly string[], account: AccountName): Finding[] {
+function compared(asked: readonly string[], issued: readonly string[], account: Account): Finding[] {
   const missing = asked.filter((scope) => !issued.includes(scope))
   const credentials = ok('credentials', 'PagerDuty takes client ID and client secret')
   if (missing.length > 0) {
@@ -112,16 +112,10 @@ function compared(asked: readonly string[], issued: readonly string[], account: 
       ),
     ]
   }
-  return [
-    credentials,
-    ok(
-      'app-token',
-      `PagerDuty issues app tokens for ${account.region}.${account.subdomain}, with all scopes`,
-    ),
-  ]
+  return [credentials, ok('app-token', `PagerDuty issues app tokens for ${account.name}, with all scopes`)]
 }
 
-function refusal(failure: unknown, account?: AccountName): Finding {
+function refusal(failure: unknown, account?: Account): Finding {
   if (!(failure instanceof TokenEndpointError))
     return unreachable('credentials', 'The token endpoint', failure)
   switch (failure.code) {
@@ -141,7 +135,7 @@ function refusal(failure: unknown, account?: AccountName): Finding {
     case 'invalid_request':
       return error(
         'app-token',
-        `PagerDuty gives no app token for the account ${account?.region}.${account?.subdomain}`,
+        `PagerDuty gives no app token for the account ${account?.name}`,
         'Check region and subdomain in PAGERDUTY_ACCOUNT, and that the app is registered in that account.',
       )
     default:

@@ -6,7 +6,7 @@ import { withinDeadline } from '../async/timeout'
 import { EndedGrants } from './ended-grants'
 import { TokenEndpointError, TokenStoreError, reasonOf } from '../errors'
 import { Events } from '../observability/events'
-import { endOf, isRenewalDue } from '../oauth/token-expiry'
+import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
 import { type GrantRecord, revocable } from './grant-record'
@@ -123,8 +123,8 @@ export class UserGrants {
     const newest = this.#refresher.newest(grant)
     const { tokens, version } = newest.record
     const now = Date.now()
-    if (now + minValidity >= endOf(tokens)) return this.#renewed(newest)
-    if (tokens.refreshToken !== undefined && isRenewalDue(tokens, newest.id, version, now)) {
+    if (now + minValidity >= effectiveExpiry(tokens)) return this.#renewed(newest)
+    if (tokens.refreshToken !== undefined && shouldRefresh(tokens, newest.id, version, now)) {
       const renewal = this.#refresher.ahead(newest)
       if (renewal !== undefined) this.#background.add(renewal)
     }

@@ -1,8 +1,8 @@
-import { BackOff } from '../oauth/circuit-breaker'
+import { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { Client } from '../oauth/client'
 import { pause } from '../async/timeout'
 import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, TokenStoreError } from '../errors'
-import { endOf } from '../oauth/token-expiry'
+import { effectiveExpiry } from '../oauth/token-expiry'
 import type { Grant, GrantVault } from './grant-repository'
 import type { IDTokenVerifier } from '../oauth/id-token'
 import { Lease, LockWait } from '../store/lease'
@@ -32,7 +32,7 @@ export class Refresher {
   readonly #idTokens: IDTokenVerifier
   readonly #observer: RefreshObserver
   readonly #flights = new Map<string, Promise<Grant>>()
-  readonly #backOff: BackOff
+  readonly #breaker: CircuitBreaker
   readonly #pairs: NewPairs
   #isClosed = false
 
@@ -48,7 +48,7 @@ export class Refresher {
     this.#vault = vault
     this.#idTokens = idTokens
     this.#observer = observer
-    this.#backOff = new BackOff(store, client.clientID)
+    this.#breaker = new CircuitBreaker(store, client.clientID)
     this.#pairs = new NewPairs(vault, observer)
   }
 
@@ -111,7 +111,7 @@ export class Refresher {
     if (this.#isClosed) return closing()
     if (this.#pairs.unsaved(id) !== undefined)
       return new TokenStoreError('The token store has not taken the last refresh yet')
-    return this.#backOff.known(id)
+    return this.#breaker.openError(id)
   }
 
   async #run(seen: Grant, isRefused: boolean): Promise<Grant> {
@@ -131,7 +131,7 @@ export class Refresher {
       const lease = await Lease.acquire(this.#store, `lock:${id}`, leaseDuration)
       if (lease !== undefined) wait.end()
       try {
-        const [current, failure] = await Promise.all([this.#current(id), this.#backOff.look(id)])
+        const [current, failure] = await Promise.all([this.#current(id), this.#breaker.check(id)])
         if (!isSameVersion(current, seen)) {
           this.#observer.overtaken(current)
           return current
@@ -154,7 +154,7 @@ export class Refresher {
     const { id, record } = current
     const { refreshToken, scope } = record.tokens
     if (refreshToken === undefined) return this.#cannotRenew(current, isRefused)
-    const failure = await this.#backOff.tryFirst(id)
+    const failure = await this.#breaker.tryHalfOpen(id)
     if (failure !== undefined) throw failure
     const askedAt = performance.now()
     let tokens: TokenSet
@@ -166,14 +166,14 @@ export class Refresher {
     } catch (error) {
       if (!(error instanceof TokenEndpointError)) throw error
       if (error.error !== 'invalid_grant' || error.isTransient) {
-        await this.#backOff.failed(id, error, record.version)
+        await this.#breaker.recordFailure(id, error, record.version)
         throw error
       }
-      await this.#backOff.succeeded(id)
+      await this.#breaker.recordSuccess(id)
       return this.#cannotRenew(current, isRefused, error)
     }
     const renewed = await this.#pairs.save(current, tokens, lease, askedAt)
-    await this.#backOff.succeeded(id)
+    await this.#breaker.recordSuccess(id)
     return renewed
   }
 
@@ -223,7 +223,7 @@ export class Refresher {
    */
   async #cannotRenew(current: Grant, isRefused: boolean, error?: TokenEndpointError): Promise<Grant> {
     const { record } = current
-    if (isRefused || Date.now() >= endOf(record.tokens)) return this.#end(current)
+    if (isRefused || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)
     if (error === undefined) return current
     const dropped = await this.#dropRefreshToken(current)
     this.#observer.refreshFailed(current.id, error)

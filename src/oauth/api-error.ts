@@ -6,16 +6,16 @@ import { isScopeToken } from '../scopes/scope'
 
 const maxBytes = 64 * 1024
 const timeout = 5_000
-/** More than PagerDuty has for any operation; they go into a header. */
+/** More than any operation of PagerDuty needs; they go into a header. */
 const mostScopes = 50
 
 /**
- * What is wrong with an answer of PagerDuty's REST API, as an error that guards and `pd.errors()` know how to answer:
- * {@link InsufficientScopeError} where the token's scope does not reach, {@link UnauthorizedError} for a 401, else
- * {@link APIError}. The answer's body stays readable.
+ * An error response of PagerDuty's REST API as an error that guards and `pd.errors()` can handle:
+ * {@link InsufficientScopeError} where the token lacks a scope, {@link UnauthorizedError} for a 401, else {@link APIError}.
+ * The body of the response stays readable.
  *
  * @see https://developer.pagerduty.com/docs/errors
- * @returns undefined for an answer that is no error
+ * @returns undefined for a status below 400
  *
  * @example
  * const answer = await req.pagerduty.fetch('/incidents')
@@ -39,7 +39,7 @@ export async function apiError(answer: Response): Promise<PagerDutyOAuthError | 
   })
 }
 
-/** The body, if it can be read, soon, and is not too long; the error is one without it too. */
+/** The body, unless it was read already, is late or too long. */
 async function textOf(answer: Response): Promise<string | undefined> {
   if (answer.bodyUsed || answer.body?.locked) return undefined
   const text = readText(answer.clone(), maxBytes)
@@ -56,7 +56,7 @@ function errorOf(text: string | undefined): Record<string, unknown> {
   }
 }
 
-/** PagerDuty sends scopes as one text; a list would be as good. Only what can be a scope may get into a header. */
+/** From one string, as PagerDuty sends it, or a list. Only what can be a scope may get into a header. */
 function scopesOf(value: unknown): string[] {
   const texts = [value].flat().filter((text) => typeof text === 'string')
   const tokens = texts.flatMap((text) => text.split(/[\s,]+/))

@@ -2,7 +2,7 @@ import type { Client } from './client'
 import { AuthorizationResponseError } from '../errors'
 import { splitTarget } from '../http/request-target'
 
-/** What PagerDuty told the browser to bring back (RFC 6749 section 4.1.2, RFC 9207). */
+/** What the browser brings back from PagerDuty (RFC 6749 section 4.1.2, RFC 9207). */
 export interface AuthorizationResponse {
   readonly state: string
   readonly code: string | undefined
@@ -12,7 +12,7 @@ export interface AuthorizationResponse {
 const members = ['code', 'state', 'error', 'iss'] as const
 const longestMember = 2048
 
-/** Errors that a login can end with (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6); nothing else is repeated. */
+/** Errors that a login can end with (RFC 6749 section 4.1.2.1, OpenID Connect Core 3.1.2.6); errors repeat no other. */
 export const authorizationErrors: ReadonlySet<string> = new Set([
   'access_denied',
   'invalid_request',
@@ -29,8 +29,8 @@ export const authorizationErrors: ReadonlySet<string> = new Set([
 /**
  * Reads an authorization response from the URL of a request, whatever query parser the app uses.
  *
- * @returns undefined when the request is no callback: another path, and neither code nor error
- * @throws {AuthorizationResponseError} when it is one, but none that a login can be finished with
+ * @returns undefined for a request that is no callback: another path, and neither code nor error
+ * @throws {AuthorizationResponseError} for a callback that cannot finish a login
  */
 export function readAuthorizationResponse(client: Client, url: string): AuthorizationResponse | undefined {
   const { path, query } = splitTarget(url)
@@ -74,7 +74,7 @@ function readMembers(query: URLSearchParams): Partial<Record<(typeof members)[nu
   return found
 }
 
-/** A denied or failed login, as an error that repeats nothing but a known code. */
+/** A denied or failed login, by its code. */
 export function refusedLogin(error: string): AuthorizationResponseError {
   const isTransient = error === 'server_error' || error === 'temporarily_unavailable'
   const isDenied = error === 'access_denied'

@@ -3,20 +3,20 @@ import { isAnyArrayBuffer } from 'node:util/types'
 import { RequestRefusedError } from '../errors'
 import { parseRetryAfter } from '../http/retry-after'
 
-/** Gives access tokens for one API: a user's, refreshed, or an app's, minted. */
+/** Access tokens for one API: a user's or the app's. */
 export interface TokenSource {
-  /** Origin of the API that its tokens are for; empty where nobody is there to have any. */
+  /** Origin of the API that the tokens are for; empty where no user is logged in. */
   readonly apiURL: string
-  /** An access token; another one than `refused`, where the API has refused that. */
+  /** An access token; another one than `refused`, which the API rejected. */
   token(refused?: string): string | Promise<string>
-  /** The API has refused the other token too. Gives one more, if that may help. */
+  /** The API rejected the other token too. Returns one more, if that may help. */
   refusedToo(refused: string): Promise<string> | undefined
 }
 
-/** One that is held, one that somebody else has got, and a new one: no more tokens are tried for one request. */
+/** The cached one, one that another process requested, and a new one: one request tries no more tokens. */
 const mostTokens = 3
 
-/** What `fetch` takes besides what the global one takes. */
+/** Options of `fetch` beside those of the global one. */
 export interface BearerInit extends RequestInit {
   /**
    * How often to try again after a 429, each time after as many seconds as PagerDuty asks for (`ratelimit-reset`, or
@@ -27,17 +27,17 @@ export interface BearerInit extends RequestInit {
 
 /**
  * `fetch` with an access token. Takes a path below the API's origin, or a whole URL of that origin. After a 401 it tries
- * once more with another token, if the body can be sent again; with a new one, if that other one was none.
+ * once more with another token, if the body can be sent again; and with a new one, if the other was not new.
  */
 export type BearerFetch = (pathOrURL: string, init?: BearerInit) => Promise<Response>
 
 /**
- * Makes a `fetch` that sends the source's token, to the source's API and nowhere else: another origin is refused, and
- * so is a redirect.
+ * Makes a `fetch` that sends the source's token to the source's API and nowhere else: it rejects other origins and
+ * redirects.
  */
 export function bearerFetch(fetch: typeof globalThis.fetch, source: TokenSource): BearerFetch {
   return async (pathOrURL, { retry = 0, ...init } = {}) => {
-    // Who has no API has no token either, and it is the source that says why.
+    // Without an API there is no token either, and the source throws an error that says why.
     if (source.apiURL === '') await source.token()
     const url = apiURLOf(pathOrURL, source.apiURL)
     for (let attempt = 0; ; attempt++) {
@@ -49,7 +49,7 @@ export function bearerFetch(fetch: typeof globalThis.fetch, source: TokenSource)
   }
 }
 
-/** Once, and again with another token where the one before was refused. */
+/** Sends a request, and again with another token where the API rejects the one before. */
 async function sendWithTokens(
   fetch: typeof globalThis.fetch,
   source: TokenSource,
@@ -73,7 +73,7 @@ async function sendWithTokens(
   }
 }
 
-/** The caller goes as soon as the signal says so; what is being waited for goes on, for whoever needs it. */
+/** Stops waiting when the signal says so. The work goes on for other callers. */
 async function unlessAborted<T>(
   start: () => T | Promise<T>,
   signal: AbortSignal | null | undefined,
@@ -102,7 +102,7 @@ async function wait(seconds: number, signal: AbortSignal | null | undefined): Pr
   }
 }
 
-/** Frees the connection of an answer that nobody will read. It may have broken meanwhile. */
+/** Frees the connection of a response that is not read. It may have broken meanwhile. */
 function discard(answer: Response): void {
   answer.body?.cancel().catch(() => {})
 }
@@ -133,7 +133,7 @@ async function send(
   )
 }
 
-/** By its beginning: the origin of a `blob:` URL is that of the URL inside, and one with a user name has it too. */
+/** Compares the beginning, not the origin: a `blob:` URL has that of the URL inside, and one with a user name has it too. */
 function apiURLOf(pathOrURL: string, apiURL: string): string {
   const url = URL.canParse(pathOrURL, apiURL) ? new URL(pathOrURL, apiURL) : undefined
   if (url?.href.startsWith(`${apiURL}/`)) return url.href

@@ -1,219 +1,178 @@
 import { createHash } from 'node:crypto'
 import { TokenEndpointError } from '../errors'
-import { isNumber, isOptionalNumber, isOptionalText, isText, parseJSON } from '../store/decode'
+import { type Failure, type OpenCircuit, OpenCircuits, sharedFor } from './open-circuits'
 import type { TokenStore } from '../store/token-store'
 
-/**
- * Milliseconds: the first pause, doubled with each failure in a row up to the longest. Servers that let a lost answer be asked
- * for again do so for a minute at most, so that several attempts have to fit in there.
- */
-export const pauses = { first: 1_000, longest: 15_000, longestForAll: 10_000 } as const
+/** What a failure says something about: one grant, all grants of a kind, or everything in the client's name. */
+export type Concern = 'grant' | 'kind' | 'client'
 
-const mostRemembered = 10_000
-/** Each that fails means that another process has written a pause that ends later. */
-const mostAttempts = 100
-/** Milliseconds after which a pause that another process began is looked up again. */
-const lookedUp = 1_000
-/** Milliseconds after which the one that is tried first counts as failed. */
+/** Milliseconds: the first backoff is doubled with each failure in a row, up to the longest. */
+const firstBackoff = 1_000
+/** Servers accept a lost refresh again for a minute at most: several attempts have to fit in. */
+const longestBackoff: Readonly<Record<Concern, number>> = { grant: 15_000, kind: 10_000, client: 10_000 }
+/** Milliseconds after which the one request of a half-open circuit counts as failed. */
 const probeTime = 15_000
 
-interface Pause {
-  /** Milliseconds, by the monotonic clock. */
-  until: number
-  delay: number
-  failure: Failure
-  /** The version of the grant that could not be refreshed; where it is another one, some process has had success since. */
-  version?: number | undefined
-  /** When it ends for all processes, in milliseconds since the epoch; undefined where another one began it. */
-  endsAt?: number
+/**
+ * Closed: requests are sent. Open: none is. Half-open: one is sent, and its outcome closes the circuit or opens it again, for
+ * longer.
+ */
+export type State = 'closed' | 'open' | 'half-open'
+
+export function stateOf(circuit: OpenCircuit | undefined, concern: Concern, now: number): State {
+  if (circuit === undefined || now >= circuit.until + longestBackoff[concern]) return 'closed'
+  return now < circuit.until ? 'open' : 'half-open'
 }
 
-/** A failure as other processes are told of it. It holds no secret: only codes, and sentences of this package. */
-type Failure = Pick<TokenEndpointError, 'message' | 'code' | 'error' | 'httpStatus' | 'hint'>
+/** @param isInARow the last request of another grant failed too, with no success in between */
+export function concernOf(error: TokenEndpointError, isInARow: boolean): Concern {
+  // Rate limits are per client, and its credentials are the same for everything.
+  if (error.httpStatus === 429 || error.error === 'invalid_client') return 'client'
+  if (error.error === 'unauthorized_client') return 'kind'
+  return error.isTransient && isInARow ? 'kind' : 'grant'
+}
 
 /**
- * Pauses after failures of the token endpoint, for all processes that share the store. A failure pauses its own grant.
- * One that says something about the client (a rate limit, wrong credentials) pauses everything that is asked of PagerDuty
- * in its name. One that says something about the endpoint (several grants in a row could not be served, with no success
- * in between), or about this kind of grant, pauses all grants of the kind. `Retry-After` is obeyed where it is longer.
+ * Keeps requests from a token endpoint that fails, in all processes that share the store. A failure opens the circuit of
+ * what it concerns. `Retry-After` is obeyed where it is longer than the backoff.
  */
-export class BackOff {
+export class CircuitBreaker {
   readonly #store: TokenStore
-  /** Keys of the pauses of the whole client and of all grants of this kind. */
-  readonly #client: string
+  readonly #circuits: OpenCircuits
   readonly #kind: string
-  readonly #pauses = new Map<string, Pause>()
+  readonly #client: string
+  /** The grant that failed last, with no success since. */
   #failing: string | undefined
+  /** The grant whose request decides about a half-open circuit. */
   #probing: string | undefined
 
-  /** @param kind what the grants are; a refused app token says nothing about people's refreshes */
+  /** @param kind of grants; that PagerDuty rejects app tokens says nothing about users' refreshes */
   constructor(store: TokenStore, clientID: string, kind = 'refreshes') {
     this.#store = store
-    // A key has a length and an alphabet; what PagerDuty calls a client has neither.
+    this.#circuits = new OpenCircuits(store)
+    // Keys are limited in length and alphabet, client IDs are not.
     const client = createHash('sha256').update(clientID).digest('base64url').slice(0, 22)
-    this.#client = `pause:client ${client}`
-    this.#kind = `pause:${kind} ${client}`
+    this.#client = `client ${client}`
+    this.#kind = `${kind} ${client}`
   }
 
-  /** The failure for which a grant is left alone at the moment, as far as this process knows. */
-  known(grantID: string): TokenEndpointError | undefined {
-    for (const key of [this.#client, this.#kind, keyOf(grantID)]) {
-      const pause = this.#pauses.get(key)
-      const left = pause === undefined ? 0 : pause.until - performance.now()
-      if (pause !== undefined && left > 0) return paused(pause.failure, left)
+  /** Why no request is sent for a grant now, as far as this process knows. */
+  openError(grantID: string): TokenEndpointError | undefined {
+    const now = performance.now()
+    for (const key of this.#keys(grantID)) {
+      const circuit = this.#circuits.get(key)
+      if (circuit !== undefined && circuit.until > now) return openError(circuit.failure, circuit.until - now)
     }
     return undefined
   }
 
   /** The same, as all processes know it. */
-  async look(grantID: string): Promise<TokenEndpointError | undefined> {
-    const known = this.known(grantID)
+  async check(grantID: string): Promise<TokenEndpointError | undefined> {
+    const known = this.openError(grantID)
     if (known !== undefined) return known
-    const keys = [this.#client, this.#kind, keyOf(grantID)]
-    const values = await Promise.all(keys.map((key) => this.#store.get(key)))
-    for (const [position, key] of keys.entries()) {
-      const shared = decode(values[position])
-      if (shared !== undefined) this.#remember(key, { ...shared, until: performance.now() + lookedUp })
-    }
-    return this.known(grantID)
+    await this.#circuits.load(this.#keys(grantID))
+    return this.openError(grantID)
   }
 
   /**
-   * After a pause of all grants one is tried first, by one process; the others wait a second until that has succeeded, or
-   * all of them would come at once.
+   * If a circuit of all grants is half-open, one process sends one request. The others wait a second for its outcome, or all
+   * of them would come at once.
    *
-   * @returns the failure, where another grant is being tried
+   * @returns the failure, where another request is that one
    */
-  async tryFirst(grantID: string): Promise<TokenEndpointError | undefined> {
+  async tryHalfOpen(grantID: string): Promise<TokenEndpointError | undefined> {
     const now = performance.now()
-    const ended = [this.#client, this.#kind].find((key) => {
-      const { until = 0 } = this.#pauses.get(key) ?? {}
-      return until <= now && now < until + pauses.longestForAll
-    })
-    const pause = ended === undefined ? undefined : this.#pauses.get(ended)
-    if (ended === undefined || pause === undefined) return undefined
-    if (await this.#store.create(probeOf(ended), grantID, probeTime)) {
-      this.#probing = grantID
-      return undefined
+    for (const concern of ['client', 'kind'] as const) {
+      const key = this.#key(concern, grantID)
+      const circuit = this.#circuits.get(key)
+      if (circuit === undefined || stateOf(circuit, concern, now) !== 'half-open') continue
+      if (await this.#store.create(probeOf(key), grantID, probeTime)) {
+        this.#probing = grantID
+        return undefined
+      }
+      this.#circuits.set(key, { ...circuit, until: now + sharedFor })
+      return openError(circuit.failure, sharedFor)
     }
-    this.#remember(ended, { ...pause, until: now + lookedUp })
-    return paused(pause.failure, lookedUp)
+    return undefined
   }
 
-  /** Begins a pause, here and in all processes. */
-  async failed(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
-    await this.#begin(grantID, error, version)
+  /** @param version of the grant that could not be refreshed */
+  async recordFailure(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
+    const concern = concernOf(error, this.#failing !== undefined && this.#failing !== grantID)
+    // That PagerDuty rejects what one grant asks for says nothing about the endpoint.
+    if (error.isTransient) this.#failing = grantID
+    await this.#open(concern, grantID, error, concern === 'grant' ? version : undefined)
     await this.#endProbe(grantID)
   }
 
-  async #begin(grantID: string, error: TokenEndpointError, version: number | undefined): Promise<void> {
-    const key = this.#concerned(grantID, error)
-    // A refusal of what this one grant asks for says nothing about the endpoint.
-    if (error.isTransient) this.#failing = grantID
-    const isOwn = key === keyOf(grantID)
-    const longest = isOwn ? pauses.longest : pauses.longestForAll
-    const seen = isOwn ? version : undefined
-    const before = this.#pauses.get(key)
+  async recordSuccess(grantID: string): Promise<void> {
+    this.#failing = undefined
+    this.#circuits.delete(this.#key('grant', grantID))
+    for (const concern of ['client', 'kind'] as const) {
+      const key = this.#key(concern, grantID)
+      // A request that was sent after this one may have opened it, unless it is open for the sake of this one.
+      const isOpen = (this.#circuits.get(key)?.until ?? 0) >= performance.now()
+      if (!isOpen || this.#probing === grantID) this.#circuits.delete(key)
+    }
+    await this.#endProbe(grantID)
+  }
+
+  async #open(
+    concern: Concern,
+    grantID: string,
+    error: TokenEndpointError,
+    version: number | undefined,
+  ): Promise<void> {
+    const { retryAfter } = error
+    const key = this.#key(concern, grantID)
+    const before = this.#circuits.get(key)
     const now = performance.now()
-    // Several at once are one failure, and what is long ago does not count.
-    if (before !== undefined && now < before.until && error.retryAfter === undefined) return
-    const isInARow = before !== undefined && now < before.until + longest && before.version === seen
-    const delay = isInARow ? Math.min(before.delay * 2, longest) : pauses.first
+    const state = stateOf(before, concern, now)
+    // Several failures at once count as one.
+    if (state === 'open' && retryAfter === undefined) return
+    const isRepeated = before !== undefined && state !== 'closed' && before.version === version
+    const delay = isRepeated ? Math.min(before.delay * 2, longestBackoff[concern]) : firstBackoff
     // Spread, so that what failed together is not tried together.
-    const wait = Math.max(delay * (0.8 + 0.2 * Math.random()), (error.retryAfter ?? 0) * 1000)
-    // PagerDuty may have asked for more in the answer before.
+    const wait = Math.max(delay * (0.8 + 0.2 * Math.random()), (retryAfter ?? 0) * 1000)
+    // PagerDuty may have asked for more with the response before.
     if (before !== undefined && before.until >= now + wait) return
-    // Retry-After ends on a whole second here, so that of a thousand answers which ask for the same only the first is written.
-    const grain = error.retryAfter === undefined ? 1 : 1000
+    // With Retry-After on a whole second, so that of a thousand equal responses only the first is written.
+    const grain = retryAfter === undefined ? 1 : 1000
     const endsAt = Math.ceil((Date.now() + wait) / grain) * grain
     const { message, code, error: sent, httpStatus, hint } = error
     const failure = { message, code, error: sent, httpStatus, hint }
-    this.#remember(key, { until: now + wait, delay, failure, version: seen, endsAt })
-    if (before?.endsAt === endsAt && now < before.until) return
-    await this.#share(key, { delay, failure, version: seen, endsAt }).catch(() => {}) // Then only here.
-  }
-
-  /** Of several pauses the one that ends last counts, whichever process began it and in whatever order they come. */
-  async #share(key: string, pause: Omit<Pause, 'until'> & { endsAt: number }): Promise<void> {
-    const value = JSON.stringify(pause)
-    const { endsAt } = pause
-    for (let attempt = 0; attempt < mostAttempts; attempt++) {
-      const left = endsAt - Date.now()
-      if (left <= 0 || (await this.#store.create(key, value, left))) return
-      const current = await this.#store.get(key)
-      if (current === undefined) continue // It has just ended.
-      if (endOf(current) >= endsAt) return
-      if (await this.#store.replace(key, current, value, left)) return
-    }
-  }
-
-  /** PagerDuty has answered: it works. */
-  async succeeded(grantID: string): Promise<void> {
-    this.#failing = undefined
-    this.#pauses.delete(keyOf(grantID))
-    for (const key of [this.#client, this.#kind]) {
-      const forAll = this.#pauses.get(key)
-      // One that runs was begun by a later call than this one, perhaps; unless it only waits for this very one.
-      const isOver = forAll !== undefined && forAll.until < performance.now()
-      if (isOver || this.#probing === grantID) this.#pauses.delete(key)
-    }
-    await this.#endProbe(grantID)
+    const circuit = { until: now + wait, delay, failure, version, endsAt }
+    this.#circuits.set(key, circuit)
+    if (state === 'open' && before?.endsAt === endsAt) return
+    await this.#circuits.share(key, circuit, endsAt).catch(() => {}) // Then it is open in this process only.
   }
 
   async #endProbe(grantID: string): Promise<void> {
     if (this.#probing !== grantID) return
     this.#probing = undefined
-    const ends = [this.#client, this.#kind].map((key) => this.#store.delete(probeOf(key), grantID))
-    await Promise.allSettled(ends) // They end by themselves.
+    const keys = (['client', 'kind'] as const).map((concern) => probeOf(this.#key(concern, grantID)))
+    await Promise.allSettled(keys.map((key) => this.#store.delete(key, grantID))) // They expire by themselves.
   }
 
-  /** The key of what a failure pauses. */
-  #concerned(grantID: string, { error, httpStatus, isTransient }: TokenEndpointError): string {
-    // Rate limits are per client, and its credentials are the same for everything.
-    if (httpStatus === 429 || error === 'invalid_client') return this.#client
-    if (error === 'unauthorized_client') return this.#kind
-    const isInARow = isTransient && this.#failing !== undefined && this.#failing !== grantID
-    return isInARow ? this.#kind : keyOf(grantID)
+  #keys(grantID: string): readonly string[] {
+    return [this.#key('client', grantID), this.#key('kind', grantID), this.#key('grant', grantID)]
   }
 
-  #remember(key: string, pause: Pause): void {
-    this.#pauses.delete(key)
-    this.#pauses.set(key, pause)
-    // Keys that nobody asks for again: the oldest goes first.
-    const [oldest] = this.#pauses.keys()
-    if (this.#pauses.size > mostRemembered && oldest !== undefined) this.#pauses.delete(oldest)
+  #key(concern: Concern, grantID: string): string {
+    const owner = { client: this.#client, kind: this.#kind, grant: grantID }
+    return `pause:${owner[concern]}`
   }
 }
 
-function probeOf(pauseKey: string): string {
-  return `probe:${pauseKey.slice('pause:'.length)}`
+function probeOf(key: string): string {
+  return `probe:${key.slice('pause:'.length)}`
 }
 
-function keyOf(grantID: string): string {
-  return `pause:${grantID}`
-}
-
-function paused(failure: Failure, left: number): TokenEndpointError {
-  const { message, ...details } = failure
+function openError({ message, ...details }: Failure, left: number): TokenEndpointError {
   return new TokenEndpointError(message, {
     ...details,
     status: 503,
     isTransient: true,
     retryAfter: Math.ceil(left / 1000),
   })
-}
-
-/** When a stored pause ends, in milliseconds since the epoch; 0 where it does not say. */
-function endOf(value: string): number {
-  const { endsAt } = Object(parseJSON(value)) as { endsAt?: unknown }
-  return isNumber(endsAt) ? endsAt : 0
-}
-
-/** What another process began; undefined for what another version may have written. */
-function decode(value: string | undefined): Omit<Pause, 'until'> | undefined {
-  const { delay, failure, version } = Object(parseJSON(value ?? '')) as Record<string, unknown>
-  const { message, code, error, httpStatus, hint } = Object(failure) as Record<string, unknown>
-  if (!isNumber(delay) || !isOptionalNumber(version) || !isOptionalNumber(httpStatus)) return undefined
-  if (!isText(message) || !isText(code) || !isOptionalText(error) || !isOptionalText(hint)) return undefined
-  return { delay, version, failure: { message, code, error, httpStatus, hint } }
 }

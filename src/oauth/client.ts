@@ -3,21 +3,21 @@ import { ConfigurationError } from '../errors'
 import { type AppType, requireScope } from '../scopes/scope'
 import { isTaken } from '../http/taken-names'
 
-/** What this application is at PagerDuty. */
+/** The app as it is registered at PagerDuty, and where PagerDuty's endpoints are. */
 export interface ClientOptions {
   /** The app's Client ID, from its OAuth page at PagerDuty. */
   clientID: string
   /** The app's Client Secret. Scoped apps need it; a Classic app without one is a public client. */
   clientSecret?: string | undefined
-  /** Where PagerDuty sends the browser back to: absolute, and exactly as registered at PagerDuty. */
+  /** Where PagerDuty sends the browser back: absolute, and exactly as registered at PagerDuty. */
   callbackURL: string
-  /** Scopes to ask for: a list, or a text separated by spaces. */
+  /** Scopes to request: a list, or a string separated by spaces. */
   scope: string | readonly string[]
-  /** Kind of OAuth functionality the app was given at PagerDuty. @default 'scoped' */
+  /** Kind of OAuth functionality that the app has at PagerDuty. @default 'scoped' */
   appType?: AppType | undefined
   /**
-   * Keeps several instances in one app apart: strategy name, request property, cookies, keys. No name that requests have
-   * already, such as `user`. @default 'pagerduty'
+   * Distinguishes instances in one app: strategy name, request property, cookies, keys. Not a property that requests
+   * already have, such as `user`. @default 'pagerduty'
    */
   name?: string | undefined
   /** Origin of PagerDuty's identity service. @default 'https://identity.pagerduty.com' */
@@ -34,13 +34,13 @@ export interface ClientOptions {
   revocationURL?: string | undefined
   /** Signing keys of id_tokens. @default `/global/oauth/anonymous/jwks` at `identityURL` */
   jwksURL?: string | undefined
-  /** Refuse an id_token without an `at_hash` that matches the access token (OpenID Connect Core 3.1.3.8). @default false */
+  /** Reject an id_token without an `at_hash` that matches the access token (OpenID Connect Core 3.1.3.8). @default false */
   requireAtHash?: boolean | undefined
   /** Replaces the global `fetch` for all calls to PagerDuty: proxies, mTLS, tests. */
   fetch?: typeof globalThis.fetch | undefined
 }
 
-/** The options, checked and completed once. The secret is out of reach of inspection and serialization. */
+/** The options, checked and completed. Inspection and serialization do not show the secret. */
 export class Client {
   readonly name: string
   readonly clientID: string
@@ -57,7 +57,7 @@ export class Client {
   readonly fetch: typeof globalThis.fetch
   readonly #clientSecret: string | undefined
 
-  /** @throws {ConfigurationError} naming the option that is missing or contradictory */
+  /** @throws {ConfigurationError} names the option that is missing or contradictory */
   constructor(options: ClientOptions) {
     this.clientID = requireText('clientID', options.clientID)
     this.#clientSecret =
@@ -103,7 +103,7 @@ export class Client {
     return this.#clientSecret === undefined
   }
 
-  /** Whether people reach the app by https; decides the `Secure` attribute of every cookie. */
+  /** Whether browsers reach the app by https; decides the `Secure` attribute of every cookie. */
   get isSecure(): boolean {
     return new URL(this.callbackURL).protocol === 'https:'
   }
@@ -131,10 +131,10 @@ function requireText(option: string, value: unknown): string {
   throw new ConfigurationError(option, 'is required: supply the value from the app’s OAuth page at PagerDuty')
 }
 
-/** Checks that a URL is absolute and that nothing sent to it can be read on the way. */
+/** Checks that a URL is absolute, and https unless it leads to this machine. */
 export function requireURL(option: string, value: unknown): string {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
-  // The parser forgives blanks around a URL; PagerDuty compares it as it is.
+  // The parser ignores whitespace around a URL; PagerDuty compares it exactly.
   if (url === undefined || !/^https?:\/\/\S+$/i.test(value as string)) {
     throw new ConfigurationError(option, 'must be an absolute URL, such as "https://app.example.com/path"')
   }

@@ -1,6 +1,6 @@
 import type { Region } from '../user'
 
-/** Where people and apps are authorized; one host for all regions. */
+/** Where users and apps are authorized; one host for all regions. */
 export const identityURL = 'https://identity.pagerduty.com'
 
 /** Paths below {@link identityURL}. Revocation is used by PagerDuty's own apps but not documented. */

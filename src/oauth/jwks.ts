@@ -2,6 +2,7 @@ import { boundedFetch } from '../http/bounded-fetch'
 import type { Client } from './client'
 import { IDTokenError } from '../errors'
 import { createLocalJWKSet } from './jose'
+import { SingleFlight } from '../async/single-flight'
 
 /** Finds the key that a token's header names. */
 export type KeyFinder = ReturnType<typeof createLocalJWKSet>
@@ -12,31 +13,26 @@ const freshFor = 10 * 60_000
 const usableFor = 24 * 60 * 60_000
 const coolDown = 30_000
 
-/**
- * PagerDuty's signing keys (RFC 7517). Fetched when first needed and then kept; while the endpoint is down the last good
- * answer serves for a day.
- */
-export class KeySet {
+/** PagerDuty's JWKS (RFC 7517): fetched when first needed, then cached. During an outage the last one is used for a day. */
+export class JWKSCache {
   readonly #client: Client
+  readonly #fetches = new SingleFlight<void>()
   #finder: KeyFinder | undefined
   #fetchedAt = 0
   #triedAt = -Infinity
-  #flight: Promise<void> | undefined
 
   constructor(client: Client) {
     this.#client = client
   }
 
   /**
-   * The keys as held, fetched anew when they are old.
+   * The cached keys, fetched again when they are old.
    *
-   * @throws {IDTokenError} transient, when there are none to be had
+   * @throws {IDTokenError} transient, when no keys can be had
    */
   async current(): Promise<KeyFinder> {
-    const age = performance.now() - this.#fetchedAt
-    if (this.#finder === undefined || age > freshFor)
-      await this.#fetchUnlessJustTried(this.#finder !== undefined)
-    if (this.#finder !== undefined && performance.now() - this.#fetchedAt < usableFor) return this.#finder
+    if (this.#finder === undefined || this.#age > freshFor) await this.#fetchOnce()
+    if (this.#finder !== undefined && this.#age < usableFor) return this.#finder
     throw new IDTokenError('PagerDuty’s signing keys could not be fetched', {
       code: 'ERR_PAGERDUTY_KEYS_UNAVAILABLE',
       status: 503,
@@ -46,37 +42,39 @@ export class KeySet {
     })
   }
 
-  /** The keys after one more look, because a token names a key that is not held: at most one look per half minute. */
-  async renewed(): Promise<KeyFinder> {
-    await this.#fetchUnlessJustTried(true)
+  /** The keys after another fetch, because a token names an unknown key: at most one fetch in half a minute. */
+  async refreshed(): Promise<KeyFinder> {
+    await this.#fetchOnce()
     return this.current()
   }
 
-  /** Without any key held, every caller may try: there is nothing else to serve. */
-  #fetchUnlessJustTried(mayWait: boolean): Promise<void> {
-    if (this.#flight !== undefined) return this.#flight
-    if (mayWait && performance.now() - this.#triedAt < coolDown) return Promise.resolve()
-    this.#triedAt = performance.now()
-    this.#flight = this.#fetch().finally(() => {
-      this.#flight = undefined
+  get #age(): number {
+    return performance.now() - this.#fetchedAt
+  }
+
+  async #fetchOnce(): Promise<void> {
+    await this.#fetches.run(this.#client.jwksURL, async () => {
+      // Without any key, every caller may try.
+      const isCoolingDown = performance.now() - this.#triedAt < coolDown
+      if (this.#finder === undefined || !isCoolingDown) await this.#fetch()
     })
-    return this.#flight
   }
 
   async #fetch(): Promise<void> {
+    this.#triedAt = performance.now()
     try {
       const { fetch, jwksURL } = this.#client
       const init = { headers: { Accept: 'application/json' } }
       const { status, text } = await boundedFetch(fetch, jwksURL, init, { timeout, maxBytes })
       if (status !== 200) return
       const keySet = JSON.parse(text) as Parameters<typeof createLocalJWKSet>[0]
-      // Throws unless it is a well-formed key set: neither a broken nor an empty answer replaces good keys.
-      const finder = createLocalJWKSet(keySet)
+      const finder = createLocalJWKSet(keySet) // Throws unless the JWKS is well-formed.
+      // A rotation that removes every key is a mistake.
       if (keySet.keys.length === 0) return
       this.#finder = finder
       this.#fetchedAt = performance.now()
     } catch {
-      // The keys held, if any, stay; current() decides what that means.
+      // The cached keys stay; current() decides what that means.
     }
   }
 }

@@ -8,11 +8,11 @@ import { type TokenResponse, parseTokenResponse } from './token-set'
 const maxBytes = 64 * 1024
 
 /**
- * Sends one grant to the token endpoint (RFC 6749 sections 4.1.3, 4.4.2 and 6) and checks the answer. All grants of this
- * package leave through here.
+ * Sends one grant to the token endpoint (RFC 6749 sections 4.1.3, 4.4.2 and 6) and checks the response. All grants of
+ * this package go through here.
  *
- * @param grant `grant_type` and its parameters, in the words of the wire
- * @param timeout milliseconds until the attempt is given up
+ * @param grant `grant_type` and its parameters, in wire format
+ * @param timeout milliseconds
  * @throws {TokenEndpointError} always within the deadline, never holding a token or the response body
  */
 export async function requestToken(
@@ -36,7 +36,7 @@ export async function requestToken(
 const spanNames: ReadonlyMap<string, string> = new Map([
   ['authorization_code', 'login'],
   ['refresh_token', 'refresh'],
-  ['client_credentials', 'mint'],
+  ['client_credentials', 'app token'],
 ])
 
 async function exchange(
@@ -65,10 +65,10 @@ async function exchange(
 }
 
 /**
- * Asks PagerDuty to revoke a token (RFC 7009). PagerDuty's own apps use this endpoint, its documentation does not name
- * it: treat the outcome as best effort.
+ * Asks PagerDuty to revoke a token (RFC 7009), as a best effort: PagerDuty's own apps use this endpoint, its documentation
+ * does not name it.
  *
- * @throws {TokenEndpointError} when PagerDuty did not say 200
+ * @throws {TokenEndpointError} for any status but 200
  */
 export async function revokeToken(client: Client, token: string, timeout: number): Promise<void> {
   const answer = await post(client, client.revocationURL, { token }, timeout)
@@ -131,8 +131,7 @@ function unanswered(error: unknown): TokenEndpointError {
 }
 
 /**
- * An error response (RFC 6749 section 5.2). Only what can be nothing else than a code is kept of it: descriptions, and
- * whatever a faulty server puts in their place, may repeat a token.
+ * An error response (RFC 6749 section 5.2). Of its body only a known code is kept: a description may repeat a token.
  */
 function refusal({ status, headers }: Answer, body: Record<string, unknown> | undefined): TokenEndpointError {
   const sent = body?.['error']
@@ -140,12 +139,12 @@ function refusal({ status, headers }: Answer, body: Record<string, unknown> | un
   // PagerDuty says "invalid_request" and describes it as an invalid scope.
   const isScope = error === 'invalid_request' && /invalid scope/i.test(String(body?.['error_description']))
   const isTransient = status === 408 || status === 429 || status >= 500 || error === undefined
-  const isUsersBusiness = error === 'invalid_grant' && !isTransient
+  const isUserError = error === 'invalid_grant' && !isTransient
   return new TokenEndpointError(
     `PagerDuty’s token endpoint refused: ${isScope ? 'invalid_scope' : (error ?? `HTTP status ${status}`)}`,
     {
       code: isScope ? 'invalid_scope' : (error ?? 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE'),
-      status: isUsersBusiness ? 400 : 503,
+      status: isUserError ? 400 : 503,
       error,
       httpStatus: status,
       isTransient,

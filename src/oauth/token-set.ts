@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { TokenEndpointError } from '../errors'
 import { parseGrantedScope } from '../scopes/scope'
 
-/** A successful token response (RFC 6749 section 5.1), checked but still in the words of the wire. */
+/** A successful token response (RFC 6749 section 5.1), checked, in wire format. */
 export interface TokenResponse {
   readonly access_token: string
   /** Seconds. */
@@ -10,7 +10,7 @@ export interface TokenResponse {
   readonly refresh_token: string | undefined
   readonly scope: string | undefined
   readonly id_token: string | undefined
-  /** Milliseconds since it was asked for. So old the tokens may be: it may have been long under way, or this process frozen. */
+  /** Milliseconds since it was requested. The tokens may be that old: the response was slow, or this process frozen. */
   readonly age?: number
 }
 
@@ -75,9 +75,9 @@ export interface TokenSetInit {
  * inspected, spread, cloned or turned into JSON.
  */
 export class TokenSet {
-  /** For `Authorization: Bearer` (RFC 6750 section 2.1). Of any other type no token set is made. */
+  /** For `Authorization: Bearer` (RFC 6750 section 2.1); there are no token sets of another type. */
   readonly tokenType = 'bearer'
-  /** When the access token ends, in milliseconds since the epoch, by this machine's clock. */
+  /** When the access token expires, in milliseconds since the epoch, by this machine's clock. */
   readonly expiresAt: number
   /** When the tokens were received, likewise. */
   readonly obtainedAt: number
@@ -104,13 +104,13 @@ export class TokenSet {
     return this.#refreshToken
   }
 
-  /** The same without the refresh token, which PagerDuty takes no more. */
+  /** The same without the refresh token, which PagerDuty no longer accepts. */
   withoutRefreshToken(): TokenSet {
     const { accessToken, expiresAt, obtainedAt, scope } = this
     return new TokenSet({ accessToken, refreshToken: undefined, expiresAt, obtainedAt, scope })
   }
 
-  /** What `console.log` shows; without it the two accessors would be read when hidden members are asked for. */
+  /** What `console.log` shows. Without it, the option `getters` would show the two secrets. */
   [inspect.custom](): object {
     return {
       tokenType: this.tokenType,
@@ -121,8 +121,8 @@ export class TokenSet {
   }
 
   /**
-   * A response as a token set. What it leaves out is as RFC 6749 says: the scope is the one asked for (section 5.1) or,
-   * at a refresh, the one before; the refresh token at a refresh is the one before (section 6).
+   * Makes a token set of a response. What the response leaves out is as before: the scope is the requested one (RFC 6749
+   * section 5.1) or that of the refreshed set, and the refresh token stays (section 6).
    */
   static from(
     response: TokenResponse,

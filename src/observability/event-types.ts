@@ -44,11 +44,11 @@ export interface PagerDutyEvents {
   /** A refresh was not needed: another request or process had been first, and its token serves. */
   refreshOvertaken: [{ grantID: string; version: number }]
   /** The app has a new token of its own; `account` is such as `us.acme`. */
-  mint: [{ account: string; scope: readonly string[]; expiresAt: number }]
-  /** PagerDuty gave no app token. */
-  mintFailed: [{ account: string; scope: readonly string[]; reason: string; error: Error }]
-  /** A refresh or a mint had to wait for the lock, because another process was at it; the wait is over. */
-  lockWait: [{ lock: 'refresh' | 'mint'; grantID?: string; account?: string; duration: number }]
+  appToken: [{ account: string; scope: readonly string[]; expiresAt: number }]
+  /** PagerDuty issued no app token. */
+  appTokenFailed: [{ account: string; scope: readonly string[]; reason: string; error: Error }]
+  /** A refresh or a request for an app token had to wait for another process; the wait is over. */
+  lockWait: [{ lock: 'refresh' | 'appToken'; grantID?: string; account?: string; duration: number }]
   /** A webhook delivery was processed. */
   webhook: [WebhookOutcome]
   /** Something in the background failed that nobody waits for. */

@@ -33,11 +33,11 @@ const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvent
   refresh: ({ grantID, duration }) => ['debug', `Refreshed grant ${grantID} in ${whole(duration)} ms`],
   refreshFailed: ({ grantID, reason }) => ['warn', `Refresh of grant ${grantID} failed: ${reason}`],
   refreshOvertaken: ({ grantID }) => ['debug', `Grant ${grantID} was refreshed already`],
-  mint: ({ account, scope }) => ['info', `App token for ${account}: ${scope.join(' ')}`],
-  mintFailed: ({ account, reason }) => ['warn', `No app token for ${account}: ${reason}`],
+  appToken: ({ account, scope }) => ['info', `App token for ${account}: ${scope.join(' ')}`],
+  appTokenFailed: ({ account, reason }) => ['warn', `No app token for ${account}: ${reason}`],
   lockWait: ({ lock, duration }) => [
     'debug',
-    `Waited ${whole(duration)} ms for the ${lock} of another process`,
+    `Waited ${whole(duration)} ms for the ${lock === 'refresh' ? lock : 'app token'} of another process`,
   ],
   webhook: ({ receiver, outcome, status, eventType }) => [
     outcome === 'failed' ? (status === 202 ? 'error' : 'warn') : outcome === 'rejected' ? 'info' : 'debug',

@@ -15,7 +15,7 @@ const counted = {
     '{refresh}',
     'Refreshes that gave a token, failed, or found that another process had been first',
   ],
-  mints: ['{mint}', 'App tokens that were minted or refused'],
+  app_tokens: ['{token}', 'App tokens that PagerDuty issued or refused'],
   webhooks: ['{delivery}', 'Webhook deliveries by outcome'],
   warnings: ['{warning}', 'Failures in the background that nobody waits for'],
 } as const
@@ -23,7 +23,7 @@ const counted = {
 /** What takes time; measured in seconds, as semantic conventions have it. */
 const timed = {
   'refresh.duration': 'Exchange of a refresh token, with storing what came',
-  'lock.wait.duration': 'Wait for a refresh or mint of another process',
+  'lock.wait.duration': 'Wait for a refresh or token request of another process',
   'webhook.duration': 'From the arrival of a webhook delivery to its outcome',
 } as const
 
@@ -64,8 +64,8 @@ const measures: {
   },
   refreshFailed: ({ reason }, note) => note.count('refreshes', failed(reason)),
   refreshOvertaken: (_, note) => note.count('refreshes', outcome('overtaken')),
-  mint: (_, note) => note.count('mints', ok),
-  mintFailed: ({ reason }, note) => note.count('mints', failed(reason)),
+  appToken: (_, note) => note.count('app_tokens', ok),
+  appTokenFailed: ({ reason }, note) => note.count('app_tokens', failed(reason)),
   lockWait: ({ lock, duration }, note) =>
     note.time('lock.wait.duration', duration, { [`${own}.lock`]: lock }),
   webhook({ receiver, outcome: name, duration }, note) {

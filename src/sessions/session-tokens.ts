@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConfigurationError, TokenStoreError } from '../errors'
-import { endOf } from '../oauth/token-expiry'
+import { effectiveExpiry } from '../oauth/token-expiry'
 import type { GrantOptions } from '../grants/grant-options'
 import {
   type LoginOptions,
@@ -216,7 +216,7 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
  * routes without one it is begun here, and the next request knows.
  */
 function renewIfEnded(grants: UserGrants, grant: Grant): void {
-  if (Date.now() < endOf(grant.record.tokens)) return
+  if (Date.now() < effectiveExpiry(grant.record.tokens)) return
   // Events tell of failures.
   Promise.resolve(grants.usable(grant)).catch(() => {})
 }

@@ -23,7 +23,7 @@ export function token(parts: Parts, req: Request): Reply | Promise<Reply> {
     case 'refresh_token':
       return renew(parts, client, form)
     case 'client_credentials':
-      return mintAppToken(parts, client, form)
+      return issueAppToken(parts, client, form)
     case undefined:
       return oauthError('invalid_request', 'The grant_type is missing')
     default:
@@ -76,7 +76,7 @@ function renew(parts: Parts, client: RegisteredClient, form: Parameters): Reply 
   return tokenAnswer(parts, pair)
 }
 
-function mintAppToken(parts: Parts, client: RegisteredClient, form: Parameters): Reply {
+function issueAppToken(parts: Parts, client: RegisteredClient, form: Parameters): Reply {
   if (client.appType === 'classic')
     return oauthError('unauthorized_client', 'Only Scoped apps have app tokens')
   const requested = form.get('scope') ?? ''

@@ -1,5 +1,5 @@
 import { AppTokens, ScopeNotGrantedError, TokenEndpointError, TokenStoreError } from '../../src'
-import { BackOff } from '../../src/oauth/circuit-breaker'
+import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
 import { Events } from '../../src/observability/events'
 import { AppTokenApp, answering, pass, passMonotonic, until } from '../support/app-token-app'
 
@@ -29,7 +29,7 @@ async function failure(call: Promise<unknown>): Promise<Error & Record<string, u
 const kindsOf = (command: string) => command.replace(/ (\w+):.*/, ' $1:')
 const stored = (kind: string) => app.store.commands.map(kindsOf).includes(`create ${kind}:`)
 
-describe('a failed mint', () => {
+describe('a failed request', () => {
   test('is one failure for all who wait, here and elsewhere, and is not tried again at once', async () => {
     app.standIn.settings.tokenLatency = 100
     app.standIn.settings.tokenFault = () => '503'
@@ -40,7 +40,7 @@ describe('a failed mint', () => {
     const errors = await Promise.all(calls)
     for (const error of errors)
       expect(error).toMatchObject({ status: 503, isTransient: true, httpStatus: 503 })
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
     expect(stored('app')).toBe(false)
   })
 
@@ -58,10 +58,10 @@ describe('a failed mint', () => {
     passMonotonic(seconds * 800 - 50) // Without a wish of PagerDuty's they are up to a fifth shorter.
     expect(await failure(one.getToken('users.read'))).toMatchObject({ status: 503 })
     await failure(two.getToken('users.read'))
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
     passMonotonic(seconds * 200 + 1_100)
     expect((await two.getToken('users.read')).scope).toContain('users.read')
-    expect(app.mints).toBe(2)
+    expect(app.requests).toBe(2)
   })
 
   test('tells how long to stay away', async () => {
@@ -78,9 +78,9 @@ describe('a failed mint', () => {
     await failure(one.getToken('users.read'))
     await failure(one.getToken('services.read', { account: 'eu.globex' }))
     await failure(two.getToken('incidents.read'))
-    expect(app.mints).toBe(1)
-    expect(await new BackOff(app.store, clientID).look('a grant')).toBeInstanceOf(TokenEndpointError)
-    expect(await new BackOff(app.store, 'another client').look('a grant')).toBeUndefined()
+    expect(app.requests).toBe(1)
+    expect(await new CircuitBreaker(app.store, clientID).check('a grant')).toBeInstanceOf(TokenEndpointError)
+    expect(await new CircuitBreaker(app.store, 'another client').check('a grant')).toBeUndefined()
   })
 
   test('of wrong credentials is told as such', async () => {
@@ -98,9 +98,9 @@ describe('a failed mint', () => {
     app.standIn.failNext('token', { status: 400, body: { error: 'unauthorized_client' } })
     await failure(tokens.getToken('users.read'))
     expect(await failure(tokens.getToken('services.read'))).toMatchObject({ error: 'unauthorized_client' })
-    expect(app.mints).toBe(1)
-    expect(await new BackOff(app.store, clientID).look('a grant')).toBeUndefined()
-    expect(await new BackOff(app.store, clientID, 'app tokens').look('any')).toBeDefined()
+    expect(app.requests).toBe(1)
+    expect(await new CircuitBreaker(app.store, clientID).check('a grant')).toBeUndefined()
+    expect(await new CircuitBreaker(app.store, clientID, 'app tokens').check('any')).toBeDefined()
   })
 
   test('of several sets in a row pauses app tokens, and nobody’s refresh', async () => {
@@ -108,10 +108,10 @@ describe('a failed mint', () => {
     app.standIn.failNext('token', '500', 10)
     await failure(tokens.getToken('users.read'))
     await failure(tokens.getToken('services.read'))
-    expect(app.mints).toBe(2)
+    expect(app.requests).toBe(2)
     await failure(tokens.getToken('incidents.read'))
-    expect(app.mints).toBe(2)
-    expect(await new BackOff(app.store, clientID).look('a grant')).toBeUndefined()
+    expect(app.requests).toBe(2)
+    expect(await new CircuitBreaker(app.store, clientID).check('a grant')).toBeUndefined()
   })
 
   test('“Invalid scope”, as PagerDuty says it, is known for what it is, and concerns this request only', async () => {
@@ -121,13 +121,13 @@ describe('a failed mint', () => {
       expect(error).toMatchObject({ code: 'invalid_scope', error: 'invalid_request', isTransient: false })
       expect(error['hint']).toContain('account')
     }
-    expect(app.mints).toBe(3)
+    expect(app.requests).toBe(3)
     expect(await failure(tokens.getToken('users.read', { account: 'us.nobody' }))).toMatchObject({
       code: 'invalid_scope',
     })
-    expect(app.mints).toBe(3)
+    expect(app.requests).toBe(3)
     expect((await tokens.getToken('users.read')).scope).toContain('as_account-us.acme')
-    expect(app.mints).toBe(4)
+    expect(app.requests).toBe(4)
   })
 })
 
@@ -159,7 +159,7 @@ describe('less than was asked for', () => {
       })
       expect(error.message).toContain('abilities.read teams.read')
     }
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
     expect(stored('app')).toBe(false)
 
     app.standIn.configure(clientID, { scope })
@@ -167,11 +167,11 @@ describe('less than was asked for', () => {
     const later = await failure(one.getToken(scope))
     expect((later['headers'] as Record<string, string>)['Retry-After']).toBe('1')
     await failure(two.getToken(scope))
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
     passMonotonic(2_100)
     expect((await two.getToken(scope)).scope).toEqual(expect.arrayContaining(scope))
     expect((await one.getToken(scope)).scope).toEqual(expect.arrayContaining(scope))
-    expect(app.mints).toBe(2)
+    expect(app.requests).toBe(2)
   })
 
   test('stands in no other set’s way', async () => {
@@ -191,7 +191,7 @@ describe('less than was asked for', () => {
     for (let call = 0; call < 10; call++)
       expect((await tokens.getToken('users.read')).accessToken).toBe(accessToken)
     await app.settled()
-    expect(app.mints).toBe(2)
+    expect(app.requests).toBe(2)
   })
 
   test.each([
@@ -219,27 +219,27 @@ describe('a store that fails', () => {
   test.each([
     ['at once', () => new TokenStoreError('Redis is gone')],
     ['with an error of its own', () => new TypeError('socket is not defined')],
-  ])('%s: each process mints one token of its own for each set', async (_what, fault) => {
+  ])('%s: each process requests one token of its own for each set', async (_what, fault) => {
     app.store.fault = fault
     const [one, two] = [app.process(), app.process()]
     const calls = [one, two].flatMap((tokens) =>
       Array.from({ length: 100 }, () => [tokens.getToken('users.read'), tokens.getToken('services.read')]),
     )
     await Promise.all(calls.flat())
-    expect(app.mints).toBe(4)
+    expect(app.requests).toBe(4)
     expect((await one.fetch('/users', { scope: 'users.read' })).status).toBe(200)
     app.standIn.revokeAll()
     expect((await one.fetch('/users', { scope: 'users.read' })).status).toBe(200)
-    expect(app.mints).toBe(5)
+    expect(app.requests).toBe(5)
   })
 
-  test('after the mint: the token serves here, and the failure is nobody’s', async () => {
+  test('after the request: the token serves here, and the failure is nobody’s', async () => {
     app.store.fault = (command) =>
       /^(create|replace) app:/.test(command) ? new TokenStoreError('READONLY') : undefined
     const tokens = app.process()
     await tokens.getToken('users.read')
     await tokens.getToken('users.read')
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
     expect(app.store.commands.map(kindsOf)).toContain('delete lock:')
   })
 
@@ -249,7 +249,7 @@ describe('a store that fails', () => {
     const tokens = app.process()
     for (let call = 0; call < 20; call++)
       expect(await failure(tokens.getToken('users.read'))).toMatchObject({ httpStatus: 503 })
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
   })
 
   test.each(['', '{}', 'not sealed', '1.aaaaaa.AAAA'])('holds %j: that counts as none', async (value) => {
@@ -258,7 +258,7 @@ describe('a store that fails', () => {
     await app.store.memory.replace(key, sealed, value)
     await app.process().getToken('users.read')
     await app.process().getToken('users.read')
-    expect(app.mints).toBe(2)
+    expect(app.requests).toBe(2)
   })
 })
 
@@ -266,7 +266,7 @@ describe('the lock', () => {
   const lock = () =>
     app.store.commands.find((command) => command.startsWith('create lock:'))?.slice('create '.length) ?? ''
 
-  test('of a process that died is waited for, and then the next one mints', async () => {
+  test('of a process that died is waited for, and then the next one requests a token', async () => {
     const tokens = app.process()
     await tokens.getToken('users.read')
     await tokens.invalidate(await tokens.getToken('users.read'))
@@ -274,7 +274,7 @@ describe('the lock', () => {
     const startedAt = performance.now()
     await tokens.getToken('users.read')
     expect(performance.now() - startedAt).toBeGreaterThan(390)
-    expect(app.mints).toBe(2)
+    expect(app.requests).toBe(2)
   })
 
   test('of a process that hangs keeps no caller waiting for ever', async () => {
@@ -294,7 +294,7 @@ describe('the lock', () => {
     app.standIn.settings.tokenLatency = 200
     const tokens = app.process()
     const got = tokens.getToken('users.read')
-    await until(() => app.mints === 1)
+    await until(() => app.requests === 1)
     await tokens.close()
     expect(app.issued.size).toBe(1)
     const { accessToken } = await got
@@ -304,7 +304,7 @@ describe('the lock', () => {
     expect(await failure(tokens.getToken('services.read'))).toBeInstanceOf(TokenStoreError)
     pass(0.99 * day)
     await tokens.getToken('users.read')
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
   })
 
   test('is not waited for any more after close()', async () => {
@@ -316,22 +316,22 @@ describe('the lock', () => {
     const closed = tokens.close()
     expect(await waiting).toBeInstanceOf(TokenStoreError)
     await closed
-    expect(app.mints).toBe(1)
+    expect(app.requests).toBe(1)
   })
 })
 
-test('events tell of mints and failures, and of no token', async () => {
+test('events report app tokens and failures, and show no token', async () => {
   const events = new Events()
   const told: unknown[] = []
-  events.on('mint', (event) => told.push(['mint', event]))
-  events.on('mintFailed', ({ error, ...event }) => told.push(['mintFailed', event, error.name]))
+  events.on('appToken', (event) => told.push(['appToken', event]))
+  events.on('appTokenFailed', ({ error, ...event }) => told.push(['appTokenFailed', event, error.name]))
   const tokens = app.process({ events })
   const { expiresAt } = await tokens.getToken('users.read')
   await failure(tokens.getToken('teams.read', { account: 'eu.globex' }))
   expect(told).toEqual([
-    ['mint', { account: 'us.acme', scope: ['users.read'], expiresAt }],
+    ['appToken', { account: 'us.acme', scope: ['users.read'], expiresAt }],
     [
-      'mintFailed',
+      'appTokenFailed',
       { account: 'eu.globex', scope: ['teams.read'], reason: 'ERR_PAGERDUTY_SCOPE_NOT_GRANTED' },
       'ScopeNotGrantedError',
     ],

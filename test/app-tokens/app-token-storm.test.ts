@@ -55,7 +55,7 @@ describeWithRedis(
     const start = (env?: Record<string, string>) => startWorker('app-token-worker.ts', standIn, server, env)
     const storm = (order: Partial<Order> = {}) =>
       Promise.all(workers.map((worker) => send<Outcome>(worker, { wanted, calls, ...order })))
-    const mints = () => standIn.calls.token.client_credentials
+    const requests = () => standIn.calls.token.client_credentials
     const slowest = (outcomes: Outcome[]) => Math.max(...outcomes.map((outcome) => outcome.slowest))
     const tell = (text: string) => process.stdout.write(`      ${text}\n`)
 
@@ -97,7 +97,7 @@ describeWithRedis(
       ['0.3 s', 300, 2],
       ['8 s', 8000, 1],
     ])(
-      'cold: one mint for each set and account, no mix-up, at %s of provider latency',
+      'cold: one request for each set and account, no mix-up, at %s of provider latency',
       async (_what, latency, rounds) => {
         for (let round = 0; round < rounds; round++) {
           await redis.flushall()
@@ -105,9 +105,11 @@ describeWithRedis(
           standIn.settings.tokenLatency = latency
           const outcomes = await storm({ cold: true })
           const tokens = tokensOf(outcomes)
-          expect(mints()).toBe(wanted.length)
+          expect(requests()).toBe(wanted.length)
           await expectNoMixUp(tokens)
-          tell(`cold at ${latency} ms: ${mints()} mints, slowest caller ${slowest(outcomes).toFixed(0)} ms`)
+          tell(
+            `cold at ${latency} ms: ${requests()} requests, slowest caller ${slowest(outcomes).toFixed(0)} ms`,
+          )
         }
       },
       60_000,
@@ -125,19 +127,19 @@ describeWithRedis(
       for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0.9 * day)
     })
 
-    test('a process dies while it mints: the next one does it, within the life of a lock', async () => {
+    test('a process dies during a request: the next one does it, within the life of a lock', async () => {
       const [one = {}] = wanted
       const { child: doomed } = await start()
       standIn.settings.tokenLatency = 60_000
       doomed.send({ wanted: [one], calls: 1 })
-      while (mints() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (requests() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
       const exited = once(doomed, 'exit')
       doomed.kill('SIGKILL')
       await exited
       standIn.settings.tokenLatency = 0
       const outcomes = await storm({ cold: true, wanted: [one as Wanted] })
       expect(outcomes.map(({ errors }) => errors)).toEqual(Array(processes).fill({}))
-      expect(mints()).toBe(2)
+      expect(requests()).toBe(2)
       expect(slowest(outcomes)).toBeLessThan(8_000)
       tell(`after a crash: slowest caller ${slowest(outcomes).toFixed(0)} ms`)
     }, 30_000)
@@ -150,11 +152,11 @@ describeWithRedis(
         send<Outcome>(other, { calls: 4, wanted: [first] } satisfies Order),
       ])
       other.child.kill()
-      expect(mints()).toBe(2)
+      expect(requests()).toBe(2)
       expect(theirs.given).not.toEqual(mine?.given)
     }, 30_000)
 
-    test('revoked: every call succeeds, by one mint for each set and account', async () => {
+    test('revoked: every call succeeds, by one request for each set and account', async () => {
       await storm({ cold: true })
       standIn.revokeAll()
       standIn.resetCalls()
@@ -163,26 +165,26 @@ describeWithRedis(
         expect(errors).toEqual({})
         expect(new Set(Object.values(given).flat())).toEqual(new Set(['200']))
       }
-      expect(mints()).toBe(wanted.length)
-      tell(`revoked: ${mints()} mints, slowest call ${slowest(outcomes).toFixed(0)} ms`)
+      expect(requests()).toBe(wanted.length)
+      tell(`revoked: ${requests()} requests, slowest call ${slowest(outcomes).toFixed(0)} ms`)
     }, 30_000)
 
     // Last, because the clocks of the processes stay where they are set.
-    test('due: one mint for each set and account, and nobody waits', async () => {
+    test('due: one request for each set and account, and nobody waits', async () => {
       const old = tokensOf(await storm({ cold: true }))
       standIn.resetCalls()
       standIn.settings.tokenLatency = 5_000
       const outcomes = await storm({ clockStep: 0.99 * day })
       expect(tokensOf(outcomes)).toEqual(old)
       expect(slowest(outcomes)).toBeLessThan(4_000)
-      while (mints() < wanted.length) await new Promise((resolve) => setTimeout(resolve, 20))
+      while (requests() < wanted.length) await new Promise((resolve) => setTimeout(resolve, 20))
       await new Promise((resolve) => setTimeout(resolve, 6_000))
       const renewed = tokensOf(await storm())
-      expect(mints()).toBe(wanted.length)
+      expect(requests()).toBe(wanted.length)
       expect([...renewed.values()].filter((token) => [...old.values()].includes(token))).toEqual([])
       await expectNoMixUp(renewed)
       tell(
-        `due: ${mints()} mints, slowest caller ${slowest(outcomes).toFixed(0)} ms at 5000 ms of provider latency`,
+        `due: ${requests()} requests, slowest caller ${slowest(outcomes).toFixed(0)} ms at 5000 ms of provider latency`,
       )
     }, 60_000)
   },

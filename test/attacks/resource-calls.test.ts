@@ -243,8 +243,8 @@ forEachConfiguration(
         client_secret: 'stand-in-secret',
         scope: 'as_account-us.acme incidents.read',
       })
-      const minted = await fetch(`${standIn.url}/oauth/token`, { method: 'POST', body: form })
-      const { access_token: appToken } = (await minted.json()) as { access_token: string }
+      const issued = await fetch(`${standIn.url}/oauth/token`, { method: 'POST', body: form })
+      const { access_token: appToken } = (await issued.json()) as { access_token: string }
       for (const token of [appToken, standIn.newestAccessToken('PACME01') as string]) {
         for (const headers of [
           { Authorization: `Bearer ${token}` },
@@ -307,7 +307,7 @@ forEachConfiguration(
       await redis.mset({ [appToken as string]: values[0] as string, [grant as string]: values[1] as string })
       expect((await browser.fetch(`${victim.url}/me`)).status).toBe(401)
       expect((await victim.handled()) - handled).toBe(0)
-      // A process that has none in memory reads what stands there, and mints one instead.
+      // A process that has none in memory reads what stands there, and requests one instead.
       standIn.resetCalls()
       const other = await app.another()
       const scope = ['as_account-us.acme', 'incidents.read']

@@ -89,7 +89,7 @@ forEachConfiguration(
     )
 
     test(
-      'K2: another value at the key of an app token is no app token, and one is minted',
+      'K2: another value at the key of an app token is no app token, and one is requested',
       async () => {
         const ask = (victim: Victim) =>
           Promise.all(appScopes.map((scope) => victim.order({ kind: 'token', scope: [scope] })))

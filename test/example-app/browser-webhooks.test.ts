@@ -36,13 +36,13 @@ describeWithChromium('the webhook page in a browser', () => {
     expect(standIn.calls.api).toBe(1)
   })
 
-  test('counts the mints it saved', async () => {
+  test('counts the token requests it saved', async () => {
     const { page, app, standIn } = open
     for (const kind of ['incident.triggered', 'incident.acknowledged', 'incident.resolved']) {
       await page.getByTestId(`send-${kind}`).click()
       await page.waitForURL(`${app.url}/webhooks`)
     }
-    expect(await page.getByTestId('mints-saved').innerText()).toBe('2 of 3')
+    expect(await page.getByTestId('requests-saved').innerText()).toBe('2 of 3')
     expect(standIn.calls.token.client_credentials).toBe(1)
   })
 
@@ -54,7 +54,7 @@ describeWithChromium('the webhook page in a browser', () => {
     await other.getByTestId('send-incident.resolved').click()
     await rows('handled').waitFor()
     expect(await rows('handled').innerText()).toContain('incident.resolved')
-    expect(await page.getByTestId('mints-saved').innerText()).toBe('0 of 1')
+    expect(await page.getByTestId('requests-saved').innerText()).toBe('0 of 1')
     await other.close()
   })
 

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
-import { AppTokenVault } from '../../src/app-tokens/token-repository'
-import { BackOff } from '../../src/oauth/circuit-breaker'
+import { parseAccount } from '../../src/app-tokens/account'
+import { AppTokenRepository } from '../../src/app-tokens/token-repository'
+import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
 import { TokenEndpointError } from '../../src/errors'
 import { GrantIndex } from '../../src/grants/grant-index'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
-import { NotGranted } from '../../src/app-tokens/negative-cache'
+import { NegativeCache } from '../../src/app-tokens/negative-cache'
 import { decodePendingLogin } from '../../src/login/login-transaction'
 import { KeyRing } from '../../src/store/encryption'
 import { runs } from './runs'
@@ -83,7 +84,7 @@ describe('what another version may have kept is whole or absent, and fails nothi
   })
 
   test('Z9, K6: an app token', async () => {
-    const vault = new AppTokenVault(store, keys)
+    const vault = new AppTokenRepository(store, keys)
     const token = ['token', 2_000_000_000_000, 1_900_000_000_000, 'incidents.read']
     let read = 0
     const whole = async (text: string) => {
@@ -107,20 +108,20 @@ describe('what another version may have kept is whole or absent, and fails nothi
       .map(([more, detail]) => ({ delay: 1_000, failure: { ...failure, ...detail }, ...more }))
     const request = {
       id: 'abc',
-      account: { scope: 'as_account-us.acme' } as never,
+      account: parseAccount('us.acme'),
       scope: ['incidents.read'],
-      asked: ['incidents.read'],
+      requested: ['incidents.read'],
     }
     const seen = new Set<string>()
     const whole = async (text: string) => {
       await put('pause:abc', text)
-      const told = await new BackOff(store, 'client').look('abc')
+      const told = await new CircuitBreaker(store, 'client').check('abc')
       seen.add(typeof told)
       const { message, code, httpStatus, retryAfter } = told ?? new TokenEndpointError('none', none)
       expect(types([message, code, retryAfter])).toEqual(['string', 'string', 'number'])
       expect(['number', 'undefined']).toContain(typeof httpStatus)
       await put('narrow:abc', text)
-      const missing = await new NotGranted(store).look(request)
+      const missing = await new NegativeCache(store).load(request)
       expect(types([missing?.message ?? ''])).toEqual(['string'])
     }
     await fc.assert(fc.asyncProperty(written(pause, fc.constant([])), whole), runs(1_000))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { apiError } from '../../src/oauth/api-error'
-import { BackOff } from '../../src/oauth/circuit-breaker'
+import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
 import { TokenEndpointError } from '../../src/errors'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { parseRetryAfter } from '../../src/http/retry-after'
@@ -136,20 +136,20 @@ describe('a pause after failures', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(failure, { maxLength: 12 }), async (failures) => {
         const store = new MemoryTokenStore()
-        const backOff = new BackOff(store, 'the-client')
+        const breaker = new CircuitBreaker(store, 'the-client')
         let time = 1_000
         for (const { wait, grant, after, ...details } of failures) {
           time += after
           clock.mockReturnValue(time)
           const retryAfter = parseRetryAfter(headersOf(wait, undefined))
           const error = new TokenEndpointError('No', { ...details, code: 'no', status: 503, retryAfter })
-          await backOff.failed(grant, error)
+          await breaker.recordFailure(grant, error)
           for (const id of ['one', 'two', 'three']) {
-            const left = backOff.known(id)?.retryAfter ?? 0
+            const left = breaker.openError(id)?.retryAfter ?? 0
             expect(left >= 0 && left <= quarterOfAnHour).toBe(true)
           }
           clock.mockReturnValue(time + quarterOfAnHour * 1000)
-          expect(['one', 'two', 'three'].some((id) => backOff.known(id) !== undefined)).toBe(false)
+          expect(['one', 'two', 'three'].some((id) => breaker.openError(id) !== undefined)).toBe(false)
         }
         store.close()
       }),

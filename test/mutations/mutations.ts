@@ -33,8 +33,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no re-read under the lock',
     file: 'src/grants/token-refresh.ts',
-    old: 'await Promise.all([this.#current(id), this.#backOff.look(id)])',
-    new: 'await Promise.all([lease ? seen : this.#current(id), this.#backOff.look(id)])',
+    old: 'await Promise.all([this.#current(id), this.#breaker.check(id)])',
+    new: 'await Promise.all([lease ? seen : this.#current(id), this.#breaker.check(id)])',
     caughtBy: refresh('a process that gets the lock after another has refreshed uses what that one stored'),
   },
   {
@@ -88,7 +88,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'pauses not shared',
-    file: 'src/oauth/circuit-breaker.ts',
+    file: 'src/oauth/open-circuits.ts',
     old: 'const values = await Promise.all(keys.map((key) => this.#store.get(key)))',
     new: 'const values: string[] = []',
     caughtBy: failures('hold for the other processes too, and tell callers when to come back'),
@@ -103,7 +103,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a refused refresh token ends a login whose access token lives',
     file: 'src/grants/token-refresh.ts',
-    old: '    if (isRefused || Date.now() >= endOf(record.tokens)) return this.#end(current)\n',
+    old: '    if (isRefused || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)\n',
     new: '    return this.#end(current)\n',
     caughtBy: failures('logs nobody out before the access token ends, and is not sent again'),
   },

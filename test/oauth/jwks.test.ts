@@ -2,7 +2,7 @@ import type { Client } from '../../src/oauth/client'
 import { IDTokenError } from '../../src/errors'
 import { IDTokenVerifier } from '../../src/oauth/id-token'
 import type { PagerDutyUser } from '../../src/user'
-import { KeySet } from '../../src/oauth/jwks'
+import { JWKSCache } from '../../src/oauth/jwks'
 import { clientOf } from '../support/client'
 import { fakeOnly } from '../support/fake-only'
 import {
@@ -307,7 +307,7 @@ describe('the request for keys', () => {
   })
 
   it('is not made before somebody logs in', () => {
-    expect(new KeySet(client)).toBeDefined()
+    expect(new JWKSCache(client)).toBeDefined()
     expect(server.requests).toHaveLength(0)
   })
 

@@ -66,12 +66,12 @@ test('a line comes with the event’s details', () => {
   const { logger, lines } = writing(...levels)
   const events = new Events()
   logEvents(events, logger)
-  events.tell('lockWait', { lock: 'mint', account: 'us.acme', duration: 12.3 })
+  events.tell('lockWait', { lock: 'appToken', account: 'us.acme', duration: 12.3 })
   expect(lines).toEqual([
     [
       'debug',
-      'Waited 12 ms for the mint of another process',
-      { lock: 'mint', account: 'us.acme', duration: 12.3 },
+      'Waited 12 ms for the app token of another process',
+      { lock: 'appToken', account: 'us.acme', duration: 12.3 },
     ],
   ])
 })
@@ -94,7 +94,7 @@ test('levels that a logger does not have are left out, and an error is a warning
   const events = new Events()
   logEvents(events, logger)
   events.tell('refreshOvertaken', { grantID: 'a', version: 2 })
-  events.tell('mint', { account: 'us.acme', scope: ['users.read'], expiresAt: 1 })
+  events.tell('appToken', { account: 'us.acme', scope: ['users.read'], expiresAt: 1 })
   events.tell('webhook', { ...webhook, outcome: 'failed', status: 202 })
   expect(lines.map(([level]) => level)).toEqual(['warn'])
 })

@@ -83,7 +83,7 @@ test('everything that happens is counted, by outcome and reason', async () => {
     },
   })
   expect(counts(of('refreshes'))).toEqual({ ok: 1, overtaken: 1, failed: 1 })
-  expect(counts(of('mints'))).toEqual({ ok: 1, failed: 1 })
+  expect(counts(of('app_tokens'))).toEqual({ ok: 1, failed: 1 })
   expect(counts(of('webhooks'))).toEqual({ handled: 1, rejected: 1 })
   expect(counts(of('warnings'), 'error.type')).toEqual({ server_error: 1 })
 })
@@ -107,7 +107,7 @@ test('a refresh, a wait for a lock and a webhook are timed, in seconds', async (
   expect(timed[1]?.sum).toBeLessThan(60)
 })
 
-test('login, refresh and mint are spans, and a failure is one with its reason', async () => {
+test('login, refresh and app token requests are spans, and a failure is one with its reason', async () => {
   await everyEvent(standIn, () => {})
   const spans = exporter.getFinishedSpans().map(({ name, kind, status, attributes }) => ({
     name,
@@ -129,8 +129,8 @@ test('login, refresh and mint are spans, and a failure is one with its reason', 
       'http.response.status_code': 500,
       'error.type': 'server_error',
     },
-    { name: 'passport-pagerduty mint', ...ok },
-    { name: 'passport-pagerduty mint', ...ok },
+    { name: 'passport-pagerduty app token', ...ok },
+    { name: 'passport-pagerduty app token', ...ok },
   ])
   expect(exporter.getFinishedSpans()[0]?.attributes).toEqual({
     'passport_pagerduty.instance': 'pagerduty',

@@ -1,4 +1,4 @@
-import { BackOff } from '../../src/oauth/circuit-breaker'
+import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
 import { TokenEndpointError } from '../../src/errors'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { random } from './random'
@@ -9,7 +9,7 @@ const calmAfter = 300
 /** The processes of the app with the library's own pauses, which they share through one store. */
 export class Fleet {
   readonly #store = new MemoryTokenStore()
-  readonly #processes: readonly BackOff[]
+  readonly #processes: readonly CircuitBreaker[]
   readonly #seed: number
   readonly #clock: { seconds: number }
   /** Until when each process surely leaves all grants alone. */
@@ -22,7 +22,7 @@ export class Fleet {
     this.#seed = seed
     this.#clock = clock
     this.#allPausedUntil = new Float64Array(processes)
-    this.#processes = Array.from({ length: processes }, () => new BackOff(this.#store, 'client'))
+    this.#processes = Array.from({ length: processes }, () => new CircuitBreaker(this.#store, 'client'))
   }
 
   /** The process that a request is sent to. */
@@ -34,22 +34,22 @@ export class Fleet {
   isPaused(process: number, who: number, time: number): boolean | Promise<boolean> {
     if (time > this.#lastFailure + calmAfter) return false
     if (this.#areAllPaused(process, time)) return true
-    const backOff = this.#processes[process] as BackOff
-    if (backOff.known(idOf(who)) !== undefined) return true
-    return backOff.look(idOf(who)).then((failure) => failure !== undefined)
+    const breaker = this.#processes[process] as CircuitBreaker
+    if (breaker.openError(idOf(who)) !== undefined) return true
+    return breaker.check(idOf(who)).then((failure) => failure !== undefined)
   }
 
   /** Asks once with the clock set ahead, instead of at each of thousands of requests. */
   #areAllPaused(process: number, time: number): boolean {
     if (time < (this.#allPausedUntil[process] as number)) return true
-    const backOff = this.#processes[process] as BackOff
-    const failure = backOff.known('nobody')
+    const breaker = this.#processes[process] as CircuitBreaker
+    const failure = breaker.openError('nobody')
     if (failure === undefined) return false
     // What it says is in whole seconds, rounded up.
     let sure = Math.max((failure.retryAfter ?? 0) - 1, 0)
     for (let step = 0.5; step > 0.01; step /= 2) {
       this.#clock.seconds = time + sure + step
-      if (backOff.known('nobody') !== undefined) sure += step
+      if (breaker.openError('nobody') !== undefined) sure += step
     }
     this.#clock.seconds = time
     this.#allPausedUntil[process] = time + sure
@@ -57,7 +57,7 @@ export class Fleet {
   }
 
   succeeded(process: number, who: number): void {
-    void (this.#processes[process] as BackOff).succeeded(idOf(who))
+    void (this.#processes[process] as CircuitBreaker).recordSuccess(idOf(who))
   }
 
   /** The answer of a call that fails comes later. */
@@ -76,7 +76,7 @@ export class Fleet {
       const next = this.#waiting[this.#position]
       if (next === undefined || next.at > until) return
       this.#clock.seconds = next.at
-      await (this.#processes[next.process] as BackOff).failed(idOf(next.who), next.error)
+      await (this.#processes[next.process] as CircuitBreaker).recordFailure(idOf(next.who), next.error)
     }
     this.#waiting.length = 0
     this.#position = 0

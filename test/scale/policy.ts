@@ -1,4 +1,4 @@
-import { endOf, renewalOf } from '../../src/oauth/token-expiry'
+import { effectiveExpiry, refreshAt } from '../../src/oauth/token-expiry'
 import { TokenSet } from '../../src/oauth/token-set'
 
 /** When a token that still serves is renewed. */
@@ -25,7 +25,7 @@ export function policies(life: number, grants: number): { ours: Policy; fixed: P
     expiresAt: life * 1000,
     scope: [],
   })
-  const end = endOf(tokens) / 1000
+  const end = effectiveExpiry(tokens) / 1000
   // The moments only shift with the receipt, so each is asked for once.
   const asked = new Float32Array(grants * versions)
   return {
@@ -34,7 +34,7 @@ export function policies(life: number, grants: number): { ours: Policy; fixed: P
       end,
       renewal(who, version) {
         const place = who * versions + (version % versions)
-        asked[place] ||= renewalOf(tokens, `grant ${who}`, version % versions) / 1000
+        asked[place] ||= refreshAt(tokens, `grant ${who}`, version % versions) / 1000
         return asked[place]
       },
     },

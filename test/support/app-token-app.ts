@@ -22,16 +22,16 @@ export class AppTokenApp {
     return new AppTokenApp(await startPagerDuty({ now: () => Date.now() }))
   }
 
-  /** How many tokens were asked for. */
-  get mints(): number {
+  /** How many tokens were requested. */
+  get requests(): number {
     return this.standIn.calls.token.client_credentials
   }
 
   /** Resolves when PagerDuty has not been asked for a while. */
   async settled(): Promise<void> {
     let before = -1
-    while (before !== this.mints + this.issued.size) {
-      before = this.mints + this.issued.size
+    while (before !== this.requests + this.issued.size) {
+      before = this.requests + this.issued.size
       await new Promise((resolve) => setTimeout(resolve, 150))
     }
   }

@@ -57,7 +57,7 @@ describeWithRedis('four processes that receive webhooks', () => {
     expect(timesHandled('storm')).toBe(1)
   }, 30_000)
 
-  test('mint one app token for all of their handlers', async () => {
+  test('request one app token for all of their handlers', async () => {
     standIn.resetCalls()
     const ids = Array.from({ length: 40 }, (_, index) => `token-${index}`)
     const statuses = await Promise.all(ids.map((id, index) => deliver(index, id, 'token')))

@@ -11,8 +11,8 @@ const events: (keyof PagerDutyEvents)[] = [
   'logout',
   'refresh',
   'refreshFailed',
-  'mint',
-  'mintFailed',
+  'appToken',
+  'appTokenFailed',
   'webhook',
   'warning',
 ]

@@ -17,7 +17,7 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
   const redis = await RedisWatch.start()
   const { standIn } = provider
   const workers: AppProcess[] = []
-  const mints: Record<string, { calls: number; failed: number }> = {}
+  const requests: Record<string, { calls: number; failed: number }> = {}
   try {
     const env = provider.environment('app-token', redis.url)
     while (workers.length < processes) workers.push(await AppProcess.start('app-token', env))
@@ -29,7 +29,7 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
         workers.map((worker) => worker.ask<{ failed: number }>('cold', { name, callers })),
       )
       const failed = asked.reduce((sum, one) => sum + one.failed, 0)
-      mints[name] = { calls: standIn.calls.token.client_credentials, failed }
+      requests[name] = { calls: standIn.calls.token.client_credentials, failed }
     }
     standIn.settings.tokenLatency = 0
     progress('app token: cached')
@@ -47,13 +47,17 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
         name,
         Math.round(median(times)),
         showRatio(ratioOf(times, mine)),
-        mints[name]?.calls ?? '–',
-        mints[name]?.failed ?? '–',
+        requests[name]?.calls ?? '–',
+        requests[name]?.failed ?? '–',
       ])
     }
     const goals = [
-      exactly(`mints for ${processes} processes × ${callers} callers`, mints[ours]?.calls ?? NaN, 1),
-      count('callers without a token', mints[ours]?.failed ?? NaN, 0),
+      exactly(
+        `token requests for ${processes} processes × ${callers} callers`,
+        requests[ours]?.calls ?? NaN,
+        1,
+      ),
+      count('callers without a token', requests[ours]?.failed ?? NaN, 0),
     ]
     if (values[google]) {
       const spread = ratioOf(mine, values[google])
@@ -63,7 +67,7 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
       title: 'App token',
       how:
         `Cached: one caller after the other, each candidate ${milliseconds} ms in each of ${rounds} interleaved rounds of one process. ` +
-        `Cold: ${processes} processes × ${callers.toLocaleString('en-US')} callers at once, none of them with a token; a mint takes 100 ms. ` +
+        `Cold: ${processes} processes × ${callers.toLocaleString('en-US')} callers at once, none of them with a token; a request takes 100 ms. ` +
         'The caches of google-auth-library and @octokit/auth-app belong to other providers and were not asked for a cold one.',
       rows,
       notes: Object.entries(missing).map(

@@ -9,10 +9,10 @@ export interface Mutation {
   caughtBy: readonly [path: string, test: string]
 }
 
-const model = ['test/grants-model.test.ts', 'whatever happens, grants stay whole'] as const
-const lock = (name: string) => ['test/lock.test.ts', name] as const
-const refresh = (name: string) => ['test/refresh.test.ts', name] as const
-const failures = (name: string) => ['test/refresh-failures.test.ts', name] as const
+const model = ['test/grants/grants-model.test.ts', 'whatever happens, grants stay whole'] as const
+const lock = (name: string) => ['test/store/lease.test.ts', name] as const
+const refresh = (name: string) => ['test/grants/token-refresh.test.ts', name] as const
+const failures = (name: string) => ['test/grants/refresh-failures.test.ts', name] as const
 
 /** Safeguards of the refresh, each taken away once. */
 export const mutations: readonly Mutation[] = [

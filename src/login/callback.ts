@@ -1,9 +1,11 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
 import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
-import { type LoginOutcome, type LoginParts, finishLogin } from './code-exchange'
+import type { LoginOutcome, LoginParts } from './login-attempt'
+import { finishLogin } from './code-exchange'
 import { isSameUser } from '../user'
-import { type Logins, type Placement, carryGrant, isLoginBy, linkGrant, sessionOf } from '../sessions/session'
+import { type Logins, isLoginBy, sessionOf } from '../sessions/session'
+import { type Placement, carryGrant, linkGrant } from '../sessions/login-session'
 import { placementOf } from './login-placement'
 import {
   type AuthenticateOptions,

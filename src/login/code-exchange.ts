@@ -1,76 +1,30 @@
 import type { Request, Response } from 'express'
+import { PagerDutyOAuthError } from '../errors'
+import { revocable } from '../grants/grants'
 import { isAnswered } from '../http/error-response'
 import { type AuthorizationResponse, refusedLogin } from '../oauth/authorization-response'
-import { loginEnded, settleLogin, whenEnded } from './concurrent-logins'
-import { AuthorizationResponseError, ConfigurationError, PagerDutyOAuthError } from '../errors'
-import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
-import { type PartialGrantPolicy, diagnose, requireAcceptable } from './partial-grant'
-import { type PagerDutyUser, isSameUser } from '../user'
-import { arrivalOf } from '../sessions/session'
-import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
-import type { PendingLogins } from './state-store'
-import { missingScopes } from '../scopes/scope'
-import { heldGrant, isWider } from './step-up'
 import { requestToken } from '../oauth/token-endpoint'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
-import type { UserGrant } from '../grants/user-grant'
-import { type Grant, type UserGrants, revocable } from '../grants/grants'
-import type { Login, Profile, Verdict, Verifier } from './verify'
+import { missingScopes } from '../scopes/scope'
+import { arrivalOf } from '../sessions/session'
+import { type PagerDutyUser, isSameUser } from '../user'
+import { appUserOf, callVerify } from './call-verify'
+import { joinConcurrentCallback } from './concurrent-callback'
+import { loginEnded, settleLogin, whenEnded } from './concurrent-logins'
+import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
+import type { LoginEnd } from './login-claims'
+import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
+import { diagnose, requireAcceptable } from './partial-grant'
+import { heldGrant, isWider } from './step-up'
+import type { Login, Verdict } from './verify'
 
-/** What finishing a login takes from the strategy. */
-export interface LoginParts {
-  readonly grants: UserGrants
-  readonly pending: PendingLogins
-  readonly claims: LoginClaims
-  readonly verify: Verifier
-  /** Extra headers and parameters of the access token request. */
-  readonly headers: Readonly<Record<string, string>>
-  readonly parameters: Readonly<Record<string, string>>
-  /** What the hook `userProfile` adds to the profile. */
-  loadProfile(accessToken: string): Promise<object | undefined>
-  readonly partialGrant: PartialGrantPolicy
-  /** Keep what `verify` returned with the grant. */
-  readonly keepsUser: boolean
-}
-
-/** What came of a callback. `refused` are the scopes that its login asked for and that PagerDuty did not grant. */
-export type LoginOutcome =
-  /** A login came about, and its session is to present the grant. */
-  | {
-      readonly kind: 'loggedIn'
-      readonly grant: Grant
-      readonly verdict: Verdict
-      readonly refused: readonly string[]
-      /** Whether this callback made the grant, and not another one of the browser. */
-      readonly isNew: boolean
-    }
-  /** The browser's session stays as it is. */
-  | { readonly kind: 'unchanged'; readonly refused: readonly string[] }
-
-/** A callback that is being finished. */
-interface Attempt {
-  readonly parts: LoginParts
-  readonly req: Request
-  readonly res: Response
-  readonly login: PendingLogin
-  /** When the callback arrived, in milliseconds since the epoch. */
-  readonly arrivedAt: number
-  /** The grant that the browser's session held then. */
-  readonly held: UserGrant | undefined
-  /** The other logins of its browser, the latest first. */
-  readonly others: readonly OtherLogin[]
-  readonly requestedScopes: readonly string[]
-}
+const exchangeTimeout = 10_000
 
 /** What PagerDuty has sent for a login so far. */
 interface Brought {
   tokens?: TokenSet
   user?: PagerDutyUser
 }
-
-const unchanged: LoginOutcome = { kind: 'unchanged', refused: [] }
-const exchangeTimeout = 10_000
-const mostUserBytes = 4096
 
 /**
  * Second leg of the login: the code becomes tokens, the id_token a user, and both a grant. A pending login is redeemed
@@ -93,17 +47,17 @@ export async function finishLogin(
   const others = othersOf(login, [...pending.all(req), ...(announced ?? [])])
   const attempt: Attempt = { parts, req, res, login, arrivedAt, held, others, requestedScopes }
   pending.end(req, res, login)
-  if (announced === undefined) return join(attempt)
+  if (announced === undefined) return joinConcurrentCallback(attempt)
   const brought: Brought = {}
   try {
-    return await redeem(attempt, response, brought)
+    return await exchangeCode(attempt, response, brought)
   } catch (error) {
     await giveUp(attempt, brought)
     throw error
   }
 }
 
-async function redeem(
+async function exchangeCode(
   attempt: Attempt,
   { code, error }: AuthorizationResponse,
   brought: Brought,
@@ -112,15 +66,15 @@ async function redeem(
   const { grants } = parts
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
   if (isAnswered(res)) throw responseSent()
-  const response = await exchange(attempt, code)
+  const response = await requestTokens(attempt, code)
   const tokens = TokenSet.from(response, { scope: requestedScopes })
   brought.tokens = tokens
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
   const user = await grants.idTokens.verify(response.id_token, context)
   brought.user = user
   const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
-  await judgeScopes(parts, req, made)
-  const verdict = await decide(parts, req, made)
+  await checkGrantedScope(parts, req, made)
+  const verdict = await callVerify(parts, req, made)
   if (isAnswered(res)) throw responseSent()
   return (await stay(attempt, made)) ?? (await logIn(attempt, made, verdict))
 }
@@ -151,7 +105,7 @@ async function giveUp({ parts, login, held, others }: Attempt, { tokens, user }:
   void grants.withdraw(login.grantID, [revocable(tokens)], user, heirs)
 }
 
-function exchange({ parts, login }: Attempt, code: string): Promise<TokenResponse> {
+function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenResponse> {
   const { client } = parts.grants
   const { codeVerifier } = login
   const parameters = {
@@ -207,41 +161,8 @@ async function logIn(
   return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
 }
 
-/** A callback that came before: it gets what that one made, if that has just been. */
-async function join({ parts, req, login, held, requestedScopes }: Attempt): Promise<LoginOutcome> {
-  const { grants, claims } = parts
-  const end = await claims.ended(login.grantID)
-  if (held?.grantID === login.grantID) return unchanged
-  if (!isRecent(end) || end.how === 'failed') throw used()
-  if (end.how === 'loggedOut') throw loginEnded()
-  const grant = await grants.latest(login.grantID)
-  const isOwn = grant?.id === login.grantID
-  // Of a login that another one replaced, the grant itself is being taken back.
-  if (end.how === 'replaced' && (grant === undefined || isOwn)) return unchanged
-  if (grant === undefined) throw used()
-  const { user, tokens } = grant.record
-  const made = {
-    user: { ...user },
-    tokens,
-    grantedScopes: tokens.scope,
-    requestedScopes: grant.record.requestedScopes,
-  }
-  const verdict = await decide(parts, req, made)
-  const missing = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
-  return { kind: 'loggedIn', grant, verdict, refused: isOwn ? missing : [], isNew: false }
-}
-
-function used(): AuthorizationResponseError {
-  return new AuthorizationResponseError('This login is finished already', {
-    code: 'ERR_PAGERDUTY_STATE_USED',
-    status: 403,
-    stateMismatch: 'used',
-    hint: 'The same callback arrived before: more than ten seconds ago, or it failed, or its login has been ended since.',
-  })
-}
-
 /** Sees to it that a grant smaller than what was asked for does not go unnoticed. */
-async function judgeScopes(parts: LoginParts, req: Request, login: Login): Promise<void> {
+async function checkGrantedScope(parts: LoginParts, req: Request, login: Login): Promise<void> {
   const { client, events } = parts.grants
   const { user, grantedScopes, requestedScopes } = login
   const missing = missingScopes(grantedScopes, requestedScopes, client.appType)
@@ -257,24 +178,6 @@ async function judgeScopes(parts: LoginParts, req: Request, login: Login): Promi
   await requireAcceptable(parts.partialGrant, difference, req)
 }
 
-/** Asks `verify`, and takes a false user for a refusal. The app gets a copy of the user: it may write on it. */
-async function decide(parts: LoginParts, req: Request, finished: Login): Promise<Verdict> {
-  const provider = parts.grants.client.name
-  const login = { ...finished, user: { ...finished.user } }
-  const { id, accountID } = login.user
-  const loadProfile = async (): Promise<Profile> => ({
-    provider,
-    ...login.user,
-    ...(await parts.loadProfile(login.tokens.accessToken)),
-    // Signed, unlike what a profile says.
-    id,
-    accountID,
-  })
-  const verdict = await parts.verify(login, req, loadProfile)
-  if (verdict.user) return verdict
-  throw new LoginRefusal(verdict.info)
-}
-
 /** A login whose response was sent before it was finished: no browser could get its session. */
 export function responseSent(): PagerDutyOAuthError {
   return new PagerDutyOAuthError('The login was not finished: its response had been sent before', {
@@ -282,27 +185,4 @@ export function responseSent(): PagerDutyOAuthError {
     status: 500,
     hint: 'A request timeout of the app, or "verify", sent it. "verify" refuses a login by returning false.',
   })
-}
-
-/** The app's own refusal, with what it said about it. */
-export class LoginRefusal extends AuthorizationResponseError {
-  override name = 'LoginRefusal'
-  readonly info: object | undefined
-
-  constructor(info: object | undefined) {
-    super('This app does not let you in', { code: 'ERR_PAGERDUTY_LOGIN_REFUSED', status: 403 })
-    this.info = info
-  }
-}
-
-/** The app's user as it will come back from the store with each request; undefined where it is just who PagerDuty says. */
-function appUserOf(user: unknown, identity: unknown): unknown {
-  const text = JSON.stringify(user) as string | undefined
-  if (text === JSON.stringify(identity)) return undefined
-  if (text !== undefined && text.length <= mostUserBytes) return JSON.parse(text) as unknown
-  throw new ConfigurationError(
-    'verify',
-    `must return a user of at most ${mostUserBytes} bytes as JSON`,
-    'Return just what identifies the user, such as { id }, and load the rest where it is needed.',
-  )
 }

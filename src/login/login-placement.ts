@@ -1,7 +1,7 @@
 import { asError } from '../async/call-app'
 import { loginEnded } from './concurrent-logins'
 import { reasonOf } from '../errors'
-import type { Placement } from '../sessions/session'
+import type { Placement } from '../sessions/login-session'
 import type { Grant, UserGrants } from '../grants/grants'
 
 /**

@@ -2,15 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import { ConfigurationError } from '../errors'
-import {
-  carryOthers,
-  grantIDOf,
-  holdsOthers,
-  newSessionID,
-  noteArrival,
-  promised,
-  sessionOf,
-} from './session'
+import { carryOthers } from './login-session'
+import { grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
+import { newSessionID } from './session-lifecycle'
 import type { RedisConnection } from '../store/redis-connection'
 import { pathOf, targetOf } from '../http/request-target'
 import { redisSessions, storedSessions } from './session-storage'
@@ -38,8 +32,7 @@ export function dropInSession(
   const store = new SessionStore(records, {
     idle,
     touchInterval: touchInterval(idle),
-    isGrant: (id, sealed) =>
-      sealed !== undefined && grants.open(grantIDOf(id) as string, sealed) !== undefined,
+    isGrant: (id, sealed) => sealed !== undefined && grants.open(id, sealed) !== undefined,
     report: warnOf,
   })
   const { path = '/', domain, secure = client.isSecure, sameSite = 'lax' } = options.cookie ?? {}

@@ -26,7 +26,7 @@ export interface SessionStoreOptions {
   /** Milliseconds between two extensions of a session. */
   readonly touchInterval: number
   /** Whether the sealed grant that a session carries is one, and not the way to the one in its place. */
-  readonly isGrant: (sessionID: string, sealed: string | undefined) => boolean
+  readonly isGrant: (id: string, sealed: string | undefined) => boolean
   /** Takes what a callback of the app throws, so that it ends no process. */
   readonly report: (error: Error) => void
 }
@@ -105,12 +105,13 @@ export class SessionStore extends session.Store {
     // express-session saves a regenerated session once more at the end of the response.
     if (known.written === content) return callback()
     const { extendedAt, isStored } = known
+    const grantID = grantIDOf(id)
     const written = this.#records
       .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
       .then(async (grant) => {
         Object.assign(known, { isStored: true, written: content })
-        const isAlone = !isStored && Object.keys(grantsIn(data as never)).length === 1
-        if (!isAlone || this.#options.isGrant(id, grant)) return
+        const isAlone = Object.keys(grantsIn(data as never)).length === 1
+        if (isStored || grantID === undefined || !isAlone || this.#options.isGrant(grantID, grant)) return
         // Another login has replaced the only grant: the browser has another session, or gets one.
         noteOvertaken(data)
         await this.#records.delete(id)

@@ -5,14 +5,14 @@ import type { GrantOptions } from '../grants/grant-options'
 import {
   type LoginOptions,
   type Logins,
-  carryOthers,
-  guardGrant,
   isLoginBy,
   loginMember,
   nameInstance,
   promised,
   sessionOf,
 } from './session'
+import { carryOthers } from './login-session'
+import { guardGrant } from './session-lifecycle'
 import { clearUser, endLogin } from './passport-login'
 import { targetOf } from '../http/request-target'
 import { sessionRefusal } from './session-check'

@@ -1,12 +1,7 @@
 import type { Request } from 'express'
-import {
-  type Session,
-  carryGrant,
-  grantIDOf,
-  guardGrant,
-  nameInstance,
-  newSessionID,
-} from '../../src/sessions/session'
+import { type Session, grantIDOf, nameInstance } from '../../src/sessions/session'
+import { carryGrant } from '../../src/sessions/login-session'
+import { guardGrant, newSessionID } from '../../src/sessions/session-lifecycle'
 import type { UserGrants } from '../../src/grants/grants'
 
 const forget = jest.fn<Promise<void>, [string]>()

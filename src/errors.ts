@@ -275,12 +275,17 @@ export class TokenStoreError extends PagerDutyOAuthError {
 }
 
 /**
- * An error to be a cause: with this message, and of the original only where it was thrown.
+ * An error to be a cause: with this message, and of the original only its code and where it was thrown.
  *
  * @internal
  */
-export function causeWith(message: string, original: { message?: unknown; stack?: unknown }): Error {
+export function causeWith(
+  message: string,
+  original: { code?: unknown; message?: unknown; stack?: unknown },
+): Error {
   const cause = new Error(message)
+  const { code } = original
+  if (typeof code === 'string' && /^[\w.-]{1,64}$/.test(code)) Object.assign(cause, { code })
   const stack = String(original.stack)
   const start = stack.indexOf(String(original.message))
   const frames =

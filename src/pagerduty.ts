@@ -6,7 +6,8 @@ import { definedOf } from './defined'
 import { deny } from './guards/denial'
 import { dropInSession } from './sessions/session-middleware'
 import { withEnvironment } from './environment'
-import { ConfigurationError, InsufficientScopeError } from './errors'
+import { ConfigurationError, InsufficientScopeError, TokenStoreError } from './errors'
+import { Throttle } from './async/throttle'
 import { logEvents } from './observability/logger'
 import { Events } from './observability/events'
 import type { GrantOptions } from './grants/grant-options'
@@ -139,6 +140,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   const requireAppTokens = () => appTokens ?? new AppTokens({ ...resolved, tokenStore: store, events })
   const receivers = new Map<string, WebhookReceiver>()
   const links = { login: guard.loginPath, onError: resolved.onError }
+  const reportOutage = outageReporter(events)
 
   return {
     strategy,
@@ -153,7 +155,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       )
       const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
       const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
-      return inOrder([session.middleware, tokens, setUser(name), routes as Middleware], links)
+      return inOrder([session.middleware, tokens, setUser(name), routes as Middleware], links, reportOutage)
     },
     sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
     requireLogin: (own) => requireLogin({ ...guard, ...definedOf(own) }),
@@ -198,10 +200,11 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
       receivers.set(receiver, made)
       return made
     },
-    errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) =>
-      error instanceof InsufficientScopeError
-        ? deny(error, req, res, next, denialOf(guard))
-        : answer(error, req, res, next, links),
+    errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) => {
+      reportOutage(error)
+      if (error instanceof InsufficientScopeError) deny(error, req, res, next, denialOf(guard))
+      else answer(error, req, res, next, links)
+    },
     on(event, listener) {
       grants.events.on(event, listener as never)
       return this
@@ -225,6 +228,14 @@ function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message
   })
 }
 
+/** A store that fails is reported now and then, not with each request. */
+function outageReporter(events: Events): (error: unknown) => void {
+  const throttle = new Throttle(10_000)
+  return (error) => {
+    if (error instanceof TokenStoreError && throttle.take(error.message)) events.tell('warning', { error })
+  }
+}
+
 /** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */
 function setUser(name: string): Middleware {
   return function pagerdutyUser(req, _res, next) {
@@ -234,9 +245,16 @@ function setUser(name: string): Middleware {
 }
 
 /** Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer. */
-function inOrder(handlers: readonly Middleware[], links: AnswerOptions): Middleware {
+function inOrder(
+  handlers: readonly Middleware[],
+  links: AnswerOptions,
+  report: (error: unknown) => void,
+): Middleware {
   return function pagerdutyAuth(req, res, next) {
-    const fail = (error: unknown) => answer(error, req as Request, res as Response, next, links)
+    const fail = (error: unknown) => {
+      report(error)
+      answer(error, req as Request, res as Response, next, links)
+    }
     const step = (position: number) => (error?: unknown) => {
       if (error) return fail(error)
       const handler = handlers[position]

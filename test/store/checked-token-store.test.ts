@@ -210,6 +210,15 @@ describe('in an app', () => {
     await standIn.close()
   })
 
+  test('a store that fails is reported as a warning, with the code of its error, and not with each request', async () => {
+    const warnings: Error[] = []
+    app.pd.on('warning', ({ error }) => warnings.push(error))
+    own.fault = () => Promise.reject(Object.assign(new Error('no'), { code: 'ECONNREFUSED' }))
+    for (let i = 0; i < 3; i++) expect((await app.get(browser)).status).toBe(503)
+    expect(warnings).toEqual([expect.any(TokenStoreError)])
+    expect(warnings[0]?.cause).toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
   test.each(failures)(
     'a store that %s gives 503 on every route, and nobody is logged out',
     async (_, fail) => {

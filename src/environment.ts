@@ -1,4 +1,3 @@
-import { definedOf } from './defined'
 import type { PagerDutyOptions } from './options'
 
 /** The environment variable of each option that has one. */
@@ -34,4 +33,10 @@ export function withEnvironment(
       lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
   }
   return { ...found, ...definedOf(options) }
+}
+
+/** Options that are given: one that is there and undefined counts as left out, and hides no default. */
+function definedOf<Options extends object>(options: Options | undefined): Partial<Options> {
+  const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given) as Partial<Options>
 }

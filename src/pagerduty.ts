@@ -1,44 +1,36 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
-import { type AnswerOptions, answer } from './http/error-response'
 import { AppTokens } from './app-tokens/app-tokens'
 import { callApp, warnOf } from './async/call-app'
-import { definedOf } from './defined'
-import { deny } from './guards/denial'
-import { dropInSession } from './sessions/session-middleware'
-import { withEnvironment } from './environment'
-import { ConfigurationError, InsufficientScopeError, TokenStoreError } from './errors'
 import { Throttle } from './async/throttle'
-import { logEvents } from './observability/logger'
-import { Events } from './observability/events'
+import { withEnvironment } from './environment'
+import { InsufficientScopeError, TokenStoreError } from './errors'
 import type { GrantOptions } from './grants/grant-options'
+import { UserGrants } from './grants/grants'
 import { type GrantsByID, grantsByID } from './grants/grants-by-id'
-import { loginPathOf, loginRoutes } from './login/routes'
-import { MemoryTokenStore } from './store/memory-token-store'
-import type { PagerDutyEvents } from './observability/event-types'
-import type { PagerDutyOptions } from './options'
-import { connectRedis } from './store/redis-connection'
-import { orClose, randomSecret, storeOf } from './store/open-store'
+import { createGuards } from './guards/create-guards'
+import { deny } from './guards/denial'
 import {
   type GuardOptions,
   type OperationGuardOptions,
   type ScopeName,
   denialOf,
-  requireAnyScope,
-  requireLogin,
-  requireScopes,
-  requireScopesFor,
-  scopesOfOperations,
-  splitGuard,
 } from './guards/require-scopes'
-import { parseScopeOption, requireScope } from './scopes/scope'
-import type { Operation } from './scopes/catalogue'
-import { type Middleware, type RequestGrant, sessionTokens } from './sessions/session-tokens'
+import { type AnswerOptions, answer } from './http/error-response'
+import { loginPathOf, loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'
-import { requireStepUpScope } from './login/strategy-options'
+import type { PagerDutyEvents } from './observability/event-types'
+import { Events } from './observability/events'
+import { type Logger, logEvents } from './observability/logger'
+import type { PagerDutyOptions } from './options'
+import type { Operation } from './scopes/catalogue'
+import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
-import { UserGrants } from './grants/grants'
+import { dropInSession } from './sessions/session-middleware'
+import { type Middleware, type RequestGrant, sessionTokens } from './sessions/session-tokens'
+import { type OpenStore, openStore } from './store/open-store'
+import { createWebhooks } from './webhooks/create-webhooks'
 import type { WebhookHandler, WebhookOptions } from './webhooks/options'
-import { type WebhookReceiver, webhookReceiver } from './webhooks/receiver'
+import type { WebhookReceiver } from './webhooks/receiver'
 
 /** One instance: the drop-in, and the parts it is made of. */
 export interface PagerDuty {
@@ -89,132 +81,83 @@ export interface PagerDuty {
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   // What is missing is refused by name when the client is made.
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
-  const { logger } = resolved
-  const warn = (message: string) => {
-    if (logger) callApp(() => logger.warn(message), warnOf)
-    else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
-  }
-  const name = resolved.name ?? 'pagerduty'
+  const { name = 'pagerduty', logger } = resolved
+  const warn = warnerOf(logger)
   const events = new Events(name)
   if (logger) logEvents(events, logger)
-  const redis =
-    resolved.redis === undefined
-      ? undefined
-      : connectRedis(resolved.redis, (error) => events.tell('warning', { error }))
-  const store = resolved.tokenStore ?? storeOf(redis, name, warn)
-  const isOwn = resolved.tokenStore === undefined && store instanceof MemoryTokenStore
-  const { grants, strategy, appTokens, loginPath } = orClose(redis, () => {
-    const keep = { tokenStore: store, secret: resolved.secret ?? randomSecret(isOwn) }
-    const kept = new UserGrants({ ...resolved, ...keep }, events)
-    const isScoped = kept.client.appType === 'scoped'
-    return {
-      grants: kept,
-      appTokens: isScoped ? new AppTokens({ ...resolved, ...keep, events }) : undefined,
-      strategy: new PagerDutyStrategy({ ...resolved, grants: kept }, resolved.verify),
-      loginPath: loginPathOf(kept.client, resolved.routes),
-    }
-  })
+  const store = openStore(resolved, name, { warn, failed: (error) => events.tell('warning', { error }) })
+  try {
+    const { tokenStore, secret } = store
+    return assemble({ ...resolved, name, tokenStore, secret }, store, events, warn)
+  } catch (error) {
+    // A connection made for an app that cannot start would keep the process alive.
+    void store.close()
+    throw error
+  }
+}
+
+function assemble(
+  options: PagerDutyOptions & GrantOptions & { name: string },
+  store: OpenStore,
+  events: Events,
+  warn: (message: string) => void,
+): PagerDuty {
+  const { name, onError, routes = {} } = options
+  const grants = new UserGrants(options, events)
   const { client } = grants
-  const guard: GuardOptions = {
-    name,
-    loginPath,
-    stepUpScope: resolved.stepUpScope,
-    onError: resolved.onError,
-  }
-  const warnOfUnknown = unknownScopeWarner(client.appType, resolved.extraScopes ?? [], warn)
-  warnOfUnknown('scope', client.scope)
-  warnOfUnknown('stepUpScope', resolved.stepUpScope ?? [])
-  warnOfUnknown('appScope', parseScopeOption(resolved.appScope ?? []))
-  warnOfPartialGrants(events, typeof resolved.partialGrant === 'function', warn)
-  /** The options of a guard, with what this instance knows for those left out; and its scopes, looked over. */
-  const guarding = <Options extends GuardOptions>(own: Options, scopes: readonly string[]): Options => {
-    requireScope(scopes, client.appType, 'scopes')
-    requireStepUpScope(own.stepUpScope, client.appType)
-    warnOfUnknown('requireScopes', scopes)
-    warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
-    // A guard may be for the login of another instance.
-    const isOwn = (own.name ?? name) === name
-    return { ...guard, ...definedOf(own), ...(isOwn && { client }) } as Options
-  }
+  const appTokens = client.appType === 'scoped' ? new AppTokens({ ...options, events }) : undefined
   // Whoever wants the tokens that a Classic app does not get is told so by the attempt.
-  const requireAppTokens = () => appTokens ?? new AppTokens({ ...resolved, tokenStore: store, events })
-  const receivers = new Map<string, WebhookReceiver>()
-  const links = { login: guard.loginPath, onError: resolved.onError }
+  const requireAppTokens = () => appTokens ?? new AppTokens({ ...options, events })
+  const strategy = new PagerDutyStrategy({ ...options, grants }, options.verify)
+  const warnOfUnknown = unknownScopeWarner(client.appType, options.extraScopes ?? [], warn)
+  warnOfUnknown('scope', client.scope)
+  warnOfUnknown('stepUpScope', options.stepUpScope ?? [])
+  warnOfUnknown('appScope', parseScopeOption(options.appScope ?? []))
+  warnOfPartialGrants(events, typeof options.partialGrant === 'function', warn)
+  const links = { login: loginPathOf(client, routes), onError }
+  const guard: GuardOptions = { name, loginPath: links.login, stepUpScope: options.stepUpScope, onError }
+  const { webhookSecret, appScope, tokenStore, waitUntil } = options
+  const shared = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens, events, warn }
+  const webhooks = createWebhooks(shared)
   const reportOutage = outageReporter(events)
 
   return {
     strategy,
     grants: grantsByID(grants),
     auth() {
-      // A session is read together with its grant, so both live where the grants are.
-      const session = dropInSession(
-        grants,
-        resolved.session ?? {},
-        resolved.tokenStore ? undefined : redis,
-        warn,
-      )
-      const tokens = sessionTokens({ ...resolved, grants, strategy, sessions: session.own })
-      const routes = loginRoutes(strategy, client, resolved.routes ?? {}, resolved.onError)
-      return inOrder([session.middleware, tokens, setUser(name), routes as Middleware], links, reportOutage)
+      const session = dropInSession(grants, options.session ?? {}, store.redis, warn)
+      const tokens = sessionTokens({ ...options, grants, strategy, sessions: session.own })
+      const login = loginRoutes(strategy, client, routes, onError)
+      return inOrder([session.middleware, tokens, setUser(name), login as Middleware], links, reportOutage)
     },
-    sessionTokens: () => sessionTokens({ ...resolved, grants, strategy }),
-    requireLogin: (own) => requireLogin({ ...guard, ...definedOf(own) }),
-    requireScopes(...args) {
-      const { names, options: own } = splitGuard<GuardOptions>(args)
-      return requireScopes(...(names as ScopeName[]), guarding(own, names))
-    },
-    requireAnyScope(...args) {
-      const { names, options: own } = splitGuard<GuardOptions>(args)
-      return requireAnyScope(...(names as ScopeName[]), guarding(own, names))
-    },
-    requireScopesFor(...args) {
-      const { names, options: own } = splitGuard<OperationGuardOptions>(args)
-      const scopes = scopesOfOperations(names, own)[client.appType]
-      return requireScopesFor(...(names as Operation[]), guarding(own, scopes))
-    },
+    sessionTokens: () => sessionTokens({ ...options, grants, strategy }),
+    ...createGuards(client, guard, warnOfUnknown),
     get appTokens() {
       return requireAppTokens()
     },
-    webhook(handler, own = {}) {
-      const { name: receiver = 'webhook' } = own
-      if (receivers.has(receiver)) {
-        throw new ConfigurationError(
-          'name',
-          `is "${receiver}" for two webhooks: what one has handled, the other would take for done`,
-          'Give each a name of its own: pd.webhook(handler, { name: "…" }). One may be mounted on several paths.',
-        )
-      }
-      const made = webhookReceiver(
-        {
-          ...own,
-          webhookSecret: own.webhookSecret ?? resolved.webhookSecret,
-          appScope: own.appScope ?? resolved.appScope,
-          tokenStore: store,
-          appTokens: requireAppTokens,
-          waitUntil: resolved.waitUntil,
-          events,
-          warn,
-        },
-        handler,
-      )
-      receivers.set(receiver, made)
-      return made
-    },
+    webhook: (handler, own) => webhooks.webhook(handler, own),
     errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) => {
       reportOutage(error)
       if (error instanceof InsufficientScopeError) deny(error, req, res, next, denialOf(guard))
       else answer(error, req, res, next, links)
     },
     on(event, listener) {
-      grants.events.on(event, listener as never)
+      events.on(event, listener as never)
       return this
     },
     async close() {
-      await Promise.all([...receivers.values()].map((receiver) => receiver.close()))
+      await webhooks.close()
       await Promise.all([grants.close(), appTokens?.close()])
-      if (store instanceof MemoryTokenStore && isOwn) store.close()
-      await redis?.close()
+      await store.close()
     },
+  }
+}
+
+/** Takes mistakes in options: the app's logger, else a process warning. */
+function warnerOf(logger: Logger | undefined): (message: string) => void {
+  return (message) => {
+    if (logger) callApp(() => logger.warn(message), warnOf)
+    else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
   }
 }
 

@@ -2,21 +2,53 @@ import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { ConfigurationError } from '../errors'
 import { MemoryTokenStore } from './memory-token-store'
-import type { RedisConnection } from './redis-connection'
+import type { RedisClient } from './redis-client'
+import { type RedisConnection, connectRedis } from './redis-connection'
 import { RedisTokenStore } from './redis-token-store'
+import type { StoreOptions } from './store-options'
 import type { TokenStore } from './token-store'
 
+/** Where an instance keeps its state. */
+export interface OpenStore {
+  readonly tokenStore: TokenStore
+  /** Undefined where one is required, and not given. */
+  readonly secret: StoreOptions['secret']
+  /** The connection, if state is kept in Redis and not in a store that was passed in. */
+  readonly redis: RedisConnection | undefined
+  /** Closes what was opened here. */
+  close(): Promise<void>
+}
+
+/** How {@link openStore} says what it meets. */
+export interface StoreReports {
+  /** Takes a warning at start-up. */
+  readonly warn: (message: string) => void
+  /** Takes failures of a connection made here. */
+  readonly failed: (error: Error) => void
+}
+
 /**
- * Where grants are kept when no token store is given: in Redis, else in memory.
+ * The store that was passed in, else one in Redis, else one in memory.
  *
+ * @param name the instance's name, which its keys in Redis begin with
  * @throws {ConfigurationError} in a cluster without Redis
  */
-export function storeOf(
-  redis: RedisConnection | undefined,
+export function openStore(
+  options: Pick<StoreOptions, 'tokenStore' | 'secret'> & { redis?: RedisClient | string | undefined },
   name: string,
-  warn: (message: string) => void,
-): TokenStore {
-  if (redis !== undefined) return new RedisTokenStore(redis.client, { prefix: `${name}:` })
+  { warn, failed }: StoreReports,
+): OpenStore {
+  const { tokenStore, secret } = options
+  if (tokenStore !== undefined) return { tokenStore, secret, redis: undefined, async close() {} }
+  if (options.redis !== undefined) {
+    const redis = connectRedis(options.redis, failed)
+    return {
+      tokenStore: new RedisTokenStore(redis.client, { prefix: `${name}:` }),
+      secret,
+      redis,
+      close: () => redis.close(),
+    }
+  }
   if (cluster.isWorker) {
     throw new ConfigurationError(
       'redis',
@@ -24,23 +56,12 @@ export function storeOf(
       'Supply REDIS_URL.',
     )
   }
-  if (process.env['NODE_ENV'] === 'production') {
+  const isProduction = process.env['NODE_ENV'] === 'production'
+  if (isProduction) {
     warn('"redis" is not set: logins are kept in memory, are lost at a restart and seen by this process only')
   }
-  return new MemoryTokenStore()
-}
-
-/** A connection made for an app that cannot start would keep the process alive. */
-export function orClose<T>(redis: RedisConnection | undefined, make: () => T): T {
-  try {
-    return make()
-  } catch (error) {
-    void redis?.close()
-    throw error
-  }
-}
-
-/** Only what is forgotten with this process anyway may be sealed with a secret that is, too. */
-export function randomSecret(isOwn: boolean): string | undefined {
-  return isOwn && process.env['NODE_ENV'] !== 'production' ? randomBytes(32).toString('base64url') : undefined
+  const memory = new MemoryTokenStore()
+  // What is lost with this process may be encrypted with a secret that is lost with it, too.
+  const random = isProduction ? undefined : randomBytes(32).toString('base64url')
+  return { tokenStore: memory, secret: secret ?? random, redis: undefined, close: async () => memory.close() }
 }

@@ -6,7 +6,7 @@ const src = join(__dirname, '../../src')
 /** The wings from the top down: a file imports from its own, and from those in lower rows. */
 const order = [
   ['cli'],
-  ['index', 'pagerduty', 'options', 'environment', 'defined'],
+  ['index', 'pagerduty', 'options', 'environment'],
   ['guards'],
   ['login'],
   ['sessions', 'webhooks'],
@@ -19,10 +19,10 @@ const order = [
 
 /** What other wings may import, where that is not all of a wing. */
 const faces: Record<string, readonly string[]> = {
-  guards: ['require-scopes', 'denial'],
+  guards: ['create-guards', 'require-scopes', 'denial'],
   login: ['strategy', 'strategy-options', 'routes', 'step-up', 'guarded-scopes'],
   sessions: ['session-tokens', 'session', 'login-session', 'session-middleware'],
-  webhooks: ['receiver', 'options'],
+  webhooks: ['create-webhooks', 'receiver', 'options'],
   grants: ['grants', 'grants-by-id', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],
 }

@@ -1,0 +1,58 @@
+import type { RequestHandler } from 'express'
+import { requireStepUpScope } from '../login/strategy-options'
+import type { Client } from '../oauth/client'
+import type { Operation } from '../scopes/catalogue'
+import { requireScope } from '../scopes/scope'
+import {
+  type GuardOptions,
+  type OperationGuardOptions,
+  type ScopeName,
+  requireAnyScope,
+  requireLogin,
+  requireScopes,
+  requireScopesFor,
+  scopesOfOperations,
+  splitGuard,
+} from './require-scopes'
+
+/**
+ * The guards of one instance.
+ *
+ * @param defaults what its guards take where a call leaves it out
+ * @param warnOfUnknown warns of scopes that PagerDuty does not know, by the name of the option they come from
+ */
+export function createGuards(
+  client: Client,
+  defaults: GuardOptions,
+  warnOfUnknown: (option: string, scopes: readonly string[]) => void,
+) {
+  const withDefaults = <Options extends GuardOptions>(own: Options): Options => {
+    const given = Object.entries(own).filter(([, value]) => value !== undefined)
+    return { ...defaults, ...Object.fromEntries(given) } as Options
+  }
+  const checked = <Options extends GuardOptions>(own: Options, scopes: readonly string[]): Options => {
+    requireScope(scopes, client.appType, 'scopes')
+    requireStepUpScope(own.stepUpScope, client.appType)
+    warnOfUnknown('requireScopes', scopes)
+    warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
+    const options = withDefaults(own)
+    // A guard may be for the login of another instance.
+    return options.name === client.name ? { ...options, client } : options
+  }
+  return {
+    requireLogin: (own: GuardOptions = {}): RequestHandler => requireLogin(withDefaults(own)),
+    requireScopes(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
+      const { names, options } = splitGuard<GuardOptions>(args)
+      return requireScopes(...(names as ScopeName[]), checked(options, names))
+    },
+    requireAnyScope(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
+      const { names, options } = splitGuard<GuardOptions>(args)
+      return requireAnyScope(...(names as ScopeName[]), checked(options, names))
+    },
+    requireScopesFor(...args: readonly (Operation | OperationGuardOptions)[]): RequestHandler {
+      const { names, options } = splitGuard<OperationGuardOptions>(args)
+      const scopes = scopesOfOperations(names, options)[client.appType]
+      return requireScopesFor(...(names as Operation[]), checked(options, scopes))
+    },
+  }
+}

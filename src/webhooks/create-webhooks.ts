@@ -1,0 +1,32 @@
+import { ConfigurationError } from '../errors'
+import type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './options'
+import { type WebhookReceiver, webhookReceiver } from './receiver'
+
+/** The receivers of one instance, each of a name of its own. */
+export function createWebhooks(shared: WebhookReceiverOptions) {
+  const receivers = new Map<string, WebhookReceiver>()
+  return {
+    webhook(handler: WebhookHandler, own: WebhookOptions = {}): WebhookReceiver {
+      const { name = 'webhook' } = own
+      if (receivers.has(name)) {
+        throw new ConfigurationError(
+          'name',
+          `is "${name}" for two webhooks: what one has handled, the other would take for done`,
+          'Give each a name of its own: pd.webhook(handler, { name: "…" }). One may be mounted on several paths.',
+        )
+      }
+      const options = {
+        ...shared,
+        ...own,
+        webhookSecret: own.webhookSecret ?? shared.webhookSecret,
+        appScope: own.appScope ?? shared.appScope,
+      }
+      const receiver = webhookReceiver(options, handler)
+      receivers.set(name, receiver)
+      return receiver
+    },
+    async close(): Promise<void> {
+      await Promise.all([...receivers.values()].map((receiver) => receiver.close()))
+    },
+  }
+}

@@ -16,8 +16,9 @@ export type { AuthenticateOptions } from './login/passport-oauth2'
 export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './login/verify'
 
 // Parts: tokens of a session
-export { RequestGrant, sessionTokens } from './sessions/session-tokens'
-export type { SessionTokensOptions } from './sessions/session-tokens'
+export { RequestGrant } from './sessions/request-grant'
+export { sessionTokens } from './sessions/session-tokens'
+export type { SessionTokensOptions } from './sessions/request-grant'
 export type { LoginOptions, Logins } from './sessions/session'
 export { UserGrant } from './grants/user-grant'
 export type { GetAccessTokenOptions } from './grants/user-grant'

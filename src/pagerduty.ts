@@ -26,7 +26,8 @@ import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
 import { dropInSession } from './sessions/session-middleware'
-import { type Middleware, type RequestGrant, sessionTokens } from './sessions/session-tokens'
+import { type Middleware, sessionTokens } from './sessions/session-tokens'
+import { grantOf } from './sessions/request-grant'
 import { type OpenStore, openStore } from './store/open-store'
 import { createWebhooks } from './webhooks/create-webhooks'
 import type { WebhookHandler, WebhookOptions } from './webhooks/options'
@@ -182,7 +183,7 @@ function outageReporter(events: Events): (error: unknown) => void {
 /** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */
 function setUser(name: string): Middleware {
   return function pagerdutyUser(req, _res, next) {
-    ;(req as unknown as Record<string, RequestGrant>)[name]?.publishUser()
+    grantOf(req, name)?.publishUser()
     next()
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { Denial } from '../observability/event-types'
 import { sameOriginPath } from '../http/same-origin-path'
 import { askableScopes, isRefused, stepUpURL } from '../login/step-up'
-import { UserGrant } from '../grants/user-grant'
+import { grantOf } from '../sessions/request-grant'
 
 /** How denials of one instance are answered. */
 export interface DenialOptions {
@@ -60,8 +60,8 @@ export function deny(
 
 /** Tells of a denial. The URL is the visitor's, and may hold what nobody else should read: the route is the app's own. */
 function tell(error: unknown, req: Request, name: string, answered: Denial['answer']): void {
-  const grant = (req as unknown as Record<string, unknown>)[name]
-  if (!UserGrant.is(grant) || !(error instanceof PagerDutyOAuthError)) return
+  const grant = grantOf(req, name)
+  if (grant === undefined || !(error instanceof PagerDutyOAuthError)) return
   // What the app has to change is on no page, and a denial is a matter of every day.
   if (error instanceof ConfigurationError) grant.events.tell('warning', { error })
   const { path } = Object(req.route) as { path?: unknown }
@@ -81,8 +81,8 @@ function tell(error: unknown, req: Request, name: string, answered: Denial['answ
 
 /** Which scopes to ask PagerDuty for: those that are missing, if that may help. */
 function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
-  const grant = (req as unknown as Record<string, unknown>)[options.name]
-  if (!options.stepUp || !UserGrant.is(grant) || grant.user === undefined) return []
+  const grant = grantOf(req, options.name)
+  if (!options.stepUp || grant?.user === undefined) return []
   const allowed = askableScopes(grant.client, options.stepUpScope)
   // What is granted already and refused all the same, by PagerDuty's API, is not to be had by asking.
   const wanted = error.missing.filter((scope) => allowed.has(scope) && grant.missing(scope).length > 0)

@@ -8,7 +8,8 @@ import { nameScopes } from '../login/guarded-scopes'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
 import { type Operation, type Scope, operationScopes } from '../scopes/catalogue'
 import { operationOf } from '../scopes/operations'
-import { UserGrant } from '../grants/user-grant'
+import type { UserGrant } from '../grants/user-grant'
+import { grantOf } from '../sessions/request-grant'
 
 /** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */
 export type ScopeName = Scope | 'read' | 'write' | 'openid'
@@ -143,7 +144,7 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
       next()
     }
     try {
-      const grant = grantOf(req, denial.name)
+      const grant = requireGrant(req, denial.name)
       const confirmed = grant.confirm()
       if (confirmed === undefined) return decide(grant)
       const wasAnswered = isAnswered(res)
@@ -169,10 +170,9 @@ export function denialOf(options: GuardOptions): DenialOptions {
   return { name, loginPath, stepUp, stepUpScope, onError }
 }
 
-/** Only what sessionTokens made counts; an object that merely looks like it does not. */
-function grantOf(req: Request, name: string): UserGrant {
-  const grant = (req as unknown as Record<string, unknown>)[name]
-  if (UserGrant.is(grant)) return grant
+function requireGrant(req: Request, name: string): UserGrant {
+  const grant = grantOf(req, name)
+  if (grant !== undefined) return grant
   throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
 }
 

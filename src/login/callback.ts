@@ -16,7 +16,7 @@ import {
 import type { PendingLogin } from './login-transaction'
 import type { FoundLogin } from './state-store'
 import { heldGrant, keptData, rememberRefusal } from './step-up'
-import { UserGrant } from '../grants/user-grant'
+import { grantOf } from '../sessions/request-grant'
 import type { Grant } from '../grants/grants'
 
 /** What the strategy hands on besides the user, as `info`. */
@@ -158,8 +158,7 @@ async function link(
   await grants
     .extend(grant, sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle)
     .catch((error: Error) => grants.events.tell('warning', { error }))
-  const held = (req as unknown as Record<string, unknown>)[name]
-  if (UserGrant.is(held)) held.adopt(grant)
+  grantOf(req, name)?.adopt(grant)
 }
 
 /** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */

@@ -15,7 +15,7 @@ import { responseSent } from './code-exchange'
 import { isOvertaken, sessionOf } from '../sessions/session'
 import { pathOf, targetOf } from '../http/request-target'
 import { sameOriginPath } from '../http/same-origin-path'
-import type { RequestGrant } from '../sessions/session-tokens'
+import { grantOf } from '../sessions/request-grant'
 import type { LoginInfo } from './callback'
 import type { PagerDutyStrategy } from './strategy'
 
@@ -97,12 +97,11 @@ export function loginRoutes(
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)
     if (!isOwnPage(req, origin)) return fail(foreignPage(), req, res, next)
-    const grant = (req as unknown as Record<string, RequestGrant>)[client.name]
     const loggedOut = () => {
       if (isNavigation(req)) redirect(res, home, 303)
       else if (!isAnswered(res)) res.status(204).end()
     }
-    Promise.resolve(grant?.logout())
+    Promise.resolve(grantOf(req, client.name)?.logout())
       .then(loggedOut, (error: unknown) => fail(error, req, res, next))
       .catch(next)
   }

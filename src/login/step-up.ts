@@ -3,7 +3,8 @@ import type { Client } from '../oauth/client'
 import { sessionOf } from '../sessions/session'
 import { namedScopes } from './guarded-scopes'
 import { belongsTo, missingScopes } from '../scopes/scope'
-import { UserGrant } from '../grants/user-grant'
+import type { UserGrant } from '../grants/user-grant'
+import { grantOf } from '../sessions/request-grant'
 
 const rememberedFor = 10 * 60_000
 
@@ -57,8 +58,8 @@ export function keptData(req: Request, name: string, refused: readonly string[])
 
 /** The grant of the user who is logged in. */
 export function heldGrant(req: Request, name: string): UserGrant | undefined {
-  const held = (req as unknown as Record<string, unknown>)[name]
-  return UserGrant.is(held) && held.user !== undefined ? held : undefined
+  const held = grantOf(req, name)
+  return held?.user === undefined ? undefined : held
 }
 
 /** Whether a wider grant of the same person came back: all that was held, and perhaps more. */

@@ -10,7 +10,8 @@ import { pathOf, targetOf } from '../http/request-target'
 import { redisSessions, storedSessions } from './session-storage'
 import type { SessionCookie, SessionOptions } from './session-options'
 import { SessionStore } from './session-store'
-import { type Middleware, type OwnSessions, touchInterval } from './session-tokens'
+import { type Middleware, touchInterval } from './session-tokens'
+import type { OwnSessions } from './request-grant'
 import { type UserGrants, lifeLeft } from '../grants/grants'
 
 const redisTimeout = 1000

@@ -21,7 +21,7 @@ const order = [
 const faces: Record<string, readonly string[]> = {
   guards: ['create-guards', 'require-scopes', 'denial'],
   login: ['strategy', 'strategy-options', 'routes', 'step-up', 'guarded-scopes'],
-  sessions: ['session-tokens', 'session', 'login-session', 'session-middleware'],
+  sessions: ['session-tokens', 'request-grant', 'session', 'login-session', 'session-middleware'],
   webhooks: ['create-webhooks', 'receiver', 'options'],
   grants: ['grants', 'grants-by-id', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],

@@ -33,8 +33,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no re-read under the lock',
     file: 'src/grants/token-refresh.ts',
-    old: 'await Promise.all([this.#current(id), this.#breaker.check(id)])',
-    new: 'await Promise.all([lease ? seen : this.#current(id), this.#breaker.check(id)])',
+    old: 'await Promise.all([this.#attempt.current(id), this.#breaker.check(id)])',
+    new: 'await Promise.all([lease ? seen : this.#attempt.current(id), this.#breaker.check(id)])',
     caughtBy: refresh('a process that gets the lock after another has refreshed uses what that one stored'),
   },
   {
@@ -60,14 +60,14 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'the lock not checked before the POST',
-    file: 'src/grants/token-refresh.ts',
+    file: 'src/grants/refresh-attempt.ts',
     old: '    if (!(await isOurs(lease))) return undefined\n',
     new: '',
     caughtBy: refresh('a process that was frozen until its lock ended presents no refresh token'),
   },
   {
     name: 'invalid_client taken for the end of the grant',
-    file: 'src/grants/token-refresh.ts',
+    file: 'src/grants/refresh-attempt.ts',
     old: "if (error.error !== 'invalid_grant' || error.isTransient) {",
     new: "if ((error.error !== 'invalid_grant' && error.error !== 'invalid_client') || error.isTransient) {",
     caughtBy: refresh('invalid_client denies for now and logs nobody out'),
@@ -102,7 +102,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a refused refresh token ends a login whose access token lives',
-    file: 'src/grants/token-refresh.ts',
+    file: 'src/grants/refresh-attempt.ts',
     old: '    if (isRefused || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)\n',
     new: '    return this.#end(current)\n',
     caughtBy: failures('logs nobody out before the access token ends, and is not sent again'),

@@ -1,5 +1,4 @@
 import { get } from 'node:http'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { StandIn } from '../../src/testing'
 import { Browser } from '../support/browser'
 import type { Worker } from './fleet'
@@ -71,12 +70,11 @@ export class User {
     return this.ask(worker, '/auth/pagerduty/logout', { method: 'POST' })
   }
 
-  /** Sends a request and hangs up after so many milliseconds. */
-  async abandon(worker: Worker, patience: number): Promise<void> {
+  /** Sends a request. What is returned hangs up. */
+  begin(worker: Worker): () => void {
     const sent = get(`${worker.url}/token`, { headers: { cookie: this.cookie }, agent: false })
     sent.on('error', () => {})
-    await pause(patience)
-    sent.destroy()
+    return () => sent.destroy()
   }
 
   get cookie(): string {

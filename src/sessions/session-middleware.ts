@@ -145,16 +145,19 @@ function clearCookie(res: ServerResponse, name: string, { path = '/', domain, se
 function mindCookie(res: ServerResponse, cookieName: string, isHeld: () => boolean): void {
   // The upgrade of a connection may come without a response.
   if (typeof res.writeHead !== 'function') return
-  const writeHead = res.writeHead.bind(res) as (...args: unknown[]) => ServerResponse
+  const { writeHead } = res as { writeHead: (...args: unknown[]) => ServerResponse }
   // express-session adds its cookie at this very moment, before it calls what was here before.
   res.writeHead = (...args: unknown[]) => {
-    const cookies = [res.getHeader('Set-Cookie') ?? []].flat().map(String)
-    const others = cookies.filter((cookie) => !cookie.startsWith(`${cookieName}=`))
-    if (others.length < cookies.length) {
-      if (!isHeld()) res.setHeader('Cache-Control', 'no-store')
-      else if (others.length > 0) res.setHeader('Set-Cookie', others)
-      else res.removeHeader('Set-Cookie')
+    const header = res.getHeader('Set-Cookie')
+    if (header !== undefined) {
+      const cookies = [header].flat().map(String)
+      const others = cookies.filter((cookie) => !cookie.startsWith(`${cookieName}=`))
+      if (others.length < cookies.length) {
+        if (!isHeld()) res.setHeader('Cache-Control', 'no-store')
+        else if (others.length > 0) res.setHeader('Set-Cookie', others)
+        else res.removeHeader('Set-Cookie')
+      }
     }
-    return writeHead(...args)
+    return writeHead.apply(res, args)
   }
 }

@@ -1,4 +1,5 @@
 import { inBatches } from '../async/batches'
+import { ConfigurationError } from '../errors'
 import { UserGrant, getGrant } from './user-grant'
 import type { UserGrants } from './grants'
 
@@ -26,13 +27,13 @@ export interface GrantsByID {
    * still being finished, does not come about.
    *
    * @throws {TokenStoreError} some grants may be left: call it again
+   * @throws {ConfigurationError} neither an id nor a user was named
    */
   revoke(which: string | GrantOwner): Promise<void>
 }
 
 /** @internal */
 export function grantsByID(grants: UserGrants): GrantsByID {
-  const userOf = ({ accountID, userID }: GrantOwner) => ({ accountID, id: userID })
   return {
     get: (id) => getGrant(grants, id),
     keep: (id) => grants.keep(id),
@@ -41,6 +42,25 @@ export function grantsByID(grants: UserGrants): GrantsByID {
       const found = await inBatches(ids, (id) => getGrant(grants, id))
       return found.filter((grant) => grant !== undefined)
     },
-    revoke: (which) => (typeof which === 'string' ? grants.forget(which) : grants.forgetAll(userOf(which))),
+    async revoke(which) {
+      if (typeof which !== 'string') return grants.forgetAll(userOf(which))
+      if (which !== '') return grants.forget(which)
+      throw notNamed()
+    },
   }
+}
+
+/** A user that is not named whole is nobody, and revoking nobody must not look like success. */
+function userOf(owner: GrantOwner): { accountID: string; id: string } {
+  const { accountID, userID } = Object(owner) as { accountID?: unknown; userID?: unknown }
+  if (typeof accountID !== 'string' || typeof userID !== 'string' || !accountID || !userID) throw notNamed()
+  return { accountID, id: userID }
+}
+
+function notNamed(): ConfigurationError {
+  return new ConfigurationError(
+    'owner',
+    'must be { accountID, userID }, two strings, or the id of a grant',
+    'Of a user of this package these are user.accountID and user.id.',
+  )
 }

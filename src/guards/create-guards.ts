@@ -28,7 +28,10 @@ export function createGuards(
 ) {
   const withDefaults = <Options extends GuardOptions>(own: Options): Options => {
     const given = Object.entries(own).filter(([, value]) => value !== undefined)
-    return { ...defaults, ...Object.fromEntries(given) } as Options
+    // A guard may be for the login of another instance, which has another path and other scopes to ask for.
+    const isOwn = own.name === undefined || own.name === client.name
+    const base = isOwn ? defaults : { onError: defaults.onError }
+    return { ...base, ...Object.fromEntries(given) } as Options
   }
   const checked = <Options extends GuardOptions>(own: Options, scopes: readonly string[]): Options => {
     requireScope(scopes, client.appType, 'scopes')
@@ -36,7 +39,6 @@ export function createGuards(
     warnOfUnknown('requireScopes', scopes)
     warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
     const options = withDefaults(own)
-    // A guard may be for the login of another instance.
     return options.name === client.name ? { ...options, client } : options
   }
   return {

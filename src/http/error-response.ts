@@ -60,7 +60,11 @@ export function answer(
   { login, stepUp, onError }: AnswerOptions,
 ): void {
   if (!(error instanceof PagerDutyOAuthError) || !isAnswerable(req, res)) return next(asError(error))
-  if (onError !== undefined) return callApp(() => onError(error, req, res, next), next)
+  if (onError !== undefined) {
+    // With anything but an error Express would go on to the handler, or to another route.
+    const onward = (given?: unknown) => next(typeof given === 'object' && given !== null ? given : error)
+    return callApp(() => onError(error, req, res, onward as NextFunction), next)
+  }
   if (isAnswered(res)) return next(error)
   res.statusCode = error.status
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)

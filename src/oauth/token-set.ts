@@ -91,7 +91,8 @@ export class TokenSet {
     this.#refreshToken = init.refreshToken
     this.expiresAt = init.expiresAt
     this.obtainedAt = init.obtainedAt
-    this.scope = init.scope
+    // Listeners and functions of the app get this very list.
+    this.scope = Object.freeze([...init.scope])
   }
 
   /** The access token. */

@@ -112,6 +112,15 @@ export class RequestGrant extends UserGrant {
     await promised((callback) => session.regenerate(callback))
   }
 
+  /**
+   * Whether it is a login of the instance that has these grants.
+   *
+   * @internal
+   */
+  isOf(grants: UserGrants): boolean {
+    return grants === this.#grants
+  }
+
   /** @internal */
   override confirm(): void | Promise<void> {
     // `OPTIONS *` has no path that a cookie could be for, and so no login.

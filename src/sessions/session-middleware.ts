@@ -8,7 +8,7 @@ import { newSessionID } from './session-lifecycle'
 import type { RedisConnection } from '../store/redis-connection'
 import { pathOf, targetOf } from '../http/request-target'
 import { redisSessions, storedSessions } from './session-storage'
-import type { SessionCookie, SessionOptions } from './session-options'
+import { type SessionCookie, type SessionOptions, requireSessionOptions } from './session-options'
 import { SessionStore } from './session-store'
 import { type Middleware, touchInterval } from './session-tokens'
 import type { OwnSessions } from './request-grant'
@@ -24,6 +24,7 @@ export function dropInSession(
   warn: (message: string) => void,
 ): { middleware: Middleware; own: OwnSessions } {
   const { client, lifetimes, keys } = grants
+  requireSessionOptions(options, client.callbackURL)
   const records =
     redis === undefined
       ? storedSessions(grants.store)

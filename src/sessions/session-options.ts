@@ -1,4 +1,5 @@
-import type { SessionLifetimes } from '../grants/grant-options'
+import { ConfigurationError } from '../errors'
+import { type SessionLifetimes, longestLife } from '../grants/grant-options'
 
 /** The drop-in's session. */
 export interface SessionOptions extends SessionLifetimes {
@@ -20,4 +21,42 @@ export interface SessionCookie {
   sameSite?: 'lax' | 'strict' | 'none' | undefined
   /** Milliseconds. @default the session's absolute lifetime */
   maxAge?: number | undefined
+}
+
+/**
+ * Refuses a cookie that browsers would not store, or not send to the app: nobody could stay logged in.
+ *
+ * @throws {ConfigurationError}
+ */
+export function requireSessionOptions({ name, cookie = {} }: SessionOptions, callbackURL: string): void {
+  const { hostname, protocol, pathname } = new URL(callbackURL)
+  const { domain, path, secure, sameSite, maxAge } = cookie
+  // RFC 6265 section 4.1.1.
+  if (name !== undefined && !/^[!#$%&'*+.^_`|~\w-]+$/.test(String(name))) {
+    throw new ConfigurationError('session.name', 'must be a cookie name: letters, digits, "-" and "_"')
+  }
+  const isNumber = typeof maxAge === 'number' && maxAge >= 1000 && maxAge <= longestLife
+  if (maxAge !== undefined && !isNumber) refuse('maxAge', 'must be a number of milliseconds, at least 1000')
+  if (sameSite !== undefined && !['lax', 'strict', 'none'].includes(sameSite)) {
+    refuse('sameSite', 'must be "lax", "strict" or "none"')
+  }
+  if (secure !== undefined && typeof secure !== 'boolean') refuse('secure', 'must be true or false')
+  if (secure && protocol !== 'https:') {
+    refuse('secure', 'is true, but callbackURL is http: browsers would not send the cookie there')
+  }
+  if (
+    path !== undefined &&
+    !(typeof path === 'string' && path.startsWith('/') && pathname.startsWith(path))
+  ) {
+    refuse('path', `must be a path that "${pathname}" of callbackURL is below`)
+  }
+  if (domain === undefined) return
+  const bare = String(domain).replace(/^\./, '').toLowerCase()
+  if (bare === '' || !`.${hostname}`.endsWith(`.${bare}`)) {
+    refuse('domain', `must be "${hostname}" of callbackURL, or a domain above it`)
+  }
+}
+
+function refuse(attribute: keyof SessionCookie, why: string): never {
+  throw new ConfigurationError(`session.cookie.${attribute}`, why)
 }

@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors'
 import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
-import { RequestGrant, type SessionTokensOptions } from './request-grant'
+import { RequestGrant, type SessionTokensOptions, grantOf } from './request-grant'
 import { isLoginBy, nameInstance, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
 import { guardGrant } from './session-lifecycle'
@@ -29,6 +29,7 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
   return function pagerdutySessionTokens(req, res, next) {
     const refusal = sessionRefusal(req)
     if (refusal !== undefined) return next(refusal)
+    if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
     const session = sessionOf(req)
     const id = session?.[name]
     const isLogin = options.sessions !== undefined || isLoginBy(session, name)
@@ -113,4 +114,13 @@ function requireShared(options: SessionTokensOptions): UserGrants {
     )
   }
   return new UserGrants(options)
+}
+
+/** Each would end the login of the other, and send the browser to log in again. */
+function sameName(name: string): ConfigurationError {
+  return new ConfigurationError(
+    'name',
+    `is "${name}" for two instances that serve the same request`,
+    'Give one of them another name: pagerduty({ name: "…" }).',
+  )
 }

@@ -93,10 +93,10 @@ export function webhookSettings(options: WebhookOptions, handler: unknown) {
   if (typeof name !== 'string' || !/^[ -~]{1,64}$/.test(name)) {
     throw new ConfigurationError('name', 'must be 1 to 64 characters of ASCII: it becomes part of a key')
   }
-  if (!(timeout >= 0 && timeout <= longestTimeout)) {
+  if (typeof timeout !== 'number' || !(timeout >= 0 && timeout <= longestTimeout)) {
     throw new ConfigurationError('timeout', `must be milliseconds between 0 and ${longestTimeout}`)
   }
-  if (!(maxAge > 0) || (maxAge > year && maxAge !== Infinity)) {
+  if (typeof maxAge !== 'number' || !(maxAge > 0) || (maxAge > year && maxAge !== Infinity)) {
     throw new ConfigurationError('maxAge', 'must be a number of seconds, at most a year, or Infinity')
   }
   const retention = ((Number.isFinite(maxAge) ? maxAge : defaultMaxAge) + margin) * 1000

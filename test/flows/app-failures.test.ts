@@ -106,6 +106,16 @@ describe.each(failures)('a function of the app that %s fails one thing at most:'
     expect(handedToExpress.mock.calls).toEqual([[ofTheApp], [ofTheApp], [ofTheApp]])
   })
 
+  test.each([undefined, null, 'route', 'router'])(
+    'next(%p) of onError is the error, and no way to what the guard keeps',
+    async (given) => {
+      await start({ onError: (_error, _req, _res, next) => next(given) })
+      expect((await app.get(new Browser(), '/guarded')).status).toBe(500)
+      expect(handled).not.toHaveBeenCalled()
+      expect(handedToExpress.mock.calls).toEqual([[expect.objectContaining({ status: 401 })]])
+    },
+  )
+
   test('as onError behind a refresh it hands the request to Express', async () => {
     standIn.settings.accessTokenLifetime = 60
     await start({ onError: fail })

@@ -175,3 +175,45 @@ function guarded(): Promise<number[]> {
   const status = async (path: string) => (await browser.fetch(app.url + path)).status
   return Promise.all([status('/scoped'), status('/classic')])
 }
+
+test('two instances of one name in one app are refused, where each would end the login of the other', async () => {
+  browser = new Browser()
+  const instances: PagerDuty[] = []
+  const running = await serve((express, url) => {
+    const options = {
+      ...standIn.options('scoped'),
+      scope: 'incidents.read',
+      secret,
+      callbackURL: `${url}/auth/pagerduty/callback`,
+    }
+    const [one, other] = [pagerduty(options), pagerduty(options)]
+    instances.push(one, other)
+    express.use(one.auth(), one.auth(), other.auth())
+    express.get('/', (_req, res) => void res.json('never'))
+  })
+  app = { ...running, instances }
+  const answer = await browser.fetch(app.url)
+  expect(answer.status).toBe(500)
+  expect(await answer.json()).toMatchObject({ code: 'ERR_PAGERDUTY_CONFIGURATION' })
+})
+
+test('a guard for another instance sends browsers to the login of that one', async () => {
+  browser = new Browser()
+  const instances: PagerDuty[] = []
+  const running = await serve((express, url) => {
+    const options = (name: string) => ({
+      ...standIn.options('scoped'),
+      scope: 'incidents.read',
+      secret,
+      name,
+      callbackURL: `${url}/auth/${name}/callback`,
+    })
+    const [one, other] = [pagerduty(options('pagerduty')), pagerduty(options('second'))]
+    instances.push(one, other)
+    express.use(one.auth(), other.auth())
+    express.get('/', one.requireLogin({ name: 'second' }), (_req, res) => void res.json('in'))
+  })
+  app = { ...running, instances }
+  const answer = await browser.visit(app.url)
+  expect(answer.headers.get('location')).toBe('/auth/second')
+})

@@ -33,6 +33,15 @@ async function job(): Promise<number | undefined> {
   return (await grant?.fetch('/incidents'))?.status
 }
 
+test.each([{ accountID: 'PACME00', id: 'PACME01' }, { accountID: 'PACME00' }, {}, '', 5, null, undefined])(
+  'revoking %j is refused: nobody is named by it',
+  async (owner) => {
+    await expect(app.pd.grants.revoke(owner as never)).rejects.toThrow('must be { accountID, userID }')
+    if (typeof owner !== 'string') await expect(app.pd.grants.list(owner as never)).rejects.toThrow('"owner"')
+    expect((await app.get(browser)).status).toBe(200)
+  },
+)
+
 describe('a grant that is kept for background jobs', () => {
   test.each(['PACME01', 'PACME02'])('outlives another login in its browser, by %s', async (user) => {
     await app.logIn(browser, { user })

@@ -410,3 +410,20 @@ describe('onError', () => {
     await handing.close()
   })
 })
+
+test('the scopes that functions of the app get cannot be changed, so that no guard believes what was not granted', async () => {
+  const standIn = await startPagerDuty()
+  standIn.configure('stand-in-client', { scope: ['incidents.read'] })
+  const app = await startDropIn(standIn, {
+    scope: ['incidents.read', 'users.read'],
+    verify: ({ user, grantedScopes, tokens }) => {
+      for (const scopes of [grantedScopes, tokens.scope]) {
+        expect(() => (scopes as string[]).push('users.read')).toThrow(TypeError)
+      }
+      return user
+    },
+  })
+  await app.logIn()
+  await app.close()
+  await standIn.close()
+})

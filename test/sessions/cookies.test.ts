@@ -1,11 +1,12 @@
 import { Redis } from 'ioredis'
-import type { PagerDutyOptions } from '../../src'
+import { type PagerDutyOptions, pagerduty } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { describeWithRedis, startRedis } from '../support/redis'
 
 const callbackURL = 'https://app.example/auth/pagerduty/callback'
+const secret = 'a secret of thirty-two characters or more, for tests'
 const proxied = { 'X-Forwarded-Proto': 'https' }
 
 let standIn: StandIn
@@ -82,6 +83,43 @@ test('name and attributes of the session cookie can be changed, and a SameSite t
   const lines = (await logIn(new Browser())).headers.getSetCookie()
   expect(lines.find((line) => line.startsWith('sid='))).toMatch(/; Path=\/;.*SameSite=Strict/)
   expect(warn.mock.calls).toEqual([[expect.stringContaining('"session.cookie.sameSite" is "strict"')]])
+})
+
+test.each([
+  ['session.name', { name: 'my session' }],
+  ['session.cookie.maxAge', { cookie: { maxAge: '3600000' as never } }],
+  ['session.cookie.maxAge', { cookie: { maxAge: 0 } }],
+  ['session.cookie.sameSite', { cookie: { sameSite: 'laxx' as never } }],
+  ['session.cookie.secure', { cookie: { secure: 'yes' as never } }],
+  ['session.cookie.path', { cookie: { path: 'app' } }],
+  ['session.cookie.path', { cookie: { path: '/elsewhere' } }],
+  ['session.cookie.domain', { cookie: { domain: 'ex ample' } }],
+  ['session.cookie.domain', { cookie: { domain: 'other.example' } }],
+])('a session that no browser would keep is refused at the start: %s of %j', async (option, settings) => {
+  await start()
+  const pd = pagerduty({
+    ...standIn.options('a'),
+    scope: 'incidents.read',
+    callbackURL,
+    secret,
+    session: settings,
+  })
+  expect(() => pd.auth()).toThrow(`"${option}"`)
+  await pd.close()
+})
+
+test('a secure session cookie is refused where the app is http', async () => {
+  await start()
+  const http = 'http://localhost:3000/auth/pagerduty/callback'
+  const pd = pagerduty({
+    ...standIn.options('a'),
+    scope: 'incidents.read',
+    callbackURL: http,
+    secret,
+    session: { cookie: { secure: true } },
+  })
+  expect(() => pd.auth()).toThrow('"session.cookie.secure" is true, but callbackURL is http')
+  await pd.close()
 })
 
 test('an option of the session cookie that is there and undefined is as if it were left out', async () => {

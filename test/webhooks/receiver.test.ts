@@ -607,6 +607,9 @@ describe('options', () => {
   test.each([
     ['timeout', { timeout: -1 }],
     ['timeout', { timeout: NaN }],
+    ['timeout', { timeout: '3000' as never }],
+    ['timeout', { timeout: true as never }],
+    ['maxAge', { maxAge: '3600' as never }],
     ['timeout', { timeout: 60_000 }],
     ['maxAge', { maxAge: 0 }],
     ['maxAge', { maxAge: NaN }],

@@ -44,7 +44,8 @@ export function isAnswered(res: ServerResponse): boolean {
 export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
   if (!isAnswerable(req, res) || isAnswered(res)) return
   res.setHeader('Cache-Control', 'no-store')
-  const vary = [res.getHeader('Vary') ?? []].flat().join(', ')
+  const header = res.getHeader('Vary')
+  const vary = header === undefined ? '' : [header].flat().join(', ')
   if (!/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(vary)) res.setHeader('Vary', vary ? `${vary}, Cookie` : 'Cookie')
 }
 

@@ -30,7 +30,7 @@ export interface Logins {
 }
 
 /** When requests arrived, in milliseconds since the epoch. */
-const arrivals = new WeakMap<IncomingMessage, number>()
+const arrival = Symbol('arrival')
 
 /** New sessions that were not stored, because another login had replaced their only grant by then. */
 const overtaken = new WeakSet<object>()
@@ -51,12 +51,12 @@ export function nameInstance(name: string): void {
 
 /** Notes that a request arrives. */
 export function noteArrival(req: IncomingMessage): void {
-  arrivals.set(req, Date.now())
+  ;(req as { [arrival]?: number })[arrival] = Date.now()
 }
 
 /** When a request arrived: all logins may have been ended while its session was read. Now, where that was not noted. */
 export function arrivalOf(req: IncomingMessage): number {
-  return arrivals.get(req) ?? Date.now()
+  return (req as { [arrival]?: number })[arrival] ?? Date.now()
 }
 
 /** Notes that a new session was not stored, because another login has replaced its only grant. */

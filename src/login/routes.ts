@@ -57,6 +57,9 @@ export function loginRoutes(
   const home = routes.home ?? '/'
   const login = loginPathOf(client, routes)
   const logout = routes.logout ?? `${login}/logout`
+  if (!isPathOrURL(home)) {
+    throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
+  }
   const { pathname: callback, origin } = new URL(client.callbackURL)
   requireApart({ login, logout, callback, home })
   const { events } = strategy._login.grants
@@ -179,6 +182,11 @@ function requirePaths(routes: unknown): void {
       'must be a path as browsers send it, such as "/login", without a query or a fragment',
     )
   }
+}
+
+function isPathOrURL(home: unknown): boolean {
+  const isURL = typeof home === 'string' && /^https?:\/\/\S+$/.test(home) && URL.canParse(home)
+  return isURL || sameOriginPath(home) !== undefined
 }
 
 /** @throws {ConfigurationError} a request could mean two of them, or the browser would be sent in circles */

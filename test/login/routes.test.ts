@@ -65,6 +65,13 @@ describe('routes that cannot work are refused at the start:', () => {
     ['the same by default', { callbackURL: 'https://app.example/auth/pagerduty' }, 'routes.login'],
     ['the logout where logins begin', { routes: { login: '/a', logout: '/a' } }, 'routes.logout'],
     ['the logout where logins end', { routes: { logout: '/auth/pagerduty/callback' } }, 'routes.logout'],
+    ...['//evil.example', '/\\evil.example', 'welcome', '', '/a\nb', 'ftp://app.example', 5].map(
+      (home): [string, PagerDutyOptions, string] => [
+        `a home page at ${JSON.stringify(home)}`,
+        { routes: { home: home as string } },
+        'routes.home',
+      ],
+    ),
     ['a home page where logins begin', { routes: { home: '/auth/pagerduty?again' } }, 'routes.home'],
     ['a home page where logins end', { routes: { home: '/auth/pagerduty/callback' } }, 'routes.home'],
   ])('%s', (_what, options, option) => {
@@ -91,7 +98,7 @@ describe('a guard where there is no session', () => {
     )
     const app = await startDropIn(
       standIn,
-      { session: { cookie: { path: '/app' } }, onError },
+      { session: { cookie: { path: '/app' } }, callbackURL: 'http://localhost/app/callback', onError },
       (express, pd) => {
         express.get('/app/here', pd.requireLogin())
         express.get('/elsewhere', pd.requireLogin())

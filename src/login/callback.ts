@@ -2,7 +2,8 @@ import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
 import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
 import type { LoginOutcome, LoginParts } from './login-attempt'
-import { finishLogin } from './code-exchange'
+import { finishLogin, responseSent } from './code-exchange'
+import { isAnswered } from '../http/error-response'
 import { isSameUser } from '../user'
 import { type Logins, isLoginBy, sessionOf } from '../sessions/session'
 import { type Placement, carryGrant, linkGrant } from '../sessions/login-session'
@@ -111,6 +112,8 @@ export async function finish(
     return goOn(options, act, returnTo)
   }
   const { grant, verdict, refused, isNew } = outcome
+  // It takes nothing back: another callback has made the grant.
+  if (isAnswered(res)) throw responseSent()
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
   const placement = placementOf(grants, grant, held?.grantID, isNew)
   if (options.assignProperty !== undefined) {

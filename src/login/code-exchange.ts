@@ -147,13 +147,15 @@ async function stay(
 
 /** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
 async function logIn(
-  { parts, login, arrivedAt, held, others, requestedScopes }: Attempt,
+  { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
   verdict: Verdict,
 ): Promise<LoginOutcome> {
   const { grants } = parts
   const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
+  // Before others go by it.
+  if (isAnswered(res)) throw responseSent()
   const { end, grant: presented } = await settleLogin(parts, { login, grant, heldID: held?.grantID }, others)
   const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
@@ -170,6 +172,7 @@ async function logIn(
       : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
+  if (isAnswered(res)) throw responseSent()
   grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
   return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
 }

@@ -13,6 +13,11 @@ export interface Heirs {
   readonly ids: readonly (string | undefined)[]
   /** Whether there can be no others. */
   readonly isAll: boolean
+  /**
+   * Those of them that another callback may have put the grant in the place of, so that the login did come about; all of
+   * them where this is left out. Others that lead to the grant itself are logins that failed as well.
+   */
+  readonly replaced?: readonly (string | undefined)[]
 }
 
 /**
@@ -99,9 +104,9 @@ export class EndedGrants {
     user: PagerDutyUser | undefined,
     heirs: Heirs | Promise<Heirs>,
   ): Promise<void> {
-    const { ids, isAll } = await heirs
+    const { ids, isAll, replaced = ids } = await heirs
     const others = ids.filter((heir) => heir !== undefined).filter((heir) => heir !== id)
-    const takeBack = () => this.#takeBack(id, tokens, user, { ids: others, isAll })
+    const takeBack = () => this.#takeBack(id, tokens, user, { ids: others, isAll, replaced })
     try {
       // Once more: a grant that nobody takes back ends by itself within a minute, and then nobody knows its tokens.
       await takeBack().catch(takeBack)
@@ -116,14 +121,20 @@ export class EndedGrants {
     id: string,
     tokens: readonly string[],
     user: PagerDutyUser | undefined,
-    { ids, isAll }: { ids: readonly string[]; isAll: boolean },
+    { ids, isAll, replaced }: Required<Heirs> & { ids: readonly string[] },
   ): Promise<void> {
     for (;;) {
       const grant = await this.#vault.read(id)
       const left = grant === undefined ? tokens : tokensOf(grant.record)
-      const holder = await this.#entrust(ids, left, user)
-      // Another callback of the same login has put it in the place of the heir: it did come about.
-      if (holder?.id === id) return
+      const heirs: string[] = []
+      for (const heir of ids) {
+        if ((await this.#vault.latest(heir))?.id !== id) heirs.push(heir)
+        // Another callback of the same login has put it in the place of the heir: it did come about.
+        else if (replaced.includes(heir)) return
+      }
+      const holder = await this.#entrust(heirs, left, user)
+      // One of them has led its tokens here meanwhile.
+      if (holder?.id === id) continue
       const isGone =
         grant === undefined ||
         (holder ? await this.#vault.forward(grant, holder.id) : await this.#vault.delete(id, grant))

@@ -2,7 +2,8 @@ import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
 import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
 import type { LoginOutcome, LoginParts } from './login-attempt'
-import { finishLogin } from './code-exchange'
+import { finishLogin, responseSent } from './code-exchange'
+import { isAnswered } from '../http/error-response'
 import { isSameUser } from '../user'
 import { type Logins, isLoginBy, sessionOf } from '../sessions/session'
 import { type Placement, carryGrant, linkGrant } from '../sessions/login-session'
@@ -17,7 +18,7 @@ import type { PendingLogin } from './login-transaction'
 import type { FoundLogin } from './state-store'
 import { heldGrant, keptData, rememberRefusal } from './step-up'
 import { grantOf } from '../sessions/request-grant'
-import type { Grant } from '../grants/grants'
+import type { Grant, UserGrants } from '../grants/grants'
 
 /** What the strategy hands on besides the user, as `info`. */
 export interface LoginInfo {
@@ -111,8 +112,12 @@ export async function finish(
     return goOn(options, act, returnTo)
   }
   const { grant, verdict, refused, isNew } = outcome
+  // It takes nothing back: another callback has made the grant.
+  if (isAnswered(res)) throw responseSent()
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
-  const placement = placementOf(grants, grant, held?.grantID, isNew)
+  // The drop-in keeps the user, and redirects at once: the request that follows extends the grant with its session.
+  const stored = parts.keepsUser ? {} : { stored: () => present(grants, grant, req) }
+  const placement = { ...placementOf(grants, grant, held?.grantID, isNew), ...stored }
   if (options.assignProperty !== undefined) {
     if (isSame) rememberRefusal(req, name, refused)
     await link(strategy, req, grant, placement)
@@ -154,11 +159,13 @@ async function link(
     })
   }
   await linkGrant(req, grants, grant.id, placement, strategy)
-  // It is presented by that, even where the next request comes late.
-  await grants
-    .extend(grant, sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle)
-    .catch((error: Error) => grants.events.tell('warning', { error }))
   grantOf(req, name)?.adopt(grant)
+}
+
+/** The session that was stored presents its grant by that, even where the next request comes late. */
+async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
+  const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
+  await grants.extend(grant, idle).catch((error: Error) => grants.events.tell('warning', { error }))
 }
 
 /** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */

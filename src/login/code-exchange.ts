@@ -10,7 +10,7 @@ import { arrivalOf } from '../sessions/session'
 import { type PagerDutyUser, isSameUser } from '../user'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
-import { loginEnded, settleLogin, whenEnded } from './concurrent-logins'
+import { heirsOf, loginEnded, settleLogin, whenEnded } from './concurrent-logins'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
 import type { LoginEnd } from './login-claims'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
@@ -99,8 +99,17 @@ async function giveUp({ parts, login, held, others }: Attempt, { tokens, user }:
     isAll = false
   }
   if (tokens === undefined) return
-  const overruler = end?.how === 'replaced' ? end.by : undefined
-  const heirs = whenEnded(claims, others).then((ids) => ({ ids: [overruler, held?.grantID, ...ids], isAll }))
+  const heirs = whenEnded(claims, others).then((ended) => {
+    const overruler = end?.how === 'replaced' ? end.by : undefined
+    // Only one that was done may have come about, by a second click or in another tab.
+    const mayBeDone = end === undefined || end.how === 'done'
+    const sharing = ended.filter((other) => other.end?.how === 'replaced').map((other) => other.grantID)
+    return {
+      ids: [overruler, held?.grantID, ...heirsOf(ended)],
+      isAll,
+      replaced: mayBeDone ? [held?.grantID, ...sharing] : [],
+    }
+  })
   // Nobody waits for it: the others may take their time.
   void grants.withdraw(login.grantID, [revocable(tokens)], user, heirs)
 }
@@ -138,18 +147,24 @@ async function stay(
 
 /** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
 async function logIn(
-  { parts, login, arrivedAt, held, others, requestedScopes }: Attempt,
+  { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
   verdict: Verdict,
 ): Promise<LoginOutcome> {
   const { grants } = parts
   const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
+  // Before others go by it.
+  if (isAnswered(res)) throw responseSent()
   const { end, grant: presented } = await settleLogin(parts, { login, grant, heldID: held?.grantID }, others)
   const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     const ids = [presented?.id ?? end.by, ...others.map((other) => other.grantID)]
-    await grants.withdraw(grant.id, [revocable(tokens)], user, { ids, isAll: true })
+    await grants.withdraw(grant.id, [revocable(tokens)], user, {
+      ids,
+      isAll: true,
+      replaced: [presented?.id],
+    })
     // A later login may have taken its place meanwhile. A session with the old one would log the browser out.
     const newest = presented && (await grants.latest(presented.id))
     return newest && isSameUser(newest.record.user, user)
@@ -157,6 +172,7 @@ async function logIn(
       : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
+  if (isAnswered(res)) throw responseSent()
   grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
   return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
 }

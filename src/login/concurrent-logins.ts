@@ -24,6 +24,12 @@ export interface Decision {
   readonly grant: Grant | undefined
 }
 
+/** Another login of a browser; `end` is undefined where it has not ended, or it is not known how. */
+export interface EndedLogin {
+  readonly grantID: string
+  readonly end: LoginEnd | undefined
+}
+
 /**
  * Decides between a login and others of its browser that are finished at the same time, as in several tabs. One grant has to
  * come of them: a session that another answer overwrites in the browser would be ended by no logout. If they are the same user's,
@@ -106,19 +112,28 @@ async function successor(deciding: Deciding, id: string, overruled: Grant): Prom
   return grant && isSameUser(grant.record.user, overruled.record.user) ? grant : undefined
 }
 
-/**
- * The ids of grants that other logins of a browser have made, or that took their place, once those whose callback is being
- * finished have ended.
- */
-export async function whenEnded(
+/** How other logins of a browser have ended, once those whose callback is being finished have. */
+export function whenEnded(
   claims: LoginClaims,
   others: readonly OtherLogin[],
-): Promise<readonly string[]> {
-  const ids = others.map(async ({ grantID }) => {
-    const end = await claims.ended(grantID).catch(() => undefined)
-    return end?.how === 'replaced' ? [end.by, grantID] : [grantID]
+): Promise<readonly EndedLogin[]> {
+  return Promise.all(
+    others.map(async ({ grantID }) => ({
+      grantID,
+      end: await claims.ended(grantID).catch(() => undefined),
+    })),
+  )
+}
+
+/**
+ * The ids of grants that other logins have made, or that took their place. One that failed, or was logged out, takes back its
+ * own tokens: if two of them left theirs to each other, nobody would revoke them.
+ */
+export function heirsOf(ended: readonly EndedLogin[]): readonly string[] {
+  return ended.flatMap(({ grantID, end }) => {
+    if (end?.how === 'replaced') return [end.by, grantID]
+    return end === undefined || end.how === 'done' ? [grantID] : []
   })
-  return (await Promise.all(ids)).flat()
 }
 
 /**

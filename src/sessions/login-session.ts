@@ -8,6 +8,8 @@ import { guardGrant, prepareRenewal } from './session-lifecycle'
 export interface Placement {
   /** Puts it in the place of the grant with this id, which the session holds. If that fails, the session stays as it is. */
   replace(previous: string): Promise<void>
+  /** The new session was stored: from now on it presents the grant. */
+  stored?(): Promise<void>
   /**
    * No session presents it: the old one stayed, or the new one could not be stored.
    *
@@ -75,6 +77,7 @@ function renewWith(
     extra,
     ...(previous !== undefined && { replace: () => placement.replace(previous) }),
     renewed: () => guardGrant(req, grants, logins),
+    ...(placement.stored && { stored: placement.stored }),
     failed: (error, isRenewed) => placement.failed(error, previous, isRenewed),
   })
 }

@@ -19,6 +19,8 @@ export interface Renewal {
   /** Runs first: if it fails, the session stays as it is. */
   replace?(): Promise<void>
   renewed(): void
+  /** Runs once the new session is stored, before that is told. */
+  stored?(): Promise<void>
   /** Runs before a failure is told. */
   failed?(error: unknown, isRenewed: boolean): Promise<void>
 }
@@ -126,8 +128,15 @@ function renewSession(
         // One that is stored already goes on as it was stored.
         if (!isFirst) return save(saved)
         isFirst = false
+        const stored = () => {
+          if (renewal.stored === undefined) return saved()
+          renewal
+            .stored()
+            .then(() => saved())
+            .catch(thrownByCallback(state))
+        }
         // Once more: the session before is gone, so without this one the user would be logged out.
-        save((error) => (error ? save((again) => (again ? fail(again, true, saved) : saved())) : saved()))
+        save((error) => (error ? save((again) => (again ? fail(again, true, saved) : stored())) : stored()))
       })
       callback()
     })

@@ -142,6 +142,27 @@ describe.each([
     await expectNoLogin(browser)
   })
 
+  test.each([
+    ['its grant is created', /^create grant:/],
+    ['its grant is listed', /^(create|replace) user:/],
+    ['it is settled', /^replace login:/],
+  ])('when the response was sent while %s', async (_when, command) => {
+    await start(mount)
+    const login = jest.fn()
+    pd.on('login', login)
+    const { browser, callback } = await begin()
+    let isSent = false
+    store.fault = (sent) => {
+      if (!isSent && command.test(sent)) answerNow()
+      isSent ||= command.test(sent)
+    }
+    const failed = next('loginFailed')
+    expect((await browser.visit(callback)).status).toBe(503)
+    expect(await failed).toMatchObject({ error: { code: 'ERR_PAGERDUTY_RESPONSE_SENT' } })
+    expect(login).not.toHaveBeenCalled()
+    await expectNoLogin(browser)
+  })
+
   test('when PagerDuty refuses after the response was sent', async () => {
     await start(mount)
     const { browser, callback } = await begin()

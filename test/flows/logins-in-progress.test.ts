@@ -344,6 +344,39 @@ describe('two tabs that finish together', () => {
   })
 })
 
+describe('logins of several tabs that fail together leave no token, where', () => {
+  const troubles: [string, () => Promise<unknown> | void, statuses: number[]][] = [
+    ['grants.revoke(owner) ends them', () => app.pd.grants.revoke(ada), [403]],
+    ['a logout in another tab ends them', () => app.logOut(browser.copy()), [403]],
+    ['they cannot be listed', () => failAll(/^(get|create|replace) user:/), [503]],
+  ]
+
+  describe.each(troubles)('%s', (_what, trouble, statuses) => {
+    test.each([
+      [2, 'before their grants are stored', 'before'],
+      [2, 'after their grants are stored', 'after'],
+      [3, 'after their grants are stored', 'after'],
+    ] as const)('%d of them, %s', async (count, _when, when) => {
+      const at: string[] = []
+      for (let i = 0; i < count; i++) at.push(await callback())
+      const tabs = at.map(() => browser.copy())
+      const holds = at.map(() => store.hold(/^create grant:/, when))
+      const answers = at.map((url, i) => (tabs[i] as Browser).visit(url))
+      await Promise.all(holds.map((hold) => hold.reached))
+      await trouble()
+      for (const hold of holds) hold.release()
+      for (const answer of answers) expect(statuses).toContain((await answer).status)
+      store.fault = undefined
+      await expectNothingLeft(browser, ...tabs)
+    })
+  })
+})
+
+/** Commands of a kind fail, and do not take effect. */
+function failAll(command: RegExp): void {
+  store.fault = (sent) => (command.test(sent) ? new TokenStoreError('no reply') : undefined)
+}
+
 /** The next command of a kind fails, and does not take effect. */
 function failOnce(command: RegExp): void {
   store.fault = (sent) => {

@@ -139,6 +139,20 @@ describe('the parts, in an app with Passport and express-session of its own', ()
     expect((await at(old, '/incidents')).status).toBe(401)
   })
 
+  test('keep who stays on a page of the callback for longer than a minute logged in', async () => {
+    await start({
+      successOptions: { successRedirect: undefined },
+      more: (express) => express.get('/auth/pagerduty/callback', (_req, res) => void res.json('welcome')),
+    })
+    const browser = new Browser()
+    expect(await (await logIn(browser)).json()).toBe('welcome')
+    const now = performance.now()
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(now + 2 * 60_000)
+    const { status } = await at(browser, '/incidents')
+    clock.mockRestore()
+    expect(status).toBe(200)
+  })
+
   test('log out of Passport too with req.pagerduty.logout()', async () => {
     await start({
       more: (express) =>

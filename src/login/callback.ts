@@ -112,7 +112,9 @@ export async function finish(
   }
   const { grant, verdict, refused, isNew } = outcome
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
-  const placement = placementOf(grants, grant, held?.grantID, isNew)
+  // The routes of the drop-in see to a response that was sent meanwhile themselves, and the strategy to that of a link.
+  const writes = options.assignProperty === undefined && options.keepsUser !== true
+  const placement = placementOf(grants, grant, held?.grantID, isNew, writes ? res : undefined)
   if (options.assignProperty !== undefined) {
     if (isSame) rememberRefusal(req, name, refused)
     await link(strategy, req, grant, placement)

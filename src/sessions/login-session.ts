@@ -8,8 +8,10 @@ import { guardGrant, prepareRenewal } from './session-lifecycle'
 export interface Placement {
   /** Puts it in the place of the grant with this id, which the session holds. If that fails, the session stays as it is. */
   replace(previous: string): Promise<void>
+  /** Why no browser can have the new session, which is stored by now. It is ended then. */
+  useless?(): Error | undefined
   /**
-   * No session presents it: the old one stayed, or the new one could not be stored.
+   * No session presents it: the old one stayed, or the new one could not be stored, or no browser can have it.
    *
    * @param previous the id of the grant that the session held before
    * @param isRenewed whether that session is gone
@@ -75,6 +77,7 @@ function renewWith(
     extra,
     ...(previous !== undefined && { replace: () => placement.replace(previous) }),
     renewed: () => guardGrant(req, grants, logins),
+    useless: () => placement.useless?.(),
     failed: (error, isRenewed) => placement.failed(error, previous, isRenewed),
   })
 }

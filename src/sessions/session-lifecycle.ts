@@ -19,6 +19,8 @@ export interface Renewal {
   /** Runs first: if it fails, the session stays as it is. */
   replace?(): Promise<void>
   renewed(): void
+  /** Why the session is of no use now that it is stored. It is ended, and that is the failure. */
+  useless?(): Error | undefined
   /** Runs before a failure is told. */
   failed?(error: unknown, isRenewed: boolean): Promise<void>
 }
@@ -122,12 +124,21 @@ function renewSession(
       Object.assign(current, renewal.extra, held)
       renewal.renewed()
       let isFirst = true
+      const stored = (saved: Callback) => {
+        const reason = renewal.useless?.()
+        if (reason === undefined) return saved()
+        // Not ended with the session: what becomes of them is said below.
+        for (const name of Object.keys(renewal.own)) delete current[name]
+        current.destroy(() => fail(reason, true, saved))
+      }
       wrap(current, 'save', (save, saved) => {
         // One that is stored already goes on as it was stored.
         if (!isFirst) return save(saved)
         isFirst = false
         // Once more: the session before is gone, so without this one the user would be logged out.
-        save((error) => (error ? save((again) => (again ? fail(again, true, saved) : saved())) : saved()))
+        save((error) =>
+          error ? save((again) => (again ? fail(again, true, saved) : stored(saved))) : stored(saved),
+        )
       })
       callback()
     })

@@ -200,6 +200,62 @@ test('a session that cannot be stored after the response was sent is a warning',
   expect(await (await browser.visit(app.url)).json()).toBeNull()
 })
 
+describe('in a Passport app, a response that is sent while the session is stored', () => {
+  /** The next session is stored only after the response was sent. */
+  function storeLate(): void {
+    const { set } = session.MemoryStore.prototype
+    jest.spyOn(session.MemoryStore.prototype, 'set').mockImplementationOnce(function late(
+      this: session.MemoryStore,
+      ...args
+    ) {
+      answerNow()
+      setImmediate(() => set.apply(this, args))
+    })
+  }
+
+  async function expectFailed(browser: Browser, callback: string): Promise<void> {
+    storeLate()
+    const failed = next('loginFailed')
+    const answer = await browser.visit(callback)
+    expect([answer.status, await answer.text()]).toEqual([503, 'timeout'])
+    expect(await failed).toMatchObject({ error: { code: 'ERR_PAGERDUTY_RESPONSE_SENT' } })
+    expect(await (await browser.visit(app.url)).json()).toBeNull()
+    expect(handedToExpress.mock.calls).toMatchObject([[{ code: 'ERR_PAGERDUTY_RESPONSE_SENT' }]])
+  }
+
+  test.each([
+    ['a login', false],
+    ['another login of somebody who is logged in', true],
+  ])('ends %s, and is an error for Express', async (_what, isAgain) => {
+    await start(parts)
+    const { browser, callback } = await begin(isAgain ? await logIn() : undefined)
+    await expectFailed(browser, callback)
+    expect(await pd.grants.list(owner)).toEqual([])
+    await pd.close()
+    expect(standIn.liveGrants()).toEqual([])
+  })
+
+  test('leaves a grant that is kept, and its tokens', async () => {
+    await start(parts)
+    const { browser, callback } = await begin(await logIn())
+    const [kept] = await pd.grants.list(owner)
+    await pd.grants.keep(kept?.grantID as string)
+    await expectFailed(browser, callback)
+    expect((await pd.grants.list(owner)).map(({ grantID }) => grantID)).toEqual([kept?.grantID])
+    await pd.close()
+    expect(standIn.liveGrants()).not.toEqual([])
+  })
+
+  test('leaves the login of the first click where it is that of the second one', async () => {
+    await start(parts)
+    const { browser, callback } = await begin()
+    const second = browser.copy()
+    await browser.visit(callback)
+    await expectFailed(second, callback)
+    expect(await (await browser.visit(app.url)).json()).toMatchObject({ id: 'PACME01' })
+  })
+})
+
 const ownPage = { method: 'POST', headers: { 'Sec-Fetch-Site': 'same-origin' } }
 
 test('a logout goes through when its response was sent meanwhile', async () => {

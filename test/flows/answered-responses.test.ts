@@ -24,6 +24,8 @@ let standIn: StandIn
 let app: RunningApp
 let pd: PagerDuty
 let store: WatchedStore
+/** Where the Passport app keeps its sessions. */
+let sessions: session.MemoryStore
 /** Answers the request that arrived last, as a request timeout of the app would. */
 let answerNow: () => void
 const handedToExpress = jest.fn()
@@ -81,7 +83,11 @@ function parts(express: Express): void {
   passport.serializeUser((user, done) => done(null, user))
   passport.deserializeUser((user: Express.User, done) => done(null, user))
   passport.use(pd.strategy as never)
-  express.use(session({ secret, resave: false, saveUninitialized: false }), passport.session())
+  sessions = new session.MemoryStore()
+  express.use(
+    session({ secret, resave: false, saveUninitialized: false, store: sessions }),
+    passport.session(),
+  )
   express.use(pd.sessionTokens())
   express.get('/auth/pagerduty', passport.authenticate('pagerduty'))
   express.get('/auth/pagerduty/callback', passport.authenticate('pagerduty', { successRedirect: '/' }))
@@ -203,13 +209,10 @@ test('a session that cannot be stored after the response was sent is a warning',
 describe('in a Passport app, a response that is sent while the session is stored', () => {
   /** The next session is stored only after the response was sent. */
   function storeLate(): void {
-    const { set } = session.MemoryStore.prototype
-    jest.spyOn(session.MemoryStore.prototype, 'set').mockImplementationOnce(function late(
-      this: session.MemoryStore,
-      ...args
-    ) {
+    const set = sessions.set.bind(sessions)
+    jest.spyOn(sessions, 'set').mockImplementationOnce((...late) => {
       answerNow()
-      setImmediate(() => set.apply(this, args))
+      setImmediate(() => set(...late))
     })
   }
 

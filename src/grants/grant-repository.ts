@@ -46,7 +46,7 @@ export class GrantVault {
     if (sealed === undefined) return undefined
     const grant = this.open(id, sealed)
     if (grant !== undefined) return grant
-    const successor = this.#successorOf(id, sealed)
+    const successor = this.successorOf(id, sealed)
     return successor === undefined || hops === 0 ? undefined : this.latest(successor, hops - 1)
   }
 
@@ -57,6 +57,13 @@ export class GrantVault {
       return text === undefined ? undefined : decodeGrant(text)
     })
     return record && { id, record, sealed }
+  }
+
+  /** The id of the grant that took the place of this one, where the value says so. */
+  successorOf(id: string, sealed: string): string | undefined {
+    const text = this.#sealer.open(sealed, grantKey(id))
+    const { to } = Object(parseJSON(text ?? '')) as Record<string, unknown>
+    return isText(to) ? to : undefined
   }
 
   /** Stores the first version of a grant, for `ttl` milliseconds. Returns undefined when there is one already. */
@@ -124,12 +131,6 @@ export class GrantVault {
   /** A command whose reply was lost is sent again and then told "no", by its own success. */
   async #holds(id: string, sealed: string): Promise<boolean> {
     return (await this.#store.get(grantKey(id))) === sealed
-  }
-
-  #successorOf(id: string, sealed: string): string | undefined {
-    const text = this.#sealer.open(sealed, grantKey(id))
-    const { to } = Object(parseJSON(text ?? '')) as Record<string, unknown>
-    return isText(to) ? to : undefined
   }
 
   #seal(id: string, record: GrantRecord): string {

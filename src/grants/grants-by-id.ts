@@ -1,6 +1,6 @@
 import { inBatches } from '../async/batches'
 import { ConfigurationError } from '../errors'
-import { UserGrant, getGrant } from './user-grant'
+import { type UserGrant, withoutRequest } from './user-grant'
 import type { UserGrants } from './grants'
 
 /** Whose grants are meant. */
@@ -13,11 +13,17 @@ export interface GrantOwner {
 
 /** Grants without a request: for background jobs and administration. */
 export interface GrantsByID {
-  /** The grant with this id; undefined when it has ended. */
+  /**
+   * The grant with this id, or for two minutes the one that a step-up or another login has put in its place, as `keep` has it:
+   * its `grantID` says which. Undefined when it has ended.
+   */
   get(id: string): Promise<UserGrant | undefined>
   /**
    * Lets a grant outlive its session, for background jobs: also a step-up or another login that takes its place there. Only
    * a logout of the session that holds it, or `revoke`, ends it. False when there is none. May be called again after a failure.
+   *
+   * Of a grant that was replaced in the last two minutes, the one in its place is kept: a job goes by the `grantID` of what
+   * `get(id)` finds then.
    */
   keep(id: string): Promise<boolean>
   /** All grants of a user. */
@@ -35,11 +41,12 @@ export interface GrantsByID {
 /** @internal */
 export function grantsByID(grants: UserGrants): GrantsByID {
   return {
-    get: (id) => getGrant(grants, id),
+    get: async (id) => withoutRequest(grants, await grants.latest(id)),
     keep: (id) => grants.keep(id),
     async list(owner) {
       const ids = await grants.index.list(userOf(owner))
-      const found = await inBatches(ids, (id) => getGrant(grants, id))
+      // Not the latest: that one is listed itself.
+      const found = await inBatches(ids, async (id) => withoutRequest(grants, await grants.read(id)))
       return found.filter((grant) => grant !== undefined)
     },
     async revoke(which) {

@@ -179,9 +179,8 @@ function copyOf(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
 }
 
-/** A grant by its id, without a request: for background jobs and administration. */
-export async function getGrant(grants: UserGrants, id: string): Promise<UserGrant | undefined> {
-  const grant = await grants.read(id)
+/** A grant for use without a request: in background jobs and administration. Undefined for one that has ended. */
+export function withoutRequest(grants: UserGrants, grant: Grant | undefined): UserGrant | undefined {
   return grant === undefined || (isOver(grant) && !grant.record.isKept)
     ? undefined
     : new UserGrant(grants, grant)

@@ -9,6 +9,7 @@ import {
   type ScopeName,
   requireAnyScope,
   requireLogin,
+  requireOptions,
   requireScopes,
   requireScopesFor,
   scopesOfOperations,
@@ -42,7 +43,10 @@ export function createGuards(
     return options.name === client.name ? { ...options, client } : options
   }
   return {
-    requireLogin: (own: GuardOptions = {}): RequestHandler => requireLogin(withDefaults(own)),
+    requireLogin(own: GuardOptions = {}): RequestHandler {
+      requireOptions(own)
+      return requireLogin(withDefaults(own))
+    },
     requireScopes(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
       const { names, options } = splitGuard<GuardOptions>(args)
       return requireScopes(...(names as ScopeName[]), checked(options, names))
@@ -52,7 +56,7 @@ export function createGuards(
       return requireAnyScope(...(names as ScopeName[]), checked(options, names))
     },
     requireScopesFor(...args: readonly (Operation | OperationGuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<OperationGuardOptions>(args)
+      const { names, options } = splitGuard<OperationGuardOptions>(args, ['scope'])
       const scopes = scopesOfOperations(names, options)[client.appType]
       return requireScopesFor(...(names as Operation[]), checked(options, scopes))
     },

@@ -36,8 +36,13 @@ export interface OperationGuardOptions extends GuardOptions {
   scopes?: { readonly [Name in Operation]?: ScopeName | undefined } | undefined
 }
 
-/** Lets a request pass if somebody is logged in and PagerDuty still stands behind the login. */
+/**
+ * Lets a request pass if somebody is logged in and PagerDuty still stands behind the login.
+ *
+ * @throws {ConfigurationError} at start-up, for scopes: they are for `requireScopes`
+ */
 export function requireLogin(options: GuardOptions = {}): RequestHandler {
+  requireOptions(options)
   return guard(options, () => {})
 }
 
@@ -83,7 +88,7 @@ export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]
 export function requireScopesFor(
   ...operations: readonly (Operation | OperationGuardOptions)[]
 ): RequestHandler {
-  const { names, options } = splitGuard<OperationGuardOptions>(operations)
+  const { names, options } = splitGuard<OperationGuardOptions>(operations, ['scope'])
   const needed = scopesOfOperations(names, options)
   requireNames([...needed.scoped, ...needed.classic], options)
   return guard(options, (grant) => {
@@ -184,12 +189,30 @@ function requireGrant(req: Request, name: string): UserGrant {
  */
 export function splitGuard<Options extends object>(
   args: readonly (string | Options)[],
+  overlooked?: readonly string[],
 ): { names: readonly string[]; options: Partial<Options> } {
   const last = args.at(-1)
   const hasOptions = typeof last === 'object' && last !== null && !Array.isArray(last)
   const names = hasOptions ? args.slice(0, -1) : args
   if (!names.every((name) => typeof name === 'string' && name !== '')) throw notNames()
+  if (hasOptions) requireOptions(last, overlooked)
   return { names: names as string[], options: hasOptions ? last : {} }
+}
+
+/**
+ * Refuses scopes where they would be overlooked, and so open a route.
+ *
+ * @internal
+ * @throws {ConfigurationError}
+ */
+export function requireOptions(options: unknown, overlooked: readonly string[] = ['scope', 'scopes']): void {
+  const hint = "Name the scopes as arguments of another guard: requireScopes('incidents.read')."
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new ConfigurationError('options', 'of a guard must be an object', hint)
+  for (const [member, value] of Object.entries(options)) {
+    if (value !== undefined && overlooked.includes(member))
+      throw new ConfigurationError(member, 'is no option of this guard', hint)
+  }
 }
 
 function requireNames(names: readonly string[], options: GuardOptions): readonly string[] {

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { AuthorizationResponseError, ConfigurationError } from '../errors'
+import { decided } from './decision'
 import type { LoginParts } from './login-attempt'
 import type { Login, Profile, Verdict } from './verify'
 
@@ -18,7 +19,7 @@ export async function callVerify(parts: LoginParts, req: Request, finished: Logi
     id,
     accountID,
   })
-  const verdict = await parts.verify(login, req, loadProfile)
+  const verdict = await decided('verify', parts.verify(login, req, loadProfile))
   if (verdict.user) return verdict
   throw new LoginRefusal(verdict.info)
 }

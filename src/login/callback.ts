@@ -117,7 +117,12 @@ export async function finish(
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
   // The drop-in keeps the user, and redirects at once: the request that follows extends the grant with its session.
   const stored = parts.keepsUser ? {} : { stored: () => present(grants, grant, req) }
-  const placement = { ...placementOf(grants, grant, held?.grantID, isNew), ...stored }
+  // The routes of the drop-in see to a response that was sent meanwhile themselves, and the strategy to that of a link.
+  const writes = options.assignProperty === undefined && options.keepsUser !== true
+  const placement = {
+    ...placementOf(grants, grant, held?.grantID, isNew, writes ? res : undefined),
+    ...stored,
+  }
   if (options.assignProperty !== undefined) {
     if (isSame) rememberRefusal(req, name, refused)
     await link(strategy, req, grant, placement)

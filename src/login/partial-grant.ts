@@ -1,5 +1,6 @@
 import type { Request } from 'express'
 import { ScopeNotGrantedError } from '../errors'
+import { decided } from './decision'
 import type { PagerDutyUser } from '../user'
 
 /** A login that PagerDuty granted less than was asked for. */
@@ -18,7 +19,7 @@ export interface PartialGrant {
 
 /**
  * What to do with such a login: take it as it is, refuse it, or ask a function, which refuses by returning false or by
- * throwing.
+ * throwing. It has ten seconds, after which the login fails.
  */
 export type PartialGrantPolicy = 'accept' | 'fail' | ((difference: PartialGrant, req: Request) => unknown)
 
@@ -36,7 +37,9 @@ export async function requireAcceptable(
   difference: PartialGrant,
   req: Request,
 ): Promise<void> {
-  const isAccepted = typeof policy === 'function' ? await policy(difference, req) : policy === 'accept'
+  const ask = async (judge: Exclude<PartialGrantPolicy, string>) => judge(difference, req)
+  const isAccepted =
+    typeof policy === 'function' ? await decided('partialGrant', ask(policy)) : policy === 'accept'
   if (isAccepted !== false) return
   throw new ScopeNotGrantedError(difference.requestedScopes, difference.grantedScopes, {
     message: 'PagerDuty granted less than this app needs',

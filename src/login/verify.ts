@@ -39,12 +39,15 @@ export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
 
 /**
  * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. Passport's `done` is
- * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`. One
- * that returns nothing, and no promise, has ten seconds to call it.
+ * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`. After
+ * ten seconds without a decision the login fails.
  */
 export type VerifyLogin = (login: Login, req: Request) => unknown
 
-/** The forms of passport-oauth2: four or five parameters, and with `passReqToCallback` the request before them. */
+/**
+ * The forms of passport-oauth2: four or five parameters, and with `passReqToCallback` the request before them. After ten seconds
+ * without a call of `done` the login fails; the hook `userProfile` is part of these.
+ */
 export type VerifyCallback =
   | ((accessToken: string, refreshToken: string | undefined, profile: Profile, done: VerifyDone) => void)
   | ((
@@ -81,8 +84,6 @@ export interface Verdict {
 
 /** Any verify form as one function. */
 export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<Profile>) => Promise<Verdict>
-
-const longestSilence = 10_000
 
 /** @throws {ConfigurationError} when no form has that many parameters */
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
@@ -122,20 +123,11 @@ function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict>
     const done: VerifyDone = (error, user, info) => (error ? reject(asError(error)) : resolve({ user, info }))
     const decide = async () => {
       const returned = (verify as (...all: unknown[]) => unknown)(login, req, done)
-      if (returned !== undefined || verify.length > 0) return done(undefined, await returned)
-      // It may be a wrapper that calls `done` later, or a function that forgot to return: that cannot be told.
-      setTimeout(() => reject(saidNothing()), longestSilence).unref()
+      // Else it may be a wrapper that calls `done` later, or a function that forgot to return: that cannot be told.
+      if (returned !== undefined || verify.length > 0) done(undefined, await returned)
     }
     callApp(decide, reject)
   })
-}
-
-function saidNothing(): ConfigurationError {
-  return new ConfigurationError(
-    'verify',
-    'returned nothing, and did not call "done" within ten seconds',
-    'Return the user, or false to refuse the login.',
-  )
 }
 
 async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {

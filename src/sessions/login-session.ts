@@ -10,8 +10,10 @@ export interface Placement {
   replace(previous: string): Promise<void>
   /** The new session was stored: from now on it presents the grant. */
   stored?(): Promise<void>
+  /** Why no browser can have the new session, which is stored by now. It is ended then. */
+  useless?(): Error | undefined
   /**
-   * No session presents it: the old one stayed, or the new one could not be stored.
+   * No session presents it: the old one stayed, or the new one could not be stored, or no browser can have it.
    *
    * @param previous the id of the grant that the session held before
    * @param isRenewed whether that session is gone
@@ -77,7 +79,8 @@ function renewWith(
     extra,
     ...(previous !== undefined && { replace: () => placement.replace(previous) }),
     renewed: () => guardGrant(req, grants, logins),
-    ...(placement.stored && { stored: placement.stored }),
+    stored: () => placement.stored?.(),
+    useless: () => placement.useless?.(),
     failed: (error, isRenewed) => placement.failed(error, previous, isRenewed),
   })
 }

@@ -20,7 +20,9 @@ export interface Renewal {
   replace?(): Promise<void>
   renewed(): void
   /** Runs once the new session is stored, before that is told. */
-  stored?(): Promise<void>
+  stored?(): Promise<void> | undefined
+  /** Why the session is of no use now that it is stored. It is ended, and that is the failure. */
+  useless?(): Error | undefined
   /** Runs before a failure is told. */
   failed?(error: unknown, isRenewed: boolean): Promise<void>
 }
@@ -124,19 +126,26 @@ function renewSession(
       Object.assign(current, renewal.extra, held)
       renewal.renewed()
       let isFirst = true
+      const conclude = (saved: Callback) => {
+        const reason = renewal.useless?.()
+        if (reason === undefined) return saved()
+        // Not ended with the session: what becomes of them is said below.
+        for (const name of Object.keys(renewal.own)) delete current[name]
+        current.destroy(() => fail(reason, true, saved))
+      }
+      const stored = (saved: Callback) => {
+        const presented = renewal.stored?.()
+        if (presented === undefined) return conclude(saved)
+        presented.then(() => conclude(saved)).catch(thrownByCallback(state))
+      }
       wrap(current, 'save', (save, saved) => {
         // One that is stored already goes on as it was stored.
         if (!isFirst) return save(saved)
         isFirst = false
-        const stored = () => {
-          if (renewal.stored === undefined) return saved()
-          renewal
-            .stored()
-            .then(() => saved())
-            .catch(thrownByCallback(state))
-        }
         // Once more: the session before is gone, so without this one the user would be logged out.
-        save((error) => (error ? save((again) => (again ? fail(again, true, saved) : stored())) : stored()))
+        save((error) =>
+          error ? save((again) => (again ? fail(again, true, saved) : stored(saved))) : stored(saved),
+        )
       })
       callback()
     })

@@ -73,7 +73,8 @@ export function dropInSession(
     return isRead && current.cookie.originalMaxAge === cookie.maxAge
   }
   const middleware: Middleware = (req, res, next) => {
-    noteArrival(req)
+    // Only a callback asks for it.
+    if (req.url?.includes('state=')) noteArrival(req)
     mindCookie(res, name, () => isHeld(req))
     ownSession(req as Request, res as Parameters<RequestHandler>[1], next)
   }

@@ -18,7 +18,7 @@ export type Middleware = (req: IncomingMessage, res: ServerResponse, next: (erro
 /**
  * Puts `req.pagerduty` on every request: who is logged in, what was granted, and tokens that are kept fresh. Mount it
  * after the session middleware. It reads the grant once, for a request that has a session with one, and waits for no
- * refresh. When the grant is over, so is the Passport login that it made.
+ * refresh. When the grant is over, replaced, or sealed with another secret, so is the Passport login that it made.
  */
 export function sessionTokens(options: SessionTokensOptions): Middleware {
   const grants = options.grants ?? requireShared(options)
@@ -46,10 +46,12 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
     /** Takes what the store has; undefined when the caller has to wait for the end of a login. */
     const present = (sealed: string | undefined): Promise<void> | undefined => {
       const grant = sealed === undefined ? undefined : grants.open(id as string, sealed)
-      const isEnded = sealed === undefined || (grant !== undefined && isOver(grant))
-      attach(isEnded ? undefined : grant)
-      if (isEnded) return endLogin(req, name, id as string)
-      if (grant === undefined) return undefined
+      if (grant === undefined || isOver(grant)) {
+        attach(undefined)
+        const leads = sealed !== undefined && grants.leadsOn(id as string, sealed)
+        return endLogin(req, name, id as string, leads)
+      }
+      attach(grant)
       extendIfDue(req, grant)
       if (isLogin) renewIfEnded(grants, grant)
       return undefined

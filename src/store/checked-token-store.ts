@@ -1,5 +1,6 @@
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, TokenStoreError, causeWith } from '../errors'
+import { MemoryTokenStore } from './memory-token-store'
 import { RedisTokenStore } from './redis-token-store'
 import type { TokenStore } from './token-store'
 
@@ -39,8 +40,9 @@ class CheckedTokenStore implements TokenStore {
 
   constructor(store: TokenStore) {
     this.#store = store
-    // It has a timeout of its own, which is an option.
-    this.#timeout = store instanceof RedisTokenStore ? undefined : timeout
+    // The one has a timeout of its own, which is an option; the other needs none.
+    const isOurs = store instanceof RedisTokenStore || store instanceof MemoryTokenStore
+    this.#timeout = isOurs ? undefined : timeout
   }
 
   async get(key: string): Promise<string | undefined> {

@@ -24,6 +24,8 @@ let standIn: StandIn
 let app: RunningApp
 let pd: PagerDuty
 let store: WatchedStore
+/** Where the Passport app keeps its sessions. */
+let sessions: session.MemoryStore
 /** Answers the request that arrived last, as a request timeout of the app would. */
 let answerNow: () => void
 const handedToExpress = jest.fn()
@@ -81,7 +83,11 @@ function parts(express: Express): void {
   passport.serializeUser((user, done) => done(null, user))
   passport.deserializeUser((user: Express.User, done) => done(null, user))
   passport.use(pd.strategy as never)
-  express.use(session({ secret, resave: false, saveUninitialized: false }), passport.session())
+  sessions = new session.MemoryStore()
+  express.use(
+    session({ secret, resave: false, saveUninitialized: false, store: sessions }),
+    passport.session(),
+  )
   express.use(pd.sessionTokens())
   express.get('/auth/pagerduty', passport.authenticate('pagerduty'))
   express.get('/auth/pagerduty/callback', passport.authenticate('pagerduty', { successRedirect: '/' }))
@@ -219,6 +225,59 @@ test('a session that cannot be stored after the response was sent is a warning',
   expect(await warned).toMatchObject({ error: { code: 'ERR_PAGERDUTY_TOKEN_STORE' } })
   store.fault = undefined
   expect(await (await browser.visit(app.url)).json()).toBeNull()
+})
+
+describe('in a Passport app, a response that is sent while the session is stored', () => {
+  /** The next session is stored only after the response was sent. */
+  function storeLate(): void {
+    const set = sessions.set.bind(sessions)
+    jest.spyOn(sessions, 'set').mockImplementationOnce((...late) => {
+      answerNow()
+      setImmediate(() => set(...late))
+    })
+  }
+
+  async function expectFailed(browser: Browser, callback: string): Promise<void> {
+    storeLate()
+    const failed = next('loginFailed')
+    const answer = await browser.visit(callback)
+    expect([answer.status, await answer.text()]).toEqual([503, 'timeout'])
+    expect(await failed).toMatchObject({ error: { code: 'ERR_PAGERDUTY_RESPONSE_SENT' } })
+    expect(await (await browser.visit(app.url)).json()).toBeNull()
+    expect(handedToExpress.mock.calls).toMatchObject([[{ code: 'ERR_PAGERDUTY_RESPONSE_SENT' }]])
+  }
+
+  test.each([
+    ['a login', false],
+    ['another login of somebody who is logged in', true],
+  ])('ends %s, and is an error for Express', async (_what, isAgain) => {
+    await start(parts)
+    const { browser, callback } = await begin(isAgain ? await logIn() : undefined)
+    await expectFailed(browser, callback)
+    expect(await pd.grants.list(owner)).toEqual([])
+    await pd.close()
+    expect(standIn.liveGrants()).toEqual([])
+  })
+
+  test('leaves a grant that is kept, and its tokens', async () => {
+    await start(parts)
+    const { browser, callback } = await begin(await logIn())
+    const [kept] = await pd.grants.list(owner)
+    await pd.grants.keep(kept?.grantID as string)
+    await expectFailed(browser, callback)
+    expect((await pd.grants.list(owner)).map(({ grantID }) => grantID)).toEqual([kept?.grantID])
+    await pd.close()
+    expect(standIn.liveGrants()).not.toEqual([])
+  })
+
+  test('leaves the login of the first click where it is that of the second one', async () => {
+    await start(parts)
+    const { browser, callback } = await begin()
+    const second = browser.copy()
+    await browser.visit(callback)
+    await expectFailed(second, callback)
+    expect(await (await browser.visit(app.url)).json()).toMatchObject({ id: 'PACME01' })
+  })
 })
 
 const ownPage = { method: 'POST', headers: { 'Sec-Fetch-Site': 'same-origin' } }

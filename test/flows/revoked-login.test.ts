@@ -1,3 +1,5 @@
+import session from 'express-session'
+import { MemoryTokenStore } from '../../src'
 import { type StandIn, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -106,6 +108,63 @@ describe.each([
     expect([status, headers.get('set-cookie')]).toEqual([200, null])
     expect(await app.see(late)).toMatchObject({ user: null, session: {} })
     expect(await app.see(browser)).toMatchObject({ user: { id: 'PACME02' }, pagerduty: 'PACME02' })
+  })
+})
+
+describe.each([
+  ['after passport.session()', false],
+  ['before passport.session()', true],
+])('with sessionTokens() %s, a Passport login ends with a grant', (_where, isFirst) => {
+  test('that was sealed with another secret', async () => {
+    const sessions = new session.MemoryStore()
+    const tokenStore = new MemoryTokenStore()
+    await start({ isFirst, session: { store: sessions }, options: { tokenStore } })
+    await app.consent(browser)
+    await app.get(browser, '/put/apple')
+    await app.close()
+    const another = 'another secret of thirty-two characters or more'
+    await start({ isFirst, session: { store: sessions }, options: { tokenStore, secret: another } })
+    for (const _again of [1, 2]) {
+      const seen = await app.see(browser)
+      expect(seen).toMatchObject(nobody)
+      expect(seen.session).toEqual({ cart: 'apple', passport: {} })
+    }
+  })
+
+  test('that a step-up has replaced, where a slow request brought its session back, and a logout ends both', async () => {
+    let goOn = () => {}
+    const held = new Promise<void>((go) => (goOn = go))
+    let arrived = () => {}
+    const reached = new Promise<void>((there) => (arrived = there))
+    await start({
+      isFirst,
+      more: (express) =>
+        express.get('/slow', async (req, res) => {
+          arrived()
+          await held
+          Object.assign(req.session, { seen: 1 })
+          res.json('slow')
+        }),
+    })
+    standIn.configure('stand-in-client', { scope: ['incidents.read', 'services.read'] })
+    await app.consent(browser)
+    const old = browser.copy()
+    const slow = app.get(old, '/slow')
+    await reached
+    await app.consent(browser, '/services')
+    goOn()
+    await slow
+    const other = old.copy()
+    for (const _again of [1, 2]) {
+      const seen = await app.see(other)
+      expect(seen).toMatchObject(nobody)
+      expect(seen.session).toMatchObject({ seen: 1, passport: {} })
+    }
+    expect(await app.see(browser)).toMatchObject({ user: { id: 'PACME01' }, pagerduty: 'PACME01' })
+    await app.post(other, '/logout')
+    expect(await app.see(browser)).toMatchObject(nobody)
+    await app.pd.close()
+    expect(standIn.liveGrants()).toEqual([])
   })
 })
 

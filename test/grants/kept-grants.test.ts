@@ -79,6 +79,26 @@ test('a grant that is not kept ends as another login takes its place', async () 
   expect(listed).toHaveLength(2) // The kept one, and the newest.
 })
 
+test('a grant that a step-up replaces before it is kept is found by its old id for two minutes, and listed once', async () => {
+  const { browser: second } = await app.logIn()
+  const id = (await (await app.get(second, '/id')).json()) as string
+  const asked = (await second.visit(`${app.url}/services`)).headers.get('location') as string
+  await second.visit(await approve(await app.begin(second, asked)))
+  const successor = (await (await app.get(second, '/id')).json()) as string
+  expect(successor).not.toBe(id)
+  expect(await app.pd.grants.keep(id)).toBe(true)
+  const found = await app.pd.grants.get(id)
+  expect(found?.grantID).toBe(successor)
+  expect((await found?.fetch('/incidents'))?.status).toBe(200)
+  const listed = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
+  expect(listed.filter(({ grantID: each }) => each === successor)).toHaveLength(1)
+  const now = performance.now()
+  const clock = jest.spyOn(performance, 'now').mockReturnValue(now + 121_000)
+  expect(await app.pd.grants.get(id)).toBeUndefined()
+  expect((await app.pd.grants.get(successor))?.grantID).toBe(successor)
+  clock.mockRestore()
+})
+
 test('keep() that failed at the list of the user’s grants is completed when it is called again', async () => {
   const store = new HeldStore()
   const short = await startDropIn(standIn, { tokenStore: store, secret, session: { absolute: 60_000 } })

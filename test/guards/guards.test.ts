@@ -227,6 +227,39 @@ describe('at the start', () => {
     }
   })
 
+  test.each<[string, unknown]>([
+    ['a scope', 'incidents.write'],
+    ['a list of scopes', ['incidents.write']],
+    ['the option scope', { scope: 'incidents.write' }],
+    ['the option scopes', { scopes: ['incidents.write'] }],
+    ['null', null],
+    ['a number', 5],
+  ])('requireLogin with %s would not ask for it: it is refused', (_what, options) => {
+    expect(() => requireLogin(options as never)).toThrow(ConfigurationError)
+    expect(() => app.pd.requireLogin(options as never)).toThrow(ConfigurationError)
+  })
+
+  test('scopes among the options of another guard are refused', () => {
+    const { pd } = app
+    const scope = { scope: 'incidents.write' } as never
+    const scopes = { scopes: ['incidents.write'] } as never
+    for (const make of [
+      () => requireScopes('users.read', scope),
+      () => requireAnyScope('users.read', scopes),
+      () => requireScopesFor('GET /users', scope),
+      () => pd.requireScopes('users.read', scopes),
+      () => pd.requireAnyScope('users.read', scope),
+      () => pd.requireScopesFor('GET /users', scope),
+    ]) {
+      expect(make).toThrow(/^"scopes?" is no option of this guard/)
+    }
+  })
+
+  test('options of a guard that are undefined are none', () => {
+    expect(() => requireLogin(undefined)).not.toThrow()
+    expect(() => app.pd.requireLogin({ name: undefined, scope: undefined } as never)).not.toThrow()
+  })
+
   describe('Classic and Scoped are told apart', () => {
     const connection = { clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/cb', secret }
     const scoped = pagerduty({ ...connection, appType: 'scoped', scope: 'incidents.read' })

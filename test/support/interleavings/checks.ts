@@ -167,7 +167,11 @@ async function liveGrants(world: World): Promise<ReadonlySet<string>> {
   for (const { grantID } of world.ledger.attempts) if (grantID !== undefined) ids.add(grantID)
   const live = new Set<string>()
   const { grants } = world.process(1).pd
-  for (const id of ids) if ((await world.quietly(() => grants.get(id))) !== undefined) live.add(id)
+  for (const id of ids) {
+    const grant = await world.quietly(() => grants.get(id))
+    // Else it is the one that took its place.
+    if (grant?.grantID === id) live.add(id)
+  }
   return live
 }
 

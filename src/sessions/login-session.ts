@@ -77,7 +77,7 @@ function renewWith(
     extra,
     ...(previous !== undefined && { replace: () => placement.replace(previous) }),
     renewed: () => guardGrant(req, grants, logins),
-    ...(placement.stored && { stored: placement.stored }),
+    stored: async () => placement.stored?.(),
     failed: (error, isRenewed) => placement.failed(error, previous, isRenewed),
   })
 }

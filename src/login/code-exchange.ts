@@ -10,7 +10,7 @@ import { arrivalOf } from '../sessions/session'
 import { type PagerDutyUser, isSameUser } from '../user'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
-import { heirsOf, loginEnded, settleLogin, whenEnded } from './concurrent-logins'
+import { type EndedLogin, heirsOf, loginEnded, settleLogin, whenEnded } from './concurrent-logins'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
 import type { LoginEnd } from './login-claims'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
@@ -104,8 +104,10 @@ async function giveUp({ parts, login, held, others }: Attempt, { tokens, user }:
     // Only one that was done may have come about, by a second click or in another tab.
     const mayBeDone = end === undefined || end.how === 'done'
     const sharing = ended.filter((other) => other.end?.how === 'replaced').map((other) => other.grantID)
+    const isLost = (other: EndedLogin) => other.end?.how === 'replaced' && other.end.by === login.grantID
+    const left = mayBeDone ? ended : ended.filter((other) => !isLost(other))
     return {
-      ids: [overruler, held?.grantID, ...heirsOf(ended)],
+      ids: [overruler, held?.grantID, ...heirsOf(left)],
       isAll,
       replaced: mayBeDone ? [held?.grantID, ...sharing] : [],
     }

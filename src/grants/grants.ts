@@ -115,11 +115,6 @@ export class UserGrants {
     return this.#vault.open(id, sealed)
   }
 
-  /** Whether what is stored instead of a grant leads to the one that took its place. */
-  leadsOn(id: string, sealed: string): boolean {
-    return this.#vault.successorOf(id, sealed) !== undefined
-  }
-
   /**
    * The grant with an access token that is good for `minValidity` more milliseconds: at once where it is, even while it
    * is being renewed ahead of its end, else after a refresh that is waited for ten seconds.

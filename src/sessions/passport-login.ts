@@ -14,24 +14,24 @@ interface PassportRequest {
  * one would come back, and its cookie would take the place of the new one. So the session is read again.
  *
  * @param grantID as it was read; undefined where the session has a login of the instance, and no grant
- * @param leadsOn whether it leads to the grant that took its place, in another session. Then this one keeps it: the next login
- * or logout has to find that grant
+ * @param keepsID whether the session keeps the id: it leads to the grant that took its place, which the next login or logout has
+ * to find, or another process may be able to read what is stored
  */
 export async function endLogin(
   req: IncomingMessage,
   name: string,
   grantID: string | undefined,
-  leadsOn = false,
+  keepsID = false,
 ): Promise<void> {
   const session = sessionOf(req)
   if (session === undefined) return
   const passport = session['passport'] as { user?: unknown } | undefined
   const isPassport = isLoginBy(session, name) && passport?.user !== undefined
-  if (leadsOn && !isPassport) return
+  if (keepsID && !isPassport) return
   const stored = await storedSession(req, session)
   if (stored !== undefined && stored[name] === grantID) {
     if (isPassport) delete passport?.user
-    if (!leadsOn) {
+    if (!keepsID) {
       delete session[name]
       if (isLoginBy(session, name)) delete session[loginMember]
     }

@@ -48,8 +48,9 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
       const grant = sealed === undefined ? undefined : grants.open(id as string, sealed)
       if (grant === undefined || isOver(grant)) {
         attach(undefined)
-        const leads = sealed !== undefined && grants.leadsOn(id as string, sealed)
-        return endLogin(req, name, id as string, leads)
+        // Where there is something else, it leads to another grant, or another process may be able to read it.
+        const keepsID = sealed !== undefined && grant === undefined
+        return endLogin(req, name, id as string, keepsID)
       }
       attach(grant)
       extendIfDue(req, grant)

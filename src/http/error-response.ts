@@ -5,8 +5,8 @@ import { PagerDutyOAuthError } from '../errors'
 import { html, trusted } from './html'
 
 /**
- * Responds to a denial or failure; `next(error)` passes it on to Express. What it throws, or rejects with if it is async, goes
- * to Express too.
+ * Responds to a denial or failure; `next(error)` passes it on to Express, and so does `next()`: it lets no request through to a
+ * handler. What it throws, or rejects with if it is async, goes to Express too.
  */
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
 

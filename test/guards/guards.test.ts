@@ -456,7 +456,7 @@ test('the scopes that functions of the app get cannot be changed, so that no gua
       return user
     },
   })
-  await app.logIn()
+  expect((await app.logIn()).finished.status).toBe(302)
   await app.close()
   await standIn.close()
 })

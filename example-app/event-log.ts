@@ -25,8 +25,8 @@ const sentences: { [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Nam
   loginFailed: ({ reason }) => ({ text: reason, isTrouble: true }),
   stateMismatch: ({ cause }) => ({ text: `cause: ${cause}`, isTrouble: true }),
   logout: ({ user }) => ({ text: 'grant ended', user }),
-  denied: ({ route, reason, answer, user }) => ({
-    text: `${route ?? 'a route'}: ${reason}, ${answers[answer]}`,
+  denied: ({ route, reason, action, user }) => ({
+    text: `${route ?? 'a route'}: ${reason}, ${answers[action]}`,
     user,
     isTrouble: true,
   }),
@@ -35,7 +35,7 @@ const sentences: { [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Nam
     user,
   }),
   refreshFailed: ({ reason }) => ({ text: reason, isTrouble: true }),
-  refreshOvertaken: ({ version }) => ({ text: `version ${version} was there already` }),
+  refreshSkipped: ({ version }) => ({ text: `version ${version} was there already` }),
   lockWait: ({ lock, duration }) => ({
     text: `${Math.round(duration)} ms for the ${lock === 'refresh' ? lock : 'app token'} of another process`,
   }),

@@ -4,7 +4,7 @@ export type { PagerDuty } from './pagerduty'
 export type { PagerDutyOptions } from './options'
 export type { SessionCookie, SessionOptions } from './sessions/session-options'
 export type { Routes } from './login/routes'
-export type { GrantOwner, GrantsByID } from './grants/grants-by-id'
+export type { GrantOwner, Grants } from './grants/grant-management'
 export type { Logger } from './observability/logger'
 export type { Denial, PagerDutyEvents } from './observability/event-types'
 

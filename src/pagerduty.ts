@@ -6,7 +6,7 @@ import { withEnvironment } from './environment'
 import { InsufficientScopeError, TokenStoreError } from './errors'
 import type { GrantOptions } from './grants/grant-options'
 import { UserGrants } from './grants/grants'
-import { type GrantsByID, grantsByID } from './grants/grants-by-id'
+import { type Grants, grantsOf } from './grants/grant-management'
 import { createGuards } from './guards/create-guards'
 import { deny } from './guards/denial'
 import {
@@ -53,7 +53,7 @@ export interface PagerDuty {
    */
   requireScopesFor(...operations: readonly (Operation | OperationGuardOptions)[]): RequestHandler
   /** Grants without a request: background jobs, administration. */
-  readonly grants: GrantsByID
+  readonly grants: Grants
   /**
    * Tokens of the app itself, for server-to-server work.
    *
@@ -86,7 +86,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   const warn = warnerOf(logger)
   const events = new Events(name)
   if (logger) logEvents(events, logger)
-  const store = openStore(resolved, name, { warn, failed: (error) => events.tell('warning', { error }) })
+  const store = openStore(resolved, name, { warn, failed: (error) => events.emit('warning', { error }) })
   try {
     const { tokenStore, secret } = store
     return assemble({ ...resolved, name, tokenStore, secret }, store, events, warn)
@@ -124,7 +124,7 @@ function assemble(
 
   return {
     strategy,
-    grants: grantsByID(grants),
+    grants: grantsOf(grants),
     auth() {
       const session = dropInSession(grants, options.session ?? {}, store.redis, warn)
       const tokens = sessionTokens({ ...options, grants, strategy, sessions: session.own })
@@ -176,7 +176,7 @@ function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message
 function outageReporter(events: Events): (error: unknown) => void {
   const throttle = new Throttle(10_000)
   return (error) => {
-    if (error instanceof TokenStoreError && throttle.take(error.message)) events.tell('warning', { error })
+    if (error instanceof TokenStoreError && throttle.take(error.message)) events.emit('warning', { error })
   }
 }
 

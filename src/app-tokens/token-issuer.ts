@@ -72,7 +72,7 @@ export class AppTokenIssuer {
     const obstacle = this.obstacle(request)
     if (obstacle !== undefined) throw obstacle
     const wait = new LockWait((duration) =>
-      this.#events.tell('lockWait', { lock: 'appToken', account: request.account.name, duration }),
+      this.#events.emit('lockWait', { lock: 'appToken', account: request.account.name, duration }),
     )
     try {
       return await this.#shared(request, need, wait).catch((error: unknown) => {
@@ -83,7 +83,7 @@ export class AppTokenIssuer {
       })
     } catch (reason) {
       const error = reason as Error
-      this.#events.tell('appTokenFailed', { ...about(request), reason: reasonOf(error), error })
+      this.#events.emit('appTokenFailed', { ...about(request), reason: reasonOf(error), error })
       throw error
     } finally {
       wait.end()
@@ -163,7 +163,7 @@ export class AppTokenIssuer {
       await this.#negativeCache.add(request, tokens.scope)
       throw new ScopeNotGrantedError(requested, tokens.scope)
     }
-    this.#events.tell('appToken', { ...about(request), expiresAt: tokens.expiresAt })
+    this.#events.emit('appToken', { ...about(request), expiresAt: tokens.expiresAt })
     return tokens
   }
 }

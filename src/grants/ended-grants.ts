@@ -113,7 +113,7 @@ export class EndedGrants {
     } catch (error) {
       // Tokens are revoked only where that can log nobody out.
       if (isAll && others.length === 0) this.revoke(tokens)
-      this.#events.tell('warning', { error: error as Error })
+      this.#events.emit('warning', { error: error as Error })
     }
   }
 
@@ -163,13 +163,13 @@ export class EndedGrants {
     for (const token of tokens) {
       this.#background.add(
         revokeToken(this.#client, token, revocationTimeout).catch((error: Error) => {
-          this.#events.tell('warning', { error })
+          this.#events.emit('warning', { error })
         }),
       )
     }
   }
 
   #emitLogout({ id, record }: Grant): void {
-    this.#events.tell('logout', { user: record.user, grantID: id })
+    this.#events.emit('logout', { user: record.user, grantID: id })
   }
 }

@@ -59,12 +59,12 @@ export class UserGrants {
     this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
       refreshed: ({ id, record }, before, duration) => {
         const { user, version, tokens, requestedScopes } = record
-        this.events.tell('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt, duration })
+        this.events.emit('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt, duration })
         const missing = missingScopes(tokens.scope, before.record.tokens.scope, this.client.appType)
         if (missing.length === 0) return
         const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
         const grantedScopes = tokens.scope
-        this.events.tell('partialGrant', {
+        this.events.emit('partialGrant', {
           when: 'refresh',
           user,
           requestedScopes,
@@ -74,11 +74,11 @@ export class UserGrants {
         })
       },
       refreshFailed: (grantID, error) =>
-        this.events.tell('refreshFailed', { grantID, reason: reasonOf(error), error }),
-      overtaken: ({ id, record }) =>
-        this.events.tell('refreshOvertaken', { grantID: id, version: record.version }),
-      waited: (grantID, duration) => this.events.tell('lockWait', { lock: 'refresh', grantID, duration }),
-      unsaved: (_grantID, error) => this.events.tell('warning', { error }),
+        this.events.emit('refreshFailed', { grantID, reason: reasonOf(error), error }),
+      skipped: ({ id, record }) =>
+        this.events.emit('refreshSkipped', { grantID: id, version: record.version }),
+      waited: (grantID, duration) => this.events.emit('lockWait', { lock: 'refresh', grantID, duration }),
+      unsaved: (_grantID, error) => this.events.emit('warning', { error }),
       orphaned: (tokens) => this.#ended.revoke([revocable(tokens)]),
     })
   }

@@ -17,7 +17,7 @@ export const exchangeTimeout = 60_000
 export interface RefreshObserver extends PairObserver {
   refreshFailed(grantID: string, error: Error): void
   /** Somebody else had refreshed it already. */
-  overtaken(grant: Grant): void
+  skipped(grant: Grant): void
   /** Another process was at it; the wait for it took so many milliseconds. */
   waited(grantID: string, duration: number): void
 }

@@ -119,7 +119,7 @@ export class Refresher {
       try {
         const [current, failure] = await Promise.all([this.#attempt.current(id), this.#breaker.check(id)])
         if (!isSameVersion(current, seen)) {
-          this.#observer.overtaken(current)
+          this.#observer.skipped(current)
           return current
         }
         if (failure !== undefined) throw failure

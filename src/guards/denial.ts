@@ -42,15 +42,15 @@ export function deny(
   const back = returnPath(req)
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
-      tell(error, req, name, 'login')
+      report(error, req, name, 'login')
       return redirect(res, withReturnTo(loginPath, back))
     }
     if (more.length > 0 && !isRefused(req, name, more)) {
-      tell(error, req, name, 'stepUp')
+      report(error, req, name, 'stepUp')
       return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
     }
   }
-  tell(error, req, name, 'error')
+  report(error, req, name, 'error')
   answer(error, req, res, next, {
     login: isLoggedOut ? loginPath : undefined,
     stepUp: more.length > 0 ? stepUpURL(loginPath, more, isNavigation(req) ? back : undefined) : undefined,
@@ -59,17 +59,17 @@ export function deny(
 }
 
 /** Tells of a denial. The URL is the visitor's, and may hold what nobody else should read: the route is the app's own. */
-function tell(error: unknown, req: Request, name: string, answered: Denial['answer']): void {
+function report(error: unknown, req: Request, name: string, action: Denial['action']): void {
   const grant = grantOf(req, name)
   if (grant === undefined || !(error instanceof PagerDutyOAuthError)) return
   // What the app has to change is on no page, and a denial is a matter of every day.
-  if (error instanceof ConfigurationError) grant.events.tell('warning', { error })
+  if (error instanceof ConfigurationError) grant.events.emit('warning', { error })
   const { path } = Object(req.route) as { path?: unknown }
   const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
-  grant.events.tell('denied', {
+  grant.events.emit('denied', {
     reason: reasonOf(error),
     status: error.status,
-    answer: answered,
+    action,
     method: req.method,
     route: typeof path === 'string' ? path : undefined,
     required,

@@ -170,7 +170,7 @@ async function link(
 /** The session that was stored presents its grant by that, even where the next request comes late. */
 async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
   const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
-  await grants.extend(grant, idle).catch((error: Error) => grants.events.tell('warning', { error }))
+  await grants.extend(grant, idle).catch((error: Error) => grants.events.emit('warning', { error }))
 }
 
 /** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */

@@ -175,7 +175,7 @@ async function logIn(
   }
   if (end?.how !== 'done') throw loginEnded()
   if (isAnswered(res)) throw responseSent()
-  grants.events.tell('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
+  grants.events.emit('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
   return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
 }
 
@@ -192,7 +192,7 @@ async function checkGrantedScope(parts: LoginParts, req: Request, login: Login):
     missing,
     diagnosis: diagnose(grantedScopes, missing),
   }
-  events.tell('partialGrant', { when: 'login', ...difference })
+  events.emit('partialGrant', { when: 'login', ...difference })
   await requireAcceptable(parts.partialGrant, difference, req)
 }
 

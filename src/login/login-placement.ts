@@ -39,7 +39,7 @@ export function placementOf(
         const latest = isOver ? await grants.latest(previous).catch(() => undefined) : undefined
         await withdraw(latest?.id === grant.id ? undefined : previous)
       }
-      grants.events.tell('loginFailed', { reason: reasonOf(error), error: asError(error) })
+      grants.events.emit('loginFailed', { reason: reasonOf(error), error: asError(error) })
     },
   }
 }

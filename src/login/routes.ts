@@ -67,7 +67,7 @@ export function loginRoutes(
 
   /** Where the response was sent meanwhile, handing the error on would have Express cut the connection. */
   const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
-    if (isAnswered(res)) events.tell('warning', { error: asError(error) })
+    if (isAnswered(res)) events.emit('warning', { error: asError(error) })
     else answer(error, req, res, next, { login, onError })
   }
 

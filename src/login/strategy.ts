@@ -162,8 +162,8 @@ function refuse(strategy: PagerDutyStrategy, reason: unknown, act: PassportActio
   const { events } = strategy._login.grants
   const error = asError(reason)
   const cause = error instanceof AuthorizationResponseError ? error.stateMismatch : undefined
-  if (cause !== undefined) events.tell('stateMismatch', { cause })
-  events.tell('loginFailed', { reason: reasonOf(error), error })
+  if (cause !== undefined) events.emit('stateMismatch', { cause })
+  events.emit('loginFailed', { reason: reasonOf(error), error })
   if (error instanceof LoginRefusal) act.fail(error.info ?? error, error.status)
   else if (error instanceof PagerDutyOAuthError && error.status < 500) act.fail(error, error.status)
   else act.error(error)

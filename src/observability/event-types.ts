@@ -42,7 +42,7 @@ export interface PagerDutyEvents {
   /** A refresh failed; unless the error is a `LoginRequiredError`, the grant lives on. */
   refreshFailed: [{ grantID: string; reason: string; error: Error }]
   /** A refresh was not needed: another request or process had been first, and its token serves. */
-  refreshOvertaken: [{ grantID: string; version: number }]
+  refreshSkipped: [{ grantID: string; version: number }]
   /** The app has a new token of its own; `account` is such as `us.acme`. */
   appToken: [{ account: string; scope: readonly string[]; expiresAt: number }]
   /** PagerDuty issued no app token. */
@@ -62,7 +62,7 @@ export interface Denial {
   /** The HTTP status of the error; a browser that is sent on sees a redirect instead. */
   status: number
   /** What was done: the browser was sent to log in, or to consent to more, or the error was answered. */
-  answer: 'login' | 'stepUp' | 'error'
+  action: 'login' | 'stepUp' | 'error'
   /** The HTTP method of the request, in capitals. */
   method: string
   /** The route's path as the app wrote it, such as `/incidents/:id`; undefined for a guard that is mounted with `app.use()`. */

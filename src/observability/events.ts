@@ -20,11 +20,12 @@ export class Events extends EventEmitter<PagerDutyEvents> {
     loadTelemetry() // At start-up, and not during a request.
   }
 
-  tell<Told extends keyof PagerDutyEvents>(name: Told, ...[detail]: PagerDutyEvents[Told]): void {
+  override emit<Name extends keyof PagerDutyEvents>(name: Name, ...[detail]: PagerDutyEvents[Name]): boolean {
     callApp(() => measure(this.#instance, name, detail), warnOf)
     channel(`passport-pagerduty:${name}`).publish({ instance: this.#instance, ...detail })
     for (const listener of this.rawListeners(name)) {
       callApp(() => Reflect.apply(listener, this, [detail]) as unknown, warnOf)
     }
+    return this.listenerCount(name) > 0
   }
 }

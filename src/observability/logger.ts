@@ -32,7 +32,7 @@ const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvent
   denied: ({ method, route, reason }) => ['debug', `Denied: ${method} ${route ?? ''} ${reason}`],
   refresh: ({ grantID, duration }) => ['debug', `Refreshed grant ${grantID} in ${whole(duration)} ms`],
   refreshFailed: ({ grantID, reason }) => ['warn', `Refresh of grant ${grantID} failed: ${reason}`],
-  refreshOvertaken: ({ grantID }) => ['debug', `Grant ${grantID} was refreshed already`],
+  refreshSkipped: ({ grantID }) => ['debug', `Grant ${grantID} was refreshed already`],
   appToken: ({ account, scope }) => ['info', `App token for ${account}: ${scope.join(' ')}`],
   appTokenFailed: ({ account, reason }) => ['warn', `No app token for ${account}: ${reason}`],
   lockWait: ({ lock, duration }) => [

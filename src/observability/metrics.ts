@@ -52,9 +52,9 @@ const measures: {
   loginFailed: ({ reason }, note) => note.count('logins', failed(reason)),
   stateMismatch: ({ cause }, note) => note.count('state_mismatches', { [`${own}.cause`]: cause }),
   partialGrant: ({ when }, note) => note.count('partial_grants', { [`${own}.when`]: when }),
-  denied: ({ reason, answer, route }, note) =>
+  denied: ({ reason, action, route }, note) =>
     note.count('denials', {
-      [`${own}.answer`]: answer,
+      [`${own}.action`]: action,
       'error.type': reason,
       ...(route !== undefined && { 'http.route': route }),
     }),
@@ -63,7 +63,7 @@ const measures: {
     note.time('refresh.duration', duration)
   },
   refreshFailed: ({ reason }, note) => note.count('refreshes', failed(reason)),
-  refreshOvertaken: (_, note) => note.count('refreshes', outcome('overtaken')),
+  refreshSkipped: (_, note) => note.count('refreshes', outcome('skipped')),
   appToken: (_, note) => note.count('app_tokens', ok),
   appTokenFailed: ({ reason }, note) => note.count('app_tokens', failed(reason)),
   lockWait: ({ lock, duration }, note) =>

@@ -186,7 +186,7 @@ function endGrants(
 /** What a callback of the app throws must not end the process. */
 function thrownByCallback({ guarded }: Watch): (error: Error) => void {
   const [first] = guarded.values()
-  return (error) => first?.grants.events.tell('warning', { error })
+  return (error) => first?.grants.events.emit('warning', { error })
 }
 
 function wrap(

@@ -30,7 +30,7 @@ export function dropInSession(
       ? storedSessions(grants.store)
       : redisSessions(redis.client, `${client.name}:`, redisTimeout)
   const { idle } = lifetimes
-  const warnOf = (error: Error) => grants.events.tell('warning', { error })
+  const warnOf = (error: Error) => grants.events.emit('warning', { error })
   const store = new SessionStore(records, {
     idle,
     touchInterval: touchInterval(idle),

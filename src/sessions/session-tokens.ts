@@ -38,7 +38,7 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
         .then(() => next())
         .catch(next)
         // What comes after this middleware failed twice. It must not end the process.
-        .catch((error: Error) => grants.events.tell('warning', { error }))
+        .catch((error: Error) => grants.events.emit('warning', { error }))
     const attach = (grant: Grant | undefined) => {
       const holder = req as unknown as Record<string, RequestGrant>
       holder[name] = new RequestGrant(grants, grant, req, res, options)
@@ -98,7 +98,7 @@ function extender(
       .catch(extend)
       .catch((error: Error) => {
         throttle.undo(grant.id)
-        grants.events.tell('warning', { error })
+        grants.events.emit('warning', { error })
       })
   }
 }

@@ -63,7 +63,7 @@ async function acquire(
         await store.create(key, handled, retention)
       } catch (error) {
         // PagerDuty gets its 202 all the same, and does not retry.
-        events.tell('warning', { error: error as Error })
+        events.emit('warning', { error: error as Error })
       }
     },
   }

@@ -52,7 +52,7 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
     let event: AnyWebhookEvent | undefined
     const report: Report = (outcome, error, status = error?.status ?? 202) => {
       const duration = performance.now() - startedAt
-      events.tell('webhook', { receiver: name, outcome, status, duration, error, ...idsOf(req, event) })
+      events.emit('webhook', { receiver: name, outcome, status, duration, error, ...idsOf(req, event) })
     }
 
     /** Resolves when it is time to respond with 202. */

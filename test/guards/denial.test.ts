@@ -142,7 +142,7 @@ describe('a denial is told', () => {
     expect(rest).toEqual({
       reason: 'insufficient_scope',
       status: 403,
-      answer: 'stepUp',
+      action: 'stepUp',
       method: 'GET',
       route: '/two',
       required: ['oncalls.read', 'teams.read'],
@@ -153,11 +153,11 @@ describe('a denial is told', () => {
   test('once for each, by the answer, of nobody where nobody is logged in', async () => {
     await sent('/me')
     await app.get(new Browser(), '/me')
-    expect(heard.map(({ answer }) => answer)).toEqual(['login', 'error'])
+    expect(heard.map(({ action }) => action)).toEqual(['login', 'error'])
     expect(heard[1]).toEqual({
       reason: 'ERR_PAGERDUTY_UNAUTHORIZED',
       status: 401,
-      answer: 'error',
+      action: 'error',
       method: 'GET',
       route: '/me',
       required: [],

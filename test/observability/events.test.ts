@@ -67,8 +67,8 @@ test('a listener that throws does not keep the others from hearing', () => {
     throw new Error('listener')
   })
   events.once('warning', heard).on('warning', heard)
-  events.tell('warning', { error: new Error('one') })
-  events.tell('warning', { error: new Error('two') })
+  events.emit('warning', { error: new Error('one') })
+  events.emit('warning', { error: new Error('two') })
   expect(heard.mock.calls.map(([{ error }]) => (error as Error).message)).toEqual(['one', 'one', 'two'])
 })
 
@@ -171,8 +171,8 @@ describe('a denial is told', () => {
     await app.logIn(browser)
     await browser.visit(`${app.url}/services?a=b`)
     await app.get(browser, '/teams/secret?a=b')
-    const summary = heard.map(({ answer, status, reason, method, route, missing, user }) =>
-      [answer, status, reason, `${method} ${route}`, missing.join(), user?.id].join(' '),
+    const summary = heard.map(({ action, status, reason, method, route, missing, user }) =>
+      [action, status, reason, `${method} ${route}`, missing.join(), user?.id].join(' '),
     )
     expect(summary).toEqual([
       'login 401 ERR_PAGERDUTY_UNAUTHORIZED GET /me  ',
@@ -199,11 +199,11 @@ describe('a denial is told', () => {
 test('a process that waits for another one’s refresh tells of the wait, and of who was first', async () => {
   const heard: { by: unknown; name: EventName; detail: object }[] = []
   await everyEvent(standIn, (pd) => {
-    for (const name of ['refresh', 'refreshOvertaken', 'lockWait'] as const) {
+    for (const name of ['refresh', 'refreshSkipped', 'lockWait'] as const) {
       pd.on(name, (detail) => void heard.push({ by: pd, name, detail }))
     }
   })
-  const [refresh, wait, overtaken] = ['refresh', 'lockWait', 'refreshOvertaken'].map((name) =>
+  const [refresh, wait, overtaken] = ['refresh', 'lockWait', 'refreshSkipped'].map((name) =>
     heard.filter((one) => one.name === name),
   )
   const grantID = expect.any(String) as string
@@ -263,7 +263,7 @@ describe('each event is published on node:diagnostics_channel', () => {
       subscribe('passport-pagerduty:warning', () => { throw new Error('one that throws') })
       subscribe('passport-pagerduty:warning', async () => { throw new Error('one that rejects') })
       subscribe('passport-pagerduty:warning', () => console.log('subscriber'))
-      new Events().on('warning', () => console.log('listener')).tell('warning', { error: new Error('one') })
+      new Events().on('warning', () => console.log('listener')).emit('warning', { error: new Error('one') })
       console.log('went on')`
     const args = ['--no-warnings', '--require', 'esbuild-register', '-e', program]
     expect(execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' }).split('\n')).toEqual([

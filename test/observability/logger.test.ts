@@ -66,7 +66,7 @@ test('a line comes with the event’s details', () => {
   const { logger, lines } = writing(...levels)
   const events = new Events()
   logEvents(events, logger)
-  events.tell('lockWait', { lock: 'appToken', account: 'us.acme', duration: 12.3 })
+  events.emit('lockWait', { lock: 'appToken', account: 'us.acme', duration: 12.3 })
   expect(lines).toEqual([
     [
       'debug',
@@ -81,11 +81,11 @@ test('a failure at PagerDuty or in the store is a warning, one that a visitor ca
   const events = new Events()
   logEvents(events, logger)
   const failure = (status: number) => Object.assign(new Error('failed'), { status })
-  events.tell('loginFailed', { reason: 'one', error: failure(503) })
-  events.tell('loginFailed', { reason: 'two', error: failure(403) })
-  events.tell('loginFailed', { reason: 'three', error: new Error('verify') })
-  events.tell('webhook', { ...webhook, outcome: 'failed', status: 503 })
-  events.tell('webhook', { ...webhook, outcome: 'failed', status: 202 })
+  events.emit('loginFailed', { reason: 'one', error: failure(503) })
+  events.emit('loginFailed', { reason: 'two', error: failure(403) })
+  events.emit('loginFailed', { reason: 'three', error: new Error('verify') })
+  events.emit('webhook', { ...webhook, outcome: 'failed', status: 503 })
+  events.emit('webhook', { ...webhook, outcome: 'failed', status: 202 })
   expect(lines.map(([level]) => level)).toEqual(['warn', 'info', 'warn', 'warn', 'error'])
 })
 
@@ -93,9 +93,9 @@ test('levels that a logger does not have are left out, and an error is a warning
   const { logger, lines } = writing()
   const events = new Events()
   logEvents(events, logger)
-  events.tell('refreshOvertaken', { grantID: 'a', version: 2 })
-  events.tell('appToken', { account: 'us.acme', scope: ['users.read'], expiresAt: 1 })
-  events.tell('webhook', { ...webhook, outcome: 'failed', status: 202 })
+  events.emit('refreshSkipped', { grantID: 'a', version: 2 })
+  events.emit('appToken', { account: 'us.acme', scope: ['users.read'], expiresAt: 1 })
+  events.emit('webhook', { ...webhook, outcome: 'failed', status: 202 })
   expect(lines.map(([level]) => level)).toEqual(['warn'])
 })
 

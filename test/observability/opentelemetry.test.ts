@@ -77,12 +77,12 @@ test('everything that happens is counted, by outcome and reason', async () => {
     value: 1,
     attributes: {
       'passport_pagerduty.instance': 'pagerduty',
-      'passport_pagerduty.answer': 'error',
+      'passport_pagerduty.action': 'error',
       'error.type': 'insufficient_scope',
       'http.route': '/services',
     },
   })
-  expect(counts(of('refreshes'))).toEqual({ ok: 1, overtaken: 1, failed: 1 })
+  expect(counts(of('refreshes'))).toEqual({ ok: 1, skipped: 1, failed: 1 })
   expect(counts(of('app_tokens'))).toEqual({ ok: 1, failed: 1 })
   expect(counts(of('webhooks'))).toEqual({ handled: 1, rejected: 1 })
   expect(counts(of('warnings'), 'error.type')).toEqual({ server_error: 1 })
@@ -154,9 +154,9 @@ test('no secret shows in spans and measurements', async () => {
 test('an SDK that is registered after the first event counts from then on', async () => {
   metrics.disable()
   const events = new Events()
-  events.tell('warning', { error: new Error('before') })
+  events.emit('warning', { error: new Error('before') })
   metrics.setGlobalMeterProvider(meters)
-  events.tell('warning', { error: new TypeError('after') })
+  events.emit('warning', { error: new TypeError('after') })
   const all = await measured()
   expect(counts(all.get('passport_pagerduty.warnings')?.points, 'error.type')).toEqual({ TypeError: 1 })
 })

@@ -23,7 +23,7 @@ const faces: Record<string, readonly string[]> = {
   login: ['strategy', 'strategy-options', 'routes', 'step-up', 'guarded-scopes'],
   sessions: ['session-tokens', 'request-grant', 'session', 'login-session', 'session-middleware'],
   webhooks: ['create-webhooks', 'receiver', 'options'],
-  grants: ['grants', 'grants-by-id', 'user-grant', 'grant-options'],
+  grants: ['grants', 'grant-management', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],
 }
 

@@ -12,7 +12,7 @@ export interface GrantOwner {
 }
 
 /** Grants without a request: for background jobs and administration. */
-export interface GrantsByID {
+export interface Grants {
   /**
    * The grant with this id, or for two minutes the one that a step-up or another login has put in its place, as `keep` has it:
    * its `grantID` says which. Undefined when it has ended.
@@ -39,7 +39,7 @@ export interface GrantsByID {
 }
 
 /** @internal */
-export function grantsByID(grants: UserGrants): GrantsByID {
+export function grantsOf(grants: UserGrants): Grants {
   return {
     get: async (id) => withoutRequest(grants, await grants.latest(id)),
     keep: (id) => grants.keep(id),

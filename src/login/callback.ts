@@ -115,14 +115,14 @@ export async function finish(
   // It takes nothing back: another callback has made the grant.
   if (isAnswered(res)) throw responseSent()
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
-  // The drop-in keeps the user, and redirects at once: the request that follows extends the grant with its session.
-  const stored = parts.keepsUser ? {} : { stored: () => present(grants, grant, req) }
-  // The routes of the drop-in see to a response that was sent meanwhile themselves, and the strategy to that of a link.
-  const writes = options.assignProperty === undefined && options.keepsUser !== true
-  const placement = {
-    ...placementOf(grants, grant, held?.grantID, isNew, writes ? res : undefined),
-    ...stored,
+  const stored = async () => {
+    // Passport responds as soon as the session is stored. The routes of the drop-in, and a link, see to that themselves.
+    const isPassport = options.assignProperty === undefined && options.keepsUser !== true
+    if (isPassport && isAnswered(res)) throw responseSent()
+    // The drop-in redirects at once: the request that follows extends the grant with its session.
+    if (!parts.keepsUser) await present(grants, grant, req)
   }
+  const placement = placementOf(grants, grant, held?.grantID, isNew, stored)
   if (options.assignProperty !== undefined) {
     if (isSame) rememberRefusal(req, name, refused)
     await link(strategy, req, grant, placement)

@@ -1,9 +1,6 @@
-import type { Response } from 'express'
 import { asError } from '../async/call-app'
-import { responseSent } from './code-exchange'
 import { loginEnded } from './concurrent-logins'
 import { reasonOf } from '../errors'
-import { isAnswered } from '../http/error-response'
 import type { Placement } from '../sessions/login-session'
 import type { Grant, UserGrants } from '../grants/grants'
 
@@ -13,14 +10,14 @@ import type { Grant, UserGrants } from '../grants/grants'
  * @param heldID the grant that the session held, live, when the callback arrived. If it is gone by now, it was logged out or
  * revoked, and so is the login that began with it
  * @param isNew whether this callback made the grant. One that another callback made may be in a session already
- * @param res what Passport writes to as soon as the session is stored; undefined where nothing does
+ * @param stored runs once the new session is stored
  */
 export function placementOf(
   grants: UserGrants,
   grant: Grant,
   heldID: string | undefined,
   isNew: boolean,
-  res: Response | undefined,
+  stored: () => Promise<void>,
 ): Placement {
   // If it is gone itself, its tokens are the business of whatever ended it.
   const withdraw = (heir: string | undefined) =>
@@ -31,7 +28,7 @@ export function placementOf(
       await withdraw(undefined)
       throw loginEnded()
     },
-    useless: () => (res !== undefined && isAnswered(res) ? responseSent() : undefined),
+    stored,
     async failed(error, previous, isRenewed) {
       if (isNew) {
         // The grant before may lead to this one by now. While its session is there, that leads the next login to its tokens.

@@ -92,10 +92,9 @@ export function loginRoutes(
   }
 
   return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
-    if (!isAnswerable(req, res)) return next()
     const path = pathOf(targetOf(req))
+    if (![login, callback, logout].includes(path) || !isAnswerable(req, res)) return next()
     if (path === callback) return void authenticate(req, res, next)
-    if (path !== login && path !== logout) return next()
     const method = path === login ? 'GET' : 'POST'
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)

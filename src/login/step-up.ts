@@ -1,15 +1,12 @@
 import type { Request } from 'express'
 import type { Client } from '../oauth/client'
-import { sessionOf } from '../sessions/session'
+import { type HeldLogins, heldIn, sessionMember, sessionOf } from '../sessions/session'
 import { namedScopes } from './guarded-scopes'
 import { belongsTo, missingScopes } from '../scopes/scope'
 import type { UserGrant } from '../grants/user-grant'
 import { grantOf } from '../sessions/request-grant'
 
 const rememberedFor = 10 * 60_000
-
-/** Scopes that were asked for in vain, each until when that is remembered, in milliseconds since the epoch. */
-type Refusals = Readonly<Record<string, number>>
 
 /**
  * The scopes that people may be asked for besides those they granted. Guards and the login path go by the same ones: a
@@ -51,7 +48,7 @@ export function isRefused(req: Request, name: string, scope: readonly string[]):
  * @param refused scopes that this login asked for in vain
  */
 export function keptData(req: Request, name: string, refused: readonly string[]): Record<string, unknown> {
-  const ofLogin = new Set(['cookie', 'passport', name])
+  const ofLogin = new Set(['cookie', 'passport', sessionMember])
   const kept = Object.entries(sessionOf(req) ?? {}).filter(([member]) => !ofLogin.has(member))
   return { ...Object.fromEntries(kept), ...refusalData(req, name, refused) }
 }
@@ -67,18 +64,16 @@ export function isWider(held: UserGrant, granted: readonly string[], appType: 's
   return missingScopes(granted, held.grantedScopes, appType).length === 0
 }
 
-function refusalData(req: Request, name: string, scope: readonly string[]): Record<string, Refusals> {
+function refusalData(req: Request, name: string, scope: readonly string[]): Record<string, HeldLogins> {
   const until = Date.now() + rememberedFor
-  const refusals = { ...refusalsOf(req, name), ...Object.fromEntries(scope.map((one) => [one, until])) }
-  return Object.keys(refusals).length === 0 ? {} : { [memberOf(name)]: refusals }
+  const own = { ...refusalsOf(req, name), ...Object.fromEntries(scope.map((one) => [one, until])) }
+  if (Object.keys(own).length === 0) return {}
+  const held = heldIn(sessionOf(req))
+  return { [sessionMember]: { ...held, declined: { ...held.declined, [name]: own } } }
 }
 
 /** The refusals that still count. */
-function refusalsOf(req: Request, name: string): Refusals {
-  const held = Object.entries(Object(sessionOf(req)?.[memberOf(name)]) as object)
-  return Object.fromEntries(held.filter(([, until]) => Date.now() < Number(until)))
-}
-
-function memberOf(name: string): string {
-  return `${name}Refused`
+function refusalsOf(req: Request, name: string): Readonly<Record<string, number>> {
+  const own = Object.entries(heldIn(sessionOf(req)).declined?.[name] ?? {})
+  return Object.fromEntries(own.filter(([, until]) => Date.now() < until))
 }

@@ -1,17 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors'
 import type { UserGrants } from '../grants/grants'
-import { type Logins, holdsOthers, loginMember, promised, sessionOf } from './session'
+import { type Logins, forgetGrant, grantIn, heldIn, holdsOthers, promised, sessionOf } from './session'
 import { guardGrant, prepareRenewal } from './session-lifecycle'
 
 /** What becomes of the grant of a login whose session is about to be regenerated. */
 export interface Placement {
   /** Puts it in the place of the grant with this id, which the session holds. If that fails, the session stays as it is. */
   replace(previous: string): Promise<void>
-  /** The new session was stored: from now on it presents the grant. */
+  /** The new session was stored. Where no browser can have it, this rejects, and it is ended. */
   stored?(): Promise<void>
-  /** Why no browser can have the new session, which is stored by now. It is ended then. */
-  useless?(): Error | undefined
   /**
    * No session presents it: the old one stayed, or the new one could not be stored, or no browser can have it.
    *
@@ -34,7 +32,7 @@ export function carryGrant(
   logins?: Logins,
 ): void {
   const { name } = grants.client
-  renewWith(req, grants, grantID, { ...extra, [loginMember]: name }, placement, logins)
+  renewWith(req, grants, grantID, name, extra, placement, logins)
 }
 
 /**
@@ -57,7 +55,7 @@ export async function linkGrant(
       'is missing: no session middleware ran before passport.authorize()',
     )
   }
-  renewWith(req, grants, grantID, { ...session }, placement, logins)
+  renewWith(req, grants, grantID, heldIn(session).login, { ...session }, placement, logins)
   await promised((callback) => session.regenerate(callback))
   const linked = sessionOf(req)
   await promised((callback) => (linked === undefined ? callback() : linked.save(callback)))
@@ -67,20 +65,21 @@ function renewWith(
   req: IncomingMessage,
   grants: UserGrants,
   grantID: string,
+  login: string | undefined,
   extra: Readonly<Record<string, unknown>>,
   placement: Placement,
   logins: Logins | undefined,
 ): void {
   const { name } = grants.client
-  const held = sessionOf(req)?.[name]
-  const previous = typeof held === 'string' && held !== grantID ? held : undefined
+  const held = grantIn(sessionOf(req), name)
+  const previous = held === grantID ? undefined : held
+  guardGrant(req, grants, logins)
   prepareRenewal(req, {
-    own: { [name]: grantID },
+    grants: { [name]: grantID },
+    login,
     extra,
-    ...(previous !== undefined && { replace: () => placement.replace(previous) }),
-    renewed: () => guardGrant(req, grants, logins),
+    ...(previous !== undefined && { before: () => placement.replace(previous) }),
     stored: () => placement.stored?.(),
-    useless: () => placement.useless?.(),
     failed: (error, isRenewed) => placement.failed(error, previous, isRenewed),
   })
 }
@@ -93,10 +92,14 @@ function renewWith(
  */
 export function carryOthers(req: IncomingMessage, name: string): boolean {
   const session = sessionOf(req)
-  delete session?.[name]
-  const { [loginMember]: login, passport }: Record<string, unknown> = session ?? {}
-  const isOthers = login !== undefined && login !== name
-  const extra = isOthers ? { [loginMember]: login, ...(passport !== undefined && { passport }) } : {}
-  prepareRenewal(req, { own: {}, extra, renewed() {} })
-  return session !== undefined && holdsOthers(session, name)
+  if (session === undefined) return false
+  forgetGrant(session, name)
+  const { login } = heldIn(session)
+  const { passport } = session
+  prepareRenewal(req, {
+    grants: {},
+    login,
+    extra: login === undefined || passport === undefined ? {} : { passport },
+  })
+  return holdsOthers(session, name)
 }

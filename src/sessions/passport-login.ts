@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { type Session, isLoginBy, loginMember, promised, sessionOf } from './session'
+import { type Session, forgetGrant, grantIn, isLoginBy, promised, sessionOf } from './session'
 
 /** A request as Passport leaves it, by its documented members. */
 interface PassportRequest {
@@ -29,12 +29,9 @@ export async function endLogin(
   const isPassport = isLoginBy(session, name) && passport?.user !== undefined
   if (keepsID && !isPassport) return
   const stored = await storedSession(req, session)
-  if (stored !== undefined && stored[name] === grantID) {
+  if (stored !== undefined && grantIn(stored, name) === grantID) {
     if (isPassport) delete passport?.user
-    if (!keepsID) {
-      delete session[name]
-      if (isLoginBy(session, name)) delete session[loginMember]
-    }
+    if (!keepsID) forgetGrant(session, name)
   }
   if (isPassport) clearUser(req)
 }

@@ -6,7 +6,15 @@ import { UserGrant } from '../grants/user-grant'
 import { targetOf } from '../http/request-target'
 import { carryOthers } from './login-session'
 import { clearUser } from './passport-login'
-import { type LoginOptions, type Logins, isLoginBy, loginMember, promised, sessionOf } from './session'
+import {
+  type LoginOptions,
+  type Logins,
+  forgetGrant,
+  heldIn,
+  isLoginBy,
+  promised,
+  sessionOf,
+} from './session'
 
 declare global {
   namespace Express {
@@ -104,10 +112,7 @@ export class RequestGrant extends UserGrant {
     const session = sessionOf(this.#req)
     if (session === undefined) return
     if (this.#options.sessions !== undefined) return this.#options.sessions.end(this.#req, this.#res)
-    if (session[loginMember] === undefined) {
-      delete session[name]
-      return
-    }
+    if (heldIn(session).login === undefined) return forgetGrant(session, name)
     carryOthers(this.#req, name)
     await promised((callback) => session.regenerate(callback))
   }

@@ -5,25 +5,26 @@ import {
   type Callback,
   type Logins,
   type Session,
-  clearLogins,
-  grantsIn,
-  loginMember,
+  forgetGrant,
+  grantIn,
+  heldIn,
+  promised,
+  sessionMember,
   sessionOf,
 } from './session'
 
 /** What the next regeneration of a request's session takes along. */
 export interface Renewal {
   /** Ids of grants, by instance, besides those that the session holds. */
-  readonly own: Readonly<Record<string, string>>
+  readonly grants: Readonly<Record<string, string>>
+  /** The instance that made the login of the new session. */
+  readonly login: string | undefined
   readonly extra: Readonly<Record<string, unknown>>
   /** Runs first: if it fails, the session stays as it is. */
-  replace?(): Promise<void>
-  renewed(): void
-  /** Runs once the new session is stored, before that is told. */
+  before?(): Promise<void>
+  /** Runs once the new session is stored, before that is reported. If it fails, the new session is ended. */
   stored?(): Promise<void> | undefined
-  /** Why the session is of no use now that it is stored. It is ended, and that is the failure. */
-  useless?(): Error | undefined
-  /** Runs before a failure is told. */
+  /** Runs before a failure is reported. */
   failed?(error: unknown, isRenewed: boolean): Promise<void>
 }
 
@@ -41,8 +42,12 @@ interface Watch {
   carried?: Readonly<Record<string, string>> | undefined
 }
 
-const watches = new WeakMap<IncomingMessage, Watch>()
-const watched = new WeakSet<Session>()
+interface Watched extends IncomingMessage {
+  [watchKey]?: Watch
+}
+
+/** On a request and on its sessions: they live as long as these, and no session store sees a symbol. */
+const watchKey = Symbol('watch')
 
 /**
  * An id for a session about to be made. Where the instance's grant is to be in it, the id begins with the grant's id, so
@@ -50,7 +55,7 @@ const watched = new WeakSet<Session>()
  */
 export function newSessionID(req: IncomingMessage, name: string): string {
   const random = randomBytes(24).toString('base64url')
-  const grantID = watches.get(req)?.carried?.[name]
+  const grantID = (req as Watched)[watchKey]?.carried?.[name]
   return grantID === undefined ? random : `${grantID}.${random}`
 }
 
@@ -64,137 +69,131 @@ export function prepareRenewal(req: IncomingMessage, renewal: Renewal): void {
   if (sessionOf(req) !== undefined) watch(req).renewal = renewal
 }
 
-function watch(req: IncomingMessage): Watch {
-  const state = watches.get(req) ?? { guarded: new Map() }
-  watches.set(req, state)
+function watch(req: Watched): Watch {
+  const state = req[watchKey] ?? { guarded: new Map<string, Guarded>() }
+  // Not enumerable: whoever logs a request must not see what it leads to.
+  if (req[watchKey] === undefined) Object.defineProperty(req, watchKey, { value: state })
   const session = sessionOf(req)
-  if (session !== undefined && !watched.has(session)) {
-    watched.add(session)
-    watchSession(req, session, state)
-  }
+  if (session !== undefined && !Object.hasOwn(session, watchKey)) watchSession(req, session, state)
   return state
 }
 
 function watchSession(req: IncomingMessage, session: Session, state: Watch): void {
-  wrap(session, 'regenerate', (regenerate, callback) => {
+  Object.defineProperty(session, watchKey, { value: state })
+  const report = (error: Error) => reportTo(state, error)
+  wrap(session, 'regenerate', report, (regenerate) => {
     const { renewal } = state
     state.renewal = undefined
     state.carried = undefined
-    if (renewal === undefined) return endGrants(req, session, state, () => regenerate(callback), callback)
-    renewSession(req, session, state, renewal, regenerate, callback)
+    if (renewal === undefined) return endGrants(req, session, state, regenerate)
+    return renewSession(req, session, state, renewal, regenerate)
   })
-  wrap(session, 'destroy', (destroy, callback) =>
-    endGrants(req, session, state, () => destroy(callback), callback),
-  )
+  wrap(session, 'destroy', report, (destroy) => endGrants(req, session, state, destroy))
   // It puts another object in the session's place.
-  wrap(session, 'reload', (reload, callback) =>
-    reload((error) => {
-      watch(req)
-      callback(error)
-    }),
-  )
+  wrap(session, 'reload', report, (reload) => reload().finally(() => watch(req)))
 }
 
 /** Replaces the session by one that has what the renewal says. */
-function renewSession(
+async function renewSession(
   req: IncomingMessage,
   session: Session,
   state: Watch,
   renewal: Renewal,
-  regenerate: (callback: Callback) => void,
-  callback: Callback,
-): void {
-  const fail = (error: unknown, isRenewed: boolean, then: Callback) => {
-    const noted = Promise.resolve(renewal.failed?.(error, isRenewed))
-    noted.finally(() => then(error)).catch(thrownByCallback(state))
-  }
-  const renew = (isRepeated: boolean) => {
+  regenerate: () => Promise<void>,
+): Promise<void> {
+  const renew = async (): Promise<Session> => {
     const before = { ...session }
-    const held = { ...grantsIn(session), ...renewal.own }
+    const { grants } = heldIn(session)
+    state.carried = { ...grants, ...renewal.grants }
     // What is not in the old session any more is not logged out with it.
-    clearLogins(session)
-    state.carried = held
-    regenerate((error) => {
-      const current = sessionOf(req)
-      if (error || current === undefined) {
-        // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
-        Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
-        // Its grant may have been replaced already, or it may be gone: only the new session keeps the user logged in.
-        if (!isRepeated) return renew(true)
-        return fail(error ?? new Error('The session could not be regenerated'), false, callback)
-      }
-      Object.assign(current, renewal.extra, held)
-      renewal.renewed()
-      let isFirst = true
-      const conclude = (saved: Callback) => {
-        const reason = renewal.useless?.()
-        if (reason === undefined) return saved()
-        // Not ended with the session: what becomes of them is said below.
-        for (const name of Object.keys(renewal.own)) delete current[name]
-        current.destroy(() => fail(reason, true, saved))
-      }
-      const stored = (saved: Callback) => {
-        const presented = renewal.stored?.()
-        if (presented === undefined) return conclude(saved)
-        presented.then(() => conclude(saved)).catch(thrownByCallback(state))
-      }
-      wrap(current, 'save', (save, saved) => {
-        // One that is stored already goes on as it was stored.
-        if (!isFirst) return save(saved)
-        isFirst = false
-        // Once more: the session before is gone, so without this one the user would be logged out.
-        save((error) =>
-          error ? save((again) => (again ? fail(again, true, saved) : stored(saved))) : stored(saved),
-        )
-      })
-      callback()
-    })
+    delete session[sessionMember]
+    try {
+      await regenerate()
+      const fresh = sessionOf(req)
+      if (fresh === undefined) throw new Error('The session could not be regenerated')
+      return fresh
+    } catch (error) {
+      // express-session has made an empty session all the same. Its cookie would log the user out of the old one.
+      Object.assign(req, { session: Object.assign(session, before), sessionID: session.id })
+      throw error
+    }
   }
-  if (renewal.replace === undefined) return renew(false)
-  renewal
-    .replace()
-    .then(
-      () => renew(false),
-      (error: unknown) => fail(error, false, callback),
-    )
-    .catch(thrownByCallback(state))
+  try {
+    await renewal.before?.()
+    // Once more: the grant before may have been replaced, so that only the new session keeps the user logged in.
+    const fresh = await renew().catch(renew)
+    const { extra, login } = renewal
+    const held = { ...heldIn(extra), grants: state.carried, login }
+    Object.assign(fresh, extra, { [sessionMember]: held })
+    watch(req)
+    watchFirstSave(fresh, state, renewal)
+  } catch (error) {
+    await conclude(state, renewal, error, false)
+  }
+}
+
+/** Reports a renewal that failed. */
+async function conclude(state: Watch, renewal: Renewal, error: unknown, isRenewed: boolean): Promise<never> {
+  await renewal.failed?.(error, isRenewed).catch((failure: Error) => reportTo(state, failure))
+  throw error
+}
+
+/** The first save of a new session decides whether the browser has it. */
+function watchFirstSave(fresh: Session, state: Watch, renewal: Renewal): void {
+  let isFirst = true
+  const saved = async (save: () => Promise<void>): Promise<void> => {
+    if (!isFirst) return save()
+    isFirst = false
+    try {
+      // Once more: the session before is gone, so without this one the user would be logged out.
+      await save().catch(save)
+    } catch (error) {
+      return conclude(state, renewal, error, true)
+    }
+    try {
+      await renewal.stored?.()
+    } catch (error) {
+      // Its grants are not ended with it: `failed` decides about them.
+      for (const name of Object.keys(renewal.grants)) forgetGrant(fresh, name)
+      await promised((callback) => fresh.destroy(callback)).catch(() => {})
+      return conclude(state, renewal, error, true)
+    }
+  }
+  wrap(fresh, 'save', (error) => reportTo(state, error), saved)
 }
 
 /** Ends the grants of a session, and then the session. */
-function endGrants(
+async function endGrants(
   req: IncomingMessage,
   session: Session,
-  state: Watch,
-  end: () => void,
-  callback: Callback,
-): void {
-  const held = [...state.guarded].filter(([name]) => typeof session[name] === 'string')
-  const forget = () => {
-    for (const [name] of held) delete session[name]
-    delete session[loginMember]
-    end()
-  }
-  if (held.length === 0) return forget()
+  { guarded }: Watch,
+  end: () => Promise<void>,
+): Promise<void> {
+  const held = [...guarded].filter(([name]) => grantIn(session, name) !== undefined)
   const ended = held.map(async ([name, { grants, logins }]) => {
-    await grants.forget(session[name] as string)
+    await grants.forget(grantIn(session, name) as string)
     // Afterwards: a login in progress that does not see the end of the grant is seen here.
     await logins?.endLogins(req)
   })
-  Promise.all(ended).then(forget, callback).catch(thrownByCallback(state))
+  // Without a grant it ends at once, as the caller may respond right after the call.
+  if (held.length > 0) await Promise.all(ended)
+  for (const [name] of held) forgetGrant(session, name)
+  await end()
 }
 
 /** What a callback of the app throws must not end the process. */
-function thrownByCallback({ guarded }: Watch): (error: Error) => void {
+function reportTo({ guarded }: Watch, error: Error): void {
   const [first] = guarded.values()
-  return (error) => first?.grants.events.emit('warning', { error })
+  first?.grants.events.emit('warning', { error })
 }
 
 function wrap(
   session: Session,
   method: 'regenerate' | 'destroy' | 'reload' | 'save',
-  wrapper: (original: (callback: Callback) => void, callback: Callback) => void,
+  report: (error: Error) => void,
+  wrapper: (original: () => Promise<void>) => Promise<void>,
 ): void {
-  const original = session[method]?.bind(session)
+  const original = session[method]
   if (original === undefined) return
   // Not enumerable: session stores save what they can enumerate.
   Object.defineProperty(session, method, {
@@ -202,7 +201,9 @@ function wrap(
     enumerable: false,
     writable: true,
     value(this: Session, callback: Callback = () => {}) {
-      wrapper((then) => void original(then), callback)
+      wrapper(() => promised((done) => original.call(session, done)))
+        .then(() => callback(), callback)
+        .catch(report)
       return this
     },
   })

@@ -3,7 +3,7 @@ import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import { ConfigurationError } from '../errors'
 import { carryOthers } from './login-session'
-import { grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
+import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
 import type { RedisConnection } from '../store/redis-connection'
 import { pathOf, targetOf } from '../http/request-target'
@@ -12,7 +12,7 @@ import { type SessionCookie, type SessionOptions, requireSessionOptions } from '
 import { SessionStore } from './session-store'
 import { type Middleware, touchInterval } from './session-tokens'
 import type { OwnSessions } from './request-grant'
-import { type UserGrants, lifeLeft } from '../grants/grants'
+import { type Grant, type UserGrants, lifeLeft } from '../grants/grants'
 
 const redisTimeout = 1000
 
@@ -72,6 +72,17 @@ export function dropInSession(
     const isRead = store.grantReadWith(req as Request) !== undefined
     return isRead && current.cookie.originalMaxAge === cookie.maxAge
   }
+  const extendBoth = async (current: Session, grant: Grant): Promise<void> => {
+    const ttl = lifeLeft(grant, idle)
+    // The grant of another instance in it may have a later end.
+    const ofSession = holdsOthers(current, client.name) ? idle : ttl
+    const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
+    // Each once more if it fails: a new grant has a minute to live, and the next request may come later.
+    const both = () => store.extend(current, current.id, ofSession, read)
+    if (await both().catch(both)) return
+    const itself = () => extendAsItIs(grants, grant.id, idle)
+    await itself().catch(itself)
+  }
   const middleware: Middleware = (req, res, next) => {
     // Only a callback asks for it.
     if (req.url?.includes('state=')) noteArrival(req)
@@ -87,17 +98,7 @@ export function dropInSession(
       extend(req, grant) {
         const current = sessionOf(req)
         if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return false
-        const ttl = lifeLeft(grant, idle)
-        // The grant of another instance in it may have a later end.
-        const ofSession = holdsOthers(current, client.name) ? idle : ttl
-        const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
-        const extendBoth = () => store.extendIfDue(current, current.id, ofSession, read)
-        const extendGrant = () => extendAsItIs(grants, grant.id, idle)
-        // Each once more if it fails: a new grant has a minute to live, and the next request may come later.
-        extendBoth()
-          .catch(extendBoth)
-          .then((isUnchanged) => (isUnchanged ? undefined : extendGrant().catch(extendGrant)))
-          .catch(warnOf)
+        if (store.isDue(current, current.id)) extendBoth(current, grant).catch(warnOf)
         return true
       },
       async end(req, res) {

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { grantIDOf, grantsIn, noteOvertaken, sessionOf } from './session'
+import { grantIDOf, heldIn, noteOvertaken, sessionOf } from './session'
 import { parseJSON } from '../store/decode'
 import type { ReadGrant, SessionRecords } from './session-storage'
 import { Throttle } from '../async/throttle'
@@ -18,6 +18,9 @@ interface State {
 }
 
 type Callback = (error?: unknown) => void
+
+/** Where the state of a session is: on the object itself, as it lives as long, and no store writes symbols. */
+const stateKey = Symbol('state')
 
 /** Settings of a {@link SessionStore}. */
 export interface SessionStoreOptions {
@@ -39,7 +42,6 @@ export class SessionStore extends session.Store {
   readonly #records: SessionRecords
   readonly #options: SessionStoreOptions
   readonly #touches: Throttle
-  readonly #states = new WeakMap<object, State>()
 
   constructor(records: SessionRecords, options: SessionStoreOptions) {
     super()
@@ -53,26 +55,24 @@ export class SessionStore extends session.Store {
     return this.#stateOf(req.session).grant
   }
 
+  /** Whether a session in use is to be extended: once per interval, whichever process serves it. */
+  isDue(current: object, id: string): boolean {
+    const { extendedAt } = this.#stateOf(current)
+    // A process whose clock is far ahead does not keep the others from doing it.
+    const isRecent = Math.abs(Date.now() - extendedAt) < this.#options.touchInterval
+    return !isRecent && this.#touches.take(id)
+  }
+
   /**
-   * Extends a session that is in use, with the grant it carries if that is given: once per interval, whichever process
-   * serves it.
+   * Extends a session that is due, with the grant it carries if that is given.
    *
    * @returns false when the grant has changed since it was read, and was not extended
    */
-  async extendIfDue(
-    current: object,
-    id: string,
-    ttl = this.#options.idle,
-    grant?: ReadGrant,
-  ): Promise<boolean> {
-    const state = this.#stateOf(current)
-    // A process whose clock is far ahead does not keep the others from doing it.
-    const isRecent = Math.abs(Date.now() - state.extendedAt) < this.#options.touchInterval
-    if (isRecent || !this.#touches.take(id)) return true
+  async extend(current: object, id: string, ttl = this.#options.idle, grant?: ReadGrant): Promise<boolean> {
     try {
       const isUnchanged = await this.#records.extend(id, ttl, grant)
       // What is written from now on says that this session was extended.
-      state.extendedAt = Date.now()
+      this.#stateOf(current).extendedAt = Date.now()
       return isUnchanged
     } catch (error) {
       this.#touches.undo(id)
@@ -110,7 +110,7 @@ export class SessionStore extends session.Store {
       .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
       .then(async (grant) => {
         Object.assign(known, { isStored: true, written: content })
-        const isAlone = Object.keys(grantsIn(data as never)).length === 1
+        const isAlone = Object.keys(heldIn(data as never).grants ?? {}).length === 1
         if (isStored || grantID === undefined || !isAlone || this.#options.isGrant(grantID, grant)) return
         // Another login has replaced the only grant: the browser has another session, or gets one.
         noteOvertaken(data)
@@ -121,9 +121,9 @@ export class SessionStore extends session.Store {
 
   /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
   override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
-    if (this.#stateOf(data).grant?.sealed !== undefined) return callback()
+    if (this.#stateOf(data).grant?.sealed !== undefined || !this.isDue(data, id)) return callback()
     // The response is made already: when this fails, the session merely ends earlier.
-    const touched = this.extendIfDue(data, id).catch(() => {})
+    const touched = this.extend(data, id).catch(() => {})
     this.#callBack(touched, callback)
   }
 
@@ -147,12 +147,14 @@ export class SessionStore extends session.Store {
   }
 
   #stateOf(current: object): State {
-    return this.#states.get(current) ?? this.#keep(current, { extendedAt: 0, isStored: false })
+    return (
+      (current as { [stateKey]?: State })[stateKey] ?? this.#keep(current, { extendedAt: 0, isStored: false })
+    )
   }
 
-  #keep(current: object, known: State): State {
-    this.#states.set(current, known)
-    return known
+  #keep(current: object, state: State): State {
+    Object.defineProperty(current, stateKey, { value: state, configurable: true })
+    return state
   }
 }
 

@@ -5,7 +5,7 @@ import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
 import { RequestGrant, type SessionTokensOptions, grantOf } from './request-grant'
-import { isLoginBy, nameInstance, sessionOf } from './session'
+import { grantIn, isLoginBy, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
 import { guardGrant } from './session-lifecycle'
 
@@ -24,14 +24,13 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
   const grants = options.grants ?? requireShared(options)
   const { name } = grants.client
   const extendIfDue = extender(grants, options)
-  nameInstance(name)
 
   return function pagerdutySessionTokens(req, res, next) {
     const refusal = sessionRefusal(req)
     if (refusal !== undefined) return next(refusal)
     if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
     const session = sessionOf(req)
-    const id = session?.[name]
+    const id = grantIn(session, name)
     const isLogin = options.sessions !== undefined || isLoginBy(session, name)
     const finish = (work: Promise<void>) =>
       void work
@@ -44,27 +43,28 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
       holder[name] = new RequestGrant(grants, grant, req, res, options)
     }
     /** Takes what the store has; undefined when the caller has to wait for the end of a login. */
-    const present = (sealed: string | undefined): Promise<void> | undefined => {
-      const grant = sealed === undefined ? undefined : grants.open(id as string, sealed)
+    const present = (held: string, sealed: string | undefined): Promise<void> | undefined => {
+      const grant = sealed === undefined ? undefined : grants.open(held, sealed)
       if (grant === undefined || isOver(grant)) {
         attach(undefined)
         // Where there is something else, it leads to another grant, or another process may be able to read it.
         const keepsID = sealed !== undefined && grant === undefined
-        return endLogin(req, name, id as string, keepsID)
+        return endLogin(req, name, held, keepsID)
       }
       attach(grant)
       extendIfDue(req, grant)
       if (isLogin) renewIfEnded(grants, grant)
       return undefined
     }
-    if (typeof id !== 'string') {
+    if (id === undefined) {
       attach(undefined)
       return isLoginBy(session, name) ? finish(endLogin(req, name, undefined)) : next()
     }
     guardGrant(req, grants, options.strategy)
     const read = options.sessions?.grantReadWith(req)
-    if (read === undefined) return finish(grants.store.get(grantKey(id)).then(present))
-    const ending = present(read.sealed)
+    if (read === undefined)
+      return finish(grants.store.get(grantKey(id)).then((sealed) => present(id, sealed)))
+    const ending = present(id, read.sealed)
     return ending === undefined ? next() : finish(ending)
   }
 }

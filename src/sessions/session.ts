@@ -35,19 +35,21 @@ const arrival = Symbol('arrival')
 /** New sessions that were not stored, because another login had replaced their only grant by then. */
 const overtaken = new WeakSet<object>()
 
-/** Names of the instances of this process. A session may hold a grant of each. */
-const instances = new Set<string>()
-
-/**
- * Holds the name of the instance that made the login of a session. Grants of other instances, and those that
- * `passport.authorize` added, are linked to it: they end with the session, but the session does not end with them.
- */
-export const loginMember = 'pagerdutyLogin'
-
-/** Notes an instance: what a session holds under its name is a grant. */
-export function nameInstance(name: string): void {
-  instances.add(name)
+/** What this package keeps in a session. It has to be JSON, as session stores write it. */
+export interface HeldLogins {
+  /** Ids of grants, by the names of their instances. */
+  readonly grants?: Readonly<Record<string, string>>
+  /**
+   * The instance that made the login of the session. Other grants, also those that `passport.authorize` added, are linked to
+   * it: they end with the session, but the session does not end with them.
+   */
+  readonly login?: string
+  /** Scopes that PagerDuty did not grant when they were requested, and until when that counts, by instance. */
+  readonly declined?: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
+
+/** The session member that has it. */
+export const sessionMember = 'pagerduty'
 
 /** Notes that a request arrives. */
 export function noteArrival(req: IncomingMessage): void {
@@ -74,25 +76,42 @@ export function sessionOf(req: IncomingMessage): Session | undefined {
   return (req as { session?: Session }).session ?? undefined
 }
 
+/** What a session holds. */
+export function heldIn(session: Readonly<Record<string, unknown>> | undefined): HeldLogins {
+  const held = session?.[sessionMember]
+  return typeof held === 'object' && held !== null ? held : {}
+}
+
+/** The id of the grant that a session holds for an instance. */
+export function grantIn(
+  session: Readonly<Record<string, unknown>> | undefined,
+  name: string,
+): string | undefined {
+  const id: unknown = heldIn(session).grants?.[name]
+  return typeof id === 'string' ? id : undefined
+}
+
 /** Whether the login of this session was made by the instance of this name. */
 export function isLoginBy(session: Session | undefined, name: string): boolean {
-  return session?.[loginMember] === name
+  return heldIn(session).login === name
 }
 
 /** Whether the session holds a grant of another instance. */
 export function holdsOthers(session: Session, name: string): boolean {
-  return Object.keys(grantsIn(session)).some((other) => other !== name)
+  return Object.keys(heldIn(session).grants ?? {}).some((other) => other !== name)
 }
 
-/** The grants in a session, by the names of their instances. */
-export function grantsIn(session: Session): Record<string, string> {
-  const held = [...instances].map((name) => [name, session[name]] as const)
-  return Object.fromEntries(held.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
-}
-
-/** Takes the grants and the login out of a session. */
-export function clearLogins(session: Session): void {
-  for (const name of [...instances, loginMember]) delete session[name]
+/** Takes the grant of an instance out of a session, and the login if it made that. */
+export function forgetGrant(session: Session, name: string): void {
+  const { grants, login, ...rest } = heldIn(session)
+  const { [name]: _forgotten, ...others } = grants ?? {}
+  const left = {
+    ...rest,
+    ...(Object.keys(others).length > 0 && { grants: others }),
+    ...(login !== undefined && login !== name && { login }),
+  }
+  if (Object.keys(left).length > 0) session[sessionMember] = left
+  else delete session[sessionMember]
 }
 
 /** The id of the grant that a session id made by {@link newSessionID} carries. */

@@ -56,7 +56,10 @@ describe('passport.authorize', () => {
   test('has the grant on the request at once, and in the session before the response leaves', async () => {
     await start()
     const answer = await link()
-    expect(answer).toMatchObject({ pagerduty: 'PACME01', session: { pagerduty: answer.grantID } })
+    expect(answer).toMatchObject({
+      pagerduty: 'PACME01',
+      session: { pagerduty: { grants: { pagerduty: answer.grantID } } },
+    })
     expect(await app.see(browser)).toMatchObject({ pagerduty: 'PACME01', grantID: answer.grantID })
   })
 

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { type Session, grantIDOf, nameInstance } from '../../src/sessions/session'
+import { type Session, grantIDOf } from '../../src/sessions/session'
 import { carryGrant } from '../../src/sessions/login-session'
 import { guardGrant, newSessionID } from '../../src/sessions/session-lifecycle'
 import type { UserGrants } from '../../src/grants/grants'
@@ -11,13 +11,19 @@ const endLogins = jest.fn<Promise<void>, [Request]>()
 const logins = { startLogin: () => {}, endLogins }
 const grants = { client: { name: 'pagerduty' }, forget } as unknown as UserGrants
 
-beforeAll(() => nameInstance('pagerduty'))
 beforeEach(() => {
   forget.mockReset().mockResolvedValue()
   replaced.mockReset().mockResolvedValue()
   failed.mockReset().mockResolvedValue()
   endLogins.mockReset().mockResolvedValue()
 })
+
+const loggedIn = { grants: { pagerduty: 'the-grant' }, login: 'pagerduty' }
+
+/** What a session has that holds a grant of this id. */
+function holding(id: unknown): Record<string, unknown> {
+  return { pagerduty: { grants: { pagerduty: id } } }
+}
 
 /** A session as express-session makes them, and the request that holds it. */
 function start(members: Record<string, unknown> = {}, failure?: Error): { req: Request; session: Session } {
@@ -75,12 +81,12 @@ describe('a session that a login regenerates', () => {
     const { req, session } = start()
     carry(req, { returnTo: '/a' })
     expect(await called(session, 'regenerate')).toBeUndefined()
-    expect(held(req)).toEqual({ returnTo: '/a', pagerduty: 'the-grant', pagerdutyLogin: 'pagerduty' })
+    expect(held(req)).toEqual({ returnTo: '/a', pagerduty: loggedIn })
     expect(forget).not.toHaveBeenCalled()
   })
 
   test('tells that the grant before is replaced, which does not end it as a logout does', async () => {
-    const { req, session } = start({ pagerduty: 'the-old-one' })
+    const { req, session } = start(holding('the-old-one'))
     carry(req)
     await called(session, 'regenerate')
     expect(replaced.mock.calls).toEqual([['the-old-one']])
@@ -88,11 +94,11 @@ describe('a session that a login regenerates', () => {
   })
 
   test.each([['the-grant'], [undefined], [5]])('replaces nothing where it held %p', async (before) => {
-    const { req, session } = start({ pagerduty: before })
+    const { req, session } = start(holding(before))
     carry(req)
     await called(session, 'regenerate')
     expect(replaced).not.toHaveBeenCalled()
-    expect(held(req)).toEqual({ pagerduty: 'the-grant', pagerdutyLogin: 'pagerduty' })
+    expect(held(req)).toEqual({ pagerduty: loggedIn })
   })
 
   test('that fails carries nothing, and says why', async () => {
@@ -105,7 +111,7 @@ describe('a session that a login regenerates', () => {
   })
 
   test('that fails leaves the session that was there on the request, whole', async () => {
-    const members = { pagerduty: 'the-old-one', pagerdutyLogin: 'pagerduty', cart: 'apple' }
+    const members = { ...holding('the-old-one'), cart: 'apple' }
     const { req, session } = start(members, new Error('store down'))
     carry(req)
     await called(session, 'regenerate')
@@ -123,11 +129,11 @@ describe('a session that a login regenerates', () => {
   test('stays as it is where the old grant could not be replaced', async () => {
     const failure = new Error('store down')
     replaced.mockRejectedValue(failure)
-    const { req, session } = start({ pagerduty: 'the-old-one' })
+    const { req, session } = start(holding('the-old-one'))
     carry(req)
     expect(await called(session, 'regenerate')).toBe(failure)
     expect((req as unknown as { session: Session }).session).toBe(session)
-    expect(held(req)).toEqual({ pagerduty: 'the-old-one' })
+    expect(held(req)).toEqual(holding('the-old-one'))
     expect(failed.mock.calls).toEqual([[failure, 'the-old-one', false]])
     expect(forget).not.toHaveBeenCalled()
   })
@@ -135,7 +141,7 @@ describe('a session that a login regenerates', () => {
 
 describe('a session with a grant', () => {
   test.each(['regenerate', 'destroy'] as const)('ends it by %s, before it ends itself', async (method) => {
-    const { req, session } = start({ pagerduty: 'the-grant' })
+    const { req, session } = start(holding('the-grant'))
     guardGrant(req, grants)
     expect(await called(session, method)).toBeUndefined()
     expect(forget.mock.calls).toEqual([['the-grant']])
@@ -148,7 +154,7 @@ describe('a session with a grant', () => {
       const order: string[] = []
       forget.mockImplementation(async (id) => void order.push(id))
       endLogins.mockImplementation(async () => void order.push('logins in progress'))
-      const { req, session } = start({ pagerduty: 'the-grant' })
+      const { req, session } = start(holding('the-grant'))
       guardGrant(req, grants, logins)
       await called(session, method)
       const login = start()
@@ -165,7 +171,7 @@ describe('a session with a grant', () => {
     async (method) => {
       const failure = new Error('store down')
       forget.mockRejectedValue(failure)
-      const { req, session } = start({ pagerduty: 'the-grant' })
+      const { req, session } = start(holding('the-grant'))
       guardGrant(req, grants)
       expect(await called(session, method)).toBe(failure)
       expect((req as unknown as { session: Session }).session).toBe(session)
@@ -173,7 +179,7 @@ describe('a session with a grant', () => {
   )
 
   test.each([[undefined], [5], [['the-grant']]])('that is %p ends nothing', async (value) => {
-    const { req, session } = start({ pagerduty: value })
+    const { req, session } = start(holding(value))
     guardGrant(req, grants)
     await called(session, 'destroy')
     expect(forget).not.toHaveBeenCalled()

@@ -1,6 +1,7 @@
 import type { AppTokenRequest } from './token-repository'
-import { type AppTokenContext, AppTokenIssuer, late } from './token-issuer'
+import { AppTokenIssuer, late } from './token-issuer'
 import type { Background } from '../async/background'
+import type { Context } from '../context'
 import { LRUMap } from '../async/lru-map'
 import { type Need, satisfies } from './need'
 import { refreshAt } from '../oauth/token-expiry'
@@ -29,7 +30,7 @@ export class AppTokenCache {
   readonly #requests = new SingleFlight<TokenSet>()
   readonly #hopeless = new Throttle(hopelessFor)
 
-  constructor(context: AppTokenContext) {
+  constructor(context: Context) {
     this.#issuer = new AppTokenIssuer(context)
     this.#background = context.background
   }
@@ -81,7 +82,7 @@ export class AppTokenCache {
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     this.#issuer.close()
-    await this.#background.settled()
+    await this.#requests.settled()
   }
 
   #issue(request: AppTokenRequest, need: Need): Promise<TokenSet> {

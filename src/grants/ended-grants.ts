@@ -1,6 +1,4 @@
-import type { Background } from '../async/background'
-import type { Client } from '../oauth/client'
-import type { Events } from '../observability/events'
+import type { Context } from '../context'
 import { tokensOf } from './grant-record'
 import type { Grant, GrantVault } from './grant-repository'
 import { type PagerDutyUser, isSameUser } from '../user'
@@ -26,18 +24,14 @@ export interface Heirs {
  * takes its place, and is revoked with that one.
  */
 export class EndedGrants {
-  readonly #client: Client
+  readonly #context: Context
   readonly #vault: GrantVault
-  readonly #events: Events
-  readonly #background: Background
   readonly #revokes: boolean
 
   /** @param revokes whether PagerDuty is asked to revoke tokens */
-  constructor(client: Client, vault: GrantVault, events: Events, background: Background, revokes: boolean) {
-    this.#client = client
+  constructor(context: Context, vault: GrantVault, revokes: boolean) {
+    this.#context = context
     this.#vault = vault
-    this.#events = events
-    this.#background = background
     this.#revokes = revokes
   }
 
@@ -113,7 +107,7 @@ export class EndedGrants {
     } catch (error) {
       // Tokens are revoked only where that can log nobody out.
       if (isAll && others.length === 0) this.revoke(tokens)
-      this.#events.emit('warning', { error: error as Error })
+      this.#context.events.emit('warning', { error: error as Error })
     }
   }
 
@@ -160,16 +154,17 @@ export class EndedGrants {
   /** Asks PagerDuty in the background to revoke tokens that are not needed any more. */
   revoke(tokens: readonly string[]): void {
     if (!this.#revokes) return
+    const { client, events, background } = this.#context
     for (const token of tokens) {
-      this.#background.add(
-        revokeToken(this.#client, token, revocationTimeout).catch((error: Error) => {
-          this.#events.emit('warning', { error })
+      background.add(
+        revokeToken(client, token, revocationTimeout).catch((error: Error) => {
+          events.emit('warning', { error })
         }),
       )
     }
   }
 
   #emitLogout({ id, record }: Grant): void {
-    this.#events.emit('logout', { user: record.user, grantID: id })
+    this.#context.events.emit('logout', { user: record.user, grantID: id })
   }
 }

@@ -24,7 +24,7 @@ const hour = 60 * 60_000
 export const longestLife = 400 * 24 * hour
 
 /** @throws {ConfigurationError} */
-export function resolveLifetimes({ session }: GrantOptions): {
+export function resolveLifetimes({ session }: Pick<GrantOptions, 'session'>): {
   readonly idle: number
   readonly absolute: number
 } {

@@ -1,23 +1,17 @@
-import { Background } from '../async/background'
+import type { Background } from '../async/background'
 import { inBatches } from '../async/batches'
-import { checkedTokenStore } from '../store/checked-token-store'
-import { Client } from '../oauth/client'
+import type { Client } from '../oauth/client'
+import type { Context } from '../context'
 import { withinDeadline } from '../async/timeout'
 import { EndedGrants } from './ended-grants'
-import { TokenEndpointError, TokenStoreError, reasonOf } from '../errors'
-import { Events } from '../observability/events'
+import { TokenEndpointError, TokenStoreError } from '../errors'
+import type { Events } from '../observability/events'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
 import { type GrantRecord, revocable } from './grant-record'
 import { type Grant, GrantVault, grantKey } from './grant-repository'
-import { IDTokenVerifier } from '../oauth/id-token'
-import { MemoryTokenStore } from '../store/memory-token-store'
 import { Refresher } from './token-refresh'
-import { missingScopes } from '../scopes/scope'
-import type { KeyRing } from '../store/encryption'
-import { resolveSecret } from '../store/store-options'
-import type { TokenStore } from '../store/token-store'
 import { Throttle } from '../async/throttle'
 import type { PagerDutyUser } from '../user'
 
@@ -31,10 +25,7 @@ const hopelessFor = 10_000
 /** The grants of users: made at login, read with each request, refreshed, ended. */
 export class UserGrants {
   readonly client: Client
-  readonly store: TokenStore
-  readonly keys: KeyRing
   readonly events: Events
-  readonly idTokens: IDTokenVerifier
   readonly index: GrantIndex
   readonly lifetimes: ReturnType<typeof resolveLifetimes>
   readonly #vault: GrantVault
@@ -44,43 +35,15 @@ export class UserGrants {
   readonly #background: Background
 
   /** @throws {ConfigurationError} */
-  constructor(options: GrantOptions, events = new Events(options.name)) {
-    this.client = new Client(options)
-    this.store = checkedTokenStore(options.tokenStore ?? new MemoryTokenStore())
-    this.keys = resolveSecret(options)
-    this.events = events
-    this.idTokens = new IDTokenVerifier(this.client)
-    this.index = new GrantIndex(this.store, this.keys)
+  constructor(context: Context, options: Pick<GrantOptions, 'session' | 'revokeOnLogout'> = {}) {
+    this.client = context.client
+    this.events = context.events
+    this.index = new GrantIndex(context.store, context.keys)
     this.lifetimes = resolveLifetimes(options)
-    this.#vault = new GrantVault(this.store, this.keys)
-    this.#background = new Background(options.waitUntil)
-    const revokes = options.revokeOnLogout ?? true
-    this.#ended = new EndedGrants(this.client, this.#vault, events, this.#background, revokes)
-    this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
-      refreshed: ({ id, record }, before, duration) => {
-        const { user, version, tokens, requestedScopes } = record
-        this.events.emit('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt, duration })
-        const missing = missingScopes(tokens.scope, before.record.tokens.scope, this.client.appType)
-        if (missing.length === 0) return
-        const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
-        const grantedScopes = tokens.scope
-        this.events.emit('partialGrant', {
-          when: 'refresh',
-          user,
-          requestedScopes,
-          grantedScopes,
-          missing,
-          diagnosis,
-        })
-      },
-      refreshFailed: (grantID, error) =>
-        this.events.emit('refreshFailed', { grantID, reason: reasonOf(error), error }),
-      skipped: ({ id, record }) =>
-        this.events.emit('refreshSkipped', { grantID: id, version: record.version }),
-      waited: (grantID, duration) => this.events.emit('lockWait', { lock: 'refresh', grantID, duration }),
-      unsaved: (_grantID, error) => this.events.emit('warning', { error }),
-      orphaned: (tokens) => this.#ended.revoke([revocable(tokens)]),
-    })
+    this.#vault = new GrantVault(context.store, context.keys)
+    this.#background = context.background
+    this.#ended = new EndedGrants(context, this.#vault, options.revokeOnLogout ?? true)
+    this.#refresher = new Refresher(context, this.#vault, this.#ended)
   }
 
   /**

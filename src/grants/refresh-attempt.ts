@@ -1,35 +1,33 @@
 import { pause } from '../async/timeout'
-import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, TokenStoreError } from '../errors'
+import type { Context } from '../context'
+import {
+  LoginRequiredError,
+  PagerDutyOAuthError,
+  TokenEndpointError,
+  TokenStoreError,
+  reasonOf,
+} from '../errors'
 import type { CircuitBreaker } from '../oauth/circuit-breaker'
-import type { Client } from '../oauth/client'
 import type { IDTokenVerifier } from '../oauth/id-token'
 import { requestToken } from '../oauth/token-endpoint'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import type { Lease } from '../store/lease'
+import type { EndedGrants } from './ended-grants'
+import { revocable } from './grant-record'
 import type { Grant, GrantVault } from './grant-repository'
-import type { NewPairs, PairObserver } from './write-behind'
+import type { NewPairs } from './write-behind'
 
 /** The exchange is read to its end for this long: hanging up would throw away the only copy of the new pair. */
 export const exchangeTimeout = 60_000
 
-/** What the refresher tells about its work. */
-export interface RefreshObserver extends PairObserver {
-  refreshFailed(grantID: string, error: Error): void
-  /** Somebody else had refreshed it already. */
-  skipped(grant: Grant): void
-  /** Another process was at it; the wait for it took so many milliseconds. */
-  waited(grantID: string, duration: number): void
-}
-
 /** What an attempt works with. */
-export interface RefreshParts {
-  readonly client: Client
+export interface RefreshParts extends Context {
   readonly vault: GrantVault
+  readonly ended: EndedGrants
   readonly idTokens: IDTokenVerifier
   readonly breaker: CircuitBreaker
   readonly pairs: NewPairs
-  readonly observer: RefreshObserver
   isClosed(): boolean
 }
 
@@ -106,7 +104,7 @@ export class RefreshAttempt {
     })
     if (now?.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
       return
-    this.#parts.observer.orphaned(tokens)
+    this.#parts.ended.revoke([revocable(tokens)])
     throw new TokenEndpointError('PagerDuty answered a refresh with the tokens of somebody else', {
       code: 'ERR_PAGERDUTY_IDENTITY_CHANGED',
       status: 503,
@@ -122,7 +120,7 @@ export class RefreshAttempt {
     if (isRefused || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)
     if (error === undefined) return current
     const dropped = await this.#dropRefreshToken(current)
-    this.#parts.observer.refreshFailed(current.id, error)
+    this.#parts.events.emit('refreshFailed', { grantID: current.id, reason: reasonOf(error), error })
     return dropped
   }
 

@@ -1,46 +1,33 @@
 import { SingleFlight } from '../async/single-flight'
 import { pause } from '../async/timeout'
-import { LoginRequiredError, TokenStoreError } from '../errors'
+import type { Context } from '../context'
+import { LoginRequiredError, TokenStoreError, reasonOf } from '../errors'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
-import type { Client } from '../oauth/client'
-import type { IDTokenVerifier } from '../oauth/id-token'
+import { IDTokenVerifier } from '../oauth/id-token'
 import { Lease, LockWait } from '../store/lease'
-import type { TokenStore } from '../store/token-store'
+import type { EndedGrants } from './ended-grants'
 import type { Grant, GrantVault } from './grant-repository'
-import {
-  RefreshAttempt,
-  type RefreshObserver,
-  closing,
-  exchangeTimeout,
-  isSameVersion,
-} from './refresh-attempt'
+import { RefreshAttempt, closing, exchangeTimeout, isSameVersion } from './refresh-attempt'
 import { NewPairs } from './write-behind'
 
 const leaseDuration = 15_000
 
 /** One refresh at a time for each grant, in this process and in all that share the store. */
 export class Refresher {
-  readonly #store: TokenStore
-  readonly #observer: RefreshObserver
+  readonly #context: Context
   readonly #flights = new SingleFlight<Grant>()
   readonly #attempt: RefreshAttempt
   readonly #breaker: CircuitBreaker
   readonly #pairs: NewPairs
   #isClosed = false
 
-  constructor(
-    client: Client,
-    store: TokenStore,
-    vault: GrantVault,
-    idTokens: IDTokenVerifier,
-    observer: RefreshObserver,
-  ) {
-    this.#store = store
-    this.#observer = observer
-    const breaker = (this.#breaker = new CircuitBreaker(store, client.clientID))
-    const pairs = (this.#pairs = new NewPairs(vault, observer))
+  constructor(context: Context, vault: GrantVault, ended: EndedGrants) {
+    this.#context = context
+    const breaker = (this.#breaker = new CircuitBreaker(context.store, context.client.clientID))
+    const pairs = (this.#pairs = new NewPairs(context, vault, ended))
+    const idTokens = new IDTokenVerifier(context.client)
     const isClosed = () => this.#isClosed
-    this.#attempt = new RefreshAttempt({ client, vault, idTokens, breaker, pairs, observer, isClosed })
+    this.#attempt = new RefreshAttempt({ ...context, vault, ended, idTokens, breaker, pairs, isClosed })
   }
 
   /** The grant, or a newer version of it that this process holds and the store does not take yet. */
@@ -86,7 +73,7 @@ export class Refresher {
     if (failure !== undefined) return Promise.reject(failure)
     return this.#flights.run(id, () =>
       this.#run(seen, isRefused).catch((error: Error) => {
-        this.#observer.refreshFailed(id, error)
+        this.#context.events.emit('refreshFailed', { grantID: id, reason: reasonOf(error), error })
         throw error
       }),
     )
@@ -101,7 +88,9 @@ export class Refresher {
   }
 
   async #run(seen: Grant, isRefused: boolean): Promise<Grant> {
-    const wait = new LockWait((duration) => this.#observer.waited(seen.id, duration))
+    const wait = new LockWait((duration) =>
+      this.#context.events.emit('lockWait', { lock: 'refresh', grantID: seen.id, duration }),
+    )
     try {
       return await this.#runOnce(seen, isRefused, wait)
     } finally {
@@ -114,12 +103,15 @@ export class Refresher {
     const { id } = seen
     const giveUpAt = performance.now() + exchangeTimeout
     while (performance.now() < giveUpAt) {
-      const lease = await Lease.acquire(this.#store, `lock:${id}`, leaseDuration)
+      const lease = await Lease.acquire(this.#context.store, `lock:${id}`, leaseDuration)
       if (lease !== undefined) wait.end()
       try {
         const [current, failure] = await Promise.all([this.#attempt.current(id), this.#breaker.check(id)])
         if (!isSameVersion(current, seen)) {
-          this.#observer.skipped(current)
+          this.#context.events.emit('refreshSkipped', {
+            grantID: current.id,
+            version: current.record.version,
+          })
           return current
         }
         if (failure !== undefined) throw failure

@@ -1,5 +1,8 @@
 import { pause } from '../async/timeout'
+import type { Context } from '../context'
 import { LoginRequiredError, TokenStoreError } from '../errors'
+import { missingScopes } from '../scopes/scope'
+import type { EndedGrants } from './ended-grants'
 import { revocable } from './grant-record'
 import type { Grant, GrantVault } from './grant-repository'
 import type { Lease } from '../store/lease'
@@ -8,29 +11,21 @@ import type { TokenSet } from '../oauth/token-set'
 /** Milliseconds that a closing process goes on trying. */
 const closingTimeout = 30_000
 
-/** What is told about new pairs. */
-export interface PairObserver {
-  /** A new pair is stored, so many milliseconds after it was asked for. */
-  refreshed(grant: Grant, before: Grant, duration: number): void
-  /** The store does not take a new pair yet. */
-  unsaved(grantID: string, error: Error): void
-  /** New tokens that belong to nobody any more. */
-  orphaned(tokens: TokenSet): void
-}
-
 /**
  * Stores the pairs that refreshes bring. Each is the only copy there is: the refresh token before it is used up. What the
  * store does not take is kept here, served from here, and written again until the store has it.
  */
 export class NewPairs {
+  readonly #context: Context
   readonly #vault: GrantVault
-  readonly #observer: PairObserver
+  readonly #ended: EndedGrants
   readonly #unsaved = new Map<string, { grant: Grant; saved: Promise<void> }>()
   #giveUpAt = Infinity
 
-  constructor(vault: GrantVault, observer: PairObserver) {
+  constructor(context: Context, vault: GrantVault, ended: EndedGrants) {
+    this.#context = context
     this.#vault = vault
-    this.#observer = observer
+    this.#ended = ended
   }
 
   /** The version of a grant that is not stored yet. */
@@ -54,7 +49,7 @@ export class NewPairs {
       const grant = { ...before, record }
       const saved = this.#writeLater(before, record, lease, askedAt)
       this.#unsaved.set(before.id, { grant, saved })
-      this.#observer.unsaved(before.id, error)
+      this.#context.events.emit('warning', { error })
       return grant
     }
   }
@@ -82,7 +77,7 @@ export class NewPairs {
 
   async #write(before: Grant, record: Grant['record'], askedAt: number): Promise<Grant> {
     const stored = (await this.#vault.update(before, record)) ?? (await this.#adopt(before, record))
-    if (stored.id === before.id) this.#observer.refreshed(stored, before, performance.now() - askedAt)
+    if (stored.id === before.id) this.#emitRefresh(stored, before, performance.now() - askedAt)
     return stored
   }
 
@@ -102,7 +97,19 @@ export class NewPairs {
   async #handOver(before: Grant, tokens: TokenSet): Promise<Grant> {
     const successor = await this.#vault.attach(before.id, [revocable(tokens)], before.record.user)
     if (successor !== undefined) return successor
-    this.#observer.orphaned(tokens)
+    this.#ended.revoke([revocable(tokens)])
     throw new LoginRequiredError()
+  }
+
+  #emitRefresh({ id, record }: Grant, before: Grant, duration: number): void {
+    const { user, version, tokens, requestedScopes } = record
+    const { expiresAt, scope: grantedScopes } = tokens
+    const { client, events } = this.#context
+    events.emit('refresh', { user, grantID: id, version, expiresAt, duration })
+    const missing = missingScopes(grantedScopes, before.record.tokens.scope, client.appType)
+    if (missing.length === 0) return
+    const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
+    const detail = { user, requestedScopes, grantedScopes, missing, diagnosis }
+    events.emit('partialGrant', { when: 'refresh', ...detail })
   }
 }

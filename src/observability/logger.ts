@@ -1,3 +1,4 @@
+import { callApp, warnOf } from '../async/call-app'
 import type { Events } from './events'
 import type { PagerDutyUser } from '../user'
 import type { PagerDutyEvents } from './event-types'
@@ -44,6 +45,28 @@ const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvent
     `Delivery at ${receiver}: ${outcome} ${status} ${eventType ?? ''}`,
   ],
   warning: ({ error }) => ['warn', error.message],
+}
+
+/** Takes warnings about options: the app's logger, else a process warning. */
+export function warnerOf(logger: Logger | undefined): (message: string) => void {
+  return (message) => {
+    if (logger) callApp(() => logger.warn(message), warnOf)
+    else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
+  }
+}
+
+/** Warns once of each difference, unless it came of a login and a function of the app decides about those. */
+export function warnOfPartialGrants(
+  events: Events,
+  appDecides: boolean,
+  warn: (message: string) => void,
+): void {
+  const warned = new Set<string>()
+  events.on('partialGrant', ({ when, diagnosis }) => {
+    if (warned.has(diagnosis) || (appDecides && when === 'login')) return
+    warned.add(diagnosis)
+    warn(diagnosis)
+  })
 }
 
 /** Writes what happens to the app's log. */

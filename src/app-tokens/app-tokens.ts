@@ -114,7 +114,7 @@ export class AppTokens {
         rejected === undefined
           ? (await this.#cache.get(request)).accessToken
           : this.#cache.replaceRejected(request, rejected),
-      refusedToo: (rejected) => this.#cache.markRejected(request, rejected),
+      markRejected: (rejected) => this.#cache.markRejected(request, rejected),
     })
     return send(pathOrURL, rest)
   }
@@ -124,7 +124,7 @@ export class AppTokens {
    * from the token store, whichever process requested it and for whatever scope and account. A process that has it in memory
    * uses it until PagerDuty rejects it there, or until `invalidate` is called there. Unknown tokens are ignored.
    *
-   * @throws {TokenStoreError} this process has forgotten it, but the store did not answer: another one may still read it there
+   * @throws {TokenStoreError} this process has forgotten it, but the store failed: other processes may still read it there
    */
   async invalidate(token: string | Pick<AppToken, 'accessToken'>): Promise<void> {
     await this.#cache.invalidate(typeof token === 'string' ? token : token.accessToken)

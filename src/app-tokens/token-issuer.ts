@@ -158,10 +158,6 @@ function about({ account, scope }: AppTokenRequest): { account: string; scope: r
   return { account: account.name, scope }
 }
 
-function closed(): TokenStoreError {
-  return new TokenStoreError('This process is shutting down')
-}
-
 /** For waits that took too long, in this process or for another one's request. */
 export function late(): TokenEndpointError {
   return new TokenEndpointError('PagerDuty has not issued an app token in time', {
@@ -169,4 +165,8 @@ export function late(): TokenEndpointError {
     status: 503,
     isTransient: true,
   })
+}
+
+function closed(): TokenStoreError {
+  return new TokenStoreError('This process is shutting down')
 }

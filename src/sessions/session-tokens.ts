@@ -90,7 +90,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
 function renewIfEnded(grants: UserGrants, grant: Grant): void {
   if (Date.now() < effectiveExpiry(grant.record.tokens)) return
   // Events tell of failures.
-  Promise.resolve(grants.usable(grant)).catch(() => {})
+  Promise.resolve(grants.ensureFresh(grant)).catch(() => {})
 }
 
 /** Extends a grant with its session: in the background, now and then, and surely when it is presented first. */

@@ -320,7 +320,8 @@ describe('the lock', () => {
 })
 
 test('events report app tokens and failures, and show no token', async () => {
-  const pd = pagerduty({ ...app.standIn.options(), account: 'us.acme' })
+  const callbackURL = 'http://localhost/callback'
+  const pd = pagerduty({ ...app.standIn.options(), callbackURL, account: 'us.acme' })
   const told: unknown[] = []
   pd.on('appToken', (event) => told.push(['appToken', event]))
   pd.on('appTokenFailed', ({ error, ...event }) => told.push(['appTokenFailed', event, error.name]))

@@ -6,6 +6,7 @@ import {
   ScopeNotGrantedError,
   TokenEndpointError,
   TokenStoreError,
+  closedError,
   reasonOf,
 } from '../errors'
 import { Lease, LockWait } from '../store/lease'
@@ -42,7 +43,7 @@ export class AppTokenIssuer {
 
   /** Why no token may be requested now, as far as this process knows. */
   obstacle(request: AppTokenRequest): Error | undefined {
-    if (this.#isClosed) return closed()
+    if (this.#isClosed) return closedError()
     return this.#negativeCache.get(request) ?? this.#breaker.openError(request.id)
   }
 
@@ -109,7 +110,7 @@ export class AppTokenIssuer {
         const [stored, failure] = await Promise.all([lease && this.stored(id, need), this.#failure(request)])
         if (stored !== undefined) return stored
         if (failure !== undefined) throw failure
-        if (this.#isClosed) throw closed()
+        if (this.#isClosed) throw closedError()
         if (lease !== undefined) {
           const tokens = await this.#request(request)
           await this.#repository.write(id, tokens).catch(() => {}) // The next process requests its own.
@@ -165,8 +166,4 @@ export function late(): TokenEndpointError {
     status: 503,
     isTransient: true,
   })
-}
-
-function closed(): TokenStoreError {
-  return new TokenStoreError('This process is shutting down')
 }

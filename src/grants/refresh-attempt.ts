@@ -1,12 +1,6 @@
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
-import {
-  LoginRequiredError,
-  PagerDutyOAuthError,
-  TokenEndpointError,
-  TokenStoreError,
-  reasonOf,
-} from '../errors'
+import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, closedError, reasonOf } from '../errors'
 import type { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { IDTokenVerifier } from '../oauth/id-token'
 import { requestToken } from '../oauth/token-endpoint'
@@ -74,7 +68,7 @@ export class RefreshAttempt {
   /** Sends the refresh token, and soon again when the response was lost: PagerDuty's grace period lasts seconds, if any. */
   async #exchange(lease: Lease, refreshToken: string): Promise<TokenResponse | undefined> {
     if (!(await isSafe(lease))) return undefined
-    if (this.#parts.isClosed()) throw closing()
+    if (this.#parts.isClosed()) throw closedError()
     const send = () =>
       requestToken(
         this.#parts.client,
@@ -162,8 +156,4 @@ export function isSameVersion(one: Grant, other: Grant): boolean {
 async function isSafe(lease: Lease): Promise<boolean> {
   if (!lease.isSafeToStart) await lease.renew()
   return lease.isSafeToStart
-}
-
-export function closing(): TokenStoreError {
-  return new TokenStoreError('This process is shutting down')
 }

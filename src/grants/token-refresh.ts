@@ -1,13 +1,13 @@
 import { SingleFlight } from '../async/single-flight'
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
-import { LoginRequiredError, TokenStoreError, reasonOf } from '../errors'
+import { LoginRequiredError, TokenStoreError, closedError, reasonOf } from '../errors'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
 import { IDTokenVerifier } from '../oauth/id-token'
 import { Lease, LockWait } from '../store/lease'
 import type { EndedGrants } from './ended-grants'
 import type { Grant, GrantRepository } from './grant-repository'
-import { RefreshAttempt, closing, exchangeTimeout, isSameVersion } from './refresh-attempt'
+import { RefreshAttempt, exchangeTimeout, isSameVersion } from './refresh-attempt'
 import { WriteBehind } from './write-behind'
 
 const leaseDuration = 15_000
@@ -88,7 +88,7 @@ export class Refresher {
 
   /** Why no refresh may start now. */
   #obstacle({ id }: Grant): Error | undefined {
-    if (this.#isClosed) return closing()
+    if (this.#isClosed) return closedError()
     if (this.#writeBehind.pending(id) !== undefined)
       return new TokenStoreError('The token store has not taken the last refresh yet')
     return this.#breaker.openError(id)

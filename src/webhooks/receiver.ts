@@ -40,7 +40,11 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
   return createReceiver(options, handler, new Events())
 }
 
-/** The same for an instance, which has events of its own and takes warnings. */
+/**
+ * The same with the events of an instance.
+ *
+ * @internal
+ */
 export function createReceiver(
   options: WebhookReceiverOptions,
   handler: WebhookHandler,

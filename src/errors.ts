@@ -274,11 +274,7 @@ export class TokenStoreError extends PagerDutyOAuthError {
   }
 }
 
-/**
- * For work that a closed instance does not start. A store error by class, since callers have to treat both alike.
- *
- * @internal
- */
+/** For work that a closed instance does not start. A store error by class: callers treat both alike. @internal */
 export function closedError(): TokenStoreError {
   const error = new TokenStoreError('This process is shutting down')
   return Object.assign(error, { code: 'ERR_PAGERDUTY_CLOSED', hint: undefined })

@@ -23,11 +23,7 @@ export interface SessionTokensOptions extends GrantOptions {
   strategy?: Logins | undefined
 }
 
-/**
- * What `req.pagerduty` works with beside the grants.
- *
- * @internal
- */
+/** What `req.pagerduty` works with beside the grants. @internal */
 export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 'session'> {
   /** Given where the session is the drop-in's. */
   readonly sessions?: OwnSessions

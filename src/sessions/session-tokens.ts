@@ -33,11 +33,7 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
   return createSessionTokens(context, new UserGrants(context, options), options)
 }
 
-/**
- * The same with the grants of an instance.
- *
- * @internal
- */
+/** The same with the grants of an instance. @internal */
 export function createSessionTokens(context: Context, grants: UserGrants, parts: SessionParts): Middleware {
   const { client, store, events } = context
   const { name } = client

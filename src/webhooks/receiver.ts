@@ -40,11 +40,7 @@ export function webhookReceiver(options: WebhookReceiverOptions, handler: Webhoo
   return createReceiver(options, handler, new Events())
 }
 
-/**
- * The same with the events of an instance.
- *
- * @internal
- */
+/** The same with the events of an instance. @internal */
 export function createReceiver(
   options: WebhookReceiverOptions,
   handler: WebhookHandler,

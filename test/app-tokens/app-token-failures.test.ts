@@ -320,8 +320,8 @@ describe('the lock', () => {
 })
 
 test('events report app tokens and failures, and show no token', async () => {
-  const callbackURL = 'http://localhost/callback'
-  const pd = pagerduty({ ...app.standIn.options(), callbackURL, account: 'us.acme' })
+  const callback = { callbackURL: 'http://localhost/callback', scope: 'users.read' }
+  const pd = pagerduty({ ...app.standIn.options(), ...callback, account: 'us.acme' })
   const told: unknown[] = []
   pd.on('appToken', (event) => told.push(['appToken', event]))
   pd.on('appTokenFailed', ({ error, ...event }) => told.push(['appTokenFailed', event, error.name]))

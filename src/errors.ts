@@ -274,6 +274,12 @@ export class TokenStoreError extends PagerDutyOAuthError {
   }
 }
 
+/** For work that a closed instance does not start. A store error by class: callers treat both alike. @internal */
+export function closedError(): TokenStoreError {
+  const error = new TokenStoreError('This process is shutting down')
+  return Object.assign(error, { code: 'ERR_PAGERDUTY_CLOSED', hint: undefined })
+}
+
 /**
  * An error to be a cause: with this message, and of the original only its code and where it was thrown.
  *

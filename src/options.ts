@@ -12,7 +12,7 @@ import type { WebhookSecret } from './webhooks/secrets'
 export interface PagerDutyOptions
   extends
     Omit<ClientOptions, 'clientID' | 'callbackURL' | 'scope'>,
-    Omit<StrategyOptions, keyof ClientOptions | 'session' | 'grants' | 'state' | 'pkce'> {
+    Omit<StrategyOptions, keyof ClientOptions | 'session' | 'state' | 'pkce'> {
   /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
   clientID?: string | undefined
   /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */

@@ -1,7 +1,8 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppTokens } from './app-tokens/app-tokens'
-import { callApp, warnOf } from './async/call-app'
+import { callApp } from './async/call-app'
 import { Throttle } from './async/throttle'
+import { createContext } from './context'
 import { withEnvironment } from './environment'
 import { InsufficientScopeError, TokenStoreError } from './errors'
 import type { GrantOptions } from './grants/grant-options'
@@ -20,13 +21,13 @@ import { loginPathOf, loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'
 import type { PagerDutyEvents } from './observability/event-types'
 import { Events } from './observability/events'
-import { type Logger, logEvents } from './observability/logger'
+import { logEvents, warnOfPartialGrants, warnerOf } from './observability/logger'
 import type { PagerDutyOptions } from './options'
 import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
 import { dropInSession } from './sessions/session-middleware'
-import { type Middleware, sessionTokens } from './sessions/session-tokens'
+import { type Middleware, createSessionTokens } from './sessions/session-tokens'
 import { grantOf } from './sessions/request-grant'
 import { type OpenStore, openStore } from './store/open-store'
 import { createWebhooks } from './webhooks/create-webhooks'
@@ -104,12 +105,13 @@ function assemble(
   warn: (message: string) => void,
 ): PagerDuty {
   const { name, onError, routes = {} } = options
-  const grants = new UserGrants(options, events)
-  const { client } = grants
-  const appTokens = client.appType === 'scoped' ? new AppTokens({ ...options, events }) : undefined
-  // Whoever wants the tokens that a Classic app does not get is told so by the attempt.
-  const requireAppTokens = () => appTokens ?? new AppTokens({ ...options, events })
-  const strategy = new PagerDutyStrategy({ ...options, grants }, options.verify)
+  const context = createContext(options, events)
+  const { client } = context
+  const grants = new UserGrants(context, options)
+  const appTokens = client.appType === 'scoped' ? new AppTokens(options, context) : undefined
+  // A Classic app gets none: the constructor throws the error that says so.
+  const requireAppTokens = () => appTokens ?? new AppTokens(options, context)
+  const strategy = new PagerDutyStrategy(options, options.verify, context, grants)
   const warnOfUnknown = unknownScopeWarner(client.appType, options.extraScopes ?? [], warn)
   warnOfUnknown('scope', client.scope)
   warnOfUnknown('stepUpScope', options.stepUpScope ?? [])
@@ -118,20 +120,21 @@ function assemble(
   const links = { login: loginPathOf(client, routes), onError }
   const guard: GuardOptions = { name, loginPath: links.login, stepUpScope: options.stepUpScope, onError }
   const { webhookSecret, appScope, tokenStore, waitUntil } = options
-  const shared = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens, events, warn }
-  const webhooks = createWebhooks(shared)
+  const ofWebhooks = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens }
+  const webhooks = createWebhooks(ofWebhooks, events, warn)
   const reportOutage = outageReporter(events)
 
   return {
     strategy,
     grants: grantsOf(grants),
     auth() {
-      const session = dropInSession(grants, options.session ?? {}, store.redis, warn)
-      const tokens = sessionTokens({ ...options, grants, strategy, sessions: session.own })
+      const { middleware, own } = dropInSession(context, grants, options.session ?? {}, store.redis, warn)
+      const parts = { session: options.session, strategy, sessions: own }
+      const tokens = createSessionTokens(context, grants, parts)
       const login = loginRoutes(strategy, client, routes, onError)
-      return inOrder([session.middleware, tokens, setUser(name), login as Middleware], links, reportOutage)
+      return inOrder([middleware, tokens, setUser(name), login as Middleware], links, reportOutage)
     },
-    sessionTokens: () => sessionTokens({ ...options, grants, strategy }),
+    sessionTokens: () => createSessionTokens(context, grants, { session: options.session, strategy }),
     ...createGuards(client, guard, warnOfUnknown),
     get appTokens() {
       return requireAppTokens()
@@ -152,24 +155,6 @@ function assemble(
       await store.close()
     },
   }
-}
-
-/** Takes mistakes in options: the app's logger, else a process warning. */
-function warnerOf(logger: Logger | undefined): (message: string) => void {
-  return (message) => {
-    if (logger) callApp(() => logger.warn(message), warnOf)
-    else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
-  }
-}
-
-/** Each difference is told once. What a function of the app's decides about at a login, the app knows. */
-function warnOfPartialGrants(events: Events, appDecides: boolean, warn: (message: string) => void): void {
-  const told = new Set<string>()
-  events.on('partialGrant', ({ when, diagnosis }) => {
-    if (told.has(diagnosis) || (appDecides && when === 'login')) return
-    told.add(diagnosis)
-    warn(diagnosis)
-  })
 }
 
 /** A store that fails is reported now and then, not with each request. */

@@ -1,17 +1,14 @@
 import { parseAccount } from './account'
 import { AppTokenCache } from './token-cache'
 import { type AppTokenRequest, appTokenRequest } from './token-repository'
-import { Background } from '../async/background'
 import { type BearerInit, bearerFetch } from '../oauth/bearer-fetch'
-import { checkedTokenStore } from '../store/checked-token-store'
-import { Client, type ClientOptions } from '../oauth/client'
+import { type Context, createContext } from '../context'
+import type { Client, ClientOptions } from '../oauth/client'
 import { apiURLs } from '../oauth/endpoints'
 import { ConfigurationError } from '../errors'
-import { Events } from '../observability/events'
 import { LRUMap } from '../async/lru-map'
-import { MemoryTokenStore } from '../store/memory-token-store'
 import { parseScopeOption, requireScope } from '../scopes/scope'
-import { type StoreOptions, resolveSecret } from '../store/store-options'
+import type { StoreOptions } from '../store/store-options'
 
 /** Options of {@link AppTokens}: those of the client, and where tokens are stored. */
 export interface AppTokensOptions extends Omit<ClientOptions, 'callbackURL' | 'scope'>, StoreOptions {
@@ -23,8 +20,6 @@ export interface AppTokensOptions extends Omit<ClientOptions, 'callbackURL' | 's
   account?: string | undefined
   /** Scopes of tokens where a call names none. @default the option `scope` */
   appScope?: string | readonly string[] | undefined
-  /** @internal */
-  events?: Events | undefined
 }
 
 /** An access token of the app itself. */
@@ -64,14 +59,14 @@ export class AppTokens {
   readonly #cache: AppTokenCache
   readonly #account: string | undefined
   readonly #scope: readonly string[]
-  readonly #ownStore: MemoryTokenStore | undefined
   readonly #requests = new LRUMap<string, AppTokenRequest>(1_000)
 
   /** @throws {ConfigurationError} also for a Classic app or a public client, which PagerDuty gives no app tokens */
-  constructor(options: AppTokensOptions) {
-    // An app token gets its scope from the call, and needs no callback.
-    const callbackURL = options.callbackURL ?? 'http://localhost/'
-    this.#client = new Client({ ...options, scope: 'openid', callbackURL })
+  constructor(options: AppTokensOptions)
+  /** @internal */
+  constructor(options: AppTokensOptions, context: Context)
+  constructor(options: AppTokensOptions, context = contextOf(options)) {
+    this.#client = context.client
     if (this.#client.appType === 'classic') {
       throw new ConfigurationError(
         'appType',
@@ -79,15 +74,8 @@ export class AppTokens {
         'Register an app with Scoped OAuth at PagerDuty for server-to-server work.',
       )
     }
-    const { tokenStore, secret, account, appScope, scope = [] } = options
-    this.#ownStore = tokenStore === undefined ? new MemoryTokenStore() : undefined
-    this.#cache = new AppTokenCache({
-      client: this.#client,
-      store: checkedTokenStore(tokenStore ?? (this.#ownStore as MemoryTokenStore)),
-      keys: resolveSecret({ secret, tokenStore }),
-      events: options.events ?? new Events(options.name),
-      background: new Background(options.waitUntil),
-    })
+    const { account, appScope, scope = [] } = options
+    this.#cache = new AppTokenCache(context)
     this.#account = account
     if (account !== undefined) parseAccount(account)
     if (appScope !== undefined) this.#scope = requireAppScope(appScope)
@@ -126,7 +114,7 @@ export class AppTokens {
         rejected === undefined
           ? (await this.#cache.get(request)).accessToken
           : this.#cache.replaceRejected(request, rejected),
-      refusedToo: (rejected) => this.#cache.markRejected(request, rejected),
+      markRejected: (rejected) => this.#cache.markRejected(request, rejected),
     })
     return send(pathOrURL, rest)
   }
@@ -136,7 +124,7 @@ export class AppTokens {
    * from the token store, whichever process requested it and for whatever scope and account. A process that has it in memory
    * uses it until PagerDuty rejects it there, or until `invalidate` is called there. Unknown tokens are ignored.
    *
-   * @throws {TokenStoreError} this process has forgotten it, but the store did not answer: another one may still read it there
+   * @throws {TokenStoreError} this process has forgotten it, but the store failed: other processes may still read it there
    */
   async invalidate(token: string | Pick<AppToken, 'accessToken'>): Promise<void> {
     await this.#cache.invalidate(typeof token === 'string' ? token : token.accessToken)
@@ -145,7 +133,6 @@ export class AppTokens {
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     await this.#cache.close()
-    this.#ownStore?.close()
   }
 
   #request(scope: string | readonly string[], account: string | undefined): AppTokenRequest {
@@ -165,6 +152,11 @@ export class AppTokens {
 }
 
 const none: AppTokenOptions = {}
+
+/** An app token gets its scope from the call, and needs no callback. */
+function contextOf({ callbackURL = 'http://localhost/', ...options }: AppTokensOptions): Context {
+  return createContext({ ...options, scope: 'openid', callbackURL })
+}
 
 /** A login's scope as an app's: `openid` is for users. */
 function appScopeOf(scope: string | readonly string[]): readonly string[] {

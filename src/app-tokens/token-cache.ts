@@ -1,6 +1,7 @@
 import type { AppTokenRequest } from './token-repository'
-import { type AppTokenContext, AppTokenIssuer, late } from './token-issuer'
+import { AppTokenIssuer, late } from './token-issuer'
 import type { Background } from '../async/background'
+import type { Context } from '../context'
 import { LRUMap } from '../async/lru-map'
 import { type Need, satisfies } from './need'
 import { refreshAt } from '../oauth/token-expiry'
@@ -11,7 +12,7 @@ import { withinDeadline } from '../async/timeout'
 
 const callersWait = 11_000
 /** Milliseconds without another request after the API has rejected a new token. */
-const hopelessFor = 10_000
+const rejectedFor = 10_000
 const anyToken: Need = {}
 
 interface CachedToken {
@@ -27,9 +28,9 @@ export class AppTokenCache {
   readonly #background: Background
   readonly #cached = new LRUMap<string, CachedToken>(1_000)
   readonly #requests = new SingleFlight<TokenSet>()
-  readonly #hopeless = new Throttle(hopelessFor)
+  readonly #recentlyRejected = new Throttle(rejectedFor)
 
-  constructor(context: AppTokenContext) {
+  constructor(context: Context) {
     this.#issuer = new AppTokenIssuer(context)
     this.#background = context.background
   }
@@ -52,7 +53,7 @@ export class AppTokenCache {
     const need = { not: rejected }
     const cached = this.#cached.get(id)
     const isReplaced = cached !== undefined && satisfies(cached.tokens, need, Date.now())
-    if (isReplaced || !this.#hopeless.isRecent(id)) return (await this.get(request, need)).accessToken
+    if (isReplaced || !this.#recentlyRejected.isRecent(id)) return (await this.get(request, need)).accessToken
     const stored = await this.#issuer.stored(id, need).catch(() => undefined)
     if (stored !== undefined) this.#keep(id, stored)
     return stored?.accessToken ?? rejected
@@ -64,9 +65,9 @@ export class AppTokenCache {
    */
   markRejected(request: AppTokenRequest, rejected: string): Promise<string> | undefined {
     const cached = this.#cached.get(request.id)?.tokens
-    const isNew = cached?.accessToken === rejected && Date.now() - cached.obtainedAt < hopelessFor
+    const isNew = cached?.accessToken === rejected && Date.now() - cached.obtainedAt < rejectedFor
     if (!isNew) return this.replaceRejected(request, rejected)
-    this.#hopeless.take(request.id)
+    this.#recentlyRejected.take(request.id)
     return undefined
   }
 
@@ -81,7 +82,7 @@ export class AppTokenCache {
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     this.#issuer.close()
-    await this.#background.settled()
+    await this.#requests.settled()
   }
 
   #issue(request: AppTokenRequest, need: Need): Promise<TokenSet> {

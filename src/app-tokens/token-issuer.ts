@@ -1,16 +1,14 @@
 import { type AppTokenRequest, AppTokenRepository } from './token-repository'
-import type { Background } from '../async/background'
+import type { Context } from '../context'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
-import type { Client } from '../oauth/client'
 import {
   PagerDutyOAuthError,
   ScopeNotGrantedError,
   TokenEndpointError,
   TokenStoreError,
+  closedError,
   reasonOf,
 } from '../errors'
-import type { Events } from '../observability/events'
-import type { KeyRing } from '../store/encryption'
 import { Lease, LockWait } from '../store/lease'
 import { LRUMap } from '../async/lru-map'
 import { type Need, satisfies } from './need'
@@ -18,7 +16,6 @@ import { NegativeCache } from './negative-cache'
 import { pause } from '../async/timeout'
 import { requestToken } from '../oauth/token-endpoint'
 import { TokenSet } from '../oauth/token-set'
-import type { TokenStore } from '../store/token-store'
 
 /** Short: a process that dies during a request loses nothing, and others should not wait long for its lease. */
 const leaseDuration = 5_000
@@ -26,20 +23,9 @@ const exchangeTimeout = 10_000
 const longestWait = 11_000
 const firstWait = 50
 
-/** What the parts of this wing share. */
-export interface AppTokenContext {
-  readonly client: Client
-  readonly store: TokenStore
-  readonly keys: KeyRing
-  readonly events: Events
-  readonly background: Background
-}
-
 /** Requests app tokens (RFC 6749 section 4.4): of all processes that share the store, one at a time for each request. */
 export class AppTokenIssuer {
-  readonly #client: Client
-  readonly #store: TokenStore
-  readonly #events: Events
+  readonly #context: Context
   readonly #repository: AppTokenRepository
   readonly #breaker: CircuitBreaker
   readonly #negativeCache: NegativeCache
@@ -47,10 +33,9 @@ export class AppTokenIssuer {
   readonly #invalidated = new LRUMap<string, true>(1_000)
   #isClosed = false
 
-  constructor({ client, store, keys, events }: AppTokenContext) {
-    this.#client = client
-    this.#store = store
-    this.#events = events
+  constructor(context: Context) {
+    const { client, store, keys } = context
+    this.#context = context
     this.#repository = new AppTokenRepository(store, keys)
     this.#breaker = new CircuitBreaker(store, client.clientID, 'app tokens')
     this.#negativeCache = new NegativeCache(store)
@@ -58,7 +43,7 @@ export class AppTokenIssuer {
 
   /** Why no token may be requested now, as far as this process knows. */
   obstacle(request: AppTokenRequest): Error | undefined {
-    if (this.#isClosed) return closed()
+    if (this.#isClosed) return closedError()
     return this.#negativeCache.get(request) ?? this.#breaker.openError(request.id)
   }
 
@@ -72,7 +57,7 @@ export class AppTokenIssuer {
     const obstacle = this.obstacle(request)
     if (obstacle !== undefined) throw obstacle
     const wait = new LockWait((duration) =>
-      this.#events.emit('lockWait', { lock: 'appToken', account: request.account.name, duration }),
+      this.#context.events.emit('lockWait', { lock: 'appToken', account: request.account.name, duration }),
     )
     try {
       return await this.#shared(request, need, wait).catch((error: unknown) => {
@@ -83,7 +68,7 @@ export class AppTokenIssuer {
       })
     } catch (reason) {
       const error = reason as Error
-      this.#events.emit('appTokenFailed', { ...about(request), reason: reasonOf(error), error })
+      this.#context.events.emit('appTokenFailed', { ...about(request), reason: reasonOf(error), error })
       throw error
     } finally {
       wait.end()
@@ -119,13 +104,13 @@ export class AppTokenIssuer {
     for (let wait = firstWait; ; wait = Math.min(wait * 1.5, 4 * firstWait)) {
       const before = await this.stored(id, need)
       if (before !== undefined) return before
-      const lease = await Lease.acquire(this.#store, `lock:app-${id}`, leaseDuration)
+      const lease = await Lease.acquire(this.#context.store, `lock:app-${id}`, leaseDuration)
       if (lease !== undefined) lockWait.end()
       try {
         const [stored, failure] = await Promise.all([lease && this.stored(id, need), this.#failure(request)])
         if (stored !== undefined) return stored
         if (failure !== undefined) throw failure
-        if (this.#isClosed) throw closed()
+        if (this.#isClosed) throw closedError()
         if (lease !== undefined) {
           const tokens = await this.#request(request)
           await this.#repository.write(id, tokens).catch(() => {}) // The next process requests its own.
@@ -153,7 +138,9 @@ export class AppTokenIssuer {
     const grant = { grant_type: 'client_credentials', scope: requested.join(' ') }
     let tokens: TokenSet
     try {
-      tokens = TokenSet.from(await requestToken(this.#client, grant, exchangeTimeout), { scope: requested })
+      tokens = TokenSet.from(await requestToken(this.#context.client, grant, exchangeTimeout), {
+        scope: requested,
+      })
     } catch (error) {
       if (error instanceof TokenEndpointError) await this.#breaker.recordFailure(id, error)
       throw error
@@ -163,17 +150,13 @@ export class AppTokenIssuer {
       await this.#negativeCache.add(request, tokens.scope)
       throw new ScopeNotGrantedError(requested, tokens.scope)
     }
-    this.#events.emit('appToken', { ...about(request), expiresAt: tokens.expiresAt })
+    this.#context.events.emit('appToken', { ...about(request), expiresAt: tokens.expiresAt })
     return tokens
   }
 }
 
 function about({ account, scope }: AppTokenRequest): { account: string; scope: readonly string[] } {
   return { account: account.name, scope }
-}
-
-function closed(): TokenStoreError {
-  return new TokenStoreError('This process is shutting down')
 }
 
 /** For waits that took too long, in this process or for another one's request. */

@@ -1,88 +1,82 @@
-import type { Background } from '../async/background'
-import type { Client } from '../oauth/client'
-import type { Events } from '../observability/events'
+import type { Context } from '../context'
 import { tokensOf } from './grant-record'
-import type { Grant, GrantVault } from './grant-repository'
+import type { Grant, GrantRepository } from './grant-repository'
 import { type PagerDutyUser, isSameUser } from '../user'
 import { revokeToken } from '../oauth/token-endpoint'
 
 const revocationTimeout = 10_000
 
-/** Grants that tokens may go along with. */
+/** Grants that may take over tokens, to revoke them when they end. */
 export interface Heirs {
   readonly ids: readonly (string | undefined)[]
-  /** Whether there can be no others. */
+  /** Whether no others are possible. */
   readonly isAll: boolean
   /**
-   * Those of them that another callback may have put the grant in the place of, so that the login did come about; all of
-   * them where this is left out. Others that lead to the grant itself are logins that failed as well.
+   * Those of them that another callback may have replaced with the grant, so that the login succeeded; all of them where this
+   * is left out. Others that lead to the grant itself are logins that failed too.
    */
   readonly replaced?: readonly (string | undefined)[]
 }
 
 /**
- * What becomes of grants that end, and of their tokens. PagerDuty may count all logins of a user as one authorization. So
- * while a browser stays logged in, nothing is revoked that came of an earlier login in it: it goes along with the grant that
- * takes its place, and is revoked with that one.
+ * Ends grants, and revokes their tokens. PagerDuty may count all logins of a user as one authorization. So while a browser
+ * stays logged in, the tokens of its earlier logins are not revoked: the grant that replaces theirs takes them over, and they
+ * are revoked with it.
  */
 export class EndedGrants {
-  readonly #client: Client
-  readonly #vault: GrantVault
-  readonly #events: Events
-  readonly #background: Background
+  readonly #context: Context
+  readonly #repository: GrantRepository
   readonly #revokes: boolean
 
-  /** @param revokes whether PagerDuty is asked to revoke tokens */
-  constructor(client: Client, vault: GrantVault, events: Events, background: Background, revokes: boolean) {
-    this.#client = client
-    this.#vault = vault
-    this.#events = events
-    this.#background = background
+  /** @param revokes whether tokens are revoked at PagerDuty */
+  constructor(context: Context, repository: GrantRepository, revokes: boolean) {
+    this.#context = context
+    this.#repository = repository
     this.#revokes = revokes
   }
 
-  /** Ends a grant, or the one that took its place: a logout may come with the session of a moment ago. */
+  /** Ends a grant, or the one that replaced it: a logout may come with the session from before. */
   async end(id: string): Promise<void> {
     let ended: Grant | undefined
     try {
       for (;;) {
-        const grant = await this.#vault.latest(id)
+        const grant = await this.#repository.latest(id)
         if (grant === undefined) {
-          await this.#vault.delete(id) // What cannot be opened goes as well.
+          await this.#repository.delete(id) // Also a value that cannot be decrypted.
           break
         }
         ended = grant
-        if (await this.#vault.delete(grant.id, grant)) break
-        // A refresh came between, and its pair is the one to revoke; or the reply was lost, and it is gone already.
+        if (await this.#repository.delete(grant.id, grant)) break
+        // A refresh came in between, and its tokens have to be revoked; or the reply was lost, and the grant is gone.
       }
     } finally {
-      // Also when the store did not say whether it is gone: it is not wanted any more.
+      // Also when the store failed: the user wants the tokens to end.
       if (ended !== undefined) this.revoke(tokensOf(ended.record))
     }
     if (ended !== undefined) this.#emitLogout(ended)
   }
 
   /**
-   * Ends a grant in whose place another has come, unless it is kept. A refresh that is on its way, and a logout with the old
-   * session, find the new grant for two minutes.
+   * Ends a grant that another has replaced, unless it is kept. A refresh in flight, and a logout with the old session, find
+   * the new grant for two minutes.
    *
-   * @returns false when one of them is not there: it was logged out or revoked meanwhile
+   * @returns false when one of them was logged out or revoked meanwhile
    */
   async replace(id: string, successor: Grant): Promise<boolean> {
     for (;;) {
-      const old = await this.#vault.latest(id)
+      const old = await this.#repository.latest(id)
       if (old === undefined) return false
       if (old.id === successor.id) return true
-      if (old.record.isKept) return (await this.#vault.read(successor.id)) !== undefined
+      if (old.record.isKept) return (await this.#repository.read(successor.id)) !== undefined
       const isSame = isSameUser(old.record.user, successor.record.user)
       if (isSame) {
-        // First: a grant whose tokens go with another may still be there, but no token may be with none.
-        const holder = await this.#vault.attach(successor.id, tokensOf(old.record), undefined)
+        // First, so that each token is in at least one grant at any time.
+        const holder = await this.#repository.attach(successor.id, tokensOf(old.record), undefined)
         if (holder?.id !== successor.id) return false
       }
       const isOver = isSame
-        ? await this.#vault.forward(old, successor.id)
-        : await this.#vault.delete(old.id, old)
+        ? await this.#repository.forward(old, successor.id)
+        : await this.#repository.delete(old.id, old)
       if (!isOver) continue
       if (!isSame) this.revoke(tokensOf(old.record))
       this.#emitLogout(old)
@@ -91,12 +85,12 @@ export class EndedGrants {
   }
 
   /**
-   * Takes back what came of a login that does not come about: its tokens, and its grant if there is one already.
+   * Takes back the tokens of a login that failed, and its grant if there is one already.
    *
    * @param tokens what the login brought
-   * @param user whose they are, if that is known
-   * @param heirs the grants that its browser holds, or gets by logins at the same time. The tokens go with the first one that
-   * is, or may be, of the same user; where there is none, they are revoked
+   * @param user of the tokens, if known
+   * @param heirs the grants that its browser holds, or gets by concurrent logins. The first one that is, or may be, of the same
+   * user takes over the tokens; where there is none, they are revoked
    */
   async withdraw(
     id: string,
@@ -108,12 +102,12 @@ export class EndedGrants {
     const others = ids.filter((heir) => heir !== undefined).filter((heir) => heir !== id)
     const takeBack = () => this.#takeBack(id, tokens, user, { ids: others, isAll, replaced })
     try {
-      // Once more: a grant that nobody takes back ends by itself within a minute, and then nobody knows its tokens.
+      // Once more: otherwise the grant expires within a minute, and its tokens can never be revoked.
       await takeBack().catch(takeBack)
     } catch (error) {
-      // Tokens are revoked only where that can log nobody out.
+      // With an heir, revoking its user's tokens could log that user out.
       if (isAll && others.length === 0) this.revoke(tokens)
-      this.#events.emit('warning', { error: error as Error })
+      this.#context.events.emit('warning', { error: error as Error })
     }
   }
 
@@ -124,52 +118,53 @@ export class EndedGrants {
     { ids, isAll, replaced }: Required<Heirs> & { ids: readonly string[] },
   ): Promise<void> {
     for (;;) {
-      const grant = await this.#vault.read(id)
+      const grant = await this.#repository.read(id)
       const left = grant === undefined ? tokens : tokensOf(grant.record)
       const heirs: string[] = []
       for (const heir of ids) {
-        if ((await this.#vault.latest(heir))?.id !== id) heirs.push(heir)
-        // Another callback of the same login has put it in the place of the heir: it did come about.
+        if ((await this.#repository.latest(heir))?.id !== id) heirs.push(heir)
+        // Another callback of the same login has replaced the heir with it: the login succeeded.
         else if (replaced.includes(heir)) return
       }
       const holder = await this.#entrust(heirs, left, user)
-      // One of them has led its tokens here meanwhile.
+      // An heir was replaced with this grant meanwhile.
       if (holder?.id === id) continue
       const isGone =
         grant === undefined ||
-        (holder ? await this.#vault.forward(grant, holder.id) : await this.#vault.delete(id, grant))
+        (holder ? await this.#repository.forward(grant, holder.id) : await this.#repository.delete(id, grant))
       if (!isGone) continue
       if (holder === undefined && isAll) this.revoke(left)
       return
     }
   }
 
-  /** Lets tokens go along with the first of these grants that takes them. */
+  /** The first of these grants that takes the tokens over. */
   async #entrust(
     heirs: readonly string[],
     tokens: readonly string[],
     user: PagerDutyUser | undefined,
   ): Promise<Grant | undefined> {
     for (const heir of heirs) {
-      const holder = await this.#vault.attach(heir, tokens, user)
+      const holder = await this.#repository.attach(heir, tokens, user)
       if (holder !== undefined) return holder
     }
     return undefined
   }
 
-  /** Asks PagerDuty in the background to revoke tokens that are not needed any more. */
+  /** Revokes tokens in the background. */
   revoke(tokens: readonly string[]): void {
     if (!this.#revokes) return
+    const { client, events, background } = this.#context
     for (const token of tokens) {
-      this.#background.add(
-        revokeToken(this.#client, token, revocationTimeout).catch((error: Error) => {
-          this.#events.emit('warning', { error })
+      background.add(
+        revokeToken(client, token, revocationTimeout).catch((error: Error) => {
+          events.emit('warning', { error })
         }),
       )
     }
   }
 
   #emitLogout({ id, record }: Grant): void {
-    this.#events.emit('logout', { user: record.user, grantID: id })
+    this.#context.events.emit('logout', { user: record.user, grantID: id })
   }
 }

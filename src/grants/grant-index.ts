@@ -7,7 +7,7 @@ import type { PagerDutyUser } from '../user'
 import type { KeyRing, Sealer } from '../store/encryption'
 import type { TokenStore } from '../store/token-store'
 
-/** One grant of a user, and when its entry may be forgotten (milliseconds since the epoch). */
+/** One grant of a user, and when its entry expires (milliseconds since the epoch). */
 interface Entry {
   id: string
   until: number
@@ -18,25 +18,24 @@ interface List {
   readonly entries: readonly Entry[]
   /** Number of entries at which those are removed whose grant is gone. */
   readonly pruneAt: number
-  /** When all logins of the user were ended, in milliseconds since the epoch; forgotten after {@link endRemembered}. */
+  /** When all logins of the user were ended, in milliseconds since the epoch; remembered for {@link endRemembered}. */
   readonly endedAt: number | undefined
 }
 
-/** Whose grants are meant. */
 export type IndexOwner = Pick<PagerDutyUser, 'accountID' | 'id'>
 
 const fewest = 50
-/** Logins of one user that live at the same time. */
+/** Concurrent logins of one user. */
 const most = 10_000
-/** Milliseconds that one change tries to get through when other processes change the same list. */
-const patience = 5_000
-/** Milliseconds for which the end of all logins is remembered: longer than any callback takes. */
+/** Milliseconds for which a change is retried while other processes change the same list. */
+const changeTimeout = 5_000
+/** Milliseconds for which it is remembered that all logins were ended: longer than any callback takes. */
 const endRemembered = 15 * 60_000
 
 /**
- * Which grants a user has, so that all of them can be found and ended: one record for each user, changed by comparing and
- * setting only. No entry of a live grant is ever dropped. A grant exists before its entry is added, so an entry without a
- * grant is one of a grant that has ended.
+ * Which grants a user has, so that all of them can be found and ended: one record for each user, changed by compare-and-set
+ * only. No entry of a live grant is ever dropped. A grant exists before its entry is added, so the grant of an entry that has
+ * none has ended.
  */
 export class GrantIndex {
   readonly #store: TokenStore
@@ -54,10 +53,10 @@ export class GrantIndex {
   }
 
   /**
-   * Adds a grant, or makes its entry live longer.
+   * Adds a grant, or extends its entry.
    *
-   * @param arrivedAt when the callback of its login arrived; left out where it is not a login that adds it
-   * @throws {TokenStoreError} it is not listed: the store failed, or others changed the list again and again
+   * @param arrivedAt when the callback of its login arrived; left out where no login adds it
+   * @throws {TokenStoreError} it is not listed: the store failed, or others kept changing the list
    * @throws {AuthorizationResponseError} all logins were ended since then, or the user has too many
    */
   async add(user: IndexOwner, id: string, until: number, arrivedAt = Infinity): Promise<void> {
@@ -73,8 +72,7 @@ export class GrantIndex {
   }
 
   /**
-   * Notes that all logins of the user end now. Logins whose callback has arrived by now, and that are not listed yet, are
-   * refused by {@link add}.
+   * Notes that all logins of the user end now. {@link add} rejects those whose callback has arrived by now.
    *
    * @returns the ids of the grants to end. They stay listed, in case that fails.
    */
@@ -87,9 +85,9 @@ export class GrantIndex {
     )
   }
 
-  /** @param change the new list, or undefined to leave it as it is */
+  /** @param change returns the new list, or undefined to leave it unchanged */
   async #change(key: string, change: (list: List) => Promise<List | undefined>): Promise<List> {
-    const giveUpAt = performance.now() + patience
+    const giveUpAt = performance.now() + changeTimeout
     for (;;) {
       const sealed = await this.#store.get(key)
       const list = this.#open(sealed, key)
@@ -101,19 +99,19 @@ export class GrantIndex {
           ? await this.#store.create(key, value, lifeOf(changed))
           : await this.#store.replace(key, sealed, value, lifeOf(changed))
       if (isStored) return changed
-      if (performance.now() >= giveUpAt) throw crowded()
+      if (performance.now() >= giveUpAt) throw contended()
       await pause(Math.random() * 50)
     }
   }
 
-  /** The list without the entries whose grant is gone. */
+  /** The list without entries whose grant has ended. */
   async #pruned(list: List): Promise<List> {
     const grants = await inBatches(list.entries, ({ id }) => this.#store.get(grantKey(id)))
     const entries = list.entries.filter((_entry, position) => grants[position] !== undefined)
     return { ...list, entries, pruneAt: Math.min(Math.max(2 * entries.length, fewest), most) }
   }
 
-  /** Nothing is listed where there is no record, or none that can be read. */
+  /** Empty where there is no record, or none that can be decrypted. */
   #open(sealed: string | undefined, key: string): List {
     const text = sealed === undefined ? undefined : this.#sealer.open(sealed, key)
     const { entries, pruneAt, endedAt } = (text === undefined ? undefined : decode(text)) ?? empty
@@ -136,23 +134,23 @@ function lifeOf({ entries, endedAt = -Infinity }: List): number {
   return Math.max(...entries.map((entry) => entry.until), endedAt + endRemembered) - Date.now()
 }
 
-/** The entries, and behind them what else there is: for most users nothing. */
+/** The entries, followed by the other members unless they have their defaults, as for most users. */
 function encode({ entries, pruneAt, endedAt }: List): string {
   const isUsual = pruneAt === fewest && endedAt === undefined
   const rest = isUsual ? [] : [{ p: pruneAt, t: endedAt }]
   return JSON.stringify([...entries.map((entry) => [entry.id, entry.until]), ...rest])
 }
 
-/** The list; undefined for what is not wholly one, as another version may have written. */
+/** Undefined for anything that is not a complete list, as another version of this package may have written. */
 function decode(text: string): List | undefined {
   const items = listOf(parseJSON(text))
   if (items === undefined) return undefined
   const hasRest = items.length > 0 && listOf(items.at(-1)) === undefined
   const { p = fewest, t } = Object(hasRest ? items.at(-1) : {}) as Record<string, unknown>
   const entries = (hasRest ? items.slice(0, -1) : items).map(entryOf)
-  const whole = entries.filter((entry) => entry !== undefined)
-  if (whole.length < entries.length || !isNumber(p) || !isOptionalNumber(t)) return undefined
-  return { entries: whole, pruneAt: p, endedAt: t }
+  const complete = entries.filter((entry) => entry !== undefined)
+  if (complete.length < entries.length || !isNumber(p) || !isOptionalNumber(t)) return undefined
+  return { entries: complete, pruneAt: p, endedAt: t }
 }
 
 function entryOf(written: unknown): Entry | undefined {
@@ -183,8 +181,8 @@ function tooMany(): AuthorizationResponseError {
   })
 }
 
-function crowded(): TokenStoreError {
+function contended(): TokenStoreError {
   return new TokenStoreError(
-    `The list of this user’s logins could not be changed within ${patience} ms, because others changed it at the same time`,
+    `The list of this user’s logins could not be changed within ${changeTimeout} ms, because others changed it at the same time`,
   )
 }

@@ -7,30 +7,29 @@ import type { UserGrants } from './grants'
 export interface GrantOwner {
   /** PagerDuty's id of the account, as `user.accountID` has it; not the subdomain. */
   accountID: string
-  /** As `user.id` has it: a person within that account. */
+  /** As `user.id` has it: a user within that account. */
   userID: string
 }
 
 /** Grants without a request: for background jobs and administration. */
 export interface Grants {
   /**
-   * The grant with this id, or for two minutes the one that a step-up or another login has put in its place, as `keep` has it:
-   * its `grantID` says which. Undefined when it has ended.
+   * The grant with this id, or for two minutes after a step-up or another login the one that replaced it: see its `grantID`.
+   * Undefined when it has ended.
    */
   get(id: string): Promise<UserGrant | undefined>
   /**
-   * Lets a grant outlive its session, for background jobs: also a step-up or another login that takes its place there. Only
+   * Lets a grant outlive its session, for background jobs; it also outlives a step-up or another login in that session. Only
    * a logout of the session that holds it, or `revoke`, ends it. False when there is none. May be called again after a failure.
    *
-   * Of a grant that was replaced in the last two minutes, the one in its place is kept: a job goes by the `grantID` of what
-   * `get(id)` finds then.
+   * If a grant was replaced in the last two minutes, the one that replaced it is kept: use the `grantID` of what `get(id)`
+   * returns then.
    */
   keep(id: string): Promise<boolean>
   /** All grants of a user. */
   list(owner: GrantOwner): Promise<UserGrant[]>
   /**
-   * Ends a grant, or all grants of a user, everywhere and at once. A login of the user whose callback has arrived by then, and is
-   * still being finished, does not come about.
+   * Ends a grant, or all grants of a user, everywhere and at once. Logins of the user whose callback has arrived by then fail.
    *
    * @throws {TokenStoreError} some grants may be left: call it again
    * @throws {ConfigurationError} neither an id nor a user was named
@@ -45,7 +44,7 @@ export function grantsOf(grants: UserGrants): Grants {
     keep: (id) => grants.keep(id),
     async list(owner) {
       const ids = await grants.index.list(userOf(owner))
-      // Not the latest: that one is listed itself.
+      // Not the latest version: a grant that replaced it has an entry of its own.
       const found = await inBatches(ids, async (id) => withoutRequest(grants, await grants.read(id)))
       return found.filter((grant) => grant !== undefined)
     },
@@ -57,7 +56,7 @@ export function grantsOf(grants: UserGrants): Grants {
   }
 }
 
-/** A user that is not named whole is nobody, and revoking nobody must not look like success. */
+/** @throws {ConfigurationError} half a name matches no user, and revoking nothing must not look like success */
 function userOf(owner: GrantOwner): { accountID: string; id: string } {
   const { accountID, userID } = Object(owner) as { accountID?: unknown; userID?: unknown }
   if (typeof accountID !== 'string' || typeof userID !== 'string' || !accountID || !userID) throw notNamed()

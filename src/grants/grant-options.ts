@@ -10,7 +10,7 @@ export interface SessionLifetimes {
   absolute?: number | undefined
 }
 
-/** What the parts share: the client, where grants are kept, and the secret that seals them. */
+/** What the parts share: the client, where grants are stored, and the secret that encrypts them. */
 export interface GrantOptions extends ClientOptions, StoreOptions {
   /** How long logins last. */
   session?: SessionLifetimes | undefined
@@ -20,11 +20,11 @@ export interface GrantOptions extends ClientOptions, StoreOptions {
 
 const hour = 60 * 60_000
 
-/** Longest life of anything kept, in milliseconds: beyond the rolling window of a Scoped grant at PagerDuty (a year). */
+/** The longest TTL of anything, in milliseconds: beyond the rolling window of a Scoped grant at PagerDuty (a year). */
 export const longestLife = 400 * 24 * hour
 
 /** @throws {ConfigurationError} */
-export function resolveLifetimes({ session }: GrantOptions): {
+export function resolveLifetimes({ session }: Pick<GrantOptions, 'session'>): {
   readonly idle: number
   readonly absolute: number
 } {

@@ -5,32 +5,32 @@ import { groupScopes, ungroupScopes } from '../scopes/scope-groups'
 import { TokenSet } from '../oauth/token-set'
 
 /**
- * What is kept of one login: whose it is, what was granted, and the tokens as they are now. Requests share it: nobody
- * writes on it, and apps get copies.
+ * What is stored of one login: its user, what was granted, and the current tokens. Requests share it, so it is never changed,
+ * and apps get copies.
  */
 export interface GrantRecord {
   /** Counts the token pairs of this grant. */
   readonly version: number
   readonly user: PagerDutyUser
   readonly tokens: TokenSet
-  /** The scopes that the login asked for. */
+  /** The scopes that the login requested. */
   readonly requestedScopes: readonly string[]
-  /** When its session ends whatever is done, in milliseconds since the epoch. */
+  /** When its session expires however much it is used, in milliseconds since the epoch. */
   readonly absoluteEnd: number
-  /** It outlives its session, for background jobs. */
+  /** Whether it outlives its session, for background jobs. */
   readonly isKept: boolean
   /** What `verify` returned for `req.user`, as JSON knows it. */
   readonly appUser: unknown
   /**
-   * Tokens of the same user that this grant took the place of. PagerDuty may count all of them as one authorization, so they
-   * are revoked with this grant and not before. The newest come last.
+   * Tokens of earlier grants of the same user that this one replaced. PagerDuty may count all of them as one authorization, so
+   * they are revoked with this grant and not before. The newest come last.
    */
   readonly superseded: readonly string[]
 }
 
 const format = 1
 
-/** The record as text, for sealing. Short member names: it is read with every request. */
+/** The record as a string, to be encrypted. Short member names: it is read with every request. */
 export function encodeGrant(record: GrantRecord): string {
   const { user, tokens } = record
   const isAsRequested = tokens.scope.join(' ') === record.requestedScopes.join(' ')
@@ -51,7 +51,7 @@ export function encodeGrant(record: GrantRecord): string {
   })
 }
 
-/** The record again, or undefined for anything that is not wholly one. */
+/** Undefined for anything that is not a complete record. */
 export function decodeGrant(text: string): GrantRecord | undefined {
   const wire = Object(parseJSON(text)) as Record<string, unknown>
   const { f, v, u, a, r, e, o, x, k, p, t = [] } = wire
@@ -88,7 +88,7 @@ export function tokensOf({ superseded, tokens }: GrantRecord): readonly string[]
   return [...new Set([...superseded, revocable(tokens)])]
 }
 
-/** The token whose revocation ends all that came of one answer of the token endpoint. */
+/** The token whose revocation ends all tokens of one response of the token endpoint. */
 export function revocable(tokens: TokenSet): string {
   return tokens.refreshToken ?? tokens.accessToken
 }

@@ -1,11 +1,11 @@
 import { isSameUser } from '../user'
 import { type GrantRecord, decodeGrant, encodeGrant } from './grant-record'
 import { isText, parseJSON } from '../store/decode'
-import { OpenedGrants } from './opened-grants'
+import { DecryptedGrantCache } from './decrypted-grant-cache'
 import type { KeyRing, Sealer } from '../store/encryption'
 import type { TokenStore } from '../store/token-store'
 
-/** A grant as it was read: the record, and the very value in the store, which stands for its version. */
+/** A grant as it was read: the record, and the exact value in the store, which identifies its version. */
 export interface Grant {
   readonly id: string
   readonly record: GrantRecord
@@ -17,30 +17,30 @@ export function grantKey(id: string): string {
   return `grant:${id}`
 }
 
-/** Milliseconds for which a replaced grant leads to the one that took its place: longer than a refresh of it can take. */
+/** Milliseconds for which a replaced grant leads to its successor: longer than a refresh of it can take. */
 const forwardedFor = 2 * 60_000
 const mostSuperseded = 50
-/** Each successor is newer than the one before. This is for the case that one ever is not. */
+/** Each successor is newer than the one before, so that there is no cycle. This limits the damage of one. */
 const mostHops = 100
 
-/** Grants in the token store, sealed and bound to their keys. */
-export class GrantVault {
+/** Grants in the token store, encrypted and bound to their keys. */
+export class GrantRepository {
   readonly #store: TokenStore
   readonly #sealer: Sealer
-  readonly #opened = new OpenedGrants()
+  readonly #decrypted = new DecryptedGrantCache()
 
   constructor(store: TokenStore, keys: KeyRing) {
     this.#store = store
     this.#sealer = keys.sealer('grant')
   }
 
-  /** The grant as it is now, or undefined when there is none. */
+  /** The stored grant. */
   async read(id: string): Promise<Grant | undefined> {
     const sealed = await this.#store.get(grantKey(id))
     return sealed === undefined ? undefined : this.open(id, sealed)
   }
 
-  /** The same, or the grant that took its place in the last two minutes. */
+  /** The same, or the grant that replaced it in the last two minutes. */
   async latest(id: string, hops = mostHops): Promise<Grant | undefined> {
     const sealed = await this.#store.get(grantKey(id))
     if (sealed === undefined) return undefined
@@ -50,23 +50,23 @@ export class GrantVault {
     return successor === undefined || hops === 0 ? undefined : this.latest(successor, hops - 1)
   }
 
-  /** A grant from a value that was read elsewhere. What cannot be opened counts as none. */
+  /** A grant from a value that was read elsewhere. What cannot be decrypted counts as none. */
   open(id: string, sealed: string): Grant | undefined {
-    const record = this.#opened.recordOf(id, sealed, () => {
+    const record = this.#decrypted.getOrDecrypt(id, sealed, () => {
       const text = this.#sealer.open(sealed, grantKey(id))
       return text === undefined ? undefined : decodeGrant(text)
     })
     return record && { id, record, sealed }
   }
 
-  /** The id of the grant that took the place of this one, where the value says so. */
+  /** The id of the grant that replaced this one, if the value is such a reference. */
   successorOf(id: string, sealed: string): string | undefined {
     const text = this.#sealer.open(sealed, grantKey(id))
     const { to } = Object(parseJSON(text ?? '')) as Record<string, unknown>
     return isText(to) ? to : undefined
   }
 
-  /** Stores the first version of a grant, for `ttl` milliseconds. Returns undefined when there is one already. */
+  /** Stores the first version of a grant, for `ttl` milliseconds. Undefined when there is one already. */
   async create(id: string, record: GrantRecord, ttl: number): Promise<Grant | undefined> {
     const sealed = this.#seal(id, record)
     const isStored = await this.#store.create(grantKey(id), sealed, ttl)
@@ -75,7 +75,7 @@ export class GrantVault {
 
   /**
    * Stores the next version, only if the one that was read is still there: what was logged out is not revived, and what
-   * another process wrote is not overwritten. Without `ttl` its life goes on as it was.
+   * another process wrote is not overwritten. Without `ttl` the expiry stays.
    *
    * @returns undefined when it was not stored
    */
@@ -86,12 +86,12 @@ export class GrantVault {
   }
 
   /**
-   * Puts the id of the grant that took its place where an unchanged grant was. It counts as no grant.
+   * Replaces an unchanged grant with a reference to its successor.
    *
    * @returns whether it was unchanged
    */
   async forward(grant: Grant, successor: string): Promise<boolean> {
-    this.#opened.forget(grant.id)
+    this.#decrypted.forget(grant.id)
     const key = grantKey(grant.id)
     const sealed = this.#sealer.seal(JSON.stringify({ to: successor }), key)
     const isStored = await this.#store.replace(key, grant.sealed, sealed, forwardedFor)
@@ -99,9 +99,9 @@ export class GrantVault {
   }
 
   /**
-   * Adds tokens to those that are revoked with a grant, or with the one that took its place.
+   * Adds tokens to those that are revoked with a grant, or with its successor.
    *
-   * @param user only if the grant is this user's; undefined where it is not known whose tokens they are
+   * @param user only if the grant is this user's; undefined where the user of the tokens is unknown
    * @returns the grant that has them now; undefined when there is none
    */
   async attach(
@@ -117,18 +117,18 @@ export class GrantVault {
     return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
   }
 
-  /** Lets an unchanged grant live `ttl` milliseconds from now. */
+  /** Lets an unchanged grant expire `ttl` milliseconds from now. */
   extend(grant: Grant, ttl: number): Promise<boolean> {
     return this.#store.replace(grantKey(grant.id), grant.sealed, grant.sealed, ttl)
   }
 
   /** Removes a grant; given the grant as it was read, only if it has not changed. */
   async delete(id: string, unchanged?: Grant): Promise<boolean> {
-    this.#opened.forget(id)
+    this.#decrypted.forget(id)
     return this.#store.delete(grantKey(id), unchanged?.sealed)
   }
 
-  /** A command whose reply was lost is sent again and then told "no", by its own success. */
+  /** A command whose reply was lost is sent again, and then fails because it succeeded before. */
   async #holds(id: string, sealed: string): Promise<boolean> {
     return (await this.#store.get(grantKey(id))) === sealed
   }

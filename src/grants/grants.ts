@@ -1,23 +1,17 @@
-import { Background } from '../async/background'
+import type { Background } from '../async/background'
 import { inBatches } from '../async/batches'
-import { checkedTokenStore } from '../store/checked-token-store'
-import { Client } from '../oauth/client'
+import type { Client } from '../oauth/client'
+import type { Context } from '../context'
 import { withinDeadline } from '../async/timeout'
 import { EndedGrants } from './ended-grants'
-import { TokenEndpointError, TokenStoreError, reasonOf } from '../errors'
-import { Events } from '../observability/events'
+import { TokenEndpointError, TokenStoreError } from '../errors'
+import type { Events } from '../observability/events'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
 import { type GrantRecord, revocable } from './grant-record'
-import { type Grant, GrantVault, grantKey } from './grant-repository'
-import { IDTokenVerifier } from '../oauth/id-token'
-import { MemoryTokenStore } from '../store/memory-token-store'
+import { type Grant, GrantRepository, grantKey } from './grant-repository'
 import { Refresher } from './token-refresh'
-import { missingScopes } from '../scopes/scope'
-import type { KeyRing } from '../store/encryption'
-import { resolveSecret } from '../store/store-options'
-import type { TokenStore } from '../store/token-store'
 import { Throttle } from '../async/throttle'
 import type { PagerDutyUser } from '../user'
 
@@ -26,148 +20,117 @@ export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' |
 
 const callersWait = 10_000
 const unpresentedFor = 60_000
-const hopelessFor = 10_000
+const rejectedFor = 10_000
 
-/** The grants of users: made at login, read with each request, refreshed, ended. */
+/** The grants of users: created at login, read with each request, refreshed, ended. */
 export class UserGrants {
   readonly client: Client
-  readonly store: TokenStore
-  readonly keys: KeyRing
   readonly events: Events
-  readonly idTokens: IDTokenVerifier
   readonly index: GrantIndex
   readonly lifetimes: ReturnType<typeof resolveLifetimes>
-  readonly #vault: GrantVault
+  readonly #repository: GrantRepository
   readonly #refresher: Refresher
   readonly #ended: EndedGrants
-  readonly #hopeless = new Throttle(hopelessFor)
+  readonly #recentlyRejected = new Throttle(rejectedFor)
   readonly #background: Background
 
   /** @throws {ConfigurationError} */
-  constructor(options: GrantOptions, events = new Events(options.name)) {
-    this.client = new Client(options)
-    this.store = checkedTokenStore(options.tokenStore ?? new MemoryTokenStore())
-    this.keys = resolveSecret(options)
-    this.events = events
-    this.idTokens = new IDTokenVerifier(this.client)
-    this.index = new GrantIndex(this.store, this.keys)
+  constructor(context: Context, options: Pick<GrantOptions, 'session' | 'revokeOnLogout'> = {}) {
+    this.client = context.client
+    this.events = context.events
+    this.index = new GrantIndex(context.store, context.keys)
     this.lifetimes = resolveLifetimes(options)
-    this.#vault = new GrantVault(this.store, this.keys)
-    this.#background = new Background(options.waitUntil)
-    const revokes = options.revokeOnLogout ?? true
-    this.#ended = new EndedGrants(this.client, this.#vault, events, this.#background, revokes)
-    this.#refresher = new Refresher(this.client, this.store, this.#vault, this.idTokens, {
-      refreshed: ({ id, record }, before, duration) => {
-        const { user, version, tokens, requestedScopes } = record
-        this.events.emit('refresh', { user, grantID: id, version, expiresAt: tokens.expiresAt, duration })
-        const missing = missingScopes(tokens.scope, before.record.tokens.scope, this.client.appType)
-        if (missing.length === 0) return
-        const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
-        const grantedScopes = tokens.scope
-        this.events.emit('partialGrant', {
-          when: 'refresh',
-          user,
-          requestedScopes,
-          grantedScopes,
-          missing,
-          diagnosis,
-        })
-      },
-      refreshFailed: (grantID, error) =>
-        this.events.emit('refreshFailed', { grantID, reason: reasonOf(error), error }),
-      skipped: ({ id, record }) =>
-        this.events.emit('refreshSkipped', { grantID: id, version: record.version }),
-      waited: (grantID, duration) => this.events.emit('lockWait', { lock: 'refresh', grantID, duration }),
-      unsaved: (_grantID, error) => this.events.emit('warning', { error }),
-      orphaned: (tokens) => this.#ended.revoke([revocable(tokens)]),
-    })
+    this.#repository = new GrantRepository(context.store, context.keys)
+    this.#background = context.background
+    this.#ended = new EndedGrants(context, this.#repository, options.revokeOnLogout ?? true)
+    this.#refresher = new Refresher(context, this.#repository, this.#ended)
   }
 
   /**
-   * Stores and lists the grant of a login under the id made when it began. It lives a minute until a session presents it.
+   * Stores and lists the grant of a login under the id made when it began. It expires in a minute unless a session presents it.
    *
    * @param arrivedAt when the login's callback arrived
-   * @throws {TokenStoreError} the login must not come about, because it may not be stored or listed
+   * @throws {TokenStoreError} the login must fail: its grant may not be stored or listed
    * @throws {AuthorizationResponseError} all logins of the user were ended since it arrived, or there are too many
    */
   async create(id: string, grant: NewGrant, arrivedAt = Date.now()): Promise<Grant> {
     const absoluteEnd = Date.now() + this.lifetimes.absolute
     const record = { ...grant, version: 1, isKept: false, absoluteEnd, superseded: [] }
-    const created = await this.#vault.create(id, record, unpresentedFor)
+    const created = await this.#repository.create(id, record, unpresentedFor)
     if (created === undefined) throw new TokenStoreError('The grant of this login is there already')
     // Stored first: an entry without a grant counts as one that has ended.
     await this.index.add(grant.user, id, absoluteEnd, arrivedAt)
     return created
   }
 
-  /** The grant as it is now, or undefined when there is none. */
+  /** The stored grant. */
   read(id: string): Promise<Grant | undefined> {
-    return this.#vault.read(id)
+    return this.#repository.read(id)
   }
 
-  /** The same, or the grant that took its place in the last two minutes. */
+  /** The same, or the grant that replaced it in the last two minutes. */
   latest(id: string): Promise<Grant | undefined> {
-    return this.#vault.latest(id)
+    return this.#repository.latest(id)
   }
 
-  /** The same from a stored value that was read elsewhere. */
+  /** Decrypts a stored value that was read elsewhere. */
   open(id: string, sealed: string): Grant | undefined {
-    return this.#vault.open(id, sealed)
+    return this.#repository.open(id, sealed)
   }
 
   /**
-   * The grant with an access token that is good for `minValidity` more milliseconds: at once where it is, even while it
-   * is being renewed ahead of its end, else after a refresh that is waited for ten seconds.
+   * The grant with an access token that is valid for `minValidity` more milliseconds: at once where it is, even while it
+   * is refreshed ahead of its expiry, else after a refresh, with a deadline of ten seconds.
    */
-  usable(grant: Grant, minValidity = 0): Grant | Promise<Grant> {
-    const newest = this.#refresher.newest(grant)
-    const { tokens, version } = newest.record
+  ensureFresh(grant: Grant, minValidity = 0): Grant | Promise<Grant> {
+    const latest = this.#refresher.latest(grant)
+    const { tokens, version } = latest.record
     const now = Date.now()
-    if (now + minValidity >= effectiveExpiry(tokens)) return this.#renewed(newest)
-    if (tokens.refreshToken !== undefined && shouldRefresh(tokens, newest.id, version, now)) {
-      const renewal = this.#refresher.ahead(newest)
-      if (renewal !== undefined) this.#background.add(renewal)
+    if (now + minValidity >= effectiveExpiry(tokens)) return this.#refreshed(latest)
+    if (tokens.refreshToken !== undefined && shouldRefresh(tokens, latest.id, version, now)) {
+      const refresh = this.#refresher.refreshAhead(latest)
+      if (refresh !== undefined) this.#background.add(refresh)
     }
-    return newest
+    return latest
   }
 
-  /** A grant whose access token is another than the one that was refused: as stored, else renewed. */
-  async instead(grant: Grant, refused: string): Promise<Grant> {
-    const held = this.#refresher.newest(grant)
-    if (held.record.tokens.accessToken !== refused) return held
-    const stored = await this.#vault.read(grant.id)
-    if (stored === undefined) return this.#renewed(grant, true)
-    const isAnother = stored.record.tokens.accessToken !== refused
-    return isAnother || this.#hopeless.isRecent(grant.id) ? stored : this.#renewed(stored, true)
+  /** The grant with another access token than the one that the API rejected: as stored, else refreshed. */
+  async replaceRejected(grant: Grant, rejected: string): Promise<Grant> {
+    const held = this.#refresher.latest(grant)
+    if (held.record.tokens.accessToken !== rejected) return held
+    const stored = await this.#repository.read(grant.id)
+    if (stored === undefined) return this.#refreshed(grant, true)
+    const isAnother = stored.record.tokens.accessToken !== rejected
+    return isAnother || this.#recentlyRejected.isRecent(grant.id) ? stored : this.#refreshed(stored, true)
   }
 
-  /** The API has refused a renewed token as well: renewing once more would only go round, so it is left for a while. */
-  refusedToo(id: string): void {
-    this.#hopeless.take(id)
+  /** The API rejected a refreshed token too: another refresh would not help, so none is sent for a while. */
+  markRejected(id: string): void {
+    this.#recentlyRejected.take(id)
   }
 
-  /** Lets a grant live as long as its session: `idle` milliseconds from now, never beyond its absolute end. */
+  /** Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. */
   async extend(grant: Grant, idle: number): Promise<void> {
-    if (grant.record.isKept || (await this.#vault.extend(grant, lifeLeft(grant, idle)))) return
-    // A refresh came between.
-    const current = await this.#vault.read(grant.id)
+    if (grant.record.isKept || (await this.#repository.extend(grant, lifeLeft(grant, idle)))) return
+    // A refresh came in between.
+    const current = await this.#repository.read(grant.id)
     if (current !== undefined) await this.extend(current, idle)
   }
 
   /** Lets a grant outlive its session. Returns false when there is none. */
   async keep(id: string): Promise<boolean> {
-    const grant = await this.#vault.latest(id)
+    const grant = await this.#repository.latest(id)
     if (grant === undefined) return false
-    // First, and each time: what was kept before may not have been listed for long enough.
+    // First, and each time: the entry of a grant that is kept already may expire too early.
     await this.index.add(grant.record.user, grant.id, Date.now() + longestLife)
     if (grant.record.isKept) return true
-    const kept = await this.#vault.update(grant, { ...grant.record, isKept: true }, longestLife)
+    const kept = await this.#repository.update(grant, { ...grant.record, isKept: true }, longestLife)
     return kept !== undefined || this.keep(id)
   }
 
   /**
-   * Ends a grant everywhere, at once, or the one that has just taken its place. Its tokens are revoked in the background: a
-   * logout does not depend on PagerDuty.
+   * Ends a grant everywhere, at once, or the one that has just replaced it. Its tokens are revoked in the background, so that
+   * a logout does not depend on PagerDuty.
    */
   forget(id: string): Promise<void> {
     return this.#goingOn(this.#ended.end(id))
@@ -181,7 +144,7 @@ export class UserGrants {
   /** @see EndedGrants.replace */
   replace(id: string, successor: Grant): Promise<boolean> {
     const replace = () => this.#ended.replace(id, successor)
-    // The session that holds the old grant ends with it, so the new one has to come. If only a reply was lost, this is told so.
+    // Once more, as the session of the old grant may have ended already. If only a reply was lost, this succeeds.
     return this.#goingOn(replace().catch(replace))
   }
 
@@ -190,12 +153,12 @@ export class UserGrants {
     return this.#goingOn(this.#ended.withdraw(...login))
   }
 
-  /** @see GrantVault.attach */
-  attach(...tokens: Parameters<GrantVault['attach']>): Promise<Grant | undefined> {
-    return this.#vault.attach(...tokens)
+  /** @see GrantRepository.attach */
+  attach(...tokens: Parameters<GrantRepository['attach']>): Promise<Grant | undefined> {
+    return this.#repository.attach(...tokens)
   }
 
-  /** Starts nothing more and waits until what runs is finished and stored. */
+  /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     await this.#refresher.close()
     await this.#background.settled()
@@ -206,18 +169,18 @@ export class UserGrants {
     return work
   }
 
-  #renewed(grant: Grant, isRefused = false): Promise<Grant> {
-    const renewal = this.#goingOn(this.#refresher.renew(grant, isRefused))
-    return withinDeadline(renewal, callersWait, stillWaiting)
+  #refreshed(grant: Grant, isRejected = false): Promise<Grant> {
+    const refresh = this.#goingOn(this.#refresher.refresh(grant, isRejected))
+    return withinDeadline(refresh, callersWait, stillWaiting)
   }
 }
 
-/** Whether the session's end of a grant has come; a kept grant may live on without the session. */
+/** Whether the session of a grant has reached its absolute end; a kept grant may outlive it. */
 export function isOver(grant: Grant): boolean {
   return Date.now() >= grant.record.absoluteEnd
 }
 
-/** Milliseconds that a grant may live from now on when it is used now. */
+/** Milliseconds until a grant expires that is used now. */
 export function lifeLeft(grant: Grant, idle: number): number {
   return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
 }

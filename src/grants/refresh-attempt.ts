@@ -1,39 +1,31 @@
 import { pause } from '../async/timeout'
-import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, TokenStoreError } from '../errors'
+import type { Context } from '../context'
+import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, closedError, reasonOf } from '../errors'
 import type { CircuitBreaker } from '../oauth/circuit-breaker'
-import type { Client } from '../oauth/client'
 import type { IDTokenVerifier } from '../oauth/id-token'
 import { requestToken } from '../oauth/token-endpoint'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import type { Lease } from '../store/lease'
-import type { Grant, GrantVault } from './grant-repository'
-import type { NewPairs, PairObserver } from './write-behind'
+import type { EndedGrants } from './ended-grants'
+import { revocable } from './grant-record'
+import type { Grant, GrantRepository } from './grant-repository'
+import type { WriteBehind } from './write-behind'
 
-/** The exchange is read to its end for this long: hanging up would throw away the only copy of the new pair. */
+/** Milliseconds. Long, because hanging up would throw away the only copy of the new tokens. */
 export const exchangeTimeout = 60_000
 
-/** What the refresher tells about its work. */
-export interface RefreshObserver extends PairObserver {
-  refreshFailed(grantID: string, error: Error): void
-  /** Somebody else had refreshed it already. */
-  skipped(grant: Grant): void
-  /** Another process was at it; the wait for it took so many milliseconds. */
-  waited(grantID: string, duration: number): void
-}
-
 /** What an attempt works with. */
-export interface RefreshParts {
-  readonly client: Client
-  readonly vault: GrantVault
+export interface RefreshParts extends Context {
+  readonly repository: GrantRepository
+  readonly ended: EndedGrants
   readonly idTokens: IDTokenVerifier
   readonly breaker: CircuitBreaker
-  readonly pairs: NewPairs
-  readonly observer: RefreshObserver
+  readonly writeBehind: WriteBehind
   isClosed(): boolean
 }
 
-/** One refresh, by whoever holds the lease of the grant. */
+/** One refresh, by the process that holds the lease of the grant. */
 export class RefreshAttempt {
   readonly #parts: RefreshParts
 
@@ -42,17 +34,17 @@ export class RefreshAttempt {
   }
 
   /**
-   * Exchanges the refresh token and stores what comes.
+   * Exchanges the refresh token and stores the new tokens.
    *
    * @returns undefined when the lease was lost before anything was sent
    */
-  async run(lease: Lease, current: Grant, isRefused: boolean): Promise<Grant | undefined> {
+  async run(lease: Lease, current: Grant, isRejected: boolean): Promise<Grant | undefined> {
     const { id, record } = current
     const { refreshToken, scope } = record.tokens
-    if (refreshToken === undefined) return this.#cannotRenew(current, isRefused)
+    if (refreshToken === undefined) return this.#handleRejection(current, isRejected)
     const failure = await this.#parts.breaker.tryHalfOpen(id)
     if (failure !== undefined) throw failure
-    const askedAt = performance.now()
+    const requestedAt = performance.now()
     let tokens: TokenSet
     try {
       const response = await this.#exchange(lease, refreshToken)
@@ -66,37 +58,37 @@ export class RefreshAttempt {
         throw error
       }
       await this.#parts.breaker.recordSuccess(id)
-      return this.#cannotRenew(current, isRefused, error)
+      return this.#handleRejection(current, isRejected, error)
     }
-    const renewed = await this.#parts.pairs.save(current, tokens, lease, askedAt)
+    const refreshed = await this.#parts.writeBehind.save(current, tokens, lease, requestedAt)
     await this.#parts.breaker.recordSuccess(id)
-    return renewed
+    return refreshed
   }
 
-  /** Presents the refresh token, and once more when the answer got lost: a grace period lasts seconds, if there is one. */
+  /** Sends the refresh token, and soon again when the response was lost: PagerDuty's grace period lasts seconds, if any. */
   async #exchange(lease: Lease, refreshToken: string): Promise<TokenResponse | undefined> {
-    if (!(await isOurs(lease))) return undefined
-    if (this.#parts.isClosed()) throw closing()
-    const present = () =>
+    if (!(await isSafe(lease))) return undefined
+    if (this.#parts.isClosed()) throw closedError()
+    const send = () =>
       requestToken(
         this.#parts.client,
         { grant_type: 'refresh_token', refresh_token: refreshToken },
         exchangeTimeout,
       )
     try {
-      return await present()
+      return await send()
     } catch (error) {
       const isLost = error instanceof TokenEndpointError && error.code === 'ERR_PAGERDUTY_TOKEN_UNREACHABLE'
       if (!isLost) throw error
       await pause(500)
-      if (!(await isOurs(lease))) throw error
-      return present()
+      if (!(await isSafe(lease))) throw error
+      return send()
     }
   }
 
   /**
-   * PagerDuty sends no id_token at a refresh; if it comes to, it must speak of the same person and authorization. Keys that
-   * cannot be had at the moment are no reason to throw away a pair that came straight from PagerDuty.
+   * PagerDuty sends no id_token at a refresh today; one must name the same user and authorization. If the JWKS cannot be
+   * fetched, the tokens are kept: they came straight from PagerDuty.
    */
   async #checkIdentity(idToken: string, tokens: TokenSet, user: Grant['record']['user']): Promise<void> {
     const verified = this.#parts.idTokens.verify(idToken, { accessToken: tokens.accessToken })
@@ -106,51 +98,51 @@ export class RefreshAttempt {
     })
     if (now?.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
       return
-    this.#parts.observer.orphaned(tokens)
-    throw new TokenEndpointError('PagerDuty answered a refresh with the tokens of somebody else', {
+    this.#parts.ended.revoke([revocable(tokens)])
+    throw new TokenEndpointError('PagerDuty answered a refresh with the tokens of another user', {
       code: 'ERR_PAGERDUTY_IDENTITY_CHANGED',
       status: 503,
     })
   }
 
   /**
-   * PagerDuty will not refresh this grant any more. An access token that has life left, and was not refused, serves to
-   * its end: the pair that came after it may have been lost on the way, and that need not log anybody out before time.
+   * PagerDuty does not refresh this grant any more. An access token that is valid and was not rejected is used until it
+   * expires: the response of an earlier refresh may have been lost, which need not log the user out early.
    */
-  async #cannotRenew(current: Grant, isRefused: boolean, error?: TokenEndpointError): Promise<Grant> {
+  async #handleRejection(current: Grant, isRejected: boolean, error?: TokenEndpointError): Promise<Grant> {
     const { record } = current
-    if (isRefused || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)
+    if (isRejected || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)
     if (error === undefined) return current
     const dropped = await this.#dropRefreshToken(current)
-    this.#parts.observer.refreshFailed(current.id, error)
+    this.#parts.events.emit('refreshFailed', { grantID: current.id, reason: reasonOf(error), error })
     return dropped
   }
 
-  /** Only from the version that was refused: `keep()` may have come between, or the other process's new pair. */
-  async #dropRefreshToken(refused: Grant): Promise<Grant> {
-    const { record } = refused
-    const dropped = await this.#parts.vault.update(refused, {
+  /** Only from the version that was rejected: `keep()` or another process's refresh may have come in between. */
+  async #dropRefreshToken(rejected: Grant): Promise<Grant> {
+    const { record } = rejected
+    const dropped = await this.#parts.repository.update(rejected, {
       ...record,
       tokens: record.tokens.withoutRefreshToken(),
     })
     if (dropped !== undefined) return dropped
-    const current = await this.current(refused.id)
-    return current.id === refused.id && current.record.tokens.refreshToken === record.tokens.refreshToken
+    const current = await this.current(rejected.id)
+    return current.id === rejected.id && current.record.tokens.refreshToken === record.tokens.refreshToken
       ? this.#dropRefreshToken(current)
       : current
   }
 
-  /** If this version is still the stored one, the grant is over. */
-  async #end(refused: Grant): Promise<Grant> {
-    if (await this.#parts.vault.delete(refused.id, refused)) throw new LoginRequiredError()
-    const current = await this.current(refused.id)
-    // `keep()` may have come between.
-    return isSameVersion(current, refused) ? this.#end(current) : current
+  /** Ends the grant, if this version is still the stored one. */
+  async #end(rejected: Grant): Promise<Grant> {
+    if (await this.#parts.repository.delete(rejected.id, rejected)) throw new LoginRequiredError()
+    const current = await this.current(rejected.id)
+    // `keep()` may have come in between.
+    return isSameVersion(current, rejected) ? this.#end(current) : current
   }
 
-  /** The grant as it is now, or the one that a login has put in its place meanwhile. */
+  /** The stored grant, or the one that replaced it meanwhile. */
   async current(id: string): Promise<Grant> {
-    const current = await this.#parts.vault.latest(id)
+    const current = await this.#parts.repository.latest(id)
     if (current === undefined) throw new LoginRequiredError()
     return current
   }
@@ -160,12 +152,8 @@ export function isSameVersion(one: Grant, other: Grant): boolean {
   return one.id === other.id && one.record.version === other.record.version
 }
 
-/** Whoever was frozen since the lock was taken must not present a token that the next holder presents too. */
-async function isOurs(lease: Lease): Promise<boolean> {
-  if (!lease.isSound) await lease.renew()
-  return lease.isSound
-}
-
-export function closing(): TokenStoreError {
-  return new TokenStoreError('This process is shutting down')
+/** A process that was frozen since it took the lock must not send a token that the next holder sends too. */
+async function isSafe(lease: Lease): Promise<boolean> {
+  if (!lease.isSafeToStart) await lease.renew()
+  return lease.isSafeToStart
 }

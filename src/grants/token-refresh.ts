@@ -1,132 +1,131 @@
 import { SingleFlight } from '../async/single-flight'
 import { pause } from '../async/timeout'
-import { LoginRequiredError, TokenStoreError } from '../errors'
+import type { Context } from '../context'
+import { LoginRequiredError, TokenStoreError, closedError, reasonOf } from '../errors'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
-import type { Client } from '../oauth/client'
-import type { IDTokenVerifier } from '../oauth/id-token'
+import { IDTokenVerifier } from '../oauth/id-token'
 import { Lease, LockWait } from '../store/lease'
-import type { TokenStore } from '../store/token-store'
-import type { Grant, GrantVault } from './grant-repository'
-import {
-  RefreshAttempt,
-  type RefreshObserver,
-  closing,
-  exchangeTimeout,
-  isSameVersion,
-} from './refresh-attempt'
-import { NewPairs } from './write-behind'
+import type { EndedGrants } from './ended-grants'
+import type { Grant, GrantRepository } from './grant-repository'
+import { RefreshAttempt, exchangeTimeout, isSameVersion } from './refresh-attempt'
+import { WriteBehind } from './write-behind'
 
 const leaseDuration = 15_000
 
-/** One refresh at a time for each grant, in this process and in all that share the store. */
+/** Refreshes each grant once at a time, in all processes that share the store. */
 export class Refresher {
-  readonly #store: TokenStore
-  readonly #observer: RefreshObserver
-  readonly #flights = new SingleFlight<Grant>()
+  readonly #context: Context
+  readonly #inFlight = new SingleFlight<Grant>()
   readonly #attempt: RefreshAttempt
   readonly #breaker: CircuitBreaker
-  readonly #pairs: NewPairs
+  readonly #writeBehind: WriteBehind
   #isClosed = false
 
-  constructor(
-    client: Client,
-    store: TokenStore,
-    vault: GrantVault,
-    idTokens: IDTokenVerifier,
-    observer: RefreshObserver,
-  ) {
-    this.#store = store
-    this.#observer = observer
-    const breaker = (this.#breaker = new CircuitBreaker(store, client.clientID))
-    const pairs = (this.#pairs = new NewPairs(vault, observer))
+  constructor(context: Context, repository: GrantRepository, ended: EndedGrants) {
+    this.#context = context
+    const breaker = (this.#breaker = new CircuitBreaker(context.store, context.client.clientID))
+    const writeBehind = (this.#writeBehind = new WriteBehind(context, repository, ended))
+    const idTokens = new IDTokenVerifier(context.client)
     const isClosed = () => this.#isClosed
-    this.#attempt = new RefreshAttempt({ client, vault, idTokens, breaker, pairs, observer, isClosed })
+    this.#attempt = new RefreshAttempt({
+      ...context,
+      repository,
+      ended,
+      idTokens,
+      breaker,
+      writeBehind,
+      isClosed,
+    })
   }
 
-  /** The grant, or a newer version of it that this process holds and the store does not take yet. */
-  newest(grant: Grant): Grant {
-    const unsaved = this.#pairs.unsaved(grant.id)
-    return unsaved !== undefined && unsaved.record.version > grant.record.version ? unsaved : grant
+  /** The grant, or a newer version that the store did not take yet. */
+  latest(grant: Grant): Grant {
+    const pending = this.#writeBehind.pending(grant.id)
+    return pending !== undefined && pending.record.version > grant.record.version ? pending : grant
   }
 
   /**
-   * The grant with another access token than the one seen. All callers share one flight, which belongs to none of them:
-   * it goes on when they are gone.
+   * The grant with another access token than the one seen. All callers share one refresh, which goes on without them.
    *
-   * @param isRefused the API has refused the token seen, however long it was to live
+   * @param isRejected the API rejected the token seen, although it has not expired
    * @throws {LoginRequiredError} PagerDuty has ended the grant, or it was logged out
    * @throws {TokenEndpointError} PagerDuty did not refresh it this time
-   * @throws {TokenStoreError} the store did not answer
+   * @throws {TokenStoreError} the store failed, or this process is shutting down
    */
-  async renew(seen: Grant, isRefused = false): Promise<Grant> {
-    let result = await this.#fly(seen, isRefused)
-    // The flight may have begun before this version was written, or for somebody whose token was not refused.
+  async refresh(seen: Grant, isRejected = false): Promise<Grant> {
+    let result = await this.#refreshOnce(seen, isRejected)
+    // What was in flight may have begun before this version was written, or for a caller whose token was not rejected.
     const isOlder = result.id === seen.id && result.record.version <= seen.record.version
-    if (isOlder) result = await this.#fly(seen, isRefused)
+    if (isOlder) result = await this.#refreshOnce(seen, isRejected)
     if (result.record.tokens.accessToken !== seen.record.tokens.accessToken) return result
     throw new LoginRequiredError()
   }
 
-  /** Renews a grant whose access token still serves, unless that is being done or was tried in vain just now. */
-  ahead(grant: Grant): Promise<unknown> | undefined {
-    const isIdle = !this.#flights.has(grant.id) && this.#obstacle(grant) === undefined
-    return isIdle ? this.#fly(grant, false) : undefined
+  /** Refreshes a grant whose access token is still valid, unless that is in flight or failed recently. */
+  refreshAhead(grant: Grant): Promise<unknown> | undefined {
+    const isIdle = !this.#inFlight.has(grant.id) && this.#obstacle(grant) === undefined
+    return isIdle ? this.#refreshOnce(grant, false) : undefined
   }
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#flights.settled()
-    await this.#pairs.close()
+    await this.#inFlight.settled()
+    await this.#writeBehind.close()
   }
 
-  #fly(seen: Grant, isRefused: boolean): Promise<Grant> {
+  #refreshOnce(seen: Grant, isRejected: boolean): Promise<Grant> {
     const { id } = seen
-    const failure = this.#flights.has(id) ? undefined : this.#obstacle(seen)
+    const failure = this.#inFlight.has(id) ? undefined : this.#obstacle(seen)
     if (failure !== undefined) return Promise.reject(failure)
-    return this.#flights.run(id, () =>
-      this.#run(seen, isRefused).catch((error: Error) => {
-        this.#observer.refreshFailed(id, error)
+    return this.#inFlight.run(id, () =>
+      this.#run(seen, isRejected).catch((error: Error) => {
+        this.#context.events.emit('refreshFailed', { grantID: id, reason: reasonOf(error), error })
         throw error
       }),
     )
   }
 
-  /** Why no refresh may begin now. */
+  /** Why no refresh may start now. */
   #obstacle({ id }: Grant): Error | undefined {
-    if (this.#isClosed) return closing()
-    if (this.#pairs.unsaved(id) !== undefined)
+    if (this.#isClosed) return closedError()
+    if (this.#writeBehind.pending(id) !== undefined)
       return new TokenStoreError('The token store has not taken the last refresh yet')
     return this.#breaker.openError(id)
   }
 
-  async #run(seen: Grant, isRefused: boolean): Promise<Grant> {
-    const wait = new LockWait((duration) => this.#observer.waited(seen.id, duration))
+  async #run(seen: Grant, isRejected: boolean): Promise<Grant> {
+    const wait = new LockWait((duration) =>
+      this.#context.events.emit('lockWait', { lock: 'refresh', grantID: seen.id, duration }),
+    )
     try {
-      return await this.#runOnce(seen, isRefused, wait)
+      return await this.#runOnce(seen, isRejected, wait)
     } finally {
       wait.end()
     }
   }
 
-  /** Waits for the lock, or for the version that its holder writes, or for the holder's failure. */
-  async #runOnce(seen: Grant, isRefused: boolean, wait: LockWait): Promise<Grant> {
+  /** Waits for the lock, for the version that its holder stores, or for its failure. */
+  async #runOnce(seen: Grant, isRejected: boolean, wait: LockWait): Promise<Grant> {
     const { id } = seen
     const giveUpAt = performance.now() + exchangeTimeout
     while (performance.now() < giveUpAt) {
-      const lease = await Lease.acquire(this.#store, `lock:${id}`, leaseDuration)
+      const lease = await Lease.acquire(this.#context.store, `lock:${id}`, leaseDuration)
       if (lease !== undefined) wait.end()
       try {
         const [current, failure] = await Promise.all([this.#attempt.current(id), this.#breaker.check(id)])
         if (!isSameVersion(current, seen)) {
-          this.#observer.skipped(current)
+          this.#context.events.emit('refreshSkipped', {
+            grantID: current.id,
+            version: current.record.version,
+          })
           return current
         }
         if (failure !== undefined) throw failure
-        const renewed = lease && (await this.#attempt.run(lease, current, isRefused))
-        if (renewed !== undefined) return renewed
+        const refreshed = lease && (await this.#attempt.run(lease, current, isRejected))
+        if (refreshed !== undefined) return refreshed
       } finally {
-        if (this.#pairs.unsaved(id) === undefined) await lease?.release()
+        if (this.#writeBehind.pending(id) === undefined) await lease?.release()
       }
       if (this.#isClosed) break
       wait.begin()

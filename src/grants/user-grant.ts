@@ -6,15 +6,15 @@ import type { PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
 import { type Grant, type UserGrants, isOver } from './grants'
 
-/** What `getAccessToken` heeds. */
+/** Options of `getAccessToken`. */
 export interface GetAccessTokenOptions {
-  /** Seconds for which the token must still be good. @default 0 */
+  /** Seconds for which the token must still be valid. @default 0 */
   minValidity?: number | undefined
-  /** The token held was refused: give another one. */
+  /** PagerDuty rejected the token: return another one. */
   forceRefresh?: boolean | undefined
 }
 
-/** What a person granted to this app, with tokens that are kept fresh. */
+/** A user's grant, with tokens that are kept fresh. */
 export class UserGrant {
   readonly #grants: UserGrants
   #grant: Grant | undefined
@@ -28,18 +28,18 @@ export class UserGrant {
     this.#grant = grant
   }
 
-  /** Whether a value is one of these, made by this package and not by its look. */
+  /** Whether a value was made by this package, and does not only look like it. */
   static is(value: unknown): value is UserGrant {
     return typeof value === 'object' && value !== null && #grants in value
   }
 
   /** Calls PagerDuty's REST API as this user, at the user's regional host; see {@link BearerFetch}. */
   get fetch(): BearerFetch {
-    // Made when it is wanted: every request has a grant, few of them call.
+    // Lazy: every request has a grant, and few call the API.
     return (this.#fetch ??= this.#bearerFetch())
   }
 
-  /** Who logged in; undefined when nobody is. */
+  /** The user; undefined when no user is logged in. */
   get user(): PagerDutyUser | undefined {
     if (this.#grant === undefined) return undefined
     return (this.#user ??= { ...this.#grant.record.user })
@@ -51,22 +51,22 @@ export class UserGrant {
     return (this.#appUser ??= copyOf(this.#grant.record.appUser))
   }
 
-  /** The id under which the grant is kept; `pd.grants.get(id)` finds it without a request. */
+  /** The id of the grant; `pd.grants.get(id)` finds it without a request. */
   get grantID(): string | undefined {
     return this.#grant?.id
   }
 
-  /** The scopes that PagerDuty really granted. */
+  /** The scopes that PagerDuty granted, which may be fewer than requested. */
   get grantedScopes(): readonly string[] {
     return [...(this.#grant?.record.tokens.scope ?? [])]
   }
 
-  /** The scopes that the login asked for. */
+  /** The scopes that the login requested. */
   get requestedScopes(): readonly string[] {
     return [...(this.#grant?.record.requestedScopes ?? [])]
   }
 
-  /** When the access token ends, in milliseconds since the epoch. */
+  /** When the access token expires, in milliseconds since the epoch. */
   get expiresAt(): number | undefined {
     return this.#grant?.record.tokens.expiresAt
   }
@@ -76,7 +76,7 @@ export class UserGrant {
     return this.#grant?.record.tokens.obtainedAt
   }
 
-  /** The kind of app that the login is to: decides what a scope covers. */
+  /** The kind of app: decides what a scope covers. */
   get appType(): AppType {
     return this.#grants.client.appType
   }
@@ -102,32 +102,32 @@ export class UserGrant {
   }
 
   /**
-   * The access token, refreshed first where it has ended or ends within `minValidity`.
+   * The access token, refreshed first where it has expired or expires within `minValidity`.
    *
-   * @throws {UnauthorizedError} nobody is logged in
+   * @throws {UnauthorizedError} no user is logged in
    * @throws {LoginRequiredError} PagerDuty has ended the grant
    * @throws {TokenEndpointError} transient: PagerDuty did not refresh it this time
    */
   async getAccessToken(options: GetAccessTokenOptions = {}): Promise<string> {
     const held = this.#grant
     if (held !== undefined && options.forceRefresh)
-      return this.#tokens(this.#instead(held.record.tokens.accessToken))
-    return this.#tokens(this.#usable((options.minValidity ?? 0) * 1000))
+      return this.#tokens(this.#replaceRejected(held.record.tokens.accessToken))
+    return this.#tokens(this.#ensureFresh((options.minValidity ?? 0) * 1000))
   }
 
   /**
-   * Makes sure that PagerDuty still stands behind the grant: at once while the token lives, else by a refresh.
+   * Makes sure that the grant is still valid at PagerDuty: at once while the token is, else by a refresh.
    *
    * @internal
    */
   confirm(): void | Promise<void> {
-    const usable = this.#usable(0)
-    if (usable instanceof Promise) return this.#tokens(usable).then(() => {})
-    this.#grant = usable
+    const fresh = this.#ensureFresh(0)
+    if (fresh instanceof Promise) return this.#tokens(fresh).then(() => {})
+    this.#grant = fresh
   }
 
   /**
-   * Takes the place of the grant that was here: another login's.
+   * Replaces the grant with that of another login.
    *
    * @internal
    */
@@ -155,31 +155,31 @@ export class UserGrant {
     const { id, record } = this.#grant ?? {}
     return bearerFetch(this.#grants.client.fetch, {
       apiURL: record?.user.apiURL ?? '',
-      token: async (refused) =>
-        this.#tokens(refused === undefined ? this.#usable(0) : this.#instead(refused)),
-      refusedToo: () => {
-        if (id !== undefined) this.#grants.refusedToo(id)
+      token: async (rejected) =>
+        this.#tokens(rejected === undefined ? this.#ensureFresh(0) : this.#replaceRejected(rejected)),
+      markRejected: () => {
+        if (id !== undefined) this.#grants.markRejected(id)
       },
     })
   }
 
-  #usable(minValidity: number): Grant | Promise<Grant> {
+  #ensureFresh(minValidity: number): Grant | Promise<Grant> {
     if (this.#grant === undefined) throw new UnauthorizedError()
-    return this.#grants.usable(this.#grant, minValidity)
+    return this.#grants.ensureFresh(this.#grant, minValidity)
   }
 
-  #instead(refused: string): Promise<Grant> {
+  #replaceRejected(rejected: string): Promise<Grant> {
     if (this.#grant === undefined) throw new UnauthorizedError()
-    return this.#grants.instead(this.#grant, refused)
+    return this.#grants.replaceRejected(this.#grant, rejected)
   }
 }
 
-/** Of what JSON knows; the app may write on it. */
+/** The app may change what it gets; it is JSON. */
 function copyOf(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
 }
 
-/** A grant for use without a request: in background jobs and administration. Undefined for one that has ended. */
+/** A grant for background jobs and administration. Undefined for one that has ended. */
 export function withoutRequest(grants: UserGrants, grant: Grant | undefined): UserGrant | undefined {
   return grant === undefined || (isOver(grant) && !grant.record.isKept)
     ? undefined

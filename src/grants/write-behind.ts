@@ -1,60 +1,55 @@
 import { pause } from '../async/timeout'
+import type { Context } from '../context'
 import { LoginRequiredError, TokenStoreError } from '../errors'
+import { missingScopes } from '../scopes/scope'
+import type { EndedGrants } from './ended-grants'
 import { revocable } from './grant-record'
-import type { Grant, GrantVault } from './grant-repository'
+import type { Grant, GrantRepository } from './grant-repository'
 import type { Lease } from '../store/lease'
 import type { TokenSet } from '../oauth/token-set'
 
-/** Milliseconds that a closing process goes on trying. */
+/** Milliseconds for which a closing process retries. */
 const closingTimeout = 30_000
 
-/** What is told about new pairs. */
-export interface PairObserver {
-  /** A new pair is stored, so many milliseconds after it was asked for. */
-  refreshed(grant: Grant, before: Grant, duration: number): void
-  /** The store does not take a new pair yet. */
-  unsaved(grantID: string, error: Error): void
-  /** New tokens that belong to nobody any more. */
-  orphaned(tokens: TokenSet): void
-}
-
 /**
- * Stores the pairs that refreshes bring. Each is the only copy there is: the refresh token before it is used up. What the
- * store does not take is kept here, served from here, and written again until the store has it.
+ * Stores refreshed tokens. There is no other copy: the refresh token before them is used up. What the store does not take is
+ * kept in memory, used from there, and written again until the store has it.
  */
-export class NewPairs {
-  readonly #vault: GrantVault
-  readonly #observer: PairObserver
-  readonly #unsaved = new Map<string, { grant: Grant; saved: Promise<void> }>()
+export class WriteBehind {
+  readonly #context: Context
+  readonly #repository: GrantRepository
+  readonly #ended: EndedGrants
+  readonly #pending = new Map<string, { grant: Grant; saved: Promise<void> }>()
   #giveUpAt = Infinity
 
-  constructor(vault: GrantVault, observer: PairObserver) {
-    this.#vault = vault
-    this.#observer = observer
+  constructor(context: Context, repository: GrantRepository, ended: EndedGrants) {
+    this.#context = context
+    this.#repository = repository
+    this.#ended = ended
   }
 
   /** The version of a grant that is not stored yet. */
-  unsaved(grantID: string): Grant | undefined {
-    return this.#unsaved.get(grantID)?.grant
+  pending(grantID: string): Grant | undefined {
+    return this.#pending.get(grantID)?.grant
   }
 
   /**
-   * Stores a new pair as the next version of a grant. If the store fails, this goes on in the background; the pair counts
-   * as unsaved until then, and the lease is held and released here.
+   * Stores new tokens as the next version of a grant. If the store fails, this goes on in the background; until then they are
+   * pending, and the lease is held and released here.
    *
-   * @param askedAt when the pair was asked for, by the monotonic clock
+   * @param requestedAt when the tokens were requested, by the monotonic clock
    * @throws {LoginRequiredError} the grant was logged out meanwhile
    */
-  async save(before: Grant, tokens: TokenSet, lease: Lease, askedAt: number): Promise<Grant> {
+  async save(before: Grant, tokens: TokenSet, lease: Lease, requestedAt: number): Promise<Grant> {
     const record = { ...before.record, version: before.record.version + 1, tokens }
     try {
-      return await this.#write(before, record, askedAt)
+      return await this.#write(before, record, requestedAt)
     } catch (error) {
       if (!(error instanceof TokenStoreError)) throw error
       const grant = { ...before, record }
-      const saved = this.#writeLater(before, record, lease, askedAt)
-      this.#unsaved.set(before.id, { grant, saved })
-      this.#observer.unsaved(before.id, error)
+      const saved = this.#writeLater(before, record, lease, requestedAt)
+      this.#pending.set(before.id, { grant, saved })
+      this.#context.events.emit('warning', { error })
       return grant
     }
   }
@@ -62,47 +57,64 @@ export class NewPairs {
   /** Waits until all is stored, half a minute at most. */
   async close(): Promise<void> {
     this.#giveUpAt = performance.now() + closingTimeout
-    await Promise.all([...this.#unsaved.values()].map(({ saved }) => saved))
+    await Promise.all([...this.#pending.values()].map(({ saved }) => saved))
   }
 
-  async #writeLater(before: Grant, record: Grant['record'], lease: Lease, askedAt: number): Promise<void> {
+  async #writeLater(
+    before: Grant,
+    record: Grant['record'],
+    lease: Lease,
+    requestedAt: number,
+  ): Promise<void> {
     while (performance.now() < this.#giveUpAt) {
-      // Soon again: once the store is back, whoever reads the old version there would present a token that is used up.
+      // Soon: as long as the store has the old version, its readers would send a refresh token that is used up.
       await pause(100)
       try {
-        await this.#write(before, record, askedAt)
+        await this.#write(before, record, requestedAt)
         break
       } catch (error) {
         if (error instanceof LoginRequiredError) break
       }
     }
-    this.#unsaved.delete(before.id)
+    this.#pending.delete(before.id)
     await lease.release()
   }
 
-  async #write(before: Grant, record: Grant['record'], askedAt: number): Promise<Grant> {
-    const stored = (await this.#vault.update(before, record)) ?? (await this.#adopt(before, record))
-    if (stored.id === before.id) this.#observer.refreshed(stored, before, performance.now() - askedAt)
+  async #write(before: Grant, record: Grant['record'], requestedAt: number): Promise<Grant> {
+    const stored = (await this.#repository.update(before, record)) ?? (await this.#rebase(before, record))
+    if (stored.id === before.id) this.#emitRefresh(stored, before, performance.now() - requestedAt)
     return stored
   }
 
-  /** The version presented is not there any more: logged out, replaced, kept by `keep()`, or written by another process. */
-  async #adopt(before: Grant, record: Grant['record']): Promise<Grant> {
-    const current = await this.#vault.read(before.id)
+  /** The version before is not stored any more: logged out, replaced, kept by `keep()`, or refreshed by another process. */
+  async #rebase(before: Grant, record: Grant['record']): Promise<Grant> {
+    const current = await this.#repository.read(before.id)
     if (current === undefined) return this.#handOver(before, record.tokens)
     if (current.record.version !== before.record.version) return current
     const merged = { ...current.record, version: record.version, tokens: record.tokens }
-    return (await this.#vault.update(current, merged)) ?? this.#adopt(current, record)
+    return (await this.#repository.update(current, merged)) ?? this.#rebase(current, record)
   }
 
   /**
-   * The grant is gone. If a step-up or another login of the same user took its place, PagerDuty may count both as one
-   * authorization: the pair is revoked with that grant, which serves whoever waits.
+   * The grant is gone. If a step-up or another login of the same user replaced it, PagerDuty may count both as one
+   * authorization: the tokens are revoked with that grant, which callers get.
    */
   async #handOver(before: Grant, tokens: TokenSet): Promise<Grant> {
-    const successor = await this.#vault.attach(before.id, [revocable(tokens)], before.record.user)
+    const successor = await this.#repository.attach(before.id, [revocable(tokens)], before.record.user)
     if (successor !== undefined) return successor
-    this.#observer.orphaned(tokens)
+    this.#ended.revoke([revocable(tokens)])
     throw new LoginRequiredError()
+  }
+
+  #emitRefresh({ id, record }: Grant, before: Grant, duration: number): void {
+    const { user, version, tokens, requestedScopes } = record
+    const { expiresAt, scope: grantedScopes } = tokens
+    const { client, events } = this.#context
+    events.emit('refresh', { user, grantID: id, version, expiresAt, duration })
+    const missing = missingScopes(grantedScopes, before.record.tokens.scope, client.appType)
+    if (missing.length === 0) return
+    const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
+    const detail = { user, requestedScopes, grantedScopes, missing, diagnosis }
+    events.emit('partialGrant', { when: 'refresh', ...detail })
   }
 }

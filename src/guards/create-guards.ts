@@ -7,11 +7,10 @@ import {
   type GuardOptions,
   type OperationGuardOptions,
   type ScopeName,
-  requireAnyScope,
+  operationGuard,
   requireLogin,
   requireOptions,
-  requireScopes,
-  requireScopesFor,
+  scopeGuard,
   scopesOfOperations,
   splitGuard,
 } from './require-scopes'
@@ -39,8 +38,7 @@ export function createGuards(
     requireStepUpScope(own.stepUpScope, client.appType)
     warnOfUnknown('requireScopes', scopes)
     warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
-    const options = withDefaults(own)
-    return options.name === client.name ? { ...options, client } : options
+    return withDefaults(own)
   }
   return {
     requireLogin(own: GuardOptions = {}): RequestHandler {
@@ -49,16 +47,16 @@ export function createGuards(
     },
     requireScopes(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
       const { names, options } = splitGuard<GuardOptions>(args)
-      return requireScopes(...(names as ScopeName[]), checked(options, names))
+      return scopeGuard('all', names, checked(options, names), client)
     },
     requireAnyScope(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
       const { names, options } = splitGuard<GuardOptions>(args)
-      return requireAnyScope(...(names as ScopeName[]), checked(options, names))
+      return scopeGuard('any', names, checked(options, names), client)
     },
     requireScopesFor(...args: readonly (Operation | OperationGuardOptions)[]): RequestHandler {
       const { names, options } = splitGuard<OperationGuardOptions>(args, ['scope'])
       const scopes = scopesOfOperations(names, options)[client.appType]
-      return requireScopesFor(...(names as Operation[]), checked(options, scopes))
+      return operationGuard(names, checked(options, scopes), client)
     },
   }
 }

@@ -26,8 +26,6 @@ export interface GuardOptions {
   stepUpScope?: readonly (Scope | (string & {}))[] | undefined
   /** Takes over the answers. */
   onError?: OnError | undefined
-  /** The instance that the guard was made by. @internal */
-  client?: Client | undefined
 }
 
 /** Options of {@link requireScopesFor}. */
@@ -53,12 +51,7 @@ export function requireLogin(options: GuardOptions = {}): RequestHandler {
  */
 export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
   const { names, options } = splitGuard<GuardOptions>(scopes)
-  const required = requireNames(names, options)
-  return guard(options, (grant) => {
-    fit(required, grant)
-    const missing = grant.missing(...required)
-    if (missing.length > 0) throw new InsufficientScopeError(required, missing)
-  })
+  return scopeGuard('all', names, options)
 }
 
 /**
@@ -68,13 +61,7 @@ export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]):
  */
 export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
   const { names, options } = splitGuard<GuardOptions>(scopes)
-  const required = requireNames(names, options)
-  return guard(options, (grant) => {
-    fit(required, grant)
-    const missing = grant.missing(...required)
-    if (missing.length === required.length)
-      throw new InsufficientScopeError(required, missing, { isAny: true })
-  })
+  return scopeGuard('any', names, options)
 }
 
 /**
@@ -89,14 +76,32 @@ export function requireScopesFor(
   ...operations: readonly (Operation | OperationGuardOptions)[]
 ): RequestHandler {
   const { names, options } = splitGuard<OperationGuardOptions>(operations, ['scope'])
+  return operationGuard(names, options)
+}
+
+/**
+ * @internal
+ * @param instance whose guard it is, unless the options name another one
+ */
+export function scopeGuard(
+  mode: 'all' | 'any',
+  names: readonly string[],
+  options: GuardOptions,
+  instance?: Client,
+): RequestHandler {
+  nameRequired(names, options, instance)
+  return guard(options, (grant) => checkScopes(mode, names, grant))
+}
+
+/** @internal */
+export function operationGuard(
+  names: readonly string[],
+  options: OperationGuardOptions,
+  instance?: Client,
+): RequestHandler {
   const needed = scopesOfOperations(names, options)
-  requireNames([...needed.scoped, ...needed.classic], options)
-  return guard(options, (grant) => {
-    const required = needed[grant.appType]
-    fit(required, grant)
-    const missing = grant.missing(...required)
-    if (missing.length > 0) throw new InsufficientScopeError(required, missing)
-  })
+  nameRequired([...needed.scoped, ...needed.classic], options, instance)
+  return guard(options, (grant) => checkScopes('all', needed[grant.appType], grant))
 }
 
 /**
@@ -215,17 +220,25 @@ export function requireOptions(options: unknown, overlooked: readonly string[] =
   }
 }
 
-function requireNames(names: readonly string[], options: GuardOptions): readonly string[] {
+function nameRequired(
+  names: readonly string[],
+  { name = 'pagerduty', stepUpScope = [] }: GuardOptions,
+  instance: Client | undefined,
+): void {
   if (names.length === 0 || !names.every(isScopeToken)) throw notNames()
-  nameScopes(options.client ?? options.name ?? 'pagerduty', [...names, ...(options.stepUpScope ?? [])])
-  return names
+  nameScopes(name === instance?.name ? instance : name, [...names, ...stepUpScope])
 }
 
 function notNames(): ConfigurationError {
   return new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
 }
 
-/** Scopes of the other kind of app would be refused for ever; whoever guards by hand learns it at the first request. */
-function fit(required: readonly string[], { appType }: { appType: AppType }): void {
+function checkScopes(mode: 'all' | 'any', required: readonly string[], grant: UserGrant): void {
+  const { appType } = grant
+  // No user can grant scopes of the other kind of app. A guard without an instance learns the kind with the first request.
   if (!required.every((scope) => belongsTo(appType, scope))) requireScope(required, appType, 'scopes')
+  const missing = grant.missing(...required)
+  const isAny = mode === 'any'
+  if (missing.length > 0 && !(isAny && missing.length < required.length))
+    throw new InsufficientScopeError(required, missing, { isAny })
 }

@@ -37,7 +37,7 @@ export interface LoginInfo {
 /** As much of the strategy as a callback needs. */
 export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
   /** @internal */
-  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'>
+  readonly _login: Omit<LoginParts, 'parameters' | 'loadProfile' | 'keepsUser'>
 }
 
 /** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */

@@ -63,14 +63,13 @@ async function exchangeCode(
   brought: Brought,
 ): Promise<LoginOutcome> {
   const { parts, req, res, login, requestedScopes } = attempt
-  const { grants } = parts
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
   if (isAnswered(res)) throw responseSent()
   const response = await requestTokens(attempt, code)
   const tokens = TokenSet.from(response, { scope: requestedScopes })
   brought.tokens = tokens
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
-  const user = await grants.idTokens.verify(response.id_token, context)
+  const user = await parts.idTokens.verify(response.id_token, context)
   brought.user = user
   const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)

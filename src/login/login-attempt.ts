@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { UserGrant } from '../grants/user-grant'
+import type { IDTokenVerifier } from '../oauth/id-token'
 import type { LoginClaims } from './login-claims'
 import type { OtherLogin, PendingLogin } from './login-transaction'
 import type { PartialGrantPolicy } from './partial-grant'
@@ -10,6 +11,7 @@ import type { Verdict, Verifier } from './verify'
 /** What finishing a login takes from the strategy. */
 export interface LoginParts {
   readonly grants: UserGrants
+  readonly idTokens: IDTokenVerifier
   readonly pending: PendingLogins
   readonly claims: LoginClaims
   readonly verify: Verifier

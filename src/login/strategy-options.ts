@@ -4,7 +4,6 @@ import type { GrantOptions } from '../grants/grant-options'
 import type { SkipUserProfile } from './passport-oauth2'
 import type { PartialGrantPolicy } from './partial-grant'
 import { type AppType, requireScope } from '../scopes/scope'
-import type { UserGrants } from '../grants/grants'
 
 /** Options of the strategy: the client's, and those of passport-oauth2 that apply. */
 export interface StrategyOptions extends GrantOptions {
@@ -29,8 +28,6 @@ export interface StrategyOptions extends GrantOptions {
   stepUpScope?: readonly string[] | undefined
   /** Scopes that PagerDuty has added since this version: no warning is given for them. */
   extraScopes?: readonly string[] | undefined
-  /** @internal */
-  grants?: UserGrants | undefined
 }
 
 /**

@@ -4,13 +4,14 @@ import { isAnswered, redirect } from '../http/error-response'
 import { readAuthorizationResponse } from '../oauth/authorization-response'
 import { beginLogin, stateStore } from './authorization-request'
 import { asError, callApp, warnOf } from '../async/call-app'
+import { type Context, createContext } from '../context'
 import type { Client } from '../oauth/client'
 import { endLogins } from './concurrent-logins'
 import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from '../errors'
-import type { LoginParts } from './login-attempt'
 import { LoginRefusal } from './call-verify'
 import type { LoginOptions, Logins } from '../sessions/session'
-import { finish, stray } from './callback'
+import { type LoginStrategy, finish, stray } from './callback'
+import { IDTokenVerifier } from '../oauth/id-token'
 import { LoginClaims } from './login-claims'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './passport-oauth2'
 import type { PendingLogin } from './login-transaction'
@@ -28,12 +29,7 @@ import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } fro
  */
 export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   /** @internal */
-  readonly _login: Pick<
-    LoginParts,
-    'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'
-  > & {
-    readonly stepUpScope: readonly string[] | undefined
-  }
+  readonly _login: LoginStrategy['_login'] & Pick<StrategyOptions, 'stepUpScope'>
 
   /**
    * @param verify decides who a login is to the app; without it `req.user` is who PagerDuty says it is
@@ -41,12 +37,19 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
    */
   constructor(options: StrategyOptions, verify?: VerifyLogin)
   constructor(options: StrategyOptions, verify: VerifyCallback)
-  constructor(options: StrategyOptions, verify?: Verify) {
-    const grants = options.grants ?? new UserGrants(options)
-    const { client } = grants
-    const pending = new PendingLogins(client, grants.keys)
+  /** @internal */
+  constructor(options: StrategyOptions, verify: VerifyLogin | undefined, context: Context, grants: UserGrants)
+  constructor(
+    options: StrategyOptions,
+    verify?: Verify,
+    context = createContext(options),
+    grants?: UserGrants,
+  ) {
+    const { client } = context
+    const shared = grants ?? new UserGrants(context, options)
+    const pending = new PendingLogins(client, context.keys)
     requireStepUpScope(options.stepUpScope, client.appType)
-    if (options.grants === undefined) warnOfUnknown(client, options)
+    if (grants === undefined) warnOfUnknown(client, options)
     super(
       {
         authorizationURL: client.authorizationURL,
@@ -62,9 +65,10 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     )
     this.name = client.name
     this._login = {
-      grants,
+      grants: shared,
+      idTokens: new IDTokenVerifier(client),
       pending,
-      claims: new LoginClaims(grants.store),
+      claims: new LoginClaims(context.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),

@@ -6,7 +6,7 @@ import { isScopeToken } from '../scopes/scope'
 
 const maxBytes = 64 * 1024
 const timeout = 5_000
-/** More than any operation of PagerDuty needs; they go into a header. */
+/** More than any operation of PagerDuty needs. A limit, because they go into a header. */
 const mostScopes = 50
 
 /**
@@ -58,8 +58,8 @@ function errorOf(text: string | undefined): Record<string, unknown> {
 
 /** From one string, as PagerDuty sends it, or a list. Only what can be a scope may get into a header. */
 function scopesOf(value: unknown): string[] {
-  const texts = [value].flat().filter((text) => typeof text === 'string')
-  const tokens = texts.flatMap((text) => text.split(/[\s,]+/))
+  const strings = [value].flat().filter((text) => typeof text === 'string')
+  const tokens = strings.flatMap((text) => text.split(/[\s,]+/))
   return [...new Set(tokens)]
     .filter((token) => isScopeToken(token) && token.length <= 100)
     .slice(0, mostScopes)

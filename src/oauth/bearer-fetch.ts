@@ -7,10 +7,10 @@ import { parseRetryAfter } from '../http/retry-after'
 export interface TokenSource {
   /** Origin of the API that the tokens are for; empty where no user is logged in. */
   readonly apiURL: string
-  /** An access token; another one than `refused`, which the API rejected. */
-  token(refused?: string): string | Promise<string>
+  /** An access token; another one than `rejected`, which the API rejected. */
+  token(rejected?: string): string | Promise<string>
   /** The API rejected the other token too. Returns one more, if that may help. */
-  refusedToo(refused: string): Promise<string> | undefined
+  markRejected(rejected: string): Promise<string> | undefined
 }
 
 /** The cached one, one that another process requested, and a new one: one request tries no more tokens. */
@@ -60,15 +60,15 @@ async function sendWithTokens(
   for (let tokens = 1; ; tokens++) {
     const answer = await send(fetch, url, init, token)
     if (answer.status !== 401 || !canBeSentAgain(init.body)) return answer
-    const refused = token
+    const rejected = token
     try {
-      const other = () => (tokens === 1 ? source.token(refused) : source.refusedToo(refused))
-      token = (await unlessAborted(other, init.signal)) ?? refused
+      const other = () => (tokens === 1 ? source.token(rejected) : source.markRejected(rejected))
+      token = (await unlessAborted(other, init.signal)) ?? rejected
     } catch (error) {
       discard(answer)
       throw error
     }
-    if (token === refused || tokens === mostTokens) return answer
+    if (token === rejected || tokens === mostTokens) return answer
     discard(answer)
   }
 }

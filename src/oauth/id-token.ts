@@ -43,12 +43,12 @@ export class IDTokenVerifier {
     const claims = await this.#verified(idToken)
     this.#checkParties(claims)
     if (claims['purpose'] !== undefined && claims['purpose'] !== 'id')
-      throw refused('was made for another purpose')
+      throw rejected('was made for another purpose')
     if (claims['nonce'] !== undefined && context.nonce !== undefined && claims['nonce'] !== context.nonce) {
-      throw refused('answers another login')
+      throw rejected('answers another login')
     }
     if (this.#client.requireAtHash && claims['at_hash'] !== atHash(context.accessToken)) {
-      throw refused('belongs to another access token')
+      throw rejected('belongs to another access token')
     }
     return this.#userOf(claims)
   }
@@ -70,10 +70,10 @@ export class IDTokenVerifier {
       })
       // Typed explicitly as something else, such as an access or a logout token (RFC 8725 section 3.11).
       const { typ } = protectedHeader
-      if (typ !== undefined && !/^jwt$/i.test(typ)) throw refused('is another kind of token')
+      if (typ !== undefined && !/^jwt$/i.test(typ)) throw rejected('is another kind of token')
       return payload
     } catch (error) {
-      throw error instanceof IDTokenError ? error : refused(`failed verification (${codeOf(error)})`)
+      throw error instanceof IDTokenError ? error : rejected(`failed verification (${codeOf(error)})`)
     }
   }
 
@@ -83,9 +83,9 @@ export class IDTokenVerifier {
     const audiences = audiencesOf(claims)
     const isTrusted = (audience: string) =>
       audience === clientID || isKnownAPI(audience) || this.#client.isAPI(audience)
-    if (!audiences.every(isTrusted)) throw refused('names an audience that is not trusted')
+    if (!audiences.every(isTrusted)) throw rejected('names an audience that is not trusted')
     if (claims['azp'] === undefined ? audiences.length > 1 : claims['azp'] !== clientID) {
-      throw refused('was issued to another party')
+      throw rejected('was issued to another party')
     }
   }
 
@@ -93,11 +93,11 @@ export class IDTokenVerifier {
     const named = audiencesOf(claims).filter(isKnownAPI)
     const region = named.length === 1 ? regionOf(named[0]) : undefined
     const apiURL = this.#client.apiURL ?? (region && apiURLs[region])
-    if (apiURL === undefined) throw refused('does not name the regional REST API of the user')
+    if (apiURL === undefined) throw rejected('does not name the regional REST API of the user')
     const id = identifier(claims['user_id'] ?? claims['sub'])
     const accountID = identifier(claims['account_id'])
     if (id === undefined || accountID === undefined || typeof claims['sub'] !== 'string')
-      throw refused('lacks the ids of user and account')
+      throw rejected('lacks the ids of user and account')
     return {
       id,
       accountID,
@@ -133,7 +133,7 @@ function codeOf(error: unknown): string {
   return error instanceof joseErrors.JOSEError ? error.code : 'unreadable'
 }
 
-function refused(why: string): IDTokenError {
+function rejected(why: string): IDTokenError {
   return new IDTokenError(`The id_token ${why}`, {
     code: 'ERR_PAGERDUTY_ID_TOKEN',
     status: 403,

@@ -10,7 +10,7 @@ export type KeyFinder = ReturnType<typeof createLocalJWKSet>
 const timeout = 5_000
 const maxBytes = 64 * 1024
 const freshFor = 10 * 60_000
-const usableFor = 24 * 60 * 60_000
+const maxStale = 24 * 60 * 60_000
 const coolDown = 30_000
 
 /** PagerDuty's JWKS (RFC 7517): fetched when first needed, then cached. During an outage the last one is used for a day. */
@@ -32,12 +32,12 @@ export class JWKSCache {
    */
   async current(): Promise<KeyFinder> {
     if (this.#finder === undefined || this.#age > freshFor) await this.#fetchOnce()
-    if (this.#finder !== undefined && this.#age < usableFor) return this.#finder
+    if (this.#finder !== undefined && this.#age < maxStale) return this.#finder
     throw new IDTokenError('PagerDuty’s signing keys could not be fetched', {
       code: 'ERR_PAGERDUTY_KEYS_UNAVAILABLE',
       status: 503,
       headers: { 'Retry-After': '30' },
-      hint: 'The code is spent; the person has to log in again once PagerDuty answers.',
+      hint: 'The code is spent; the user has to log in again once PagerDuty responds.',
       isTransient: true,
     })
   }

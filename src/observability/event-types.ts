@@ -2,12 +2,11 @@ import type { StateMismatch } from '../errors'
 import type { PagerDutyUser } from '../user'
 
 /**
- * What can be listened to with `pd.on(name, listener)`, and on the channel `passport-pagerduty:<name>` of
- * `node:diagnostics_channel`. No event carries a token, a code or another secret; durations are milliseconds, and a `reason`
+ * Events of `pd.on(name, listener)`, and of the channels `passport-pagerduty:<name>` of `node:diagnostics_channel`. No event carries a token, a code or another secret; durations are milliseconds, and a `reason`
  * is the `code` of the error, or the error's class where it is not this package's.
  */
 export interface PagerDutyEvents {
-  /** Somebody logged in. */
+  /** A user logged in. */
   login: [
     {
       user: PagerDutyUser
@@ -16,9 +15,7 @@ export interface PagerDutyEvents {
       requestedScopes: readonly string[]
     },
   ]
-  /**
-   * PagerDuty granted less than was asked for, or took scopes away at a refresh; `diagnosis` says what the likely reason is.
-   */
+  /** PagerDuty granted less than was requested, or removed scopes at a refresh; `diagnosis` names the likely reason. */
   partialGrant: [
     {
       when: 'login' | 'refresh'
@@ -29,19 +26,19 @@ export interface PagerDutyEvents {
       diagnosis: string
     },
   ]
-  /** A login did not come about. */
+  /** A login failed. */
   loginFailed: [{ reason: string; error: Error }]
-  /** A callback belongs to no login that could be finished; `loginFailed` follows. */
+  /** A callback belongs to no login that can be finished; `loginFailed` follows. */
   stateMismatch: [{ cause: StateMismatch }]
   /** A login was ended by its user or by the app. */
   logout: [{ user: PagerDutyUser; grantID: string }]
-  /** A guard did not let a request pass, or a handler met a scope that is missing. */
+  /** A guard denied a request, or a handler lacked a scope. */
   denied: [Denial]
-  /** A grant has a new access token; `duration` is that of the exchange and of storing what came. */
+  /** A grant has a new access token; `duration` includes the exchange and storing the tokens. */
   refresh: [{ user: PagerDutyUser; grantID: string; version: number; expiresAt: number; duration: number }]
-  /** A refresh failed; unless the error is a `LoginRequiredError`, the grant lives on. */
+  /** A refresh failed; the grant is still valid unless the error is a `LoginRequiredError`. */
   refreshFailed: [{ grantID: string; reason: string; error: Error }]
-  /** A refresh was not needed: another request or process had been first, and its token serves. */
+  /** A refresh was not needed: another request or process had been first, and its token is used. */
   refreshSkipped: [{ grantID: string; version: number }]
   /** The app has a new token of its own; `account` is such as `us.acme`. */
   appToken: [{ account: string; scope: readonly string[]; expiresAt: number }]
@@ -51,33 +48,33 @@ export interface PagerDutyEvents {
   lockWait: [{ lock: 'refresh' | 'appToken'; grantID?: string; account?: string; duration: number }]
   /** A webhook delivery was processed. */
   webhook: [WebhookOutcome]
-  /** Something in the background failed that nobody waits for. */
+  /** Something in the background failed that no caller waits for. */
   warning: [{ error: Error }]
 }
 
-/** A request that was not let through. */
+/** A request that was denied. */
 export interface Denial {
   /** The `code` of the error, such as `insufficient_scope` or `ERR_PAGERDUTY_UNAUTHORIZED`. */
   reason: string
-  /** The HTTP status of the error; a browser that is sent on sees a redirect instead. */
+  /** The HTTP status of the error; a browser that is redirected gets a 302 or 303 instead. */
   status: number
-  /** What was done: the browser was sent to log in, or to consent to more, or the error was answered. */
+  /** The response: a redirect to log in, a redirect to consent to more scopes, or the error. */
   action: 'login' | 'stepUp' | 'error'
   /** The HTTP method of the request, in capitals. */
   method: string
   /** The route's path as the app wrote it, such as `/incidents/:id`; undefined for a guard that is mounted with `app.use()`. */
   route: string | undefined
-  /** Scopes the route or PagerDuty's API wants, all or one; empty unless `reason` is `insufficient_scope`. */
+  /** Scopes that the route or PagerDuty's API requires, all or one; empty unless `reason` is `insufficient_scope`. */
   required: readonly string[]
   /** Those of `required` that are not granted, or that the API says the token lacks. */
   missing: readonly string[]
-  /** Who is logged in; undefined where nobody is, or PagerDuty has just ended the login. */
+  /** The user; undefined where no user is logged in, or PagerDuty has just ended the login. */
   user: PagerDutyUser | undefined
   /** The grant of `user`, for `pd.grants`; undefined likewise. */
   grantID: string | undefined
 }
 
-/** What became of a webhook delivery. */
+/** The outcome of a webhook delivery. */
 export interface WebhookOutcome {
   /** Name of the receiver. */
   receiver: string

@@ -1,3 +1,4 @@
+import { callApp, warnOf } from '../async/call-app'
 import type { Events } from './events'
 import type { PagerDutyUser } from '../user'
 import type { PagerDutyEvents } from './event-types'
@@ -8,13 +9,13 @@ import type { PagerDutyEvents } from './event-types'
  * ignores: give it `{ warn: (message, detail) => log.warn(detail, message), … }`.
  */
 export interface Logger {
-  /** What is part of every day: refreshes and waits for them, denials, webhook deliveries. */
+  /** Everyday events: refreshes and waits for them, denials, webhook deliveries. */
   debug?: LogMethod | undefined
-  /** Logins, logouts, app tokens, and what anybody on the internet may cause: failed logins, forged webhooks. */
+  /** Logins, logouts, app tokens, and what anyone on the internet can cause: failed logins, forged webhooks. */
   info?: LogMethod | undefined
   /** Mistakes in options and scopes, and what failed at PagerDuty or in the token store. */
   warn: LogMethod
-  /** A webhook's handler failed after the delivery was answered: it does not come again. */
+  /** A webhook's handler failed after the response: PagerDuty does not retry. */
   error?: LogMethod | undefined
 }
 
@@ -26,7 +27,7 @@ type Line = [level: keyof Logger, message: string]
 const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Name][0]) => Line } = {
   login: ({ user }) => ['info', `Login of ${nameOf(user)}`],
   partialGrant: ({ when, missing }) => ['info', `Not granted at a ${when}: ${missing.join(' ')}`],
-  loginFailed: ({ reason, error }) => [isOurs(error) ? 'warn' : 'info', `Login failed: ${reason}`],
+  loginFailed: ({ reason, error }) => [isOperatorError(error) ? 'warn' : 'info', `Login failed: ${reason}`],
   stateMismatch: ({ cause }) => ['info', `Callback of no login that can be finished: ${cause}`],
   logout: ({ user }) => ['info', `Logout of ${nameOf(user)}`],
   denied: ({ method, route, reason }) => ['debug', `Denied: ${method} ${route ?? ''} ${reason}`],
@@ -46,7 +47,29 @@ const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvent
   warning: ({ error }) => ['warn', error.message],
 }
 
-/** Writes what happens to the app's log. */
+/** Takes warnings about options: the app's logger, else a process warning. */
+export function warnerOf(logger: Logger | undefined): (message: string) => void {
+  return (message) => {
+    if (logger) callApp(() => logger.warn(message), warnOf)
+    else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })
+  }
+}
+
+/** Warns once of each difference, unless it came of a login and a function of the app decides about those. */
+export function warnOfPartialGrants(
+  events: Events,
+  appDecides: boolean,
+  warn: (message: string) => void,
+): void {
+  const warned = new Set<string>()
+  events.on('partialGrant', ({ when, diagnosis }) => {
+    if (warned.has(diagnosis) || (appDecides && when === 'login')) return
+    warned.add(diagnosis)
+    warn(diagnosis)
+  })
+}
+
+/** Writes events to the app's log. */
 export function logEvents(events: Events, logger: Logger): void {
   for (const name of Object.keys(lines) as (keyof PagerDutyEvents)[]) log(events, logger, name)
 }
@@ -64,8 +87,8 @@ function nameOf({ id, subdomain, accountID }: PagerDutyUser): string {
   return `user ${id} of ${subdomain ?? accountID}`
 }
 
-/** Whether the operator is who can do something about it. */
-function isOurs(error: Error): boolean {
+/** Whether the operator has to act, not the user. */
+function isOperatorError(error: Error): boolean {
   const { status } = error as { status?: unknown }
   return typeof status !== 'number' || status >= 500
 }

@@ -7,22 +7,22 @@ const own = 'passport_pagerduty'
 
 /** What is counted, and what its numbers are of. */
 const counted = {
-  logins: ['{login}', 'Logins that came about or failed'],
-  state_mismatches: ['{callback}', 'Callbacks that belong to no login that could be finished'],
-  partial_grants: ['{grant}', 'Grants of less than was asked for'],
-  denials: ['{request}', 'Requests that a guard did not let pass'],
+  logins: ['{login}', 'Logins that succeeded or failed'],
+  state_mismatches: ['{callback}', 'Callbacks that belong to no login that can be finished'],
+  partial_grants: ['{grant}', 'Grants of less than was requested'],
+  denials: ['{request}', 'Requests that a guard denied'],
   refreshes: [
     '{refresh}',
     'Refreshes that gave a token, failed, or found that another process had been first',
   ],
-  app_tokens: ['{token}', 'App tokens that PagerDuty issued or refused'],
+  app_tokens: ['{token}', 'App tokens that PagerDuty issued or denied'],
   webhooks: ['{delivery}', 'Webhook deliveries by outcome'],
-  warnings: ['{warning}', 'Failures in the background that nobody waits for'],
+  warnings: ['{warning}', 'Failures in the background that no caller waits for'],
 } as const
 
 /** What takes time; measured in seconds, as semantic conventions have it. */
 const timed = {
-  'refresh.duration': 'Exchange of a refresh token, with storing what came',
+  'refresh.duration': 'Exchange of a refresh token, including storing the new tokens',
   'lock.wait.duration': 'Wait for a refresh or token request of another process',
   'webhook.duration': 'From the arrival of a webhook delivery to its outcome',
 } as const

@@ -29,10 +29,12 @@ declare global {
 export interface SessionTokensOptions extends GrantOptions {
   /** The strategy that `req.pagerduty.login()` begins a login with. */
   strategy?: Logins | undefined
-  /** @internal */
-  grants?: UserGrants | undefined
-  /** @internal */
-  sessions?: OwnSessions | undefined
+}
+
+/** What `req.pagerduty` works with beside the grants. @internal */
+export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 'session'> {
+  /** Given where the session is the drop-in's. */
+  readonly sessions?: OwnSessions
 }
 
 /** What the drop-in does better, because the session is its own. */
@@ -52,7 +54,7 @@ export class RequestGrant extends UserGrant {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   readonly #grants: UserGrants
-  readonly #options: SessionTokensOptions
+  readonly #parts: SessionParts
   #published: unknown
   #logout: Promise<void> | undefined
 
@@ -62,13 +64,13 @@ export class RequestGrant extends UserGrant {
     grant: Grant | undefined,
     req: IncomingMessage,
     res: ServerResponse,
-    options: SessionTokensOptions,
+    parts: SessionParts,
   ) {
     super(grants, grant)
     this.#grants = grants
     this.#req = req
     this.#res = res
-    this.#options = options
+    this.#parts = parts
   }
 
   /**
@@ -77,7 +79,7 @@ export class RequestGrant extends UserGrant {
    * @throws {ConfigurationError} `sessionTokens()` has no strategy, or a scope is not one
    */
   login(options: LoginOptions = {}): void {
-    const { strategy } = this.#options
+    const { strategy } = this.#parts
     if (strategy === undefined) {
       throw new ConfigurationError('strategy', 'is needed by login(): give sessionTokens() the strategy')
     }
@@ -105,13 +107,13 @@ export class RequestGrant extends UserGrant {
       this.drop()
     }
     // Afterwards: a login in progress that does not see the end of the grant is seen here.
-    await this.#options.strategy?.endLogins(this.#req)
+    await this.#parts.strategy?.endLogins(this.#req)
     if (grantID === undefined) return
     const { name } = this.#grants.client
     // It may have been destroyed meanwhile.
     const session = sessionOf(this.#req)
     if (session === undefined) return
-    if (this.#options.sessions !== undefined) return this.#options.sessions.end(this.#req, this.#res)
+    if (this.#parts.sessions !== undefined) return this.#parts.sessions.end(this.#req, this.#res)
     if (heldIn(session).login === undefined) return forgetGrant(session, name)
     carryOthers(this.#req, name)
     await promised((callback) => session.regenerate(callback))
@@ -130,7 +132,7 @@ export class RequestGrant extends UserGrant {
   override confirm(): void | Promise<void> {
     // `OPTIONS *` has no path that a cookie could be for, and so no login.
     if (sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
-      this.#options.sessions?.requireCookiePath(this.#req)
+      this.#parts.sessions?.requireCookiePath(this.#req)
       // Without a session nobody can be told to be logged out: express-session leaves it away when its store is down.
       throw new TokenStoreError('This request has no session')
     }

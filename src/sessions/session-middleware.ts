@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
+import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
@@ -18,16 +19,18 @@ const redisTimeout = 1000
 
 /** The drop-in's session middleware, and what it knows to do with its own sessions. */
 export function dropInSession(
+  context: Context,
   grants: UserGrants,
   options: SessionOptions,
   redis: RedisConnection | undefined,
   warn: (message: string) => void,
 ): { middleware: Middleware; own: OwnSessions } {
-  const { client, lifetimes, keys } = grants
+  const { client, keys } = context
+  const { lifetimes } = grants
   requireSessionOptions(options, client.callbackURL)
   const records =
     redis === undefined
-      ? storedSessions(grants.store)
+      ? storedSessions(context.store)
       : redisSessions(redis.client, `${client.name}:`, redisTimeout)
   const { idle } = lifetimes
   const warnOf = (error: Error) => grants.events.emit('warning', { error })

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Throttle } from '../async/throttle'
+import { type Context, createContext } from '../context'
 import { ConfigurationError } from '../errors'
 import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
-import { RequestGrant, type SessionTokensOptions, grantOf } from './request-grant'
+import { RequestGrant, type SessionParts, type SessionTokensOptions, grantOf } from './request-grant'
 import { grantIn, isLoginBy, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
 import { guardGrant } from './session-lifecycle'
@@ -21,9 +22,22 @@ export type Middleware = (req: IncomingMessage, res: ServerResponse, next: (erro
  * refresh. When the grant is over, replaced, or sealed with another secret, so is the Passport login that it made.
  */
 export function sessionTokens(options: SessionTokensOptions): Middleware {
-  const grants = options.grants ?? requireShared(options)
-  const { name } = grants.client
-  const extendIfDue = extender(grants, options)
+  if (options.tokenStore === undefined) {
+    throw new ConfigurationError(
+      'tokenStore',
+      'is required: the store that the strategy keeps its grants in',
+      'Give strategy and sessionTokens() the same options, with a tokenStore and a secret.',
+    )
+  }
+  const context = createContext(options)
+  return createSessionTokens(context, new UserGrants(context, options), options)
+}
+
+/** The same with the grants of an instance. @internal */
+export function createSessionTokens(context: Context, grants: UserGrants, parts: SessionParts): Middleware {
+  const { client, store, events } = context
+  const { name } = client
+  const extendIfDue = extender(grants, parts)
 
   return function pagerdutySessionTokens(req, res, next) {
     const refusal = sessionRefusal(req)
@@ -31,16 +45,16 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
     if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
     const session = sessionOf(req)
     const id = grantIn(session, name)
-    const isLogin = options.sessions !== undefined || isLoginBy(session, name)
+    const isLogin = parts.sessions !== undefined || isLoginBy(session, name)
     const finish = (work: Promise<void>) =>
       void work
         .then(() => next())
         .catch(next)
         // What comes after this middleware failed twice. It must not end the process.
-        .catch((error: Error) => grants.events.emit('warning', { error }))
+        .catch((error: Error) => events.emit('warning', { error }))
     const attach = (grant: Grant | undefined) => {
       const holder = req as unknown as Record<string, RequestGrant>
-      holder[name] = new RequestGrant(grants, grant, req, res, options)
+      holder[name] = new RequestGrant(grants, grant, req, res, parts)
     }
     /** Takes what the store has; undefined when the caller has to wait for the end of a login. */
     const present = (held: string, sealed: string | undefined): Promise<void> | undefined => {
@@ -60,10 +74,9 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
       attach(undefined)
       return isLoginBy(session, name) ? finish(endLogin(req, name, undefined)) : next()
     }
-    guardGrant(req, grants, options.strategy)
-    const read = options.sessions?.grantReadWith(req)
-    if (read === undefined)
-      return finish(grants.store.get(grantKey(id)).then((sealed) => present(id, sealed)))
+    guardGrant(req, grants, parts.strategy)
+    const read = parts.sessions?.grantReadWith(req)
+    if (read === undefined) return finish(store.get(grantKey(id)).then((sealed) => present(id, sealed)))
     const ending = present(id, read.sealed)
     return ending === undefined ? next() : finish(ending)
   }
@@ -76,21 +89,18 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
 function renewIfEnded(grants: UserGrants, grant: Grant): void {
   if (Date.now() < effectiveExpiry(grant.record.tokens)) return
   // Events tell of failures.
-  Promise.resolve(grants.usable(grant)).catch(() => {})
+  Promise.resolve(grants.ensureFresh(grant)).catch(() => {})
 }
 
 /** Extends a grant with its session: in the background, now and then, and surely when it is presented first. */
-function extender(
-  grants: UserGrants,
-  options: SessionTokensOptions,
-): (req: IncomingMessage, grant: Grant) => void {
+function extender(grants: UserGrants, parts: SessionParts): (req: IncomingMessage, grant: Grant) => void {
   const { idle } = grants.lifetimes
   const throttle = new Throttle(touchInterval(idle))
   return (req, grant) => {
-    if (options.sessions?.extend(req, grant)) return
+    if (parts.sessions?.extend(req, grant)) return
     // A drop-in that is not the first one finds a cookie that says how long the first one's logins last at most.
-    const ofCookie = options.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
-    const lifetime = options.session?.idle ?? ofCookie ?? idle
+    const ofCookie = parts.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
+    const lifetime = parts.session?.idle ?? ofCookie ?? idle
     if (!throttle.take(grant.id, touchInterval(lifetime))) return
     const extend = () => grants.extend(grant, lifetime)
     // Once more: a new grant has a minute to live, and the next request may come later.
@@ -106,17 +116,6 @@ function extender(
 /** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */
 export function touchInterval(idle: number): number {
   return Math.min(idle / 10, 5 * 60_000)
-}
-
-function requireShared(options: SessionTokensOptions): UserGrants {
-  if (options.tokenStore === undefined) {
-    throw new ConfigurationError(
-      'tokenStore',
-      'is required: the store that the strategy keeps its grants in',
-      'Give strategy and sessionTokens() the same options, with a tokenStore and a secret.',
-    )
-  }
-  return new UserGrants(options)
 }
 
 /** Each would end the login of the other, and send the browser to log in again. */

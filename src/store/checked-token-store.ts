@@ -10,12 +10,12 @@ const timeout = 1_000
 const checked = new WeakMap<TokenStore, TokenStore>()
 
 /**
- * A store that was passed in, held to the contract of {@link TokenStore}: an operation that fails in any way, takes more
- * than a second or resolves with the wrong type is a `TokenStoreError`, so that it counts as unknown and never as "no".
+ * Enforces the contract of {@link TokenStore}: an operation that fails in any way, takes more than a second or resolves with
+ * the wrong type becomes a `TokenStoreError`, so that it counts as unknown and never as "no".
  *
- * The same store always gives the same object, since the parts of one app share the locks they hold in it.
+ * The same store always returns the same object, since the parts of one app share the locks they hold in it.
  *
- * @throws {ConfigurationError} it lacks an operation
+ * @throws {ConfigurationError} the store lacks an operation
  */
 export function checkedTokenStore(store: TokenStore): TokenStore {
   const known = checked.get(store)
@@ -40,13 +40,13 @@ class CheckedTokenStore implements TokenStore {
 
   constructor(store: TokenStore) {
     this.#store = store
-    // The one has a timeout of its own, which is an option; the other needs none.
+    // RedisTokenStore has its own timeout, which is an option; the one in memory needs none.
     const isOurs = store instanceof RedisTokenStore || store instanceof MemoryTokenStore
     this.#timeout = isOurs ? undefined : timeout
   }
 
   async get(key: string): Promise<string | undefined> {
-    // An app may look for a grant under an id that it was sent. What no key is, no value has.
+    // An app may look up a grant by an id from a request, which may not be a valid key.
     if (!/^[ -~]{1,300}$/.test(key)) return undefined
     return this.#run('get', () => this.#store.get(key), isOptionalString)
   }
@@ -71,7 +71,7 @@ class CheckedTokenStore implements TokenStore {
   ): Promise<T> {
     let result: T
     try {
-      // A store that throws, or returns no promise, is no reason to fail in another way.
+      // The store may throw, or return no promise.
       const pending = Promise.resolve(work())
       result = await (this.#timeout === undefined
         ? pending
@@ -95,7 +95,7 @@ function isOptionalString(value: unknown): boolean {
   return value === undefined || typeof value === 'string'
 }
 
-/** Whole milliseconds, at least one: what the contract promises to a store. */
+/** Whole milliseconds, at least one, as the contract promises. */
 function lifetime(ttl: number): number {
   return Math.max(Math.ceil(ttl), 1)
 }
@@ -104,7 +104,7 @@ function timedOut(operation: string): TokenStoreError {
   return new TokenStoreError(`${operation}() of the token store did not settle within ${timeout} ms`)
 }
 
-/** Without the message of the error underneath: drivers put keys and values into theirs, session ids among them. */
+/** Without the message of the cause: drivers put keys and values into theirs, session ids among them. */
 function failed(operation: string, error: unknown): TokenStoreError {
   const original = Object(error) as { name?: unknown; code?: unknown; message?: unknown; stack?: unknown }
   const { name, code } = original

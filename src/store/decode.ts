@@ -1,4 +1,4 @@
-/** What a text means as JSON; undefined where it is none. */
+/** Undefined for a string that is not JSON. */
 export function parseJSON(text: string): unknown {
   try {
     return JSON.parse(text) as unknown
@@ -7,12 +7,12 @@ export function parseJSON(text: string): unknown {
   }
 }
 
-/** The items of a list, with undefined for null, which is how JSON writes it there; undefined where it is no list. */
+/** The items of a list, with undefined for null, as JSON writes undefined in lists; undefined for anything else. */
 export function listOf(value: unknown): readonly unknown[] | undefined {
   return Array.isArray(value) ? value.map((item: unknown) => item ?? undefined) : undefined
 }
 
-/** JSON has numbers, such as 1e999, that become infinite. */
+/** Finite: JSON has numbers such as 1e999. */
 export function isNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
 }

@@ -7,8 +7,8 @@ const nonceBytes = 12
 const tagBytes = 16
 
 /**
- * The keys derived from the option `secret`: one per purpose, so that nothing sealed for one can be opened as another.
- * The first secret seals, all of them open, which lets secrets rotate without logging anyone out.
+ * The keys derived from the option `secret`: one per purpose, so that nothing encrypted for one can be decrypted as another.
+ * The first secret encrypts, all of them decrypt, so that secrets can rotate without logging anyone out.
  */
 export class KeyRing {
   readonly #secrets: readonly string[]
@@ -28,17 +28,17 @@ export class KeyRing {
     }
   }
 
-  /** A secret for development and single processes: random, forgotten with the process. */
+  /** For development and single processes: a random secret that is lost with the process. */
   static random(): KeyRing {
     return new KeyRing(randomBytes(32).toString('base64url'))
   }
 
-  /** A sealer whose values no other purpose can open. */
+  /** A sealer whose values no other purpose can decrypt. */
   sealer(purpose: string): Sealer {
     return new Sealer(this.#derive(purpose))
   }
 
-  /** The derived keys as text, newest first, for a library that signs by itself. */
+  /** The derived keys as strings, newest first, for a library that signs by itself. */
   texts(purpose: string): string[] {
     return this.#derive(purpose).map((key) => key.toString('base64url'))
   }
@@ -50,7 +50,7 @@ export class KeyRing {
   }
 }
 
-/** Authenticated encryption (AES-256-GCM) of texts, each bound to the place it belongs to. */
+/** Authenticated encryption (AES-256-GCM) of strings, each bound to associated data. */
 export class Sealer {
   readonly #keys: ReadonlyMap<string, Buffer>
   readonly #newest: string
@@ -60,19 +60,19 @@ export class Sealer {
     this.#newest = keyID(keys[0] as Buffer)
   }
 
-  /** Seals a text for one place: its logical key, its cookie's name. */
-  seal(text: string, place: string): string {
+  /** @param associatedData where the value belongs: its logical key, its cookie's name */
+  seal(text: string, associatedData: string): string {
     const nonce = randomBytes(nonceBytes)
     const cipher = createCipheriv(algorithm, this.#keys.get(this.#newest) as Buffer, nonce, {
       authTagLength: tagBytes,
     })
-    cipher.setAAD(this.#context(this.#newest, place))
+    cipher.setAAD(this.#context(this.#newest, associatedData))
     const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()])
     return `1.${this.#newest}.${sealed.toString('base64url')}`
   }
 
-  /** The text again, or undefined for anything that was not sealed with these keys for this very place. */
-  open(value: string, place: string): string | undefined {
+  /** The string; undefined for anything that was not encrypted with these keys and this associated data. */
+  open(value: string, associatedData: string): string | undefined {
     const [version, id, body, ...rest] = value.split('.')
     const key = version === '1' && id !== undefined ? this.#keys.get(id) : undefined
     if (key === undefined || id === undefined || body === undefined || rest.length > 0) return undefined
@@ -81,7 +81,7 @@ export class Sealer {
     const decipher = createDecipheriv(algorithm, key, sealed.subarray(0, nonceBytes), {
       authTagLength: tagBytes,
     })
-    decipher.setAAD(this.#context(id, place))
+    decipher.setAAD(this.#context(id, associatedData))
     decipher.setAuthTag(sealed.subarray(-tagBytes))
     try {
       return (
@@ -92,8 +92,8 @@ export class Sealer {
     }
   }
 
-  #context(id: string, place: string): Buffer {
-    return Buffer.from(`1.${id}.${place}`)
+  #context(id: string, associatedData: string): Buffer {
+    return Buffer.from(`1.${id}.${associatedData}`)
   }
 }
 

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { TokenStore } from './token-store'
 
 /**
- * A lock that ends by itself unless it is renewed, which it is while it is held. It only keeps work from being done
- * twice; what must not be overwritten is guarded by the store's own comparison.
+ * A lock that expires unless it is renewed, which it is while it is held. It only saves doing work twice; compare-and-set in
+ * the store keeps data from being overwritten.
  */
 export class Lease {
   readonly #store: TokenStore
@@ -25,8 +25,8 @@ export class Lease {
   /**
    * Takes the lock if it is free.
    *
-   * @param duration milliseconds until it ends when nobody renews it
-   * @returns undefined when somebody else holds it
+   * @param duration milliseconds until it expires unless it is renewed
+   * @returns undefined when another owner holds it
    */
   static async acquire(store: TokenStore, key: string, duration: number): Promise<Lease | undefined> {
     const owner = randomBytes(16).toString('base64url')
@@ -36,51 +36,51 @@ export class Lease {
       : undefined
   }
 
-  /** Milliseconds for which nobody else can hold the lock, by the monotonic clock. */
+  /** Milliseconds until another owner can hold the lock, by the monotonic clock. */
   get remaining(): number {
     return Math.max(this.#endsAt - performance.now(), 0)
   }
 
   /** Whether at least half of the lease is left: enough to start something that must not be done twice. */
-  get isSound(): boolean {
+  get isSafeToStart(): boolean {
     return this.remaining >= this.#duration / 2
   }
 
-  /** Begins the lease anew. A failure leaves it to end where it would have ended. */
+  /** Starts the lease again. If this fails, its expiry stays. */
   async renew(): Promise<void> {
     const startedAt = performance.now()
     try {
       const isMine = await this.#store.replace(this.#key, this.#owner, this.#owner, this.#duration)
       this.#endsAt = isMine ? startedAt + this.#duration : 0
     } catch {
-      // Unknown: the end stays where it was.
+      // Unknown whether it was renewed: the earlier expiry is the safe assumption.
     }
   }
 
   /**
-   * Puts a value that stays in the place of the lock, if it is still this one's.
+   * Replaces the lock with a value in one step, if it is still this owner's.
    *
-   * @param ttl milliseconds the value lives
+   * @param ttl milliseconds until the value expires
    */
-  async turnInto(value: string, ttl: number): Promise<boolean> {
+  async convertTo(value: string, ttl: number): Promise<boolean> {
     clearInterval(this.#renewer)
     this.#endsAt = 0
     return this.#store.replace(this.#key, this.#owner, value, ttl)
   }
 
-  /** Gives the lock back, if it is still this one's. */
+  /** Releases the lock, if it is still this owner's. */
   async release(): Promise<void> {
     clearInterval(this.#renewer)
     this.#endsAt = 0
     try {
       await this.#store.delete(this.#key, this.#owner)
     } catch {
-      leaveBehind(this.#store, this.#owner) // It ends by itself, or is taken away when this process comes again.
+      rememberOrphan(this.#store, this.#owner) // It expires, or this process removes it when it next needs the lock.
     }
   }
 }
 
-/** Times the wait for a lock that somebody else holds. */
+/** Times the wait for a lock that another process holds. */
 export class LockWait {
   readonly #ended: (duration: number) => void
   #since: number | undefined
@@ -101,30 +101,29 @@ export class LockWait {
   }
 }
 
-/** Whether the lock is this owner's now. */
 async function take(store: TokenStore, key: string, owner: string, duration: number): Promise<boolean> {
   try {
     if (await store.create(key, owner, duration)) return true
     const holder = await store.get(key)
-    // A client that lost the reply sends the command again, and is told that the key is taken: by itself.
+    // A client that lost the reply sends the command again, and then finds its own value.
     if (holder === owner) return true
-    if (holder === undefined || leftBehind.get(store)?.delete(holder) !== true) return false
+    if (holder === undefined || orphans.get(store)?.delete(holder) !== true) return false
     return (await store.delete(key, holder)) && (await store.create(key, owner, duration))
   } catch (error) {
-    // It may have been taken all the same, or be taken yet.
-    leaveBehind(store, owner)
+    // The command may have taken effect, or may yet.
+    rememberOrphan(store, owner)
     void store.delete(key, owner).catch(() => {})
     throw error
   }
 }
 
-const mostLeftBehind = 10_000
-/** Owners of this process that the store did not answer: what they hold, nobody renews and nobody releases. */
-const leftBehind = new WeakMap<TokenStore, Set<string>>()
+const mostOrphans = 10_000
+/** Owners of this process whose command failed: locks that they hold are neither renewed nor released. */
+const orphans = new WeakMap<TokenStore, Set<string>>()
 
-function leaveBehind(store: TokenStore, owner: string): void {
-  const owners = leftBehind.get(store) ?? new Set()
-  leftBehind.set(store, owners.add(owner))
+function rememberOrphan(store: TokenStore, owner: string): void {
+  const owners = orphans.get(store) ?? new Set()
+  orphans.set(store, owners.add(owner))
   const [oldest] = owners
-  if (owners.size > mostLeftBehind && oldest !== undefined) owners.delete(oldest)
+  if (owners.size > mostOrphans && oldest !== undefined) owners.delete(oldest)
 }

@@ -1,19 +1,19 @@
 import type { TokenStore } from './token-store'
 
-interface Held {
+interface Entry {
   value: string
-  /** By the monotonic clock, so that a step of the wall clock neither ends nor revives anything. */
+  /** By the monotonic clock, so that a step of the wall clock neither expires nor revives anything. */
   endsAt: number
 }
 
 const sweepInterval = 60_000
 
-/** Keeps everything in this process: for development, tests and apps of a single process that may forget. */
+/** Stores everything in this process: for development, tests, and apps of a single process that may lose it. */
 export class MemoryTokenStore implements TokenStore {
-  readonly #held = new Map<string, Held>()
+  readonly #entries = new Map<string, Entry>()
   #sweeper: NodeJS.Timeout | undefined
 
-  /** The value, until its `ttl` is over. Like the others here, it never rejects. */
+  /** The value, until its `ttl` is over. None of these methods rejects. */
   async get(key: string): Promise<string | undefined> {
     return this.#live(key)?.value
   }
@@ -21,47 +21,47 @@ export class MemoryTokenStore implements TokenStore {
   /** Stores a value for `ttl` milliseconds of the monotonic clock, if the key has none. */
   async create(key: string, value: string, ttl: number): Promise<boolean> {
     if (this.#live(key) !== undefined) return false
-    this.#held.set(key, { value, endsAt: performance.now() + ttl })
+    this.#entries.set(key, { value, endsAt: performance.now() + ttl })
     this.#sweepLater()
     return true
   }
 
-  /** Replaces exactly `expected`. Without a new `ttl` the value ends when that would have. */
+  /** Replaces exactly `expected`. Without a new `ttl` the expiry stays. */
   async replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean> {
-    const held = this.#live(key)
-    if (held?.value !== expected) return false
-    held.value = value
-    if (ttl !== undefined) held.endsAt = performance.now() + ttl
+    const entry = this.#live(key)
+    if (entry?.value !== expected) return false
+    entry.value = value
+    if (ttl !== undefined) entry.endsAt = performance.now() + ttl
     return true
   }
 
-  /** Removes the value, or only `expected`. False where there was none, or its life was over. */
+  /** Removes the value, or only `expected`. False where there was none, or it had expired. */
   async delete(key: string, expected?: string): Promise<boolean> {
-    const held = this.#live(key)
-    if (held === undefined || (expected !== undefined && held.value !== expected)) return false
-    return this.#held.delete(key)
+    const entry = this.#live(key)
+    if (entry === undefined || (expected !== undefined && entry.value !== expected)) return false
+    return this.#entries.delete(key)
   }
 
-  /** Forgets everything and stops the timer. */
+  /** Removes everything and stops the timer. */
   close(): void {
     clearTimeout(this.#sweeper)
     this.#sweeper = undefined
-    this.#held.clear()
+    this.#entries.clear()
   }
 
-  #live(key: string): Held | undefined {
-    const held = this.#held.get(key)
-    if (held === undefined || held.endsAt > performance.now()) return held
-    this.#held.delete(key)
+  #live(key: string): Entry | undefined {
+    const entry = this.#entries.get(key)
+    if (entry === undefined || entry.endsAt > performance.now()) return entry
+    this.#entries.delete(key)
     return undefined
   }
 
-  /** Ended values that nobody asks for again would pile up. */
+  /** Expired values that are not read again would pile up. */
   #sweepLater(): void {
     this.#sweeper ??= setTimeout(() => {
       this.#sweeper = undefined
-      for (const key of [...this.#held.keys()]) this.#live(key)
-      if (this.#held.size > 0) this.#sweepLater()
+      for (const key of [...this.#entries.keys()]) this.#live(key)
+      if (this.#entries.size > 0) this.#sweepLater()
     }, sweepInterval).unref()
   }
 }

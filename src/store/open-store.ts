@@ -8,20 +8,18 @@ import { RedisTokenStore } from './redis-token-store'
 import type { StoreOptions } from './store-options'
 import type { TokenStore } from './token-store'
 
-/** Where an instance keeps its state. */
+/** Where an instance stores its state. */
 export interface OpenStore {
   readonly tokenStore: TokenStore
   /** Undefined where one is required, and not given. */
   readonly secret: StoreOptions['secret']
-  /** The connection, if state is kept in Redis and not in a store that was passed in. */
+  /** The connection, if state is stored in Redis and no store was passed in. */
   readonly redis: RedisConnection | undefined
   /** Closes what was opened here. */
   close(): Promise<void>
 }
 
-/** How {@link openStore} says what it meets. */
 export interface StoreReports {
-  /** Takes a warning at start-up. */
   readonly warn: (message: string) => void
   /** Takes failures of a connection made here. */
   readonly failed: (error: Error) => void
@@ -61,7 +59,7 @@ export function openStore(
     warn('"redis" is not set: logins are kept in memory, are lost at a restart and seen by this process only')
   }
   const memory = new MemoryTokenStore()
-  // What is lost with this process may be encrypted with a secret that is lost with it, too.
+  // State in memory is lost with the process, so its secret may be, too.
   const random = isProduction ? undefined : randomBytes(32).toString('base64url')
   return { tokenStore: memory, secret: secret ?? random, redis: undefined, close: async () => memory.close() }
 }

@@ -32,7 +32,7 @@ export function isIORedis(redis: RedisClient): redis is IORedis {
 }
 
 /**
- * Finds out before the first login whether a client can do what is needed of it.
+ * Rejects at start-up a client that lacks something that is needed.
  *
  * @throws {ConfigurationError} saying what to change
  */
@@ -89,7 +89,7 @@ function refusalOfNodeRedis(redis: Record<string, unknown>): string | undefined 
   if (reconnectStrategy !== undefined) {
     return givesUp(reconnectStrategy, redis) ? untiring('socket.reconnectStrategy') : undefined
   }
-  // By default node-redis closes for good what was idle for that long.
+  // By default node-redis closes a connection for good that was idle for that long.
   return socketTimeout ? untiring('socket.reconnectStrategy beside socketTimeout') : undefined
 }
 

@@ -20,21 +20,21 @@ const deleteScript = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])`
 
-/** Keeps everything in Redis (6.0 or newer), for any number of processes. */
+/** Stores everything in Redis (6.0 or newer), for any number of processes. */
 export class RedisTokenStore implements TokenStore {
   readonly #link: RedisLink
   readonly #prefix: string
 
   /**
    * @param redis a client of ioredis (standalone, Sentinel or Cluster; 5 or 6), or a standalone one of node-redis
-   * @throws {ConfigurationError} when the client cannot do what is needed of it
+   * @throws {ConfigurationError} when the client lacks something that is needed
    */
   constructor(redis: RedisClient, options: RedisTokenStoreOptions = {}) {
     this.#link = new RedisLink(redis, options.timeout ?? 1000)
     this.#prefix = options.prefix ?? 'pagerduty:'
   }
 
-  /** `GET`. Like the others here, rejects with `TokenStoreError` when Redis fails or `timeout` is over. */
+  /** `GET`. All of these methods reject with `TokenStoreError` when Redis fails or `timeout` is over. */
   async get(key: string): Promise<string | undefined> {
     return ((await this.#link.send('get', this.#key(key))) as string | null) ?? undefined
   }
@@ -69,7 +69,7 @@ function lifetime(ttl: number): number {
   return Math.max(Math.ceil(ttl), 1)
 }
 
-/** ioredis gives numbers as texts where its option `stringNumbers` says so. */
+/** With its option `stringNumbers`, ioredis returns numbers as strings. */
 function isOne(answer: unknown): boolean {
   return Number(answer) === 1
 }

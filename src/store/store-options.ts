@@ -3,15 +3,15 @@ import { ConfigurationError } from '../errors'
 import { KeyRing } from './encryption'
 import type { TokenStore } from './token-store'
 
-/** Where state is kept, and the secret that seals it. */
+/** Where state is stored, and the secret that encrypts it. */
 export interface StoreOptions {
-  /** Where grants are kept. Parts that are to see each other's grants need the same one. @default in memory */
+  /** Where grants are stored. Parts need the same store to see each other's grants. @default in memory */
   tokenStore?: TokenStore | undefined
-  /** 32 random characters or more; the first of a list seals, all of them open. @default random, refused in production */
+  /** 32 random characters or more; the first of a list encrypts, all of them decrypt. @default random, rejected in production */
   secret?: string | readonly string[] | undefined
   /**
-   * Is given a promise of what goes on after an answer: refreshes, revocations, webhook handlers. For platforms that freeze a
-   * process between requests. The promises never reject.
+   * Gets a promise of each piece of work that goes on after a response: refreshes, revocations, webhook handlers. For platforms
+   * that freeze a process between requests. The promises never reject.
    */
   waitUntil?: WaitUntil | undefined
 }
@@ -22,7 +22,7 @@ export function resolveSecret({ secret, tokenStore }: StoreOptions): KeyRing {
   if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()
   throw new ConfigurationError(
     'secret',
-    'is required in production and with a token store: other processes could not open what this one seals',
+    'is required in production and with a token store: other processes could not decrypt what this one encrypts',
     'Supply SESSION_SECRET, 32 random characters or more, the same for every process.',
   )
 }

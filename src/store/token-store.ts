@@ -3,7 +3,7 @@
  * `passport-pagerduty/testing` tests a store of your own against what is said here.
  *
  * **Atomic.** Each operation takes effect as a whole: of two processes that create the same key, or replace the same value,
- * exactly one gets true. Everybody who shares the store sees the result at once; a replica that lags behind must not be read.
+ * exactly one gets true. All processes see the result at once; a replica that lags behind must not be read.
  *
  * **Keys** have 1 to 300 characters of printable ASCII (U+0020 to U+007E), colons and spaces among them. **Values** are
  * well-formed Unicode without control characters (U+0000 to U+001F), and never empty. Most are encrypted, of 0.5 to 4 KB; no
@@ -12,13 +12,13 @@
  *
  * **Lifetimes** (`ttl`) are whole milliseconds, 1 to 34,560,000,000 (400 days): more than 32 bits hold. They begin when the
  * operation takes effect, by the clock of the store where processes on several machines share it. A value whose lifetime is
- * over does not exist, for any of the four operations. Nobody deletes it: reclaiming its space is up to the store.
+ * over does not exist, for any of the four operations. The store reclaims its space: it is not deleted.
  *
  * **Failures.** An operation either resolves or rejects. Rejecting means "unknown": it may have taken effect, or may do so
  * later. Never resolve with undefined or false because of an error: it would be taken for a logout. Reject with any error; one
  * that is not a `TokenStoreError` is replaced by one, which has its class, `code` and stack but not its message, since
  * messages of databases repeat keys and values. What takes more than one second, or resolves with another type, counts as
- * rejected, so end connection attempts and retries before. Requests that need the store get 503 meanwhile; nobody is
+ * rejected, so end connection attempts and retries before. Requests that need the store get 503 meanwhile; no user is
  * logged out.
  */
 export interface TokenStore {
@@ -28,7 +28,7 @@ export interface TokenStore {
   /**
    * Stores a value only if the key has none.
    *
-   * @param ttl milliseconds until the value ends
+   * @param ttl milliseconds until the value expires
    * @returns whether it was stored
    */
   create(key: string, value: string, ttl: number): Promise<boolean>
@@ -36,7 +36,7 @@ export interface TokenStore {
   /**
    * Stores a value only if the key holds exactly `expected`. `value` may equal `expected`: then only the lifetime changes.
    *
-   * @param ttl milliseconds until the value ends, counted from now; undefined leaves the end where it is
+   * @param ttl milliseconds from now until the value expires; undefined leaves the expiry unchanged
    * @returns whether it was stored
    */
   replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean>

@@ -1,9 +1,14 @@
 import { ConfigurationError } from '../errors'
+import type { Events } from '../observability/events'
 import type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './options'
-import { type WebhookReceiver, webhookReceiver } from './receiver'
+import { type WebhookReceiver, createReceiver } from './receiver'
 
 /** The receivers of one instance, each of a name of its own. */
-export function createWebhooks(shared: WebhookReceiverOptions) {
+export function createWebhooks(
+  shared: WebhookReceiverOptions,
+  events: Events,
+  warn: (message: string) => void,
+) {
   const receivers = new Map<string, WebhookReceiver>()
   return {
     webhook(handler: WebhookHandler, own: WebhookOptions = {}): WebhookReceiver {
@@ -21,7 +26,7 @@ export function createWebhooks(shared: WebhookReceiverOptions) {
         webhookSecret: own.webhookSecret ?? shared.webhookSecret,
         appScope: own.appScope ?? shared.appScope,
       }
-      const receiver = webhookReceiver(options, handler)
+      const receiver = createReceiver(options, handler, events, warn)
       receivers.set(name, receiver)
       return receiver
     },

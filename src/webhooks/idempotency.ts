@@ -58,7 +58,7 @@ async function acquire(
     release: () => lease.release(),
     async markHandled() {
       try {
-        if (await lease.turnInto(handled, retention)) return
+        if (await lease.convertTo(handled, retention)) return
         // The lease had expired, as in a process that was frozen. If another process holds it now, that one marks the event.
         await store.create(key, handled, retention)
       } catch (error) {

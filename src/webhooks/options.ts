@@ -3,7 +3,6 @@ import type { OnError } from '../http/error-response'
 import type { AppToken, AppTokenInit, AppTokenOptions, AppTokens } from '../app-tokens/app-tokens'
 import type { WaitUntil } from '../async/background'
 import { ConfigurationError } from '../errors'
-import type { Events } from '../observability/events'
 import type { TokenStore } from '../store/token-store'
 import type { UnknownWebhookEvent, WebhookEvent } from './events'
 import type { WebhookSecret } from './secrets'
@@ -73,10 +72,6 @@ export interface WebhookReceiverOptions extends WebhookOptions {
     Pick<AppTokens, 'fetch' | 'getToken'> | (() => Pick<AppTokens, 'fetch' | 'getToken'>) | undefined
   /** Gets a promise of each handler, which may run on after the response; see the option of `pagerduty()`. */
   waitUntil?: WaitUntil | undefined
-  /** @internal */
-  events?: Events | undefined
-  /** @internal */
-  warn?: ((message: string) => void) | undefined
 }
 
 /**

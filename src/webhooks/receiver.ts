@@ -37,13 +37,23 @@ export interface WebhookReceiver extends RequestHandler {
  * @throws {ConfigurationError}
  */
 export function webhookReceiver(options: WebhookReceiverOptions, handler: WebhookHandler): WebhookReceiver {
+  return createReceiver(options, handler, new Events())
+}
+
+/** The same with the events of an instance. @internal */
+export function createReceiver(
+  options: WebhookReceiverOptions,
+  handler: WebhookHandler,
+  events: Events,
+  takeWarning?: (message: string) => void,
+): WebhookReceiver {
   const { name, timeout, maxAge, retention } = webhookSettings(options, handler)
-  const { verifyBearer, onError, events = new Events() } = options
+  const { verifyBearer, onError } = options
   const secrets = secretSource(options.webhookSecret)
   const ownStore = new MemoryTokenStore()
   const records = { store: checkedTokenStore(options.tokenStore ?? ownStore), retention, events }
   const background = new Background(options.waitUntil)
-  const warn = hintOnce(options.warn)
+  const warn = hintOnce(takeWarning)
   let isClosed = false
 
   function pagerdutyWebhook(req: Request, res: Response, next: NextFunction): void {

@@ -1,6 +1,5 @@
-import { AppTokens, ScopeNotGrantedError, TokenEndpointError, TokenStoreError } from '../../src'
+import { AppTokens, ScopeNotGrantedError, TokenEndpointError, TokenStoreError, pagerduty } from '../../src'
 import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
-import { Events } from '../../src/observability/events'
 import { AppTokenApp, answering, pass, passMonotonic, until } from '../support/app-token-app'
 
 const day = 24 * 60 * 60_000
@@ -321,11 +320,12 @@ describe('the lock', () => {
 })
 
 test('events report app tokens and failures, and show no token', async () => {
-  const events = new Events()
+  const callback = { callbackURL: 'http://localhost/callback', scope: 'users.read' }
+  const pd = pagerduty({ ...app.standIn.options(), ...callback, account: 'us.acme' })
   const told: unknown[] = []
-  events.on('appToken', (event) => told.push(['appToken', event]))
-  events.on('appTokenFailed', ({ error, ...event }) => told.push(['appTokenFailed', event, error.name]))
-  const tokens = app.process({ events })
+  pd.on('appToken', (event) => told.push(['appToken', event]))
+  pd.on('appTokenFailed', ({ error, ...event }) => told.push(['appTokenFailed', event, error.name]))
+  const tokens = pd.appTokens
   const { expiresAt } = await tokens.getToken('users.read')
   await failure(tokens.getToken('teams.read', { account: 'eu.globex' }))
   expect(told).toEqual([
@@ -336,6 +336,7 @@ test('events report app tokens and failures, and show no token', async () => {
       'ScopeNotGrantedError',
     ],
   ])
+  await pd.close()
 })
 
 test('without a store of its own an instance keeps tokens to itself', async () => {

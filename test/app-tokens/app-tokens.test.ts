@@ -235,9 +235,10 @@ describe('an app that gets no app tokens is told why', () => {
     expect((await pd.appTokens.fetch('/users', { account: 'us.acme' })).status).toBe(200)
     expect(pd.appTokens).toBe(pd.appTokens)
     await pd.close()
-    await expect(pd.appTokens.getToken('services.read', { account: 'us.acme' })).rejects.toThrow(
-      'shutting down',
-    )
+    await expect(pd.appTokens.getToken('services.read', { account: 'us.acme' })).rejects.toMatchObject({
+      name: 'TokenStoreError',
+      code: 'ERR_PAGERDUTY_CLOSED',
+    })
   })
 })
 

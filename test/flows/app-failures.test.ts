@@ -170,7 +170,7 @@ describe('what is thrown, and is not an error, lets no request through:', () => 
     const { browser } = await app.logIn()
     await app.get(browser)
     const { grants } = app.pd.strategy._login
-    jest.spyOn(grants, 'usable').mockImplementation(() => rejection(reason))
+    jest.spyOn(grants, 'ensureFresh').mockImplementation(() => rejection(reason))
     expect((await app.get(browser, '/me')).status).toBe(500)
     expect(handedToExpress).toHaveBeenCalledWith(expect.any(Error))
   })

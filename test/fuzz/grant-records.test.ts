@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { decodeGrant, encodeGrant } from '../../src/grants/grant-record'
-import { GrantVault, grantKey } from '../../src/grants/grant-repository'
+import { GrantRepository, grantKey } from '../../src/grants/grant-repository'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { KeyRing } from '../../src/store/encryption'
 import { runs } from './runs'
@@ -74,10 +74,10 @@ describe('what a sealed grant holds', () => {
   test('Z9: counts as none also in the store, and stays there for whoever can read it', async () => {
     const store = new MemoryTokenStore()
     const keys = new KeyRing('0f9d3b7a51c24e86-a7c1e94d-first-of-all')
-    const vault = new GrantVault(store, keys)
+    const repository = new GrantRepository(store, keys)
     const sealed = keys.sealer('grant').seal(JSON.stringify({ ...whole, f: 2 }), grantKey('abc'))
     await store.create(grantKey('abc'), sealed, 60_000)
-    expect(await vault.read('abc')).toBeUndefined()
+    expect(await repository.read('abc')).toBeUndefined()
     expect(await store.get(grantKey('abc'))).toBe(sealed)
     store.close()
   })

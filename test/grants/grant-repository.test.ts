@@ -1,16 +1,16 @@
 import { MemoryTokenStore } from '../../src'
 import type { GrantRecord } from '../../src/grants/grant-record'
-import { type Grant, GrantVault, grantKey } from '../../src/grants/grant-repository'
+import { type Grant, GrantRepository, grantKey } from '../../src/grants/grant-repository'
 import { KeyRing } from '../../src/store/encryption'
 import { TokenSet } from '../../src/oauth/token-set'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
 let store: MemoryTokenStore
-let vault: GrantVault
+let repository: GrantRepository
 beforeEach(() => {
   store = new MemoryTokenStore()
-  vault = new GrantVault(store, new KeyRing(secret))
+  repository = new GrantRepository(store, new KeyRing(secret))
 })
 afterEach(() => {
   jest.restoreAllMocks()
@@ -44,8 +44,9 @@ function recordOf(version: number, accessToken = `access ${version}`): GrantReco
 }
 
 const long = 60_000
-const make = async (id = 'one', version = 1) => (await vault.create(id, recordOf(version), long)) as Grant
-const versionOf = async (id = 'one') => (await vault.read(id))?.record.version
+const make = async (id = 'one', version = 1) =>
+  (await repository.create(id, recordOf(version), long)) as Grant
+const versionOf = async (id = 'one') => (await repository.read(id))?.record.version
 
 /** Lets a command take effect and then be told "no", as one that was sent twice is. */
 function tellNo(command: 'create' | 'replace'): void {
@@ -62,43 +63,43 @@ describe('a grant', () => {
     expect(grant).toMatchObject({ id: 'one', record: { version: 1 } })
     expect(await store.get('grant:one')).toBe(grant.sealed)
     expect(grant.sealed).not.toMatch(/PACME|access|refresh|incidents/)
-    expect(await vault.read('one')).toEqual(grant)
-    expect(await vault.create('one', recordOf(2), long)).toBeUndefined()
+    expect(await repository.read('one')).toEqual(grant)
+    expect(await repository.create('one', recordOf(2), long)).toBeUndefined()
     expect(await versionOf()).toBe(1)
   })
 
   test('is none where nothing was stored', async () => {
     await make('another')
-    expect(await vault.read('one')).toBeUndefined()
+    expect(await repository.read('one')).toBeUndefined()
   })
 
   test('is replaced only where it is still what was read', async () => {
     const first = await make()
-    const second = (await vault.update(first, recordOf(2))) as Grant
+    const second = (await repository.update(first, recordOf(2))) as Grant
     expect(second).toMatchObject({ id: 'one', record: { version: 2 } })
     expect(await store.get('grant:one')).toBe(second.sealed)
-    expect(await vault.update(first, recordOf(3))).toBeUndefined()
+    expect(await repository.update(first, recordOf(3))).toBeUndefined()
     expect(await versionOf()).toBe(2)
-    expect(await vault.update(second, recordOf(3))).toMatchObject({ record: { version: 3 } })
+    expect(await repository.update(second, recordOf(3))).toMatchObject({ record: { version: 3 } })
   })
 
   test('that was logged out is not revived', async () => {
     const grant = await make()
-    expect(await vault.delete('one')).toBe(true)
-    expect(await vault.update(grant, recordOf(2))).toBeUndefined()
-    expect(await vault.extend(grant, long)).toBe(false)
-    expect(await vault.read('one')).toBeUndefined()
-    expect(await vault.delete('one')).toBe(false)
+    expect(await repository.delete('one')).toBe(true)
+    expect(await repository.update(grant, recordOf(2))).toBeUndefined()
+    expect(await repository.extend(grant, long)).toBe(false)
+    expect(await repository.read('one')).toBeUndefined()
+    expect(await repository.delete('one')).toBe(false)
   })
 
   test('is deleted as it was read, or however it is', async () => {
     const first = await make()
-    const second = (await vault.update(first, recordOf(2))) as Grant
-    expect(await vault.delete('one', first)).toBe(false)
+    const second = (await repository.update(first, recordOf(2))) as Grant
+    expect(await repository.delete('one', first)).toBe(false)
     expect(await versionOf()).toBe(2)
-    expect(await vault.delete('one', second)).toBe(true)
+    expect(await repository.delete('one', second)).toBe(true)
     await make()
-    expect(await vault.delete('one')).toBe(true)
+    expect(await repository.delete('one')).toBe(true)
     expect(await store.get('grant:one')).toBeUndefined()
   })
 
@@ -110,22 +111,22 @@ describe('a grant', () => {
     at(0)
     const first = await make()
     at(long - 1)
-    const second = (await vault.update(first, recordOf(2))) as Grant
+    const second = (await repository.update(first, recordOf(2))) as Grant
     expect(await versionOf()).toBe(2)
-    expect(await vault.extend(second, long)).toBe(true)
+    expect(await repository.extend(second, long)).toBe(true)
     at(2 * long - 2)
     expect(await versionOf()).toBe(2)
-    const third = (await vault.update(second, recordOf(3), long)) as Grant
+    const third = (await repository.update(second, recordOf(3), long)) as Grant
     at(3 * long - 3)
-    expect(await vault.read('one')).toEqual(third)
-    await vault.update(third, recordOf(4))
+    expect(await repository.read('one')).toEqual(third)
+    await repository.update(third, recordOf(4))
     at(3 * long - 2)
-    expect(await vault.read('one')).toBeUndefined()
+    expect(await repository.read('one')).toBeUndefined()
   })
 
   test('that is extended stays the very value it was', async () => {
     const grant = await make()
-    await vault.extend(grant, long)
+    await repository.extend(grant, long)
     expect(await store.get('grant:one')).toBe(grant.sealed)
   })
 })
@@ -136,50 +137,54 @@ describe('a grant that another one replaced', () => {
   test('counts as none, and leads to the other for two minutes', async () => {
     const replace = jest.spyOn(store, 'replace')
     const [one, other] = await two()
-    expect(await vault.forward(one, 'two')).toBe(true)
+    expect(await repository.forward(one, 'two')).toBe(true)
     expect(replace.mock.calls.at(-1)?.[3]).toBe(120_000)
     const stored = (await store.get('grant:one')) as string
     expect(stored).not.toContain('two')
-    expect([await vault.read('one'), vault.open('one', stored)]).toEqual([undefined, undefined])
-    expect(await vault.latest('one')).toEqual(other)
-    expect(await vault.latest('two')).toEqual(other)
-    expect(await vault.create('one', recordOf(1), long)).toBeUndefined()
-    expect(await vault.update(one, recordOf(2))).toBeUndefined()
+    expect([await repository.read('one'), repository.open('one', stored)]).toEqual([undefined, undefined])
+    expect(await repository.latest('one')).toEqual(other)
+    expect(await repository.latest('two')).toEqual(other)
+    expect(await repository.create('one', recordOf(1), long)).toBeUndefined()
+    expect(await repository.update(one, recordOf(2))).toBeUndefined()
   })
 
   test('leads on through several, and nowhere when the last one is gone', async () => {
     const [one, other] = await two()
     const last = await make('three')
-    await vault.forward(one, 'two')
-    await vault.forward(other, 'three')
-    expect(await vault.latest('one')).toEqual(last)
-    await vault.delete('three')
-    expect(await vault.latest('one')).toBeUndefined()
-    expect(await vault.latest('never')).toBeUndefined()
+    await repository.forward(one, 'two')
+    await repository.forward(other, 'three')
+    expect(await repository.latest('one')).toEqual(last)
+    await repository.delete('three')
+    expect(await repository.latest('one')).toBeUndefined()
+    expect(await repository.latest('never')).toBeUndefined()
   })
 
   test('is only replaced as it was read', async () => {
     const [one] = await two()
-    await vault.update(one, recordOf(2))
-    expect(await vault.forward(one, 'two')).toBe(false)
+    await repository.update(one, recordOf(2))
+    expect(await repository.forward(one, 'two')).toBe(false)
     expect(await versionOf()).toBe(2)
   })
 
   test('leads nowhere from the key of another', async () => {
     const [one] = await two()
-    await vault.forward(one, 'two')
+    await repository.forward(one, 'two')
     await store.create('grant:three', (await store.get('grant:one')) as string, long)
-    expect(await vault.latest('three')).toBeUndefined()
+    expect(await repository.latest('three')).toBeUndefined()
   })
 
   test('leaves its tokens with the other, which is else as it was', async () => {
     const [one, other] = await two()
-    await vault.forward(one, 'two')
+    await repository.forward(one, 'two')
     const user = one.record.user
-    const holder = await vault.attach('one', ['a', 'b'], user)
+    const holder = await repository.attach('one', ['a', 'b'], user)
     expect(holder).toMatchObject({ id: 'two', record: { version: 1, superseded: ['a', 'b'] } })
-    expect((await vault.attach('two', ['b', 'c'], undefined))?.record.superseded).toEqual(['a', 'b', 'c'])
-    expect(await vault.read('two')).toMatchObject({
+    expect((await repository.attach('two', ['b', 'c'], undefined))?.record.superseded).toEqual([
+      'a',
+      'b',
+      'c',
+    ])
+    expect(await repository.read('two')).toMatchObject({
       record: { ...other.record, superseded: ['a', 'b', 'c'] },
     })
   })
@@ -187,10 +192,10 @@ describe('a grant that another one replaced', () => {
   test('leaves no tokens with a grant of another user, or with none', async () => {
     const [one] = await two()
     const { user } = one.record
-    expect(await vault.attach('two', ['a'], { ...user, id: 'PACME02' })).toBeUndefined()
-    expect(await vault.attach('two', ['a'], { ...user, accountID: 'PACME99' })).toBeUndefined()
-    expect(await vault.attach('three', ['a'], user)).toBeUndefined()
-    expect((await vault.read('two'))?.record.superseded).toEqual([])
+    expect(await repository.attach('two', ['a'], { ...user, id: 'PACME02' })).toBeUndefined()
+    expect(await repository.attach('two', ['a'], { ...user, accountID: 'PACME99' })).toBeUndefined()
+    expect(await repository.attach('three', ['a'], user)).toBeUndefined()
+    expect((await repository.read('two'))?.record.superseded).toEqual([])
   })
 
   test('leaves them also where the other was refreshed at that moment', async () => {
@@ -198,18 +203,18 @@ describe('a grant that another one replaced', () => {
     const get = store.get.bind(store)
     jest.spyOn(store, 'get').mockImplementationOnce(async (key) => {
       const value = await get(key)
-      await vault.update(other, recordOf(2))
+      await repository.update(other, recordOf(2))
       return value
     })
-    const holder = await vault.attach('two', ['a'], undefined)
+    const holder = await repository.attach('two', ['a'], undefined)
     expect(holder).toMatchObject({ record: { version: 2, superseded: ['a'] } })
   })
 
   test('leaves fifty at most, the newest', async () => {
     await two()
     const tokens = Array.from({ length: 60 }, (_, i) => `token ${i}`)
-    await vault.attach('two', tokens, undefined)
-    expect((await vault.read('two'))?.record.superseded).toEqual(tokens.slice(10))
+    await repository.attach('two', tokens, undefined)
+    expect((await repository.read('two'))?.record.superseded).toEqual(tokens.slice(10))
   })
 })
 
@@ -222,13 +227,13 @@ describe('a command that was told "no" by its own success', () => {
   test('has replaced it', async () => {
     const grant = await make()
     tellNo('replace')
-    expect(await vault.update(grant, recordOf(2))).toMatchObject({ id: 'one', record: { version: 2 } })
+    expect(await repository.update(grant, recordOf(2))).toMatchObject({ id: 'one', record: { version: 2 } })
   })
 
   test('has put another in its place', async () => {
     const grant = await make()
     tellNo('replace')
-    expect(await vault.forward(grant, 'two')).toBe(true)
+    expect(await repository.forward(grant, 'two')).toBe(true)
   })
 })
 
@@ -236,34 +241,34 @@ describe('a value counts as no grant', () => {
   test('at the key of another grant', async () => {
     const { sealed } = await make()
     await store.create(grantKey('two'), sealed, long)
-    expect(await vault.read('two')).toBeUndefined()
-    expect(vault.open('one', sealed)?.record.version).toBe(1)
-    expect(vault.open('two', sealed)).toBeUndefined()
+    expect(await repository.read('two')).toBeUndefined()
+    expect(repository.open('one', sealed)?.record.version).toBe(1)
+    expect(repository.open('two', sealed)).toBeUndefined()
   })
 
   test('that was sealed with another secret, or for another purpose', async () => {
     const { sealed } = await make()
-    const other = new GrantVault(store, new KeyRing(`${secret}, and another one`))
+    const other = new GrantRepository(store, new KeyRing(`${secret}, and another one`))
     expect(await other.read('one')).toBeUndefined()
     const text = new KeyRing(secret).sealer('grant').open(sealed, grantKey('one')) as string
     const index = new KeyRing(secret).sealer('grant index').seal(text, grantKey('one'))
-    expect(vault.open('one', index)).toBeUndefined()
+    expect(repository.open('one', index)).toBeUndefined()
   })
 
   test('that was changed in any place, also after the right one was read', async () => {
     const { sealed } = await make()
-    expect(vault.open('one', sealed)).toBeDefined()
+    expect(repository.open('one', sealed)).toBeDefined()
     const start = sealed.lastIndexOf('.') + 1
     for (let at = start; at < sealed.length; at++) {
       const changed = sealed.slice(0, at) + (sealed[at] === 'A' ? 'B' : 'A') + sealed.slice(at + 1)
-      expect(vault.open('one', changed)).toBeUndefined()
+      expect(repository.open('one', changed)).toBeUndefined()
     }
-    expect(vault.open('one', sealed)?.record.version).toBe(1)
+    expect(repository.open('one', sealed)?.record.version).toBe(1)
   })
 
   test('that holds something else, however well it is sealed', () => {
     const sealer = new KeyRing(secret).sealer('grant')
     for (const text of ['', '{}', 'null', '{"f":2}'])
-      expect(vault.open('one', sealer.seal(text, grantKey('one')))).toBeUndefined()
+      expect(repository.open('one', sealer.seal(text, grantKey('one')))).toBeUndefined()
   })
 })

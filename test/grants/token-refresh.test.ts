@@ -253,12 +253,17 @@ test('a caller that hangs up does not stop the refresh', async () => {
 })
 
 test('close() finishes and stores the refresh that runs, and starts no other', async () => {
+  const [grant] = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
   pass(2 * day)
   standIn.settings.tokenLatency = 200
   const waiting = app.get(browser)
   await until(() => refreshCalls() === 1)
   await app.pd.close()
   expect((await waiting).status).toBe(200)
+  await expect(grant?.getAccessToken({ forceRefresh: true })).rejects.toMatchObject({
+    name: 'TokenStoreError',
+    code: 'ERR_PAGERDUTY_CLOSED',
+  })
 })
 
 test('a scope that a refresh takes away is gone for the guard at once', async () => {

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler } from 'express'
 import fc from 'fast-check'
 import { type AppType, type GuardOptions, type ScopeName, requireAnyScope, requireScopes } from '../../src'
+import { createContext } from '../../src/context'
 import { TokenSet } from '../../src/oauth/token-set'
 import { UserGrant } from '../../src/grants/user-grant'
 import { UserGrants } from '../../src/grants/grants'
@@ -33,13 +34,15 @@ type Mode = keyof typeof makers
 const grantsOf = Object.fromEntries(
   (['scoped', 'classic'] as const).map((appType) => [
     appType,
-    new UserGrants({
-      clientID: 'a',
-      clientSecret: 'b',
-      callbackURL: 'https://app.example/cb',
-      scope: appType === 'scoped' ? 'users.read' : 'read',
-      appType,
-    }),
+    new UserGrants(
+      createContext({
+        clientID: 'a',
+        clientSecret: 'b',
+        callbackURL: 'https://app.example/cb',
+        scope: appType === 'scoped' ? 'users.read' : 'read',
+        appType,
+      }),
+    ),
   ]),
 ) as Record<AppType, UserGrants>
 

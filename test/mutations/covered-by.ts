@@ -22,7 +22,7 @@ export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   'guards/denial': ['guards/denial', 'login/step-up'],
   'grants/grant-record': ['grants/grant-record', 'scopes/scope-groups', 'fuzz/grant-records'],
   'grants/grant-repository': ['grants/grant-repository', 'fuzz/grant-records'],
-  'grants/opened-grants': ['grants/opened-grants', 'grants/grant-repository'],
+  'grants/decrypted-grant-cache': ['grants/decrypted-grant-cache', 'grants/grant-repository'],
   'store/lease': ['store/lease'],
   'sessions/session-storage': ['sessions/session-storage'],
   'sessions/session': ['sessions/session'],

@@ -61,7 +61,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the lock not checked before the POST',
     file: 'src/grants/refresh-attempt.ts',
-    old: '    if (!(await isOurs(lease))) return undefined\n',
+    old: '    if (!(await isSafe(lease))) return undefined\n',
     new: '',
     caughtBy: refresh('a process that was frozen until its lock ended presents no refresh token'),
   },
@@ -75,14 +75,14 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a logout that does not delete',
     file: 'src/grants/ended-grants.ts',
-    old: '        if (await this.#vault.delete(grant.id, grant)) break\n',
+    old: '        if (await this.#repository.delete(grant.id, grant)) break\n',
     new: '        break\n',
     caughtBy: model,
   },
   {
     name: 'a 401 handled without comparing values',
     file: 'src/grants/grants.ts',
-    old: '    const isAnother = stored.record.tokens.accessToken !== refused\n',
+    old: '    const isAnother = stored.record.tokens.accessToken !== rejected\n',
     new: '    const isAnother = false\n',
     caughtBy: model,
   },
@@ -103,14 +103,14 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a refused refresh token ends a login whose access token lives',
     file: 'src/grants/refresh-attempt.ts',
-    old: '    if (isRefused || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)\n',
+    old: '    if (isRejected || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)\n',
     new: '    return this.#end(current)\n',
     caughtBy: failures('logs nobody out before the access token ends, and is not sent again'),
   },
   {
     name: 'late tokens of a logged-out grant not revoked',
     file: 'src/grants/write-behind.ts',
-    old: '    this.#observer.orphaned(tokens)\n',
+    old: '    this.#ended.revoke([revocable(tokens)])\n',
     new: '',
     caughtBy: refresh('a logout during a refresh wins, and the late tokens are revoked'),
   },

@@ -35,7 +35,7 @@ function fetchAt({ apiURL }: API, tokens = ['one', 'two', 'three']) {
       asked.push(refused)
       return tokens.shift() as string
     },
-    refusedToo() {
+    markRejected() {
       refusals += 1
       return undefined
     },
@@ -178,7 +178,7 @@ test('G7: whatever is asked for, the token goes to the API’s origin or nowhere
     expect(new URL(String(url)).username).toBe('')
     return Response.json({})
   }
-  const send = bearerFetch(recording, { apiURL, token: () => 'one', refusedToo: () => undefined })
+  const send = bearerFetch(recording, { apiURL, token: () => 'one', markRejected: () => undefined })
   const part = fc.constantFrom(
     ...[
       'http:',
@@ -219,7 +219,7 @@ test('where nobody is there to have an API, the source says so', async () => {
   const send = bearerFetch(fetch, {
     apiURL: '',
     token: () => Promise.reject(nobody),
-    refusedToo: () => undefined,
+    markRejected: () => undefined,
   })
   await expect(send('/incidents')).rejects.toBe(nobody)
 })
@@ -227,26 +227,26 @@ test('where nobody is there to have an API, the source says so', async () => {
 describe('G10: the second token refused', () => {
   /** A source that has one more token when the second was refused. */
   function fetchWithLast({ apiURL }: API, last: () => Promise<string> | undefined) {
-    return bearerFetch(fetch, { apiURL, token: (refused) => (refused ? 'two' : 'one'), refusedToo: last })
+    return bearerFetch(fetch, { apiURL, token: (refused) => (refused ? 'two' : 'one'), markRejected: last })
   }
 
   test('is followed by one more, where the source has a new one', async () => {
     api = await startAPI([401, 401])
-    const refusedToo = jest.fn(async () => 'three')
-    expect((await fetchWithLast(api, refusedToo)('/incidents')).status).toBe(200)
+    const markRejected = jest.fn(async () => 'three')
+    expect((await fetchWithLast(api, markRejected)('/incidents')).status).toBe(200)
     expect(api.seen.map(({ headers }) => headers['authorization'])).toEqual([
       'Bearer one',
       'Bearer two',
       'Bearer three',
     ])
-    expect(refusedToo.mock.calls).toEqual([['two']])
+    expect(markRejected.mock.calls).toEqual([['two']])
   })
 
   test('is followed by no fourth', async () => {
     api = await startAPI([401, 401, 401, 401, 401])
     let count = 2
-    const refusedToo = jest.fn(async () => `token ${++count}`)
-    expect((await fetchWithLast(api, refusedToo)('/incidents')).status).toBe(401)
+    const markRejected = jest.fn(async () => `token ${++count}`)
+    expect((await fetchWithLast(api, markRejected)('/incidents')).status).toBe(401)
     expect(api.seen).toHaveLength(3)
   })
 
@@ -256,7 +256,7 @@ describe('G10: the second token refused', () => {
     const send = bearerFetch(fetch, {
       apiURL: api.apiURL,
       token: (refused) => (refused === undefined ? 'one' : Promise.reject(failure)),
-      refusedToo: () => undefined,
+      markRejected: () => undefined,
     })
     await expect(send('/incidents')).rejects.toBe(failure)
   })
@@ -343,7 +343,7 @@ describe('a signal', () => {
     api = await startAPI()
     let fail: (error: Error) => void = () => {}
     const token = new Promise<string>((_, reject) => (fail = reject))
-    const send = bearerFetch(fetch, { apiURL: api.apiURL, token: () => token, refusedToo: () => undefined })
+    const send = bearerFetch(fetch, { apiURL: api.apiURL, token: () => token, markRejected: () => undefined })
     const controller = new AbortController()
     const gone = send('/incidents', { signal: controller.signal })
     controller.abort(new Error('Gone'))
@@ -361,7 +361,7 @@ describe('a signal', () => {
     const send = bearerFetch(async () => Response.json({}), {
       apiURL: api.apiURL,
       token: async () => 'one',
-      refusedToo: () => undefined,
+      markRejected: () => undefined,
     })
     for (let call = 0; call < 20; call++) await send('/incidents', { signal })
     expect(added).toHaveBeenCalledTimes(20)

@@ -11,6 +11,7 @@ const order = [
   ['login'],
   ['sessions', 'webhooks'],
   ['grants', 'app-tokens'],
+  ['context'],
   ['oauth'],
   ['scopes', 'http', 'store', 'observability'],
   ['async'],

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { GrantIndex } from '../../src/grants/grant-index'
 import type { GrantRecord } from '../../src/grants/grant-record'
-import { GrantVault, grantKey } from '../../src/grants/grant-repository'
+import { GrantRepository, grantKey } from '../../src/grants/grant-repository'
 import { RedisTokenStore, redisKey } from '../../src/store/redis-token-store'
 import { KeyRing } from '../../src/store/encryption'
 import { redisSessions } from '../../src/sessions/session-storage'
@@ -36,7 +36,7 @@ export async function measureFootprint(
   const before = await usedMemory(redis)
   const keys = new KeyRing(randomBytes(32).toString('base64url'))
   const store = new RedisTokenStore(redis, { prefix, timeout: 30_000 })
-  const vault = new GrantVault(store, keys)
+  const repository = new GrantRepository(store, keys)
   const index = new GrantIndex(store, keys)
   const sessions = redisSessions(redis, prefix, 30_000)
   const written: { session: string; grant: string; index: string }[] = []
@@ -44,7 +44,7 @@ export async function measureFootprint(
     const id = randomBytes(Buffer.from(session.grantID, 'base64url').length).toString('base64url')
     const sessionID = `${id}.${randomBytes(24).toString('base64url')}`
     const record = recordOf(number, scope)
-    await vault.create(id, record, 8 * hour)
+    await repository.create(id, record, 8 * hour)
     await sessions.write(
       sessionID,
       session.value.replaceAll(session.grantID, id),

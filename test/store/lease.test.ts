@@ -15,7 +15,7 @@ test('a lease keeps others out for as long as it is held, well beyond its own le
   for (let seconds = 0; seconds < 60; seconds++) {
     await jest.advanceTimersByTimeAsync(1000)
     expect(await Lease.acquire(store, 'lock:a', duration)).toBeUndefined()
-    expect(lease.isSound).toBe(true)
+    expect(lease.isSafeToStart).toBe(true)
   }
   await lease.release()
   expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
@@ -25,7 +25,7 @@ test('a lease that nobody renews ends, and knows it', async () => {
   const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   jest.spyOn(store, 'replace').mockRejectedValue(new Error('store down'))
   await jest.advanceTimersByTimeAsync(duration / 2 + 1)
-  expect(lease.isSound).toBe(false)
+  expect(lease.isSafeToStart).toBe(false)
   await jest.advanceTimersByTimeAsync(duration / 2)
   expect(lease.remaining).toBe(0)
   expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
@@ -36,10 +36,10 @@ test('a lease that was lost neither renews nor releases the next one', async () 
   await store.delete('lock:a')
   const next = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   await lost.renew()
-  expect(lost.isSound).toBe(false)
+  expect(lost.isSafeToStart).toBe(false)
   await lost.release()
   await jest.advanceTimersByTimeAsync(duration * 2)
-  expect(next.isSound).toBe(true)
+  expect(next.isSafeToStart).toBe(true)
   expect(await Lease.acquire(store, 'lock:a', duration)).toBeUndefined()
 })
 
@@ -115,5 +115,5 @@ test('exactly half of a lease is enough to start something', async () => {
   const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   jest.spyOn(store, 'replace').mockRejectedValue(new Error('store down'))
   await jest.advanceTimersByTimeAsync(duration / 2)
-  expect([lease.remaining, lease.isSound]).toEqual([duration / 2, true])
+  expect([lease.remaining, lease.isSafeToStart]).toEqual([duration / 2, true])
 })

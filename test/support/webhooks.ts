@@ -3,9 +3,15 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { type Socket, connect } from 'node:net'
 import type { Express } from 'express'
-import type { WebhookEvent, WebhookReceiver, WebhookReceiverOptions, WebhookOutcome } from '../../src'
+import type {
+  WebhookEvent,
+  WebhookHandler,
+  WebhookReceiver,
+  WebhookReceiverOptions,
+  WebhookOutcome,
+} from '../../src'
 import { Events } from '../../src/observability/events'
-import { type WebhookHandler, webhookReceiver } from '../../src'
+import { createReceiver } from '../../src/webhooks/receiver'
 import {
   type SendWebhookOptions,
   type WebhookAnswer,
@@ -48,10 +54,11 @@ export async function receive(
   events.on('webhook', (outcome) => void outcomes.push(outcome))
   events.on('warning', ({ error }) => void warnings.push(error.message))
   const warn = (message: string) => void warnings.push(message)
-  const receiver = webhookReceiver({ webhookSecret: secret, events, warn, ...options }, (event, context) => {
+  const handle: WebhookHandler = (event, context) => {
     handled.push(event)
     return handler(event, context)
-  })
+  }
+  const receiver = createReceiver({ webhookSecret: secret, ...options }, handle, events, warn)
   const app = await serve((express) => mount(express, receiver))
   const path = `${app.url}/hook`
   return {

@@ -4,13 +4,13 @@ import { createRequire } from 'node:module'
 import { MemoryTokenStore } from 'passport-pagerduty'
 
 const dist = (file) => createRequire(import.meta.url)(`../node_modules/passport-pagerduty/dist/${file}.js`)
-const { GrantVault } = dist('grants/grant-repository')
+const { GrantRepository } = dist('grants/grant-repository')
 const { KeyRing } = dist('store/encryption')
 const { TokenSet } = dist('oauth/token-set')
 const { storedSessions } = dist('sessions/session-storage')
 
 const store = new MemoryTokenStore()
-const vault = new GrantVault(store, new KeyRing(randomBytes(32).toString('base64url')))
+const repository = new GrantRepository(store, new KeyRing(randomBytes(32).toString('base64url')))
 const sessions = storedSessions(store)
 const hour = 3_600_000
 const names = [
@@ -58,7 +58,7 @@ for (let number = Number(process.argv[2]); number > 0; number--) {
     isKept: false,
     superseded: [],
   }
-  await vault.create(id, record, 8 * hour)
+  await repository.create(id, record, 8 * hour)
   const session = JSON.stringify({
     cookie: { originalMaxAge: 720 * hour, expires: new Date(), httpOnly: true, path: '/', sameSite: 'lax' },
     pagerduty: id,

@@ -73,7 +73,7 @@ export function use(world: World, actor: Actor, ledger: Ledger, minValidity = 0)
     world.saw(actor, grant)
     if (minValidity > 0) world.referee.wantsAnother(grant.record.tokens.accessToken)
     const asked = world.time.now
-    const usable = await actor.grants.usable(grant, minValidity)
+    const usable = await actor.grants.ensureFresh(grant, minValidity)
     const { accessToken } = usable.record.tokens
     // One that arrives after its end serves for five seconds.
     const end = Math.max(
@@ -93,7 +93,7 @@ function refuse(world: World, actor: Actor, ledger: Ledger, from: ReadonlyMap<st
   const refused = seen.record.tokens.accessToken
   world.referee.refusedByAPI(refused)
   void world.about(actor, ledger, '401', async () => {
-    const other = await actor.grants.instead(seen, refused)
+    const other = await actor.grants.replaceRejected(seen, refused)
     const { accessToken, obtainedAt } = other.record.tokens
     // What is refused as soon as it is issued is not renewed in circles.
     if (accessToken === refused && Date.now() - obtainedAt > 5_000)
@@ -149,7 +149,7 @@ const deeds = {
     const seen = actor.seen.get(ledger.id)
     if (seen === undefined) return
     void world.about(actor, ledger, 'use as seen', async () => {
-      world.saw(actor, await actor.grants.usable(seen))
+      world.saw(actor, await actor.grants.ensureFresh(seen))
     })
   }),
   refused: deed('refused', (world, actor, ledger) => refuse(world, actor, ledger, actor.seen)),

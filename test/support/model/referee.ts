@@ -1,4 +1,4 @@
-import { type Grant, GrantVault } from '../../../src/grants/grant-repository'
+import { type Grant, GrantRepository } from '../../../src/grants/grant-repository'
 import { MemoryTokenStore } from '../../../src/store/memory-token-store'
 import type { KeyRing } from '../../../src/store/encryption'
 import {
@@ -34,7 +34,7 @@ export class Referee<Actor> {
   presentedAfterEffect = 0
   readonly #server: AuthorizationServer
   readonly #now: () => number
-  readonly #vault: GrantVault
+  readonly #repository: GrantRepository
   readonly #holds = new Map<string, Hold<Actor>>()
   readonly #presentations = new Map<string, Presentation<Actor>>()
   readonly #carriers = new Map<Pair, Presentation<Actor>[]>()
@@ -48,7 +48,7 @@ export class Referee<Actor> {
   constructor(server: AuthorizationServer, now: () => number, keys: KeyRing) {
     this.#server = server
     this.#now = now
-    this.#vault = new GrantVault(new MemoryTokenStore(), keys)
+    this.#repository = new GrantRepository(new MemoryTokenStore(), keys)
   }
 
   blame(what: string): void {
@@ -215,7 +215,7 @@ export class Referee<Actor> {
       return
     }
     if (ledger.isForgotten) this.blame(`${id} is written after its logout`)
-    const { tokens, isKept } = (this.#vault.open(id, after) as Grant).record
+    const { tokens, isKept } = (this.#repository.open(id, after) as Grant).record
     const { accessToken, refreshToken } = tokens
     if (ledger.isKept && !isKept) this.blame(`${id} is not kept any more`)
     ledger.isKept = isKept

@@ -1,6 +1,6 @@
 import type { Scheduler } from 'fast-check'
 import { LoginRequiredError, PagerDutyOAuthError } from '../../../src/errors'
-import { Events } from '../../../src/observability/events'
+import { createContext } from '../../../src/context'
 import type { Grant } from '../../../src/grants/grant-repository'
 import { KeyRing } from '../../../src/store/encryption'
 import { UserGrants } from '../../../src/grants/grants'
@@ -244,7 +244,7 @@ export class World {
   #makeGrants(actor: Actor): UserGrants {
     const [current, ...others] = [...secrets.slice(this.secret), ...secrets.slice(0, this.secret)]
     return new UserGrants(
-      {
+      createContext({
         clientID: 'client',
         clientSecret: 'secret of the client',
         callbackURL: 'https://app.example/callback',
@@ -253,8 +253,7 @@ export class World {
         secret: [current as string, ...others],
         tokenStore: this.#wire.storeOf(actor),
         fetch: (url, init) => this.#wire.exchange(actor, url as string, init?.body as string),
-      },
-      new Events(),
+      }),
     )
   }
 }

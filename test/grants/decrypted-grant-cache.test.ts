@@ -1,14 +1,14 @@
 import type { GrantRecord } from '../../src/grants/grant-record'
-import { OpenedGrants } from '../../src/grants/opened-grants'
+import { DecryptedGrantCache } from '../../src/grants/decrypted-grant-cache'
 
 const minute = 60_000
 
 /** Opens by cutting off the lock, and counts how often. */
 function opener() {
-  const grants = new OpenedGrants()
+  const grants = new DecryptedGrantCache()
   const opened: string[] = []
   const open = (id: string, sealed: string) => {
-    const record = grants.recordOf(id, sealed, () => {
+    const record = grants.getOrDecrypt(id, sealed, () => {
       opened.push(`${id} ${sealed}`)
       const [lock, appUser] = sealed.split(' ')
       return lock === 'sealed' ? ({ appUser } as GrantRecord) : undefined

@@ -1,0 +1,29 @@
+import { Background } from './async/background'
+import { Client, type ClientOptions } from './oauth/client'
+import { Events } from './observability/events'
+import { checkedTokenStore } from './store/checked-token-store'
+import type { KeyRing } from './store/encryption'
+import { MemoryTokenStore } from './store/memory-token-store'
+import { type StoreOptions, resolveSecret } from './store/store-options'
+import type { TokenStore } from './store/token-store'
+
+/** What the parts of an instance share. A part that is used alone has one of its own. */
+export interface Context {
+  readonly client: Client
+  readonly store: TokenStore
+  readonly keys: KeyRing
+  readonly events: Events
+  readonly background: Background
+}
+
+/** @throws {ConfigurationError} */
+export function createContext(options: ClientOptions & StoreOptions, events?: Events): Context {
+  const client = new Client(options)
+  return {
+    client,
+    store: checkedTokenStore(options.tokenStore ?? new MemoryTokenStore()),
+    keys: resolveSecret(options),
+    events: events ?? new Events(client.name),
+    background: new Background(options.waitUntil),
+  }
+}

@@ -17,8 +17,16 @@ const apps: Record<string, { program: string; hasRedis?: boolean }> = {
   'passport-pagerduty, memory': { program: 'ours' },
   [oursRedis]: { program: 'ours', hasRedis: true },
 }
+const order = Object.keys(apps)
 const connections = 8
 const users = 10
+
+/** A process that was warmed up. */
+interface Ready {
+  app: AppProcess
+  load: Load
+  shot: (number: number) => { path: string; headers?: { cookie: string } }
+}
 
 export async function guardedRequest({ isQuick, progress }: Bench): Promise<Finding> {
   const notes: string[] = []
@@ -41,25 +49,36 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
   }
   try {
     const [rounds, requests] = isQuick ? [4, 400] : [15, 1500]
-    const ready = await whereItRuns(Object.keys(apps), notes, async (name) => {
-      progress(`guarded request: ${name}`)
-      const { program = '', hasRedis } = apps[name] ?? {}
-      const app = await start(program, hasRedis ? redis.url : '')
-      const cookies = await cookiesOf(program, app)
-      const load = await Load.open(app.url, connections)
-      await load.send(3000, shots(cookies)) // Until all of it is compiled.
-      return { app, load, shot: shots(cookies) }
-    })
+    const ready = new Map<string, Ready[]>()
+    // Two processes of the same code differ by a tenth, and the one that starts later is faster: several of each, in turns.
+    for (let pass = 0; pass < (isQuick ? 2 : 5); pass++) {
+      const names = pass === 0 ? Object.keys(apps) : [...ready.keys()]
+      const started = await whereItRuns(pass % 2 === 0 ? names : names.reverse(), notes, async (name) => {
+        progress(`guarded request: ${name}, process ${pass + 1}`)
+        const { program = '', hasRedis } = apps[name] ?? {}
+        const app = await start(program, hasRedis ? redis.url : '')
+        const cookies = await cookiesOf(program, app)
+        const load = await Load.open(app.url, connections)
+        await load.send(3000, shots(cookies)) // Until all of it is compiled.
+        return { app, load, shot: shots(cookies) }
+      })
+      for (const name of names.sort((one, other) => order.indexOf(one) - order.indexOf(other))) {
+        const one = started.get(name)
+        if (one !== undefined) ready.set(name, [...(ready.get(name) ?? []), one])
+      }
+    }
     const perSecond: Record<string, number[]> = {}
     const cpu = await interleave(rounds, [...ready.keys()], async (name) => {
-      const { app, load, shot } = ready.get(name) as { app: AppProcess; load: Load; shot: typeof noShot }
-      progress(`guarded request: ${name}, round ${(perSecond[name]?.length ?? 0) + 1} of ${rounds}`)
+      const processes = ready.get(name) as Ready[]
+      const round = perSecond[name]?.length ?? 0
+      const { app, load, shot } = processes[round % processes.length] as Ready
+      progress(`guarded request: ${name}, round ${round + 1} of ${rounds}`)
       const before = await app.cpu()
       const took = await load.send(requests, shot)
       ;(perSecond[name] ??= []).push(requests / (took / 1000))
       return ((await app.cpu()) - before) / requests
     })
-    for (const { load } of ready.values()) load.close()
+    for (const { load } of [...ready.values()].flat()) load.close()
 
     const counted = new Map<string, Traffic>()
     const manyProcesses = new Map<string, number>()
@@ -127,13 +146,13 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
     }
     if (cpu[handWired] && cpu[oursRedis]) {
       const spread = ratioOf(cpu[oursRedis], cpu[handWired])
-      goals.push(ratio('CPU per guarded request against hand-wired', spread.median, 0.9, showRatio(spread)))
+      goals.push(ratio('CPU per guarded request against hand-wired', spread.median, 0.85, showRatio(spread)))
     }
     return {
       title: 'Guarded request',
       how:
         `A route behind login and scope check, ${users} users, ${connections} connections kept open; ${rounds} interleaved ` +
-        `rounds of ${requests} requests. CPU is that of the app's process alone. Commands and bytes are counted between ` +
+        `rounds of ${requests} requests, which five processes of each take in turns. CPU is that of the app's process alone. Commands and bytes are counted between ` +
         'app and Redis over 1,000 requests, the first one of each user after the login included; in the last column ' +
         'each user comes ten times, to four processes in turns.',
       rows,
@@ -152,5 +171,3 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
     await provider.close()
   }
 }
-
-const noShot = (_number: number) => ({ path: '/' })

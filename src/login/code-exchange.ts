@@ -7,24 +7,18 @@ import { requestToken } from '../oauth/token-endpoint'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import { missingScopes } from '../scopes/scope'
 import { arrivalOf } from '../sessions/session'
-import { type PagerDutyUser, isSameUser } from '../user'
+import { isSameUser } from '../user'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
-import { type EndedLogin, heirsOf, loginEnded, settleLogin, whenEnded } from './concurrent-logins'
+import { loginEnded, settleLogin } from './concurrent-logins'
+import { type Received, failLogin } from './failed-login'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
-import type { LoginEnd } from './login-claims'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
 import { heldGrant, isWider } from './step-up'
 import type { Login, Verdict } from './verify'
 
 const exchangeTimeout = 10_000
-
-/** What PagerDuty has sent for a login so far. */
-interface Brought {
-  tokens?: TokenSet
-  user?: PagerDutyUser
-}
 
 /**
  * Second leg of the login: the code becomes tokens, the id_token a user, and both a grant. A pending login is redeemed
@@ -48,11 +42,11 @@ export async function finishLogin(
   const attempt: Attempt = { parts, req, res, login, arrivedAt, held, others, requestedScopes }
   pending.end(req, res, login)
   if (announced === undefined) return joinConcurrentCallback(attempt)
-  const brought: Brought = {}
+  const received: Received = {}
   try {
-    return await exchangeCode(attempt, response, brought)
+    return await exchangeCode(attempt, response, received)
   } catch (error) {
-    await giveUp(attempt, brought)
+    await failLogin(attempt, received)
     throw error
   }
 }
@@ -60,7 +54,7 @@ export async function finishLogin(
 async function exchangeCode(
   attempt: Attempt,
   { code, error }: AuthorizationResponse,
-  brought: Brought,
+  received: Received,
 ): Promise<LoginOutcome> {
   const { parts, req, res, login, requestedScopes } = attempt
   const { grants } = parts
@@ -68,10 +62,10 @@ async function exchangeCode(
   if (isAnswered(res)) throw responseSent()
   const response = await requestTokens(attempt, code)
   const tokens = TokenSet.from(response, { scope: requestedScopes })
-  brought.tokens = tokens
+  received.tokens = tokens
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
   const user = await grants.idTokens.verify(response.id_token, context)
-  brought.user = user
+  received.user = user
   const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
   const verdict = await callVerify(parts, req, made)
@@ -84,36 +78,6 @@ function othersOf({ grantID }: PendingLogin, logins: readonly OtherLogin[]): rea
   const byID = new Map(logins.map((other) => [other.grantID, other]))
   byID.delete(grantID)
   return [...byID.values()].toSorted((one, other) => (isLater(one, other) ? -1 : 1))
-}
-
-/** Says that a login failed, and takes back what it brought. */
-async function giveUp({ parts, login, held, others }: Attempt, { tokens, user }: Brought): Promise<void> {
-  const { grants, claims } = parts
-  // First, as other callbacks wait for it. If the store fails, they wait as long as they can.
-  let end: LoginEnd | undefined
-  let isAll = true
-  try {
-    end = await claims.settle(login, { how: 'failed', at: Date.now() })
-  } catch {
-    // One whose cookie has not come with this callback may have overruled it.
-    isAll = false
-  }
-  if (tokens === undefined) return
-  const heirs = whenEnded(claims, others).then((ended) => {
-    const overruler = end?.how === 'replaced' ? end.by : undefined
-    // Only one that was done may have come about, by a second click or in another tab.
-    const mayBeDone = end === undefined || end.how === 'done'
-    const sharing = ended.filter((other) => other.end?.how === 'replaced').map((other) => other.grantID)
-    const isLost = (other: EndedLogin) => other.end?.how === 'replaced' && other.end.by === login.grantID
-    const left = mayBeDone ? ended : ended.filter((other) => !isLost(other))
-    return {
-      ids: [overruler, held?.grantID, ...heirsOf(left)],
-      isAll,
-      replaced: mayBeDone ? [held?.grantID, ...sharing] : [],
-    }
-  })
-  // Nobody waits for it: the others may take their time.
-  void grants.withdraw(login.grantID, [revocable(tokens)], user, heirs)
 }
 
 function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenResponse> {

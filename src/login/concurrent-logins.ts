@@ -24,12 +24,6 @@ export interface Decision {
   readonly grant: Grant | undefined
 }
 
-/** Another login of a browser; `end` is undefined where it has not ended, or it is not known how. */
-export interface EndedLogin {
-  readonly grantID: string
-  readonly end: LoginEnd | undefined
-}
-
 /**
  * Decides between a login and others of its browser that are finished at the same time, as in several tabs. One grant has to
  * come of them: a session that another answer overwrites in the browser would be ended by no logout. If they are the same user's,
@@ -110,30 +104,6 @@ async function successor(deciding: Deciding, id: string, overruled: Grant): Prom
   if (end?.how === 'replaced') return successor(deciding, end.by, overruled)
   const grant = end?.how === 'done' ? await deciding.grants.latest(id) : undefined
   return grant && isSameUser(grant.record.user, overruled.record.user) ? grant : undefined
-}
-
-/** How other logins of a browser have ended, once those whose callback is being finished have. */
-export function whenEnded(
-  claims: LoginClaims,
-  others: readonly OtherLogin[],
-): Promise<readonly EndedLogin[]> {
-  return Promise.all(
-    others.map(async ({ grantID }) => ({
-      grantID,
-      end: await claims.ended(grantID).catch(() => undefined),
-    })),
-  )
-}
-
-/**
- * The ids of grants that other logins have made, or that took their place. One that failed, or was logged out, takes back its
- * own tokens: if two of them left theirs to each other, nobody would revoke them.
- */
-export function heirsOf(ended: readonly EndedLogin[]): readonly string[] {
-  return ended.flatMap(({ grantID, end }) => {
-    if (end?.how === 'replaced') return [end.by, grantID]
-    return end === undefined || end.how === 'done' ? [grantID] : []
-  })
 }
 
 /**

@@ -9,12 +9,8 @@ import { UserGrants } from './grants/grants'
 import { type Grants, grantsOf } from './grants/grant-management'
 import { createGuards } from './guards/create-guards'
 import { deny } from './guards/denial'
-import {
-  type GuardOptions,
-  type OperationGuardOptions,
-  type ScopeName,
-  denialOf,
-} from './guards/require-scopes'
+import { type GuardOptions, type OperationGuardOptions, denialOf } from './guards/require-scopes'
+import type { ScopeName } from './guards/scope-requirement'
 import { type AnswerOptions, answer } from './http/error-response'
 import { loginPathOf, loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'

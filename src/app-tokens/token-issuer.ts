@@ -2,13 +2,8 @@ import { type AppTokenRequest, AppTokenRepository } from './token-repository'
 import type { Background } from '../async/background'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { Client } from '../oauth/client'
-import {
-  PagerDutyOAuthError,
-  ScopeNotGrantedError,
-  TokenEndpointError,
-  TokenStoreError,
-  reasonOf,
-} from '../errors'
+import { PagerDutyOAuthError, TokenStoreError, reasonOf } from '../errors'
+import { ScopeNotGrantedError, TokenEndpointError } from '../pagerduty-errors'
 import type { Events } from '../observability/events'
 import type { KeyRing } from '../store/encryption'
 import { Lease, LockWait } from '../store/lease'

@@ -1,5 +1,6 @@
 import { pause } from '../async/timeout'
-import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, TokenStoreError } from '../errors'
+import { LoginRequiredError, PagerDutyOAuthError, TokenStoreError } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import type { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { Client } from '../oauth/client'
 import type { IDTokenVerifier } from '../oauth/id-token'

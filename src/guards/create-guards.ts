@@ -6,15 +6,12 @@ import { requireScope } from '../scopes/scope'
 import {
   type GuardOptions,
   type OperationGuardOptions,
-  type ScopeName,
   requireAnyScope,
   requireLogin,
-  requireOptions,
   requireScopes,
   requireScopesFor,
-  scopesOfOperations,
-  splitGuard,
 } from './require-scopes'
+import { type ScopeName, requireOptions, scopesOfOperations, splitArguments } from './scope-requirement'
 
 /**
  * The guards of one instance.
@@ -42,22 +39,22 @@ export function createGuards(
     const options = withDefaults(own)
     return options.name === client.name ? { ...options, client } : options
   }
+  const withScopes =
+    (guard: typeof requireScopes) =>
+    (...args: readonly (ScopeName | GuardOptions)[]): RequestHandler => {
+      const { names, options } = splitArguments<GuardOptions>(args)
+      return guard(...(names as ScopeName[]), checked(options, names))
+    }
   return {
     requireLogin(own: GuardOptions = {}): RequestHandler {
       requireOptions(own)
       return requireLogin(withDefaults(own))
     },
-    requireScopes(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<GuardOptions>(args)
-      return requireScopes(...(names as ScopeName[]), checked(options, names))
-    },
-    requireAnyScope(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<GuardOptions>(args)
-      return requireAnyScope(...(names as ScopeName[]), checked(options, names))
-    },
+    requireScopes: withScopes(requireScopes),
+    requireAnyScope: withScopes(requireAnyScope),
     requireScopesFor(...args: readonly (Operation | OperationGuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<OperationGuardOptions>(args, ['scope'])
-      const scopes = scopesOfOperations(names, options)[client.appType]
+      const { names, options } = splitArguments<OperationGuardOptions>(args, ['scope'])
+      const scopes = scopesOfOperations(names, options.scopes)[client.appType]
       return requireScopesFor(...(names as Operation[]), checked(options, scopes))
     },
   }

@@ -1,18 +1,21 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { type OnError, isAnswered, keepPrivate } from '../http/error-response'
 import { asError } from '../async/call-app'
-import { type Client } from '../oauth/client'
-import { type DenialOptions, deny } from './denial'
-import { ConfigurationError, InsufficientScopeError } from '../errors'
-import { nameScopes } from '../login/guarded-scopes'
-import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
-import { type Operation, type Scope, operationScopes } from '../scopes/catalogue'
-import { operationOf } from '../scopes/operations'
+import { ConfigurationError } from '../errors'
 import type { UserGrant } from '../grants/user-grant'
+import { type OnError, isAnswered, keepPrivate } from '../http/error-response'
+import { nameScopes } from '../login/guarded-scopes'
+import { type Client } from '../oauth/client'
+import type { Operation, Scope } from '../scopes/catalogue'
 import { grantOf } from '../sessions/request-grant'
-
-/** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */
-export type ScopeName = Scope | 'read' | 'write' | 'openid'
+import { type DenialOptions, deny } from './denial'
+import {
+  type ScopeName,
+  requireGranted,
+  requireOptions,
+  requireScopeNames,
+  scopesOfOperations,
+  splitArguments,
+} from './scope-requirement'
 
 /** Options of a guard; they may stand as its last argument. */
 export interface GuardOptions {
@@ -52,13 +55,9 @@ export function requireLogin(options: GuardOptions = {}): RequestHandler {
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
 export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-  const { names, options } = splitGuard<GuardOptions>(scopes)
-  const required = requireNames(names, options)
-  return guard(options, (grant) => {
-    fit(required, grant)
-    const missing = grant.missing(...required)
-    if (missing.length > 0) throw new InsufficientScopeError(required, missing)
-  })
+  const { names, options } = splitArguments<GuardOptions>(scopes)
+  registerScopes(names, options)
+  return guard(options, (grant) => requireGranted(grant, names))
 }
 
 /**
@@ -67,14 +66,9 @@ export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]):
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
 export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-  const { names, options } = splitGuard<GuardOptions>(scopes)
-  const required = requireNames(names, options)
-  return guard(options, (grant) => {
-    fit(required, grant)
-    const missing = grant.missing(...required)
-    if (missing.length === required.length)
-      throw new InsufficientScopeError(required, missing, { isAny: true })
-  })
+  const { names, options } = splitArguments<GuardOptions>(scopes)
+  registerScopes(names, options)
+  return guard(options, (grant) => requireGranted(grant, names, { isAny: true }))
 }
 
 /**
@@ -88,47 +82,10 @@ export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]
 export function requireScopesFor(
   ...operations: readonly (Operation | OperationGuardOptions)[]
 ): RequestHandler {
-  const { names, options } = splitGuard<OperationGuardOptions>(operations, ['scope'])
-  const needed = scopesOfOperations(names, options)
-  requireNames([...needed.scoped, ...needed.classic], options)
-  return guard(options, (grant) => {
-    const required = needed[grant.appType]
-    fit(required, grant)
-    const missing = grant.missing(...required)
-    if (missing.length > 0) throw new InsufficientScopeError(required, missing)
-  })
-}
-
-/**
- * What operations need, in each kind of app.
- *
- * @internal
- * @throws {ConfigurationError} see {@link requireScopesFor}
- */
-export function scopesOfOperations(
-  names: readonly string[],
-  { scopes }: OperationGuardOptions,
-): Record<AppType, readonly string[]> {
-  if (names.length === 0)
-    throw new ConfigurationError('operations', 'of a guard must be one or more, such as "GET /incidents"')
-  const needs = names.map((name) => {
-    const operation = operationOf(name)
-    const named = operation && scopes?.[operation]
-    const scope = named ?? (operation && operationScopes[operation])
-    if (scope !== undefined)
-      return { scope, classic: named ?? (operation?.startsWith('GET ') ? 'read' : 'write') }
-    throw new ConfigurationError(
-      'operations',
-      operation === undefined
-        ? `of a guard: "${name}" is no operation of PagerDuty’s REST API that this package knows`
-        : `of a guard: "${name}" declares no scope, which does not mean that it needs none`,
-      `Name one: requireScopesFor('${name}', { scopes: { '${operation ?? name}': 'incidents.read' } }), or use requireScopes().`,
-    )
-  })
-  return {
-    scoped: [...new Set(needs.map(({ scope }) => scope))],
-    classic: [...new Set(needs.map(({ classic }) => classic))],
-  }
+  const { names, options } = splitArguments<OperationGuardOptions>(operations, ['scope'])
+  const needed = scopesOfOperations(names, options.scopes)
+  registerScopes([...needed.scoped, ...needed.classic], options)
+  return guard(options, (grant) => requireGranted(grant, needed[grant.appType]))
 }
 
 function guard(options: GuardOptions, check: (grant: UserGrant) => void): RequestHandler {
@@ -181,51 +138,8 @@ function requireGrant(req: Request, name: string): UserGrant {
   throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
 }
 
-/**
- * Tells the names from the options, which may stand last. Anything else is refused: left out, it would open a route.
- *
- * @internal
- * @throws {ConfigurationError}
- */
-export function splitGuard<Options extends object>(
-  args: readonly (string | Options)[],
-  overlooked?: readonly string[],
-): { names: readonly string[]; options: Partial<Options> } {
-  const last = args.at(-1)
-  const hasOptions = typeof last === 'object' && last !== null && !Array.isArray(last)
-  const names = hasOptions ? args.slice(0, -1) : args
-  if (!names.every((name) => typeof name === 'string' && name !== '')) throw notNames()
-  if (hasOptions) requireOptions(last, overlooked)
-  return { names: names as string[], options: hasOptions ? last : {} }
-}
-
-/**
- * Refuses scopes where they would be overlooked, and so open a route.
- *
- * @internal
- * @throws {ConfigurationError}
- */
-export function requireOptions(options: unknown, overlooked: readonly string[] = ['scope', 'scopes']): void {
-  const hint = "Name the scopes as arguments of another guard: requireScopes('incidents.read')."
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new ConfigurationError('options', 'of a guard must be an object', hint)
-  for (const [member, value] of Object.entries(options)) {
-    if (value !== undefined && overlooked.includes(member))
-      throw new ConfigurationError(member, 'is no option of this guard', hint)
-  }
-}
-
-function requireNames(names: readonly string[], options: GuardOptions): readonly string[] {
-  if (names.length === 0 || !names.every(isScopeToken)) throw notNames()
-  nameScopes(options.client ?? options.name ?? 'pagerduty', [...names, ...(options.stepUpScope ?? [])])
-  return names
-}
-
-function notNames(): ConfigurationError {
-  return new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
-}
-
-/** Scopes of the other kind of app would be refused for ever; whoever guards by hand learns it at the first request. */
-function fit(required: readonly string[], { appType }: { appType: AppType }): void {
-  if (!required.every((scope) => belongsTo(appType, scope))) requireScope(required, appType, 'scopes')
+/** Notes that users may be asked for these scopes. */
+function registerScopes(scopes: readonly string[], options: GuardOptions): void {
+  requireScopeNames(scopes)
+  nameScopes(options.client ?? options.name ?? 'pagerduty', [...scopes, ...(options.stepUpScope ?? [])])
 }

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
-import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
+import { AuthorizationResponseError } from '../errors'
+import { ScopeNotGrantedError } from '../pagerduty-errors'
 import type { LoginOutcome, LoginParts } from './login-attempt'
 import { finishLogin, responseSent } from './code-exchange'
 import { isAnswered } from '../http/error-response'

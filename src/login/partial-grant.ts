@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { ScopeNotGrantedError } from '../errors'
+import { ScopeNotGrantedError } from '../pagerduty-errors'
 import { decided } from './decision'
 import type { PagerDutyUser } from '../user'
 

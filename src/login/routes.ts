@@ -8,11 +8,10 @@ import {
   isNavigation,
   redirect,
 } from '../http/error-response'
-import { asError, calledBack } from '../async/call-app'
+import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
-import { responseSent } from './code-exchange'
-import { isOvertaken, sessionOf } from '../sessions/session'
+import { establishSession } from './establish-session'
 import { pathOf, targetOf } from '../http/request-target'
 import { sameOriginPath } from '../http/same-origin-path'
 import { grantOf } from '../sessions/request-grant'
@@ -76,7 +75,7 @@ export function loginRoutes(
     const finished = (error: unknown, user: unknown, info: LoginInfo | undefined): void => {
       if (error) return fail(error, req, res, next)
       if (!user) return fail(asRefusal(info), req, res, next)
-      establish(req, res)
+      establishSession(req, res)
         .then(
           () => redirect(res, info?.returnTo ?? home),
           (failure: unknown) => {
@@ -108,30 +107,6 @@ export function loginRoutes(
       .then(loggedOut, (error: unknown) => fail(error, req, res, next))
       .catch(next)
   }
-}
-
-/** Gives the login a session of its own id; the strategy has arranged for the grant's id to be in it. */
-async function establish(req: Request, res: Response): Promise<void> {
-  const session = sessionOf(req)
-  if (session === undefined)
-    throw new ConfigurationError('session', 'is missing: no session middleware ran before')
-  await calledBack((done) => session.regenerate(done))
-  await calledBack((done) => sessionOf(req)?.save(done))
-  const made = sessionOf(req)
-  if (made !== undefined && isOvertaken(made)) {
-    Object.assign(req, { session: undefined })
-    return
-  }
-  if (!isAnswered(res) || hasCookie(res, sessionOf(req)?.id)) return
-  // No response can give the session to the browser any more. This ends its grant, too.
-  await calledBack((done) => sessionOf(req)?.destroy(done))
-  throw responseSent()
-}
-
-/** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */
-function hasCookie(res: Response, sessionID: string | undefined): boolean {
-  const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
-  return sessionID !== undefined && cookies.some((cookie) => `${cookie}`.includes(sessionID))
 }
 
 /** What a strategy fails with may come from the app's verify: then it is the app's word for "no". */

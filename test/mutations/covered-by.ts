@@ -18,6 +18,7 @@ export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   'oauth/token-endpoint': ['oauth/token-endpoint', 'observability/opentelemetry'],
   'http/bounded-fetch': ['oauth/token-endpoint'],
   'oauth/bearer-fetch': ['oauth/bearer-fetch'],
+  'guards/scope-requirement': ['guards/require-scopes', 'guards/operation-guards'],
   'guards/require-scopes': ['guards/require-scopes', 'guards/guards', 'guards/operation-guards'],
   'guards/denial': ['guards/denial', 'login/step-up'],
   'grants/grant-record': ['grants/grant-record', 'scopes/scope-groups', 'fuzz/grant-records'],

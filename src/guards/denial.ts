@@ -9,8 +9,8 @@ import {
   reasonOf,
 } from '../errors'
 import type { Denial } from '../observability/event-types'
-import { sameOriginPath } from '../http/same-origin-path'
-import { askableScopes, isRefused, stepUpURL } from '../login/step-up'
+import { sameOriginPath } from '../http/request-url'
+import { askableScopes, isRefused, loginURL } from '../login/step-up'
 import { grantOf } from '../sessions/request-grant'
 
 /** How denials of one instance are answered. */
@@ -43,17 +43,22 @@ export function deny(
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
       report(error, req, name, 'login')
-      return redirect(res, withReturnTo(loginPath, back))
+      return redirect(res, loginURL(loginPath, { returnTo: back === '/' ? undefined : back }))
     }
     if (more.length > 0 && !isRefused(req, name, more)) {
       report(error, req, name, 'stepUp')
-      return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
+      return redirect(
+        res,
+        loginURL(loginPath, { scope: more, returnTo: back }),
+        req.method === 'GET' ? 302 : 303,
+      )
     }
   }
   report(error, req, name, 'error')
+  const returnTo = isNavigation(req) ? back : undefined
   answer(error, req, res, next, {
     login: isLoggedOut ? loginPath : undefined,
-    stepUp: more.length > 0 ? stepUpURL(loginPath, more, isNavigation(req) ? back : undefined) : undefined,
+    stepUp: more.length > 0 ? loginURL(loginPath, { scope: more, returnTo }) : undefined,
     onError,
   })
 }
@@ -98,9 +103,4 @@ function returnPath(req: Request): string | undefined {
   const { referer, host } = req.headers
   const from = referer !== undefined && URL.canParse(referer) ? new URL(referer) : undefined
   return (from?.host === host && from ? sameOriginPath(from.pathname + from.search) : undefined) ?? '/'
-}
-
-function withReturnTo(loginPath: string, returnTo: string): string {
-  if (returnTo === '/') return loginPath
-  return `${loginPath}${loginPath.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(returnTo)}`
 }

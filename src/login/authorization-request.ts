@@ -9,8 +9,7 @@ import {
 } from './passport-oauth2'
 import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './login-transaction'
 import type { PendingLogins } from './state-store'
-import { splitTarget } from '../http/request-target'
-import { sameOriginPath } from '../http/same-origin-path'
+import { queryOf, sameOriginPath } from '../http/request-url'
 import { parseScopeOption, requireScope } from '../scopes/scope'
 import { askableScopes, heldGrant } from './step-up'
 
@@ -37,7 +36,7 @@ export function beginLogin(
       'must be an object: the state parameter itself is made here, for each login',
     )
   }
-  const { query } = splitTarget(req.originalUrl)
+  const query = queryOf(req.originalUrl)
   const held = heldGrant(req, client.name)
   const isAsked = late === undefined && options.stepUp !== true
   const more = isAsked ? askedFor(query.get('scope'), client, stepUpScope, held !== undefined) : []

@@ -26,11 +26,19 @@ export function askableScopes(
 }
 
 /**
- * Where a browser goes to ask for more: the login path, with the scopes to add to those that are granted. Also what an API
- * client is told, for its user interface to go to.
+ * Where a browser begins a login. A page or an API client that lacks scopes gets this URL as well, to show it to its user.
+ *
+ * @param scope scopes to request besides those that are granted
  */
-export function stepUpURL(loginPath: string, scope: readonly string[], returnTo: string | undefined): string {
-  const query = new URLSearchParams({ scope: scope.join(' '), ...(returnTo !== undefined && { returnTo }) })
+export function loginURL(
+  loginPath: string,
+  { scope = [], returnTo }: { scope?: readonly string[]; returnTo?: string | undefined },
+): string {
+  const query = new URLSearchParams({
+    ...(scope.length > 0 && { scope: scope.join(' ') }),
+    ...(returnTo !== undefined && { returnTo }),
+  })
+  if (query.size === 0) return loginPath
   return `${loginPath}${loginPath.includes('?') ? '&' : '?'}${query.toString()}`
 }
 

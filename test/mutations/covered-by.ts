@@ -8,7 +8,7 @@ export const coveredBy: Readonly<Record<string, readonly string[]>> = {
   'webhooks/verification': ['webhooks/verification'],
   'webhooks/raw-body': ['webhooks/raw-body', 'webhooks/receiver'],
   'oauth/authorization-response': ['oauth/authorization-response', 'fuzz/callback-query'],
-  'http/same-origin-path': ['http/same-origin-path'],
+  'http/request-url': ['http/request-url', 'oauth/authorization-response'],
   'login/state-store': ['login/state-store'],
   'login/login-transaction': ['login/state-store', 'login/scope-set'],
   'scopes/scope': ['scopes/scope', 'oauth/client', 'fuzz/scopes'],

@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from 'express'
-import { type OnError, answer, isNavigation, redirect } from '../http/error-response'
+import { type OnError, sendError, isNavigation, redirect } from '../http/error-response'
 import {
   ConfigurationError,
   InsufficientScopeError,
@@ -10,7 +10,7 @@ import {
 } from '../errors'
 import type { Denial } from '../observability/event-types'
 import { sameOriginPath } from '../http/request-url'
-import { askableScopes, isRefused, loginURL } from '../login/step-up'
+import { allowedStepUpScopes, wasDeclined, loginURL } from '../login/step-up'
 import { grantOf } from '../sessions/request-grant'
 
 /** How denials of one instance are answered. */
@@ -45,7 +45,7 @@ export function deny(
       report(error, req, name, 'login')
       return redirect(res, loginURL(loginPath, { returnTo: back === '/' ? undefined : back }))
     }
-    if (more.length > 0 && !isRefused(req, name, more)) {
+    if (more.length > 0 && !wasDeclined(req, name, more)) {
       report(error, req, name, 'stepUp')
       return redirect(
         res,
@@ -56,7 +56,7 @@ export function deny(
   }
   report(error, req, name, 'error')
   const returnTo = isNavigation(req) ? back : undefined
-  answer(error, req, res, next, {
+  sendError(error, req, res, next, {
     login: isLoggedOut ? loginPath : undefined,
     stepUp: more.length > 0 ? loginURL(loginPath, { scope: more, returnTo }) : undefined,
     onError,
@@ -88,7 +88,7 @@ function report(error: unknown, req: Request, name: string, action: Denial['acti
 function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
   const grant = grantOf(req, options.name)
   if (!options.stepUp || grant?.user === undefined) return []
-  const allowed = askableScopes(grant.client, options.stepUpScope)
+  const allowed = allowedStepUpScopes(grant.client, options.stepUpScope)
   // What is granted already and refused all the same, by PagerDuty's API, is not to be had by asking.
   const wanted = error.missing.filter((scope) => allowed.has(scope) && grant.missing(scope).length > 0)
   // Of alternatives one will do.

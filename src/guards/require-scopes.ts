@@ -2,8 +2,8 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { asError } from '../async/call-app'
 import { ConfigurationError } from '../errors'
 import type { UserGrant } from '../grants/user-grant'
-import { type OnError, isAnswered, keepPrivate } from '../http/error-response'
-import { nameScopes } from '../login/guarded-scopes'
+import { type OnError, isResponseSent, keepPrivate } from '../http/error-response'
+import { registerGuardScopes } from '../login/guarded-scopes'
 import { type Client } from '../oauth/client'
 import type { Operation, Scope } from '../scopes/catalogue'
 import { grantOf } from '../sessions/request-grant'
@@ -109,10 +109,10 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
       const grant = requireGrant(req, denial.name)
       const confirmed = grant.confirm()
       if (confirmed === undefined) return decide(grant)
-      const wasAnswered = isAnswered(res)
+      const wasAnswered = isResponseSent(res)
       /** What was sent while the guard waited is the response: no handler runs for it, and no denial follows. */
       const unlessAnswered = (go: () => void) => {
-        if (wasAnswered || !isAnswered(res)) go()
+        if (wasAnswered || !isResponseSent(res)) go()
       }
       confirmed
         .then(
@@ -141,5 +141,8 @@ function requireGrant(req: Request, name: string): UserGrant {
 /** Notes that users may be asked for these scopes. */
 function registerScopes(scopes: readonly string[], options: GuardOptions): void {
   requireScopeNames(scopes)
-  nameScopes(options.client ?? options.name ?? 'pagerduty', [...scopes, ...(options.stepUpScope ?? [])])
+  registerGuardScopes(options.client ?? options.name ?? 'pagerduty', [
+    ...scopes,
+    ...(options.stepUpScope ?? []),
+  ])
 }

@@ -2,12 +2,12 @@ import type { Request } from 'express'
 import { AuthorizationResponseError, ConfigurationError } from '../errors'
 import { decided } from './decision'
 import type { LoginParts } from './login-attempt'
-import type { Login, Profile, Verdict } from './verify'
+import type { Login, Profile, VerifyResult } from './verify'
 
 const mostUserBytes = 4096
 
 /** Asks `verify`, and takes a false user for a refusal. The app gets a copy of the user: it may write on it. */
-export async function callVerify(parts: LoginParts, req: Request, finished: Login): Promise<Verdict> {
+export async function callVerify(parts: LoginParts, req: Request, finished: Login): Promise<VerifyResult> {
   const provider = parts.grants.client.name
   const login = { ...finished, user: { ...finished.user } }
   const { id, accountID } = login.user
@@ -19,9 +19,9 @@ export async function callVerify(parts: LoginParts, req: Request, finished: Logi
     id,
     accountID,
   })
-  const verdict = await decided('verify', parts.verify(login, req, loadProfile))
-  if (verdict.user) return verdict
-  throw new LoginRefusal(verdict.info)
+  const verified = await decided('verify', parts.verify(login, req, loadProfile))
+  if (verified.user) return verified
+  throw new LoginRefusal(verified.info)
 }
 
 /** The app's own refusal, with what it said about it. */

@@ -2,22 +2,17 @@ import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
 import { AuthorizationResponseError } from '../errors'
 import { ScopeNotGrantedError } from '../pagerduty-errors'
-import type { LoginOutcome, LoginParts } from './login-attempt'
+import type { LoginOutcome, LoginParts, LoginStrategy } from './login-attempt'
 import { finishLogin, responseSent } from './code-exchange'
-import { isAnswered } from '../http/error-response'
+import { isResponseSent } from '../http/error-response'
 import { isSameUser } from '../user'
-import { type Logins, isLoginBy, sessionOf } from '../sessions/session'
+import { isLoginBy, sessionOf } from '../sessions/session'
 import { type Placement, carryGrant, linkGrant } from '../sessions/login-session'
 import { placementOf } from './login-placement'
-import {
-  type AuthenticateOptions,
-  type OAuth2StrategyInstance,
-  type PassportActions,
-  loadUserProfile,
-} from './passport-oauth2'
+import { type AuthenticateOptions, type PassportActions, loadUserProfile } from './passport-oauth2'
 import type { PendingLogin } from './login-transaction'
 import type { FoundLogin } from './state-store'
-import { heldGrant, keptData, rememberRefusal } from './step-up'
+import { heldGrant, sessionDataToKeep, rememberDeclined } from './step-up'
 import { grantOf } from '../sessions/request-grant'
 import type { Grant, UserGrants } from '../grants/grants'
 
@@ -35,14 +30,8 @@ export interface LoginInfo {
   readonly state: unknown
 }
 
-/** As much of the strategy as a callback needs. */
-export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
-  /** @internal */
-  readonly _login: Pick<LoginParts, 'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'>
-}
-
 /** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */
-export function stray(
+export function handleUnknownState(
   strategy: LoginStrategy,
   req: Request,
   state: string,
@@ -50,19 +39,19 @@ export function stray(
   options: AuthenticateOptions,
   act: PassportActions,
 ): void {
-  const { grants, pending } = strategy._login
-  // Reload or "back" after the login: there is nothing to finish, and nothing wrong.
+  const { grants, stateStore } = strategy._login
+  // Reload or "back" after the login: there is nothing to handleCallback, and nothing wrong.
   if (heldGrant(req, grants.client.name) !== undefined) {
-    return goOn(options, act)
+    return redirectAfterLogin(options, act)
   }
-  const stateMismatch = found === undefined ? pending.mismatch(req, state) : 'expired'
+  const stateMismatch = found === undefined ? stateStore.mismatch(req, state) : 'expired'
   throw found !== undefined
     ? new AuthorizationResponseError('This login took too long', {
         code: 'ERR_PAGERDUTY_STATE_EXPIRED',
         status: 403,
         stateMismatch,
       })
-    : pending.hasAny(req)
+    : stateStore.hasAny(req)
       ? new AuthorizationResponseError('This login was not begun here, or is finished already', {
           code: 'ERR_PAGERDUTY_STATE_UNKNOWN',
           status: 403,
@@ -80,7 +69,7 @@ export function stray(
 }
 
 /** Second leg, and the session that carries its outcome. */
-export async function finish(
+export async function handleCallback(
   strategy: LoginStrategy,
   req: Request,
   res: Response,
@@ -109,12 +98,12 @@ export async function finish(
     outcome = { kind: 'unchanged', refused: widened.missing(...requested) }
   }
   if (outcome.kind === 'unchanged') {
-    rememberRefusal(req, name, outcome.refused)
-    return goOn(options, act, returnTo)
+    rememberDeclined(req, name, outcome.refused)
+    return redirectAfterLogin(options, act, returnTo)
   }
-  const { grant, verdict, refused, isNew } = outcome
+  const { grant, verified, refused, isNew } = outcome
   // It takes nothing back: another callback has made the grant.
-  if (isAnswered(res)) throw responseSent()
+  if (isResponseSent(res)) throw responseSent()
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
   // The drop-in keeps the user, and redirects at once: the request that follows extends the grant with its session.
   const stored = parts.keepsUser ? {} : { stored: () => present(grants, grant, req) }
@@ -125,22 +114,22 @@ export async function finish(
     ...stored,
   }
   if (options.assignProperty !== undefined) {
-    if (isSame) rememberRefusal(req, name, refused)
+    if (isSame) rememberDeclined(req, name, refused)
     await link(strategy, req, grant, placement)
   } else {
-    const kept = isSame ? keptData(req, name, refused) : {}
+    const kept = isSame ? sessionDataToKeep(req, name, refused) : {}
     const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
     carryGrant(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
   }
   const info: LoginInfo = {
-    ...verdict.info,
+    ...verified.info,
     grantID: grant.id,
     grantedScopes: grant.record.tokens.scope,
     requestedScopes: grant.record.requestedScopes,
     returnTo,
     state: login.appState,
   }
-  act.success(verdict.user, info)
+  act.success(verified.user, info)
 }
 
 /** `passport.authorize`: the grant joins the session of a user who is logged in otherwise, and stays logged in. */
@@ -175,7 +164,7 @@ async function present(grants: UserGrants, grant: Grant, req: Request): Promise<
 }
 
 /** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */
-function goOn(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
+function redirectAfterLogin(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
   const location = returnTo ?? options.successReturnToOrRedirect ?? options.successRedirect
   if (location === undefined) act.pass()
   else act.redirect(location)

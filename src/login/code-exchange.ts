@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { PagerDutyOAuthError } from '../errors'
 import { revocable } from '../grants/grants'
-import { isAnswered } from '../http/error-response'
+import { isResponseSent } from '../http/error-response'
 import { type AuthorizationResponse, refusedLogin } from '../oauth/authorization-response'
 import { requestToken } from '../oauth/token-endpoint'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
@@ -10,13 +10,13 @@ import { arrivalOf } from '../sessions/session'
 import { isSameUser } from '../user'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
-import { loginEnded, settleLogin } from './concurrent-logins'
+import { loginEnded, resolveConcurrentLogins } from './concurrent-logins'
 import { type Received, failLogin } from './failed-login'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
 import { heldGrant, isWider } from './step-up'
-import type { Login, Verdict } from './verify'
+import type { Login, VerifyResult } from './verify'
 
 const exchangeTimeout = 10_000
 
@@ -33,14 +33,14 @@ export async function finishLogin(
   login: PendingLogin,
   response: AuthorizationResponse,
 ): Promise<LoginOutcome> {
-  const { pending, claims, grants } = parts
+  const { stateStore, records, grants } = parts
   const arrivedAt = arrivalOf(req)
   const held = heldGrant(req, grants.client.name)
   const requestedScopes = login.scope ?? grants.client.scope
-  const announced = await claims.claim(login)
-  const others = othersOf(login, [...pending.all(req), ...(announced ?? [])])
+  const announced = await records.redeemOnce(login)
+  const others = othersOf(login, [...stateStore.all(req), ...(announced ?? [])])
   const attempt: Attempt = { parts, req, res, login, arrivedAt, held, others, requestedScopes }
-  pending.end(req, res, login)
+  stateStore.remove(req, res, login)
   if (announced === undefined) return joinConcurrentCallback(attempt)
   const received: Received = {}
   try {
@@ -59,7 +59,7 @@ async function exchangeCode(
   const { parts, req, res, login, requestedScopes } = attempt
   const { grants } = parts
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
-  if (isAnswered(res)) throw responseSent()
+  if (isResponseSent(res)) throw responseSent()
   const response = await requestTokens(attempt, code)
   const tokens = TokenSet.from(response, { scope: requestedScopes })
   received.tokens = tokens
@@ -68,9 +68,9 @@ async function exchangeCode(
   received.user = user
   const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
-  const verdict = await callVerify(parts, req, made)
-  if (isAnswered(res)) throw responseSent()
-  return (await stay(attempt, made)) ?? (await logIn(attempt, made, verdict))
+  const verified = await callVerify(parts, req, made)
+  if (isResponseSent(res)) throw responseSent()
+  return (await stay(attempt, made)) ?? (await logIn(attempt, made, verified))
 }
 
 /** Each of them once, the latest first. */
@@ -98,7 +98,7 @@ async function stay(
   { parts, login, held, requestedScopes }: Attempt,
   { user, tokens }: Login,
 ): Promise<LoginOutcome | undefined> {
-  const { grants, claims } = parts
+  const { grants, records } = parts
   const { appType } = grants.client
   if (!login.isStepUp || held?.grantID === undefined || held.user === undefined) return undefined
   if (!isSameUser(held.user, user) || isWider(held, tokens.scope, appType)) return undefined
@@ -106,7 +106,7 @@ async function stay(
   if (holder === undefined) throw loginEnded()
   const isMissing = missingScopes(tokens.scope, requestedScopes, appType).length > 0
   const at = Date.now()
-  await claims.settle(login, isMissing ? { how: 'failed', at } : { how: 'replaced', at, by: holder.id })
+  await records.markEnded(login, isMissing ? { how: 'failed', at } : { how: 'replaced', at, by: holder.id })
   // If all that was asked for came, then another tab has got more meanwhile: it is worth asking for both.
   return { kind: 'unchanged', refused: isMissing ? held.missing(...requestedScopes) : [] }
 }
@@ -115,14 +115,18 @@ async function stay(
 async function logIn(
   { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
-  verdict: Verdict,
+  verified: VerifyResult,
 ): Promise<LoginOutcome> {
   const { grants } = parts
-  const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
+  const appUser = parts.keepsUser ? appUserOf(verified.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
   // Before others go by it.
-  if (isAnswered(res)) throw responseSent()
-  const { end, grant: presented } = await settleLogin(parts, { login, grant, heldID: held?.grantID }, others)
+  if (isResponseSent(res)) throw responseSent()
+  const { end, grant: presented } = await resolveConcurrentLogins(
+    parts,
+    { login, grant, heldID: held?.grantID },
+    others,
+  )
   const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     const ids = [presented?.id ?? end.by, ...others.map((other) => other.grantID)]
@@ -134,13 +138,13 @@ async function logIn(
     // A later login may have taken its place meanwhile. A session with the old one would log the browser out.
     const newest = presented && (await grants.latest(presented.id))
     return newest && isSameUser(newest.record.user, user)
-      ? { kind: 'loggedIn', grant: newest, verdict, refused, isNew: false }
+      ? { kind: 'loggedIn', grant: newest, verified, refused, isNew: false }
       : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
-  if (isAnswered(res)) throw responseSent()
+  if (isResponseSent(res)) throw responseSent()
   grants.events.emit('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
-  return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
+  return { kind: 'loggedIn', grant, verified, refused, isNew: true }
 }
 
 /** Sees to it that a grant smaller than what was asked for does not go unnoticed. */

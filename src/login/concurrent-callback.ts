@@ -3,7 +3,7 @@ import { missingScopes } from '../scopes/scope'
 import { callVerify } from './call-verify'
 import { loginEnded } from './concurrent-logins'
 import { type Attempt, type LoginOutcome, unchanged } from './login-attempt'
-import { isRecent } from './login-claims'
+import { isRecent } from './login-records'
 
 /** A callback that came before: it gets what that one made, if that has just been. */
 export async function joinConcurrentCallback({
@@ -13,8 +13,8 @@ export async function joinConcurrentCallback({
   held,
   requestedScopes,
 }: Attempt): Promise<LoginOutcome> {
-  const { grants, claims } = parts
-  const end = await claims.ended(login.grantID)
+  const { grants, records } = parts
+  const end = await records.waitUntilEnded(login.grantID)
   if (held?.grantID === login.grantID) return unchanged
   if (!isRecent(end) || end.how === 'failed') throw used()
   if (end.how === 'loggedOut') throw loginEnded()
@@ -30,9 +30,9 @@ export async function joinConcurrentCallback({
     grantedScopes: tokens.scope,
     requestedScopes: grant.record.requestedScopes,
   }
-  const verdict = await callVerify(parts, req, made)
+  const verified = await callVerify(parts, req, made)
   const missing = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
-  return { kind: 'loggedIn', grant, verdict, refused: isOwn ? missing : [], isNew: false }
+  return { kind: 'loggedIn', grant, verified, refused: isOwn ? missing : [], isNew: false }
 }
 
 function used(): AuthorizationResponseError {

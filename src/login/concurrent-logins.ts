@@ -1,13 +1,13 @@
 import { AuthorizationResponseError } from '../errors'
 import { isSameUser } from '../user'
-import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
+import { type LoginRecords, type LoginEnd, isRecent } from './login-records'
 import { type OtherLogin, type PendingLogin, isLater } from './login-transaction'
 import type { Grant, UserGrants } from '../grants/grants'
 
 /** What decides between the logins of one browser. */
 interface Deciding {
   readonly grants: UserGrants
-  readonly claims: LoginClaims
+  readonly records: LoginRecords
 }
 
 /** A login that has made its grant. */
@@ -30,29 +30,29 @@ export interface Decision {
  * all of their sessions present the grant that was done first, so that it does not matter which answer arrives last.
  *
  * Each login has made its grant before it looks at the others, so of two at least one sees the other. While both are being
- * finished, the one that began last goes first: it overrules the other one in that one's claim.
+ * finished, the one that began last goes first: it overrules the other one in that one's record.
  *
  * @param others those whose cookies came with the callback, and those that have announced themselves to it, the latest first
  */
-export async function settleLogin(
+export async function resolveConcurrentLogins(
   deciding: Deciding,
   made: MadeLogin,
   others: readonly OtherLogin[],
 ): Promise<Decision> {
   const { login, grant } = made
-  const { grants, claims } = deciding
+  const { grants, records } = deciding
   const obsolete: OtherLogin[] = []
   for (const other of others) {
-    const theirs = await meet(deciding, made, other)
+    const theirs = await resolveAgainst(deciding, made, other)
     if (theirs === 'obsolete') obsolete.push(other)
     else if (theirs !== undefined) {
-      const end = await claims.settle(login, { how: 'replaced', at: Date.now(), by: theirs.id })
+      const end = await records.markEnded(login, { how: 'replaced', at: Date.now(), by: theirs.id })
       if (end?.how !== 'replaced') return { end, grant: undefined }
       // Or a third one has overruled this one meanwhile.
       return { end, grant: end.by === theirs.id ? theirs : await successor(deciding, end.by, grant) }
     }
   }
-  const end = await claims.settle(login, { how: 'done', at: Date.now() })
+  const end = await records.markEnded(login, { how: 'done', at: Date.now() })
   if (end?.how === 'replaced') return { end, grant: await successor(deciding, end.by, grant) }
   if (end?.how !== 'done') return { end, grant: undefined }
   // Not before: an overruled login ends no other one.
@@ -61,23 +61,23 @@ export async function settleLogin(
 }
 
 /** The grant of another login, if this one is to present it; or whether that one is to end when this one is done. */
-async function meet(
-  { grants, claims }: Deciding,
+async function resolveAgainst(
+  { grants, records }: Deciding,
   { login, grant, heldID }: MadeLogin,
   other: OtherLogin,
 ): Promise<Grant | 'obsolete' | undefined> {
   for (;;) {
-    const claim = await claims.look(other.grantID)
-    if (claim === undefined) {
+    const record = await records.read(other.grantID)
+    if (record === undefined) {
       // When its callback comes, it will see this one. But it may have been sent before this one's cookie was there.
-      if (!isLater(login, other) || (await claims.announce(login, other))) return undefined
+      if (!isLater(login, other) || (await records.announce(login, other))) return undefined
       continue
     }
-    const { end } = claim
+    const { end } = record
     if (end?.how === 'done' || end?.how === 'replaced') {
       const theirs =
         end.how === 'replaced'
-          ? await successor({ grants, claims }, end.by, grant)
+          ? await successor({ grants, records }, end.by, grant)
           : await grants.latest(other.grantID)
       // One that the session held already is replaced with the session.
       if (theirs === undefined || theirs.id === heldID) return undefined
@@ -88,11 +88,11 @@ async function meet(
     if (end !== undefined) return undefined
     if (isLater(login, other)) {
       const overruled = { how: 'replaced', at: Date.now(), by: grant.id } as const
-      if (await claims.overrule(other.grantID, claim, overruled)) return undefined
+      if (await records.overrule(other.grantID, record, overruled)) return undefined
     } else {
       // Without a grant it will see this one later. With one it may have looked already, and is done in a moment.
       const isMade = (await grants.latest(other.grantID)) !== undefined
-      if (!isMade || (await claims.ended(other.grantID)) === undefined) return undefined
+      if (!isMade || (await records.waitUntilEnded(other.grantID)) === undefined) return undefined
     }
   }
 }
@@ -100,7 +100,7 @@ async function meet(
 /** The grant that another login presents since it was replaced, when that one's is done. Undefined for the very grant given. */
 async function successor(deciding: Deciding, id: string, overruled: Grant): Promise<Grant | undefined> {
   if (id === overruled.id) return undefined
-  const end = await deciding.claims.ended(id)
+  const end = await deciding.records.waitUntilEnded(id)
   if (end?.how === 'replaced') return successor(deciding, end.by, overruled)
   const grant = end?.how === 'done' ? await deciding.grants.latest(id) : undefined
   return grant && isSameUser(grant.record.user, overruled.record.user) ? grant : undefined
@@ -111,18 +111,18 @@ async function successor(deciding: Deciding, id: string, overruled: Grant): Prom
  * those whose callback is being finished. One that is still at PagerDuty is a new login when it comes back.
  */
 export async function endLogins(
-  { grants, claims }: Deciding,
+  { grants, records }: Deciding,
   logins: readonly PendingLogin[],
 ): Promise<void> {
   await Promise.all(
     logins.map(async (login) => {
       for (;;) {
-        const claim = await claims.look(login.grantID)
-        if (claim === undefined) return
-        if (claim.end?.how === 'done') return grants.forget(login.grantID)
-        if (claim.end?.how === 'replaced') return grants.forget(claim.end.by)
-        if (claim.end !== undefined) return
-        if (await claims.overrule(login.grantID, claim, { how: 'loggedOut', at: Date.now() })) return
+        const record = await records.read(login.grantID)
+        if (record === undefined) return
+        if (record.end?.how === 'done') return grants.forget(login.grantID)
+        if (record.end?.how === 'replaced') return grants.forget(record.end.by)
+        if (record.end !== undefined) return
+        if (await records.overrule(login.grantID, record, { how: 'loggedOut', at: Date.now() })) return
       }
     }),
   )

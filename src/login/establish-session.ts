@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { calledBack } from '../async/call-app'
 import { ConfigurationError } from '../errors'
-import { isAnswered } from '../http/error-response'
+import { isResponseSent } from '../http/error-response'
 import { isOvertaken, sessionOf } from '../sessions/session'
 import { responseSent } from './code-exchange'
 
@@ -21,7 +21,7 @@ export async function establishSession(req: Request, res: Response): Promise<voi
     Object.assign(req, { session: undefined })
     return
   }
-  if (!isAnswered(res) || hasCookie(res, made?.id)) return
+  if (!isResponseSent(res) || hasCookie(res, made?.id)) return
   // No response can give the session to the browser any more. Destroying it ends its grant too.
   await calledBack((done) => made?.destroy(done))
   throw responseSent()

@@ -2,7 +2,7 @@ import { revocable } from '../grants/grants'
 import type { TokenSet } from '../oauth/token-set'
 import type { PagerDutyUser } from '../user'
 import type { Attempt } from './login-attempt'
-import type { LoginClaims, LoginEnd } from './login-claims'
+import type { LoginRecords, LoginEnd } from './login-records'
 import type { OtherLogin, PendingLogin } from './login-transaction'
 
 /** What PagerDuty has sent for a login so far. */
@@ -24,7 +24,7 @@ interface EndedLogin {
 export async function failLogin(attempt: Attempt, { tokens, user }: Received): Promise<void> {
   const { parts, login } = attempt
   // First, because other callbacks wait for it.
-  const end = await recordFailure(parts.claims, login)
+  const end = await recordFailure(parts.records, login)
   if (tokens === undefined) return
   // Not awaited: other logins may take seconds to end, and the response does not depend on them.
   void parts.grants.withdraw(login.grantID, [revocable(tokens)], user, heirsOf(attempt, end))
@@ -32,11 +32,11 @@ export async function failLogin(attempt: Attempt, { tokens, user }: Received): P
 
 /** @returns how the login has ended: another callback or a logout may have been first */
 async function recordFailure(
-  claims: LoginClaims,
+  records: LoginRecords,
   login: PendingLogin,
 ): Promise<LoginEnd | 'unknown' | undefined> {
   try {
-    return await claims.settle(login, { how: 'failed', at: Date.now() })
+    return await records.markEnded(login, { how: 'failed', at: Date.now() })
   } catch {
     return 'unknown'
   }
@@ -44,7 +44,7 @@ async function recordFailure(
 
 /** The grants that the tokens may go along with. */
 async function heirsOf({ parts, login, held, others }: Attempt, end: LoginEnd | 'unknown' | undefined) {
-  const ended = await whenEnded(parts.claims, others)
+  const ended = await whenEnded(parts.records, others)
   if (end === undefined || end === 'unknown' || end.how === 'done') {
     // A second click, or another tab that shares this grant, may have finished the login.
     const sharing = ended.filter((other) => other.end?.how === 'replaced').map(({ grantID }) => grantID)
@@ -62,11 +62,11 @@ async function heirsOf({ parts, login, held, others }: Attempt, end: LoginEnd | 
 }
 
 /** How other logins of a browser have ended, once those whose callback is being finished have. */
-function whenEnded(claims: LoginClaims, others: readonly OtherLogin[]): Promise<readonly EndedLogin[]> {
+function whenEnded(records: LoginRecords, others: readonly OtherLogin[]): Promise<readonly EndedLogin[]> {
   return Promise.all(
     others.map(async ({ grantID }) => ({
       grantID,
-      end: await claims.ended(grantID).catch(() => undefined),
+      end: await records.waitUntilEnded(grantID).catch(() => undefined),
     })),
   )
 }

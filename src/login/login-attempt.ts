@@ -1,24 +1,39 @@
 import type { Request, Response } from 'express'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { UserGrant } from '../grants/user-grant'
-import type { LoginClaims } from './login-claims'
+import type { LoginRecords } from './login-records'
 import type { OtherLogin, PendingLogin } from './login-transaction'
 import type { PartialGrantPolicy } from './partial-grant'
-import type { PendingLogins } from './state-store'
-import type { Verdict, Verifier } from './verify'
+import type { OAuth2StrategyInstance } from './passport-oauth2'
+import type { Logins } from '../sessions/session'
+import type { StateStore } from './state-store'
+import type { VerifyResult, Verifier } from './verify'
+
+/** What all logins of a strategy share. */
+export interface StrategyParts {
+  readonly grants: UserGrants
+  readonly stateStore: StateStore
+  readonly records: LoginRecords
+  readonly verify: Verifier
+  /** Extra headers of the access token request. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly partialGrant: PartialGrantPolicy
+  /** Scopes that a step-up may request; undefined for all that guards name. */
+  readonly stepUpScope: readonly string[] | undefined
+}
+
+/** As much of the strategy as a login needs. */
+export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
+  /** @internal */
+  readonly _login: StrategyParts
+}
 
 /** What finishing a login takes from the strategy. */
-export interface LoginParts {
-  readonly grants: UserGrants
-  readonly pending: PendingLogins
-  readonly claims: LoginClaims
-  readonly verify: Verifier
-  /** Extra headers and parameters of the access token request. */
-  readonly headers: Readonly<Record<string, string>>
+export interface LoginParts extends StrategyParts {
+  /** Extra parameters of the access token request. */
   readonly parameters: Readonly<Record<string, string>>
   /** What the hook `userProfile` adds to the profile. */
   loadProfile(accessToken: string): Promise<object | undefined>
-  readonly partialGrant: PartialGrantPolicy
   /** Keep what `verify` returned with the grant. */
   readonly keepsUser: boolean
 }
@@ -29,7 +44,7 @@ export type LoginOutcome =
   | {
       readonly kind: 'loggedIn'
       readonly grant: Grant
-      readonly verdict: Verdict
+      readonly verified: VerifyResult
       readonly refused: readonly string[]
       /** Whether this callback made the grant, and not another one of the browser. */
       readonly isNew: boolean

@@ -3,7 +3,7 @@ import { asError } from '../async/call-app'
 import { responseSent } from './code-exchange'
 import { loginEnded } from './concurrent-logins'
 import { reasonOf } from '../errors'
-import { isAnswered } from '../http/error-response'
+import { isResponseSent } from '../http/error-response'
 import type { Placement } from '../sessions/login-session'
 import type { Grant, UserGrants } from '../grants/grants'
 
@@ -31,7 +31,7 @@ export function placementOf(
       await withdraw(undefined)
       throw loginEnded()
     },
-    useless: () => (res !== undefined && isAnswered(res) ? responseSent() : undefined),
+    useless: () => (res !== undefined && isResponseSent(res) ? responseSent() : undefined),
     async failed(error, previous, isRenewed) {
       if (isNew) {
         // The grant before may lead to this one by now. While its session is there, that leads the next login to its tokens.

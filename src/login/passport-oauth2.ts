@@ -35,20 +35,14 @@ export interface AuthenticateOptions {
   successReturnToOrRedirect?: string | undefined
 }
 
-/** Keeps what a login needs until it comes back; passport-oauth2 calls it between redirect and callback. */
-export interface StateStore {
+/** Saves what a login needs until it comes back. passport-oauth2's `verify` is left out: it never finishes a login here. */
+export interface PassportStateStore {
   store(
     req: Request,
     codeVerifier: string | undefined,
     state: unknown,
     meta: unknown,
     callback: (error: unknown, state?: string) => void,
-  ): void
-  verify(
-    req: Request,
-    state: string,
-    meta: unknown,
-    callback: (error: unknown, ok: unknown, state?: unknown) => void,
   ): void
 }
 

@@ -2,9 +2,9 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { Passport } from 'passport'
 import {
   type OnError,
-  answer,
-  isAnswerable,
-  isAnswered,
+  sendError,
+  canRespond,
+  isResponseSent,
   isNavigation,
   redirect,
 } from '../http/error-response'
@@ -65,8 +65,8 @@ export function loginRoutes(
 
   /** Where the response was sent meanwhile, handing the error on would have Express cut the connection. */
   const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
-    if (isAnswered(res)) events.emit('warning', { error: asError(error) })
-    else answer(error, req, res, next, { login, onError })
+    if (isResponseSent(res)) events.emit('warning', { error: asError(error) })
+    else sendError(error, req, res, next, { login, onError })
   }
 
   const authenticate: RequestHandler = (req, res, next) => {
@@ -90,7 +90,7 @@ export function loginRoutes(
   }
 
   return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
-    if (!isAnswerable(req, res)) return next()
+    if (!canRespond(req, res)) return next()
     const path = pathOf(targetOf(req))
     if (path === callback) return void authenticate(req, res, next)
     if (path !== login && path !== logout) return next()
@@ -100,7 +100,7 @@ export function loginRoutes(
     if (!isOwnPage(req, origin)) return fail(foreignPage(), req, res, next)
     const loggedOut = () => {
       if (isNavigation(req)) redirect(res, home, 303)
-      else if (!isAnswered(res)) res.status(204).end()
+      else if (!isResponseSent(res)) res.status(204).end()
     }
     Promise.resolve(grantOf(req, client.name)?.logout())
       .then(loggedOut, (error: unknown) => fail(error, req, res, next))

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from '../oauth/client'
 import { ConfigurationError, type StateMismatch } from '../errors'
-import { claimedFor } from './login-claims'
+import { redeemedFor } from './login-records'
 import {
   type PendingLogin,
   decodePendingLogin,
@@ -18,7 +18,7 @@ export interface FoundLogin {
   readonly isExpired: boolean
 }
 
-/** Milliseconds. The cookie lives longer, as the claim does, so that a late callback is recognised. */
+/** Milliseconds. The cookie lives longer, as the record does, so that a late callback is recognised. */
 const lifetime = 10 * 60_000
 const mostPending = 5
 const mostBytes = 800
@@ -30,7 +30,7 @@ const mostCleared = 20
  * Pending logins, each in a sealed cookie of its own: tabs do not disturb each other, and a visitor who never comes back
  * costs the store nothing. Bound to browser, strategy, client and redirect URI.
  */
-export class PendingLogins {
+export class StateStore {
   readonly #sealer: Sealer
   readonly #prefix: string
   readonly #attributes: string
@@ -43,8 +43,8 @@ export class PendingLogins {
     this.#binding = `${client.name} ${client.clientID} ${client.callbackURL}`
   }
 
-  /** Remembers a login in the browser. The oldest ones go when there are more than five, or they grow too large. */
-  begin(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
+  /** Saves a login in the browser. The oldest ones are removed when there are more than five, or they grow too large. */
+  save(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
     const name = this.#prefix + login.startedAt.toString(36) + '-' + fingerprint(stateOf(login))
     const cookie = `${name}=${this.#sealer.seal(encodePendingLogin(login), this.#binding)}`
     if (cookie.length > mostBytes) {
@@ -60,7 +60,7 @@ export class PendingLogins {
       return position + 1 >= mostPending || size > mostBytesTogether
     })
     for (const { name: old } of surplus.slice(0, mostCleared)) this.#clear(res, old)
-    res.appendHeader('Set-Cookie', `${cookie}; ${this.#attributes}; Max-Age=${claimedFor / 1000}`)
+    res.appendHeader('Set-Cookie', `${cookie}; ${this.#attributes}; Max-Age=${redeemedFor / 1000}`)
   }
 
   /** The pending login that a callback's `state` belongs to, if it was begun in this browser by this strategy. */
@@ -97,8 +97,8 @@ export class PendingLogins {
     return own.length > 0 ? 'unknown' : 'otherBrowser'
   }
 
-  /** Forgets a pending login in the browser. */
-  end(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
+  /** Removes a pending login from the browser. */
+  remove(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
     const cookie = this.#cookies(req).find((other) => other.fingerprint === fingerprint(stateOf(login)))
     if (cookie !== undefined) this.#clear(res, cookie.name)
   }
@@ -111,7 +111,7 @@ export class PendingLogins {
   #open(value: string): PendingLogin | undefined {
     const text = this.#sealer.open(value, this.#binding)
     const login = text === undefined ? undefined : decodePendingLogin(text)
-    return login !== undefined && Date.now() - login.startedAt < claimedFor ? login : undefined
+    return login !== undefined && Date.now() - login.startedAt < redeemedFor ? login : undefined
   }
 
   #cookies(req: IncomingMessage) {

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import type { Client } from '../oauth/client'
 import { sessionOf } from '../sessions/session'
-import { namedScopes } from './guarded-scopes'
+import { guardScopes } from './guarded-scopes'
 import { belongsTo, missingScopes } from '../scopes/scope'
 import type { UserGrant } from '../grants/user-grant'
 import { grantOf } from '../sessions/request-grant'
@@ -9,7 +9,7 @@ import { grantOf } from '../sessions/request-grant'
 const rememberedFor = 10 * 60_000
 
 /** Scopes that were asked for in vain, each until when that is remembered, in milliseconds since the epoch. */
-type Refusals = Readonly<Record<string, number>>
+type Declined = Readonly<Record<string, number>>
 
 /**
  * The scopes that people may be asked for besides those they granted. Guards and the login path go by the same ones: a
@@ -17,11 +17,11 @@ type Refusals = Readonly<Record<string, number>>
  *
  * @param stepUpScope undefined for all that guards of the instance name, and that each login asks for
  */
-export function askableScopes(
+export function allowedStepUpScopes(
   client: Client,
   stepUpScope: readonly string[] | undefined,
 ): ReadonlySet<string> {
-  const named = stepUpScope ?? [...client.scope, ...namedScopes(client)]
+  const named = stepUpScope ?? [...client.scope, ...guardScopes(client)]
   return new Set(named.filter((scope) => belongsTo(client.appType, scope)))
 }
 
@@ -43,14 +43,14 @@ export function loginURL(
 }
 
 /** Remembers for ten minutes that these scopes were asked for in vain, so that nobody is sent round and round. */
-export function rememberRefusal(req: Request, name: string, scope: readonly string[]): void {
-  if (scope.length > 0) Object.assign(sessionOf(req) ?? {}, refusalData(req, name, scope))
+export function rememberDeclined(req: Request, name: string, scope: readonly string[]): void {
+  if (scope.length > 0) Object.assign(sessionOf(req) ?? {}, declinedData(req, name, scope))
 }
 
 /** Whether one of these scopes was asked for in vain in the last ten minutes. */
-export function isRefused(req: Request, name: string, scope: readonly string[]): boolean {
-  const refusals = refusalsOf(req, name)
-  return scope.some((one) => Object.hasOwn(refusals, one))
+export function wasDeclined(req: Request, name: string, scope: readonly string[]): boolean {
+  const declined = declinedOf(req, name)
+  return scope.some((one) => Object.hasOwn(declined, one))
 }
 
 /**
@@ -58,10 +58,14 @@ export function isRefused(req: Request, name: string, scope: readonly string[]):
  *
  * @param refused scopes that this login asked for in vain
  */
-export function keptData(req: Request, name: string, refused: readonly string[]): Record<string, unknown> {
+export function sessionDataToKeep(
+  req: Request,
+  name: string,
+  refused: readonly string[],
+): Record<string, unknown> {
   const ofLogin = new Set(['cookie', 'passport', name])
   const kept = Object.entries(sessionOf(req) ?? {}).filter(([member]) => !ofLogin.has(member))
-  return { ...Object.fromEntries(kept), ...refusalData(req, name, refused) }
+  return { ...Object.fromEntries(kept), ...declinedData(req, name, refused) }
 }
 
 /** The grant of the user who is logged in. */
@@ -75,18 +79,18 @@ export function isWider(held: UserGrant, granted: readonly string[], appType: 's
   return missingScopes(granted, held.grantedScopes, appType).length === 0
 }
 
-function refusalData(req: Request, name: string, scope: readonly string[]): Record<string, Refusals> {
+function declinedData(req: Request, name: string, scope: readonly string[]): Record<string, Declined> {
   const until = Date.now() + rememberedFor
-  const refusals = { ...refusalsOf(req, name), ...Object.fromEntries(scope.map((one) => [one, until])) }
-  return Object.keys(refusals).length === 0 ? {} : { [memberOf(name)]: refusals }
+  const declined = { ...declinedOf(req, name), ...Object.fromEntries(scope.map((one) => [one, until])) }
+  return Object.keys(declined).length === 0 ? {} : { [memberOf(name)]: declined }
 }
 
-/** The refusals that still count. */
-function refusalsOf(req: Request, name: string): Refusals {
+/** The declined that still count. */
+function declinedOf(req: Request, name: string): Declined {
   const held = Object.entries(Object(sessionOf(req)?.[memberOf(name)]) as object)
   return Object.fromEntries(held.filter(([, until]) => Date.now() < Number(until)))
 }
 
 function memberOf(name: string): string {
-  return `${name}Refused`
+  return `${name}Declined`
 }

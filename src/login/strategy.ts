@@ -1,20 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
-import { isAnswered, redirect } from '../http/error-response'
+import { isResponseSent, redirect } from '../http/error-response'
 import { readAuthorizationResponse } from '../oauth/authorization-response'
-import { beginLogin, stateStore } from './authorization-request'
+import { beginLogin, passportStateStore } from './authorization-request'
 import { asError, callApp, warnOf } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { endLogins } from './concurrent-logins'
 import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from '../errors'
-import type { LoginParts } from './login-attempt'
+import type { StrategyParts } from './login-attempt'
 import { LoginRefusal } from './call-verify'
 import type { LoginOptions, Logins } from '../sessions/session'
-import { finish, stray } from './callback'
-import { LoginClaims } from './login-claims'
+import { handleCallback, handleUnknownState } from './callback'
+import { LoginRecords } from './login-records'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './passport-oauth2'
-import type { PendingLogin } from './login-transaction'
-import { PendingLogins } from './state-store'
+import { StateStore } from './state-store'
 import { type StrategyOptions, requirePKCE, requirePolicy, requireStepUpScope } from './strategy-options'
 import { unknownScopeWarner } from '../scopes/unknown-scopes'
 import { UserGrants } from '../grants/grants'
@@ -28,12 +27,7 @@ import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } fro
  */
 export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   /** @internal */
-  readonly _login: Pick<
-    LoginParts,
-    'grants' | 'pending' | 'claims' | 'verify' | 'headers' | 'partialGrant'
-  > & {
-    readonly stepUpScope: readonly string[] | undefined
-  }
+  readonly _login: StrategyParts
 
   /**
    * @param verify decides who a login is to the app; without it `req.user` is who PagerDuty says it is
@@ -44,7 +38,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   constructor(options: StrategyOptions, verify?: Verify) {
     const grants = options.grants ?? new UserGrants(options)
     const { client } = grants
-    const pending = new PendingLogins(client, grants.keys)
+    const stateStore = new StateStore(client, grants.keys)
     requireStepUpScope(options.stepUpScope, client.appType)
     if (options.grants === undefined) warnOfUnknown(client, options)
     super(
@@ -56,15 +50,15 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
         scope: client.scope,
         skipUserProfile: options.skipUserProfile,
         pkce: requirePKCE(options, client) ? 'S256' : false,
-        store: stateStore(pending),
+        store: passportStateStore(stateStore),
       },
       () => {}, // passport-oauth2 insists on one; ours is called by finishLogin().
     )
     this.name = client.name
     this._login = {
       grants,
-      pending,
-      claims: new LoginClaims(grants.store),
+      stateStore,
+      records: new LoginRecords(grants.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
@@ -75,7 +69,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   /** Begins a login, or finishes it on the path of `callbackURL`. */
   override authenticate(req: Request, options: AuthenticateOptions = {}): void {
     const res = req.res as Response
-    if (isAnswered(res)) return
+    if (isResponseSent(res)) return
     const act = actionsOf(this, req, res)
     // passport-oauth2 acts by itself when a login begins.
     const attempt = Object.create(this) as PagerDutyStrategy
@@ -86,12 +80,14 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     res.setHeader('Referrer-Policy', 'no-referrer')
     try {
       const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
-      if (response === undefined) return begin(attempt, req, res, options)
+      if (response === undefined) return beginLogin(attempt, req, res, options)
       if (req.method !== 'GET') throw onlyGET()
-      const found = this._login.pending.find(req, response.state)
-      if (found?.isExpired && !found.login.isRestarted) return begin(attempt, req, res, options, found.login)
-      if (found === undefined || found.isExpired) return stray(this, req, response.state, found, options, act)
-      finish(this, req, res, found.login, response, options, act).catch((error: unknown) =>
+      const found = this._login.stateStore.find(req, response.state)
+      if (found?.isExpired && !found.login.isRestarted)
+        return beginLogin(attempt, req, res, options, found.login)
+      if (found === undefined || found.isExpired)
+        return handleUnknownState(this, req, response.state, found, options, act)
+      handleCallback(this, req, res, found.login, response, options, act).catch((error: unknown) =>
         refuse(this, error, act),
       )
     } catch (error) {
@@ -107,12 +103,12 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     attempt.error = (error) => {
       throw error
     }
-    begin(attempt, req as Request, res as Response, { ...options, stepUp: options.scope !== undefined })
+    beginLogin(attempt, req as Request, res as Response, { ...options, stepUp: options.scope !== undefined })
   }
 
   /** Ends the logins of this browser that are in progress; `req.pagerduty.logout()` calls it. */
   endLogins(req: IncomingMessage): Promise<void> {
-    return endLogins(this._login, this._login.pending.all(req))
+    return endLogins(this._login, this._login.stateStore.all(req))
   }
 
   /** Hook of passport-oauth2: extra parameters of the authorization request. */
@@ -121,43 +117,27 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   }
 }
 
-function begin(
-  strategy: PagerDutyStrategy,
-  req: Request,
-  res: Response,
-  options: AuthenticateOptions,
-  late?: PendingLogin,
-): void {
-  const { grants, stepUpScope } = strategy._login
-  beginLogin(strategy, grants.client, req, res, options, stepUpScope, late)
-}
-
 /**
  * How the strategy reports to Passport. Nothing is reported once the response was sent, and what a callback of the app throws
  * goes to Express: Passport would give it to the same callback again.
  */
 function actionsOf(strategy: PagerDutyStrategy, req: Request, res: Response): PassportActions {
+  const safely =
+    <Args extends unknown[]>(act: (...args: Args) => unknown) =>
+    (...args: Args) => {
+      if (!isResponseSent(res)) callApp(() => act(...args), req.next ?? warnOf)
+    }
   // Bound at once: Passport puts them on an object that it may share between requests.
-  const act = {
-    success: strategy.success.bind(strategy),
-    fail: strategy.fail.bind(strategy),
-    redirect: strategy.redirect.bind(strategy),
-    pass: strategy.pass.bind(strategy),
-    error: strategy.error.bind(strategy),
-  }
-  const safely = (action: () => unknown) => {
-    if (!isAnswered(res)) callApp(action, req.next ?? warnOf)
-  }
   return {
-    success: (user, info) => safely(() => act.success(user, info)),
-    fail: (challenge, status) => safely(() => act.fail(challenge, status)),
-    redirect: (url, status) => safely(() => act.redirect(url, status)),
-    pass: () => safely(() => act.pass()),
-    error: (error) => safely(() => act.error(error)),
+    success: safely(strategy.success.bind(strategy)),
+    fail: safely(strategy.fail.bind(strategy)),
+    redirect: safely(strategy.redirect.bind(strategy)),
+    pass: safely(strategy.pass.bind(strategy)),
+    error: safely(strategy.error.bind(strategy)),
   }
 }
 
-/** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
+/** What is wrong with the browser's request fails the login, in Passport's sense; everything else is an error. */
 function refuse(strategy: PagerDutyStrategy, reason: unknown, act: PassportActions): void {
   const { events } = strategy._login.grants
   const error = asError(reason)

@@ -77,13 +77,17 @@ export type VerifyCallback =
 export type Verify = VerifyLogin | VerifyCallback
 
 /** What verify decided. */
-export interface Verdict {
+export interface VerifyResult {
   readonly user: unknown
   readonly info: object | undefined
 }
 
 /** Any verify form as one function. */
-export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<Profile>) => Promise<Verdict>
+export type Verifier = (
+  login: Login,
+  req: Request,
+  loadProfile: () => Promise<Profile>,
+) => Promise<VerifyResult>
 
 /** @throws {ConfigurationError} when no form has that many parameters */
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
@@ -118,7 +122,7 @@ function paramsOf(tokens: TokenSet): TokenParams {
 }
 
 /** What `done` says counts, else what is returned. */
-function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict> {
+function callPlain(verify: Verify, login: Login, req: Request): Promise<VerifyResult> {
   return new Promise((resolve, reject) => {
     const done: VerifyDone = (error, user, info) => (error ? reject(asError(error)) : resolve({ user, info }))
     const decide = async () => {
@@ -130,10 +134,10 @@ function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict>
   })
 }
 
-async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {
-  const verdict = await calledBack<Verdict>((done) => {
+async function callBack(verify: Verify, args: readonly unknown[]): Promise<VerifyResult> {
+  const verified = await calledBack<VerifyResult>((done) => {
     const ofPassport: VerifyDone = (error, user, info) => done(error, { user, info })
     return (verify as (...all: unknown[]) => unknown)(...args, ofPassport)
   })
-  return verdict as Verdict
+  return verified as VerifyResult
 }

@@ -146,7 +146,7 @@ describe.each(['scoped', 'classic'] as const)('in a %s app', (appType) => {
           [
             false,
             {},
-            { pagerdutyRefused: Object.fromEntries(required.map((one) => [one, Date.now() + 1e6])) },
+            { pagerdutyDeclined: Object.fromEntries(required.map((one) => [one, Date.now() + 1e6])) },
           ],
         ]
         for (const [asks, options, session] of guards) {

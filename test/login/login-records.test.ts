@@ -1,4 +1,4 @@
-import { LoginClaims, type LoginEnd } from '../../src/login/login-claims'
+import { LoginRecords, type LoginEnd } from '../../src/login/login-records'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import type { PendingLogin } from '../../src/login/login-transaction'
 
@@ -10,11 +10,11 @@ const replaced: LoginEnd = { how: 'replaced', at: now, by: 'another-grant' }
 const loggedOut: LoginEnd = { how: 'loggedOut', at: now }
 
 let store: MemoryTokenStore
-let claims: LoginClaims
+let records: LoginRecords
 beforeEach(() => {
   jest.spyOn(Date, 'now').mockReturnValue(now)
   store = new MemoryTokenStore()
-  claims = new LoginClaims(store)
+  records = new LoginRecords(store)
 })
 afterEach(() => {
   store.close()
@@ -37,22 +37,22 @@ function login(name = 'a'): PendingLogin {
 /** A login that another process has claimed. */
 async function claimed(): Promise<PendingLogin> {
   const one = login()
-  await claims.claim(one)
+  await records.redeemOnce(one)
   return one
 }
 
-describe('a claim', () => {
+describe('a record', () => {
   it('is given to exactly one, for as long as the cookie can be sent', async () => {
     const create = jest.spyOn(store, 'create')
     jest.spyOn(Date, 'now').mockReturnValue(now + 3 * minute)
-    const all = await Promise.all([1, 2, 3].map(() => new LoginClaims(store).claim(login())))
+    const all = await Promise.all([1, 2, 3].map(() => new LoginRecords(store).redeemOnce(login())))
     expect(all.filter(Boolean)).toHaveLength(1)
     expect(create).toHaveBeenCalledWith(
       'login:grant-a',
       expect.stringMatching(/^[\w-]{16}$/) as unknown,
       12 * minute,
     )
-    expect(await claims.claim(login('b'))).toEqual([])
+    expect(await records.redeemOnce(login('b'))).toEqual([])
   })
 
   it('whose reply was lost is known by its value', async () => {
@@ -61,30 +61,30 @@ describe('a claim', () => {
       await create(...args)
       return false
     })
-    expect(await claims.claim(login())).toEqual([])
-    expect(await claims.claim(login())).toBeUndefined()
+    expect(await records.redeemOnce(login())).toEqual([])
+    expect(await records.redeemOnce(login())).toBeUndefined()
   })
 
   it.each([done, failed, replaced, loggedOut])('ends once: %j', async (end) => {
     const mine = await claimed()
-    expect(await claims.settle(mine, end)).toEqual(end)
-    expect((await claims.look('grant-a'))?.end).toEqual(end)
-    expect(await claims.claim(login())).toBeUndefined()
-    expect(await claims.settle(mine, { how: 'done', at: now + 1 })).toEqual(end)
+    expect(await records.markEnded(mine, end)).toEqual(end)
+    expect((await records.read('grant-a'))?.end).toEqual(end)
+    expect(await records.redeemOnce(login())).toBeUndefined()
+    expect(await records.markEnded(mine, { how: 'done', at: now + 1 })).toEqual(end)
   })
 
   it('is settled by its holder only', async () => {
     await claimed()
-    expect(await claims.settle(login(), done)).toBeUndefined()
-    expect(await new LoginClaims(store).settle(login(), done)).toBeUndefined()
-    expect(await claims.look('grant-a')).toEqual({ value: expect.any(String) as unknown, end: undefined })
+    expect(await records.markEnded(login(), done)).toBeUndefined()
+    expect(await new LoginRecords(store).markEnded(login(), done)).toBeUndefined()
+    expect(await records.read('grant-a')).toEqual({ value: expect.any(String) as unknown, end: undefined })
   })
 
   it('that is gone cannot be settled', async () => {
     const mine = await claimed()
     await store.delete('login:grant-a')
-    expect(await claims.settle(mine, done)).toBeUndefined()
-    expect(await claims.look('grant-a')).toBeUndefined()
+    expect(await records.markEnded(mine, done)).toBeUndefined()
+    expect(await records.read('grant-a')).toBeUndefined()
   })
 
   it('that was settled, with the reply lost, is settled', async () => {
@@ -94,7 +94,7 @@ describe('a claim', () => {
       await replace(...args)
       return false
     })
-    expect(await claims.settle(mine, done)).toEqual(done)
+    expect(await records.markEnded(mine, done)).toEqual(done)
   })
 
   it('whose end may have been written, or not, has one end all the same', async () => {
@@ -104,79 +104,79 @@ describe('a claim', () => {
       await replace(...args)
       throw new Error('no reply')
     })
-    expect(await claims.settle(lost, done)).toEqual(done)
-    expect((await claims.look('grant-a'))?.end).toEqual(done)
+    expect(await records.markEnded(lost, done)).toEqual(done)
+    expect((await records.read('grant-a'))?.end).toEqual(done)
 
     const other = login('b')
-    await claims.claim(other)
+    await records.redeemOnce(other)
     jest.spyOn(store, 'replace').mockRejectedValueOnce(new Error('down'))
-    await expect(claims.settle(other, done)).rejects.toThrow('down')
-    expect((await claims.look('grant-b'))?.end).toEqual(failed)
+    await expect(records.markEnded(other, done)).rejects.toThrow('down')
+    expect((await records.read('grant-b'))?.end).toEqual(failed)
   })
 
   it('brings the logins that have announced themselves before, in any number', async () => {
     const [b, c] = [login('b'), login('c')]
-    expect(await claims.announce(b, login())).toBe(true)
-    expect(await claims.announce(c, login())).toBe(true)
-    expect(await claims.announce(b, login())).toBe(true)
-    expect(await claims.look('grant-a')).toBeUndefined()
+    expect(await records.announce(b, login())).toBe(true)
+    expect(await records.announce(c, login())).toBe(true)
+    expect(await records.announce(b, login())).toBe(true)
+    expect(await records.read('grant-a')).toBeUndefined()
     const both = [b, c].map(({ grantID, startedAt }) => ({ grantID, startedAt }))
-    const all = await Promise.all([claims.claim(login()), new LoginClaims(store).claim(login())])
+    const all = await Promise.all([records.redeemOnce(login()), new LoginRecords(store).redeemOnce(login())])
     expect(all.filter((announced) => announced !== undefined)).toEqual([both])
-    expect(await claims.announce(b, login())).toBe(false)
+    expect(await records.announce(b, login())).toBe(false)
   })
 
   it('whose reply was lost brings them, too', async () => {
-    await claims.announce(login('b'), login())
+    await records.announce(login('b'), login())
     const replace = store.replace.bind(store)
     jest.spyOn(store, 'replace').mockImplementationOnce(async (...args) => {
       await replace(...args)
       return false
     })
-    expect(await claims.claim(login())).toEqual([{ grantID: 'grant-b', startedAt: now }])
+    expect(await records.redeemOnce(login())).toEqual([{ grantID: 'grant-b', startedAt: now }])
   })
 
   it('can be overruled while its callback runs, which then learns how its login ended', async () => {
     const mine = await claimed()
-    const claim = await claims.look('grant-a')
-    if (claim === undefined) throw new Error('There is no claim')
-    expect(await new LoginClaims(store).overrule('grant-a', claim, replaced)).toBe(true)
-    expect(await claims.settle(mine, done)).toEqual(replaced)
+    const record = await records.read('grant-a')
+    if (record === undefined) throw new Error('There is no record')
+    expect(await new LoginRecords(store).overrule('grant-a', record, replaced)).toBe(true)
+    expect(await records.markEnded(mine, done)).toEqual(replaced)
   })
 
   it('cannot be overruled once it is settled', async () => {
     const mine = await claimed()
-    const claim = await claims.look('grant-a')
-    if (claim === undefined) throw new Error('There is no claim')
-    await claims.settle(mine, done)
-    expect(await new LoginClaims(store).overrule('grant-a', claim, loggedOut)).toBe(false)
-    expect((await claims.look('grant-a'))?.end).toEqual(done)
+    const record = await records.read('grant-a')
+    if (record === undefined) throw new Error('There is no record')
+    await records.markEnded(mine, done)
+    expect(await new LoginRecords(store).overrule('grant-a', record, loggedOut)).toBe(false)
+    expect((await records.read('grant-a'))?.end).toEqual(done)
   })
 
   it.each(['', 'done', 'replaced.kf12oi', 'settled', 'replaced'])(
     'with the value %j is running, or ended at no time',
     async (value) => {
       await store.create('login:grant-a', value, minute)
-      const { end } = (await claims.look('grant-a')) ?? {}
+      const { end } = (await records.read('grant-a')) ?? {}
       expect(end === undefined || Number.isNaN(end.at)).toBe(true)
     },
   )
 })
 
 describe('the wait for the callback that took a login', () => {
-  it('ends at once where there is no claim, or one that is settled', async () => {
+  it('ends at once where there is no record, or one that is settled', async () => {
     const get = jest.spyOn(store, 'get')
-    expect(await claims.ended('grant-a')).toBeUndefined()
-    await claims.settle(await claimed(), failed)
+    expect(await records.waitUntilEnded('grant-a')).toBeUndefined()
+    await records.markEnded(await claimed(), failed)
     get.mockClear()
-    expect(await claims.ended('grant-a')).toEqual(failed)
+    expect(await records.waitUntilEnded('grant-a')).toEqual(failed)
     expect(get).toHaveBeenCalledTimes(1)
   })
 
   it('asks again until it is settled', async () => {
     const get = jest.spyOn(store, 'get')
     get.mockResolvedValueOnce('somebody').mockResolvedValueOnce('somebody').mockResolvedValueOnce('done.1')
-    expect(await claims.ended('grant-a')).toEqual({ how: 'done', at: 1 })
+    expect(await records.waitUntilEnded('grant-a')).toEqual({ how: 'done', at: 1 })
     expect(get).toHaveBeenCalledTimes(3)
   })
 
@@ -184,7 +184,7 @@ describe('the wait for the callback that took a login', () => {
     const get = jest.spyOn(store, 'get').mockResolvedValue('somebody')
     const clock = jest.spyOn(performance, 'now').mockReturnValue(20_000)
     clock.mockReturnValueOnce(5_000).mockReturnValueOnce(14_999.9).mockReturnValueOnce(15_000)
-    expect(await claims.ended('grant-a')).toBeUndefined()
+    expect(await records.waitUntilEnded('grant-a')).toBeUndefined()
     expect(get).toHaveBeenCalledTimes(1)
     expect(clock.mock.calls.length).toBeGreaterThanOrEqual(3)
   })

@@ -11,26 +11,26 @@ export type LoginEnd =
   | { readonly how: 'done' | 'failed' | 'loggedOut'; readonly at: number }
   | { readonly how: 'replaced'; readonly at: number; readonly by: string }
 
-/** A claim as it was read. */
-export interface Claim {
+/** A record as it was read. */
+export interface LoginRecord {
   /** The value in the store. */
   readonly value: string
-  /** Undefined while the callback that holds the claim is still running. */
+  /** Undefined while the callback that holds the record is still running. */
   readonly end: LoginEnd | undefined
 }
 
 /** Milliseconds for which another callback may still get the grant of one that is done: as long as a double click takes. */
 const joinableFor = 10_000
 /** Milliseconds from the beginning of a login for which it stays redeemed. Its cookie is sent for as long. */
-export const claimedFor = 15 * 60_000
+export const redeemedFor = 15 * 60_000
 /** Milliseconds that a callback waits for another one. */
 const longestWait = 10_000
 
 /**
- * Which pending logins were redeemed, so that each is redeemed once, in all processes. A claim is the one place in which it
+ * Which pending logins were redeemed, so that each is redeemed once, in all processes. A record is the one place in which it
  * is decided whether a login comes about: its own callback writes how it ended, unless another one has overruled it before.
  */
-export class LoginClaims {
+export class LoginRecords {
   readonly #store: TokenStore
   readonly #owners = new WeakMap<PendingLogin, string>()
 
@@ -43,15 +43,15 @@ export class LoginClaims {
    *
    * @returns the logins that were announced to it; undefined for everybody else
    */
-  async claim(login: PendingLogin): Promise<readonly OtherLogin[] | undefined> {
+  async redeemOnce(login: PendingLogin): Promise<readonly OtherLogin[] | undefined> {
     const owner = randomBytes(12).toString('base64url')
     this.#owners.set(login, owner)
     const key = keyOf(login)
-    if (await this.#store.create(key, owner, claimLeft(login))) return []
+    if (await this.#store.create(key, owner, timeLeft(login))) return []
     let announced: readonly OtherLogin[] = []
     for (;;) {
       const value = await this.#store.get(key)
-      // The reply of a command may get lost and it be sent again: then the claim is held by this very owner.
+      // The reply of a command may get lost and it be sent again: then the record is held by this very owner.
       if (value === owner) return announced
       if (value === undefined || !isAnnouncement(value)) return undefined
       announced = decodeAnnouncement(value)
@@ -66,7 +66,7 @@ export class LoginClaims {
    */
   async announce(login: OtherLogin, to: OtherLogin): Promise<boolean> {
     const key = keyOf(to)
-    if (await this.#store.create(key, encodeAnnouncement([login]), claimLeft(to))) return true
+    if (await this.#store.create(key, encodeAnnouncement([login]), timeLeft(to))) return true
     const value = await this.#store.get(key)
     if (value === undefined || !isAnnouncement(value)) return false
     const announced = decodeAnnouncement(value)
@@ -77,39 +77,39 @@ export class LoginClaims {
   /**
    * Writes how a login ended that was claimed here.
    *
-   * @returns how it ended: as another callback or a logout has decided before, if one has; undefined when the claim is gone
+   * @returns how it ended: as another callback or a logout has decided before, if one has; undefined when the record is gone
    */
-  async settle(login: PendingLogin, end: LoginEnd): Promise<LoginEnd | undefined> {
+  async markEnded(login: PendingLogin, end: LoginEnd): Promise<LoginEnd | undefined> {
     const owner = this.#owners.get(login) ?? ''
     try {
       if (await this.#store.replace(keyOf(login), owner, encode(end))) return end
     } catch (error) {
       if (end.how === 'failed') throw error
       // It may have been written, and others go by it. After this, either it was, or it never will be.
-      const actual = await this.settle(login, { how: 'failed', at: end.at })
+      const actual = await this.markEnded(login, { how: 'failed', at: end.at })
       if (actual?.how === 'failed') throw error
       return actual
     }
-    return (await this.look(login.grantID))?.end
+    return (await this.read(login.grantID))?.end
   }
 
-  /** The claim on a login, by the id of its grant; undefined while its callback has not come. */
-  async look(grantID: string): Promise<Claim | undefined> {
+  /** The record on a login, by the id of its grant; undefined while its callback has not come. */
+  async read(grantID: string): Promise<LoginRecord | undefined> {
     const value = await this.#store.get(keyOf({ grantID }))
     return value === undefined || isAnnouncement(value) ? undefined : { value, end: decode(value) }
   }
 
   /** Ends a login whose callback is still running. False if it has ended meanwhile. */
-  overrule(grantID: string, claim: Claim, end: LoginEnd): Promise<boolean> {
-    return this.#store.replace(keyOf({ grantID }), claim.value, encode(end))
+  overrule(grantID: string, record: LoginRecord, end: LoginEnd): Promise<boolean> {
+    return this.#store.replace(keyOf({ grantID }), record.value, encode(end))
   }
 
   /** Waits ten seconds at most for the callback that took a login. Undefined where it has not ended. */
-  async ended(grantID: string): Promise<LoginEnd | undefined> {
+  async waitUntilEnded(grantID: string): Promise<LoginEnd | undefined> {
     const giveUpAt = performance.now() + longestWait
     while (performance.now() < giveUpAt) {
-      const claim = await this.look(grantID)
-      if (claim === undefined || claim.end !== undefined) return claim?.end
+      const record = await this.read(grantID)
+      if (record === undefined || record.end !== undefined) return record?.end
       await pause(100)
     }
     return undefined
@@ -121,8 +121,8 @@ export function isRecent(end: LoginEnd | undefined): end is LoginEnd {
   return end !== undefined && Math.abs(Date.now() - end.at) < joinableFor
 }
 
-function claimLeft({ startedAt }: OtherLogin): number {
-  return startedAt + claimedFor - Date.now()
+function timeLeft({ startedAt }: OtherLogin): number {
+  return startedAt + redeemedFor - Date.now()
 }
 
 function keyOf({ grantID }: Pick<PendingLogin, 'grantID'>): string {
@@ -140,7 +140,7 @@ function decode(value: string): LoginEnd | undefined {
   return how === 'done' || how === 'failed' || how === 'loggedOut' ? { how, at: parseInt(at, 36) } : undefined
 }
 
-/** What stands where the claim will be, until the callback comes. */
+/** What stands where the record will be, until the callback comes. */
 function encodeAnnouncement(logins: readonly OtherLogin[]): string {
   return ['after', ...logins.flatMap(({ grantID, startedAt }) => [grantID, startedAt.toString(36)])].join('.')
 }

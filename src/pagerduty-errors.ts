@@ -1,12 +1,12 @@
 import { type ErrorDetails, PagerDutyOAuthError } from './errors'
 
-/** The token endpoint refused, did not answer, or answered with something that is not a token. */
+/** The token endpoint rejected the request, did not respond, or responded with something that is not a token. */
 export class TokenEndpointError extends PagerDutyOAuthError {
   /** `TokenEndpointError`, whatever a bundler calls the class. */
   override name = 'TokenEndpointError'
   /** The RFC 6749 section 5.2 error code that PagerDuty sent, if it sent one. */
   readonly error: string | undefined
-  /** PagerDuty's HTTP status; undefined when no answer came. */
+  /** PagerDuty's HTTP status; undefined without a response. */
   readonly httpStatus: number | undefined
   /** Seconds that PagerDuty asked to wait (`Retry-After` or `ratelimit-reset`), at most 900. */
   readonly retryAfter: number | undefined
@@ -33,11 +33,11 @@ export class IDTokenError extends PagerDutyOAuthError {
   override name = 'IDTokenError'
 }
 
-/** PagerDuty gave less than was asked for, to a login or for an app token. */
+/** PagerDuty granted less than was requested, to a login or for an app token. */
 export class ScopeNotGrantedError extends PagerDutyOAuthError {
   /** `ScopeNotGrantedError`, whatever a bundler calls the class. */
   override name = 'ScopeNotGrantedError'
-  /** What was asked for. */
+  /** What was requested. */
   readonly requested: readonly string[]
   /** What PagerDuty issued. */
   readonly granted: readonly string[]
@@ -65,7 +65,7 @@ export class ScopeNotGrantedError extends PagerDutyOAuthError {
   }
 }
 
-/** PagerDuty's REST API answered with an error. */
+/** PagerDuty's REST API responded with an error. */
 export class APIError extends PagerDutyOAuthError {
   /** `APIError`, whatever a bundler calls the class. */
   override name = 'APIError'

@@ -26,7 +26,7 @@ export function createGuards(
 ) {
   const withDefaults = <Options extends GuardOptions>(own: Options): Options => {
     const given = Object.entries(own).filter(([, value]) => value !== undefined)
-    // A guard may be for the login of another instance, which has another path and other scopes to ask for.
+    // A guard may be for the login of another instance, which has another path and may request other scopes.
     const isOwn = own.name === undefined || own.name === client.name
     const base = isOwn ? defaults : { onError: defaults.onError }
     return { ...base, ...Object.fromEntries(given) } as Options

@@ -19,15 +19,15 @@ import {
 
 /** Options of a guard; they may stand as its last argument. */
 export interface GuardOptions {
-  /** Name of the instance whose login is asked for. @default 'pagerduty' */
+  /** Name of the instance whose login is required. @default 'pagerduty' */
   name?: string | undefined
   /** Where a browser is sent to log in. @default `/auth/` and the name */
   loginPath?: string | undefined
-  /** Send a browser to PagerDuty to ask for scopes that are missing. @default true */
+  /** Send a browser to PagerDuty to request missing scopes. @default true */
   stepUp?: boolean | undefined
-  /** Scopes that may be asked for so. @default all that guards name */
+  /** Scopes that may be requested so. @default all that guards name */
   stepUpScope?: readonly (Scope | (string & {}))[] | undefined
-  /** Takes over the answers. */
+  /** Takes over the responses. */
   onError?: OnError | undefined
   /** The instance that the guard was made by. @internal */
   client?: Client | undefined
@@ -40,7 +40,7 @@ export interface OperationGuardOptions extends GuardOptions {
 }
 
 /**
- * Lets a request pass if somebody is logged in and PagerDuty still stands behind the login.
+ * Lets a request pass if a user is logged in and the grant is still valid.
  *
  * @throws {ConfigurationError} at start-up, for scopes: they are for `requireScopes`
  */
@@ -94,7 +94,7 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
   return function pagerdutyGuard(req: Request, res: Response, next: NextFunction): void {
     keepPrivate(req, res)
     const fail = (error: unknown) => {
-      // Whatever was sent before is left as it is: Express would cut it off.
+      // A response that was sent stays: passing the error on would make Express close the connection.
       if (!res.writableEnded) deny(error, req, res, next, denial)
     }
     const decide = (grant: UserGrant) => {
@@ -110,7 +110,7 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
       const confirmed = grant.confirm()
       if (confirmed === undefined) return decide(grant)
       const wasAnswered = isResponseSent(res)
-      /** What was sent while the guard waited is the response: no handler runs for it, and no denial follows. */
+      /** If a response was sent while the guard waited, no handler runs and no denial is sent. */
       const unlessAnswered = (go: () => void) => {
         if (wasAnswered || !isResponseSent(res)) go()
       }
@@ -138,7 +138,7 @@ function requireGrant(req: Request, name: string): UserGrant {
   throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
 }
 
-/** Notes that users may be asked for these scopes. */
+/** Lets a step-up request these scopes. */
 function registerScopes(scopes: readonly string[], options: GuardOptions): void {
   requireScopeNames(scopes)
   registerGuardScopes(options.client ?? options.name ?? 'pagerduty', [

@@ -51,7 +51,7 @@ export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
 
 /**
  * Responds to a denial or failure with the error's headers: a small page for a navigation, else `application/problem+json`
- * (RFC 9457). Errors of others go on to Express.
+ * (RFC 9457). Errors of other packages go to Express.
  */
 export function sendError(
   error: unknown,
@@ -62,7 +62,7 @@ export function sendError(
 ): void {
   if (!(error instanceof PagerDutyOAuthError) || !canRespond(req, res)) return next(asError(error))
   if (onError !== undefined) {
-    // With anything but an error Express would go on to the handler, or to another route.
+    // With anything but an error, Express would call the handler or another route.
     const onward = (given?: unknown) => next(typeof given === 'object' && given !== null ? given : error)
     return callApp(() => onError(error, req, res, onward as NextFunction), next)
   }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import type { Client } from '../oauth/client'
 import { ConfigurationError, RequestRefusedError } from '../errors'
-import { type AuthenticateOptions, OAuth2Strategy, type PassportStateStore } from './passport-oauth2'
+import { type AuthenticateOptions, OAuth2Strategy } from './passport-oauth2'
 import type { LoginStrategy, StrategyParts } from './login-attempt'
 import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './login-transaction'
 import type { StateStore } from './state-store'
@@ -72,9 +72,10 @@ function requestOf(
 }
 
 /**
- * Scopes that the query asks for besides: only such as this instance has use for, since anybody can make such a link.
+ * Extra scopes that the query requests. Only scopes that this instance uses are allowed, since anyone can craft such a link.
  *
- * @throws {RequestRefusedError} none of them is: whoever is logged in would come back as before, and be sent here again
+ * @throws {RequestRefusedError} none is allowed, and the user is logged in: the login would change nothing, and a guard would
+ * send the user here again
  */
 function requestedExtraScopes(
   text: string | null,
@@ -83,21 +84,26 @@ function requestedExtraScopes(
   isLoggedIn: boolean,
 ): readonly string[] {
   const wanted = parseScopeOption(text ?? '')
-  const askable = allowedStepUpScopes(client, stepUpScope)
-  const more = wanted.filter((scope) => askable.has(scope))
+  const allowed = allowedStepUpScopes(client, stepUpScope)
+  const more = wanted.filter((scope) => allowed.has(scope))
   if (more.length > 0 || wanted.length === 0 || !isLoggedIn) return more
   throw new RequestRefusedError('This app does not ask PagerDuty for that permission', {
     code: 'ERR_PAGERDUTY_SCOPE_NOT_ASKED_FOR',
     status: 403,
-    hint: `People are asked for what guards name, or for what "stepUpScope" lists: ${[...askable].join(' ')}`,
+    hint: `People are asked for what guards name, or for what "stepUpScope" lists: ${[...allowed].join(' ')}`,
   })
 }
 
-/** The state store as passport-oauth2 calls it, which tells its forms apart by how many parameters they declare. */
-export function passportStateStore(stateStore: StateStore): PassportStateStore {
+/** The state store as passport-oauth2 calls it, by the number of parameters. Its `verify` is left out: it never finishes a login. */
+export function passportStateStore(stateStore: StateStore) {
   return {
-    store(_req, codeVerifier, state, _meta, callback) {
-      const { login, req, res } = state as { login: PendingLogin; req: Request; res: Response }
+    store(
+      _req: Request,
+      codeVerifier: string | undefined,
+      { login, req, res }: { login: PendingLogin; req: Request; res: Response },
+      _meta: unknown,
+      callback: (error: unknown, state?: string) => void,
+    ): void {
       try {
         stateStore.save(req, res, { ...login, codeVerifier })
       } catch (error) {
@@ -108,7 +114,7 @@ export function passportStateStore(stateStore: StateStore): PassportStateStore {
   }
 }
 
-/** A `Secure` cookie set over plain http never comes back, and the login would fail at its end without a reason. */
+/** Browsers do not send a `Secure` cookie back that was set over plain http, and the callback would fail for no visible reason. */
 function requireHTTPS(client: Client, req: Request): void {
   const forwarded = String(req.headers['x-forwarded-proto'] ?? '')
     .split(',')[0]

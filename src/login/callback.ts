@@ -16,21 +16,21 @@ import { heldGrant, sessionDataToKeep, rememberDeclined } from './step-up'
 import { grantOf } from '../sessions/request-grant'
 import type { Grant, UserGrants } from '../grants/grants'
 
-/** What the strategy hands on besides the user, as `info`. */
+/** What the strategy passes to Passport as `info`, beside the user. */
 export interface LoginInfo {
-  /** For `pd.grants`, which finds, keeps and ends the grant without a request. */
+  /** For `pd.grants`, which works without a request. */
   readonly grantID: string
-  /** What PagerDuty granted, and guards go by. It may be less than `requestedScopes`. */
+  /** What PagerDuty granted, which guards check. It may be less than `requestedScopes`. */
   readonly grantedScopes: readonly string[]
-  /** What this login asked for: at a step-up, what was granted before and what it adds. */
+  /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
-  /** Where in the app the login was begun for. */
+  /** Path in the app to return to. */
   readonly returnTo: string | undefined
   /** The app's own `state` object. */
   readonly state: unknown
 }
 
-/** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */
+/** A callback whose login is not pending in this browser: used, forged, expired, or begun elsewhere. */
 export function handleUnknownState(
   strategy: LoginStrategy,
   req: Request,
@@ -40,7 +40,7 @@ export function handleUnknownState(
   act: PassportActions,
 ): void {
   const { grants, stateStore } = strategy._login
-  // Reload or "back" after the login: there is nothing to handleCallback, and nothing wrong.
+  // A reload or "back" after the login: the user is logged in already.
   if (heldGrant(req, grants.client.name) !== undefined) {
     return redirectAfterLogin(options, act)
   }
@@ -95,29 +95,29 @@ export async function handleCallback(
     outcome = await finishLogin(parts, req, res, login, response)
   } catch (error) {
     if (widened === undefined || !isNotGranted(error)) throw error
-    outcome = { kind: 'unchanged', refused: widened.missing(...requested) }
+    outcome = { kind: 'unchanged', declined: widened.missing(...requested) }
   }
   if (outcome.kind === 'unchanged') {
-    rememberDeclined(req, name, outcome.refused)
+    rememberDeclined(req, name, outcome.declined)
     return redirectAfterLogin(options, act, returnTo)
   }
-  const { grant, verified, refused, isNew } = outcome
-  // It takes nothing back: another callback has made the grant.
+  const { grant, verified, declined, isNew } = outcome
+  // Nothing has to be undone: here the grant is that of another callback.
   if (isResponseSent(res)) throw responseSent()
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
-  // The drop-in keeps the user, and redirects at once: the request that follows extends the grant with its session.
+  // After `pd.auth()` redirects, the next request extends the grant together with its session.
   const stored = parts.keepsUser ? {} : { stored: () => present(grants, grant, req) }
-  // The routes of the drop-in see to a response that was sent meanwhile themselves, and the strategy to that of a link.
+  // The routes of `pd.auth()` check for a response that was sent meanwhile themselves, and so does the strategy for a link.
   const writes = options.assignProperty === undefined && options.keepsUser !== true
   const placement = {
     ...placementOf(grants, grant, held?.grantID, isNew, writes ? res : undefined),
     ...stored,
   }
   if (options.assignProperty !== undefined) {
-    if (isSame) rememberDeclined(req, name, refused)
+    if (isSame) rememberDeclined(req, name, declined)
     await link(strategy, req, grant, placement)
   } else {
-    const kept = isSame ? sessionDataToKeep(req, name, refused) : {}
+    const kept = isSame ? sessionDataToKeep(req, name, declined) : {}
     const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
     carryGrant(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
   }
@@ -132,7 +132,7 @@ export async function handleCallback(
   act.success(verified.user, info)
 }
 
-/** `passport.authorize`: the grant joins the session of a user who is logged in otherwise, and stays logged in. */
+/** `passport.authorize`: adds the grant to the session of a user who has logged in by other means. */
 async function link(
   strategy: LoginStrategy,
   req: Request,
@@ -144,7 +144,7 @@ async function link(
   const { user } = grant.record
   const current = heldGrant(req, name)?.user
   const isSame = current !== undefined && isSameUser(current, user)
-  // The login that this strategy made ends with its grant, and this grant would take that one's place.
+  // This grant would replace the one that the session's login was made with, and so end that login.
   if (isLoginBy(sessionOf(req), name) && !isSame) {
     await grants.forget(grant.id)
     throw new AuthorizationResponseError('You are logged in as another PagerDuty user; log out first', {
@@ -157,23 +157,20 @@ async function link(
   grantOf(req, name)?.adopt(grant)
 }
 
-/** The session that was stored presents its grant by that, even where the next request comes late. */
+/** Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late. */
 async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
   const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
   await grants.extend(grant, idle).catch((error: Error) => grants.events.emit('warning', { error }))
 }
 
-/** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */
+/** Redirects as Passport does after a login, for one that changed nothing. Without a redirect, the app's handler responds. */
 function redirectAfterLogin(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
   const location = returnTo ?? options.successReturnToOrRedirect ?? options.successRedirect
   if (location === undefined) act.pass()
   else act.redirect(location)
 }
 
-/**
- * Whether it was not to be had: denied, not granted by PagerDuty where the app insists on it, or that came out when the same
- * callback arrived a first time.
- */
+/** Whether the scopes were declined: by the user, by PagerDuty where the app insists on them, or in a first callback of this login. */
 function isNotGranted(error: unknown): boolean {
   if (error instanceof ScopeNotGrantedError) return true
   return (

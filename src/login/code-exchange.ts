@@ -21,8 +21,8 @@ import type { Login, VerifyResult } from './verify'
 const exchangeTimeout = 10_000
 
 /**
- * Second leg of the login: the code becomes tokens, the id_token a user, and both a grant. A pending login is redeemed
- * once; the same callback arriving again meanwhile, as at a double click, gets the grant that the first one makes.
+ * Second leg of the login: exchanges the code, verifies the id_token and creates the grant. A login is redeemed once; a second
+ * callback of the same login, as at a double click, gets the grant that the first one creates.
  *
  * @throws {PagerDutyOAuthError} or what `verify` threw
  */
@@ -70,10 +70,10 @@ async function exchangeCode(
   await checkGrantedScope(parts, req, made)
   const verified = await callVerify(parts, req, made)
   if (isResponseSent(res)) throw responseSent()
-  return (await stay(attempt, made)) ?? (await logIn(attempt, made, verified))
+  return (await keepHeldGrant(attempt, made)) ?? (await createGrant(attempt, made, verified))
 }
 
-/** Each of them once, the latest first. */
+/** Each login once, the latest first. */
 function othersOf({ grantID }: PendingLogin, logins: readonly OtherLogin[]): readonly OtherLogin[] {
   const byID = new Map(logins.map((other) => [other.grantID, other]))
   byID.delete(grantID)
@@ -93,8 +93,8 @@ function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenRe
   return requestToken(client, parameters, exchangeTimeout, parts.headers)
 }
 
-/** A step-up that does not cover what its user has already changes nothing. */
-async function stay(
+/** Keeps the held grant where a step-up came back without some of the scopes that it has. */
+async function keepHeldGrant(
   { parts, login, held, requestedScopes }: Attempt,
   { user, tokens }: Login,
 ): Promise<LoginOutcome | undefined> {
@@ -107,12 +107,12 @@ async function stay(
   const isMissing = missingScopes(tokens.scope, requestedScopes, appType).length > 0
   const at = Date.now()
   await records.markEnded(login, isMissing ? { how: 'failed', at } : { how: 'replaced', at, by: holder.id })
-  // If all that was asked for came, then another tab has got more meanwhile: it is worth asking for both.
-  return { kind: 'unchanged', refused: isMissing ? held.missing(...requestedScopes) : [] }
+  // If nothing requested is missing, another tab has got more meanwhile. Then nothing was declined, and a step-up for both helps.
+  return { kind: 'unchanged', declined: isMissing ? held.missing(...requestedScopes) : [] }
 }
 
-/** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
-async function logIn(
+/** Creates the grant, unless another login of this browser, or a logout, has replaced or ended this one. */
+async function createGrant(
   { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
   verified: VerifyResult,
@@ -120,14 +120,14 @@ async function logIn(
   const { grants } = parts
   const appUser = parts.keepsUser ? appUserOf(verified.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
-  // Before others go by it.
+  // Before other callbacks see it as done.
   if (isResponseSent(res)) throw responseSent()
   const { end, grant: presented } = await resolveConcurrentLogins(
     parts,
     { login, grant, heldID: held?.grantID },
     others,
   )
-  const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
+  const declined = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     const ids = [presented?.id ?? end.by, ...others.map((other) => other.grantID)]
     await grants.withdraw(grant.id, [revocable(tokens)], user, {
@@ -135,19 +135,19 @@ async function logIn(
       isAll: true,
       replaced: [presented?.id],
     })
-    // A later login may have taken its place meanwhile. A session with the old one would log the browser out.
+    // A later login may have replaced that grant too. A session with the replaced one would log the browser out.
     const newest = presented && (await grants.latest(presented.id))
     return newest && isSameUser(newest.record.user, user)
-      ? { kind: 'loggedIn', grant: newest, verified, refused, isNew: false }
+      ? { kind: 'loggedIn', grant: newest, verified, declined, isNew: false }
       : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
   if (isResponseSent(res)) throw responseSent()
   grants.events.emit('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
-  return { kind: 'loggedIn', grant, verified, refused, isNew: true }
+  return { kind: 'loggedIn', grant, verified, declined, isNew: true }
 }
 
-/** Sees to it that a grant smaller than what was asked for does not go unnoticed. */
+/** Emits `partialGrant` where PagerDuty granted less than was requested, and applies the app's policy. */
 async function checkGrantedScope(parts: LoginParts, req: Request, login: Login): Promise<void> {
   const { client, events } = parts.grants
   const { user, grantedScopes, requestedScopes } = login
@@ -164,7 +164,7 @@ async function checkGrantedScope(parts: LoginParts, req: Request, login: Login):
   await requireAcceptable(parts.partialGrant, difference, req)
 }
 
-/** A login whose response was sent before it was finished: no browser could get its session. */
+/** The response was sent before the login was finished, so no browser could get its session. */
 export function responseSent(): PagerDutyOAuthError {
   return new PagerDutyOAuthError('The login was not finished: its response had been sent before', {
     code: 'ERR_PAGERDUTY_RESPONSE_SENT',

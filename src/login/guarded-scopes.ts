@@ -4,9 +4,9 @@ const byName = new Map<string, Set<string>>()
 const byInstance = new WeakMap<Client, Set<string>>()
 
 /**
- * Notes the scopes that a guard names, as it is made.
+ * Registers the scopes of a guard when it is created.
  *
- * @param owner the instance that made the guard, or for a guard that was made without one, the instance's name
+ * @param owner the instance that created the guard, or the instance's name where it was created without one
  */
 export function registerGuardScopes(owner: Client | string, scopes: readonly string[]): void {
   const known = registeredBy(owner) ?? new Set()
@@ -15,7 +15,7 @@ export function registerGuardScopes(owner: Client | string, scopes: readonly str
   else byInstance.set(owner, known)
 }
 
-/** All scopes that the guards of an instance name: what its users may be asked for step by step. */
+/** All scopes that the guards of an instance name, and that a step-up may request. */
 export function guardScopes(instance: Client): ReadonlySet<string> {
   return new Set([...(registeredBy(instance) ?? []), ...(registeredBy(instance.name) ?? [])])
 }

@@ -38,21 +38,21 @@ export interface LoginParts extends StrategyParts {
   readonly keepsUser: boolean
 }
 
-/** What came of a callback. `refused` are the scopes that its login asked for and that PagerDuty did not grant. */
+/** The outcome of a callback. `declined` are the scopes that its login requested and that were not granted. */
 export type LoginOutcome =
-  /** A login came about, and its session is to present the grant. */
+  /** The session of the login presents the grant. */
   | {
       readonly kind: 'loggedIn'
       readonly grant: Grant
       readonly verified: VerifyResult
-      readonly refused: readonly string[]
-      /** Whether this callback made the grant, and not another one of the browser. */
+      readonly declined: readonly string[]
+      /** Whether this callback created the grant, and not another one of the browser. */
       readonly isNew: boolean
     }
-  /** The browser's session stays as it is. */
-  | { readonly kind: 'unchanged'; readonly refused: readonly string[] }
+  /** The browser's session stays unchanged. */
+  | { readonly kind: 'unchanged'; readonly declined: readonly string[] }
 
-export const unchanged: LoginOutcome = { kind: 'unchanged', refused: [] }
+export const unchanged: LoginOutcome = { kind: 'unchanged', declined: [] }
 
 /** A callback that is being finished. */
 export interface Attempt {

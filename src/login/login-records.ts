@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { pause } from '../async/timeout'
 import type { OtherLogin, PendingLogin } from './login-transaction'
+import { parseJSON } from '../store/decode'
 import type { TokenStore } from '../store/token-store'
 
 /**
@@ -11,11 +12,10 @@ export type LoginEnd =
   | { readonly how: 'done' | 'failed' | 'loggedOut'; readonly at: number }
   | { readonly how: 'replaced'; readonly at: number; readonly by: string }
 
-/** A record as it was read. */
 export interface LoginRecord {
-  /** The value in the store. */
+  /** As it was read from the store. */
   readonly value: string
-  /** Undefined while the callback that holds the record is still running. */
+  /** Undefined while the callback that redeemed the login is still running. */
   readonly end: LoginEnd | undefined
 }
 
@@ -27,8 +27,8 @@ export const redeemedFor = 15 * 60_000
 const longestWait = 10_000
 
 /**
- * Which pending logins were redeemed, so that each is redeemed once, in all processes. A record is the one place in which it
- * is decided whether a login comes about: its own callback writes how it ended, unless another one has overruled it before.
+ * One record for each login that was redeemed, so that each is redeemed once in all processes. The record alone decides how a
+ * login ends: its own callback writes that, unless another callback or a logout has overruled it before.
  */
 export class LoginRecords {
   readonly #store: TokenStore
@@ -39,9 +39,9 @@ export class LoginRecords {
   }
 
   /**
-   * Takes a pending login for redemption. Exactly one caller, in all processes, succeeds.
+   * Redeems a pending login. Exactly one caller, in all processes, succeeds.
    *
-   * @returns the logins that were announced to it; undefined for everybody else
+   * @returns the logins that were announced to it; undefined for all other callers
    */
   async redeemOnce(login: PendingLogin): Promise<readonly OtherLogin[] | undefined> {
     const owner = randomBytes(12).toString('base64url')
@@ -51,41 +51,43 @@ export class LoginRecords {
     let announced: readonly OtherLogin[] = []
     for (;;) {
       const value = await this.#store.get(key)
-      // The reply of a command may get lost and it be sent again: then the record is held by this very owner.
+      // A command whose reply was lost is sent again, and finds the value of its first attempt.
       if (value === owner) return announced
-      if (value === undefined || !isAnnouncement(value)) return undefined
-      announced = decodeAnnouncement(value)
+      const before = decodeAnnouncement(value)
+      if (value === undefined || before === undefined) return undefined
+      announced = before
       if (await this.#store.replace(key, value, owner)) return announced
     }
   }
 
   /**
-   * Tells a login whose callback has not come that another one of its browser has made its grant.
+   * Announces a login that has created its grant to another one of its browser whose callback has not arrived.
    *
-   * @returns false when the callback has come meanwhile, or others announce themselves as well
+   * @returns false when the callback has arrived meanwhile, or another login was announced at the same time
    */
   async announce(login: OtherLogin, to: OtherLogin): Promise<boolean> {
     const key = keyOf(to)
-    if (await this.#store.create(key, encodeAnnouncement([login]), timeLeft(to))) return true
+    const own = { grantID: login.grantID, startedAt: login.startedAt }
+    if (await this.#store.create(key, JSON.stringify([own]), timeLeft(to))) return true
     const value = await this.#store.get(key)
-    if (value === undefined || !isAnnouncement(value)) return false
     const announced = decodeAnnouncement(value)
+    if (value === undefined || announced === undefined) return false
     if (announced.some(({ grantID }) => grantID === login.grantID)) return true
-    return this.#store.replace(key, value, encodeAnnouncement([...announced, login]))
+    return this.#store.replace(key, value, JSON.stringify([...announced, own]))
   }
 
   /**
-   * Writes how a login ended that was claimed here.
+   * Writes how a login ended that was redeemed here.
    *
-   * @returns how it ended: as another callback or a logout has decided before, if one has; undefined when the record is gone
+   * @returns how it ended, which another callback or a logout may have decided before; undefined when the record is gone
    */
   async markEnded(login: PendingLogin, end: LoginEnd): Promise<LoginEnd | undefined> {
     const owner = this.#owners.get(login) ?? ''
     try {
-      if (await this.#store.replace(keyOf(login), owner, encode(end))) return end
+      if (await this.#store.replace(keyOf(login), owner, JSON.stringify(end))) return end
     } catch (error) {
       if (end.how === 'failed') throw error
-      // It may have been written, and others go by it. After this, either it was, or it never will be.
+      // The write may still take effect and others may rely on it. Writing again settles whether it did.
       const actual = await this.markEnded(login, { how: 'failed', at: end.at })
       if (actual?.how === 'failed') throw error
       return actual
@@ -93,18 +95,18 @@ export class LoginRecords {
     return (await this.read(login.grantID))?.end
   }
 
-  /** The record on a login, by the id of its grant; undefined while its callback has not come. */
+  /** The record of a login, by the id of its grant; undefined until its callback arrives. */
   async read(grantID: string): Promise<LoginRecord | undefined> {
     const value = await this.#store.get(keyOf({ grantID }))
-    return value === undefined || isAnnouncement(value) ? undefined : { value, end: decode(value) }
+    return value === undefined || decodeAnnouncement(value) ? undefined : { value, end: decodeEnd(value) }
   }
 
   /** Ends a login whose callback is still running. False if it has ended meanwhile. */
   overrule(grantID: string, record: LoginRecord, end: LoginEnd): Promise<boolean> {
-    return this.#store.replace(keyOf({ grantID }), record.value, encode(end))
+    return this.#store.replace(keyOf({ grantID }), record.value, JSON.stringify(end))
   }
 
-  /** Waits ten seconds at most for the callback that took a login. Undefined where it has not ended. */
+  /** Waits up to ten seconds for the callback that redeemed a login. Undefined where it has not ended. */
   async waitUntilEnded(grantID: string): Promise<LoginEnd | undefined> {
     const giveUpAt = performance.now() + longestWait
     while (performance.now() < giveUpAt) {
@@ -116,7 +118,7 @@ export class LoginRecords {
   }
 }
 
-/** Whether a login has ended so recently that its answer may not have reached the browser yet. */
+/** Whether a login has ended so recently that its response may not have reached the browser yet. */
 export function isRecent(end: LoginEnd | undefined): end is LoginEnd {
   return end !== undefined && Math.abs(Date.now() - end.at) < joinableFor
 }
@@ -129,30 +131,12 @@ function keyOf({ grantID }: Pick<PendingLogin, 'grantID'>): string {
   return `login:${grantID}`
 }
 
-/** No owner has a dot. */
-function encode(end: LoginEnd): string {
-  return [end.how, end.at.toString(36), ...(end.how === 'replaced' ? [end.by] : [])].join('.')
+/** How a login ended; undefined for the owner that redeems it. */
+function decodeEnd(value: string): LoginEnd | undefined {
+  return value.startsWith('{') ? (parseJSON(value) as LoginEnd | undefined) : undefined
 }
 
-function decode(value: string): LoginEnd | undefined {
-  const [how, at = '', by] = value.split('.')
-  if (how === 'replaced' && by !== undefined) return { how, at: parseInt(at, 36), by }
-  return how === 'done' || how === 'failed' || how === 'loggedOut' ? { how, at: parseInt(at, 36) } : undefined
-}
-
-/** What stands where the record will be, until the callback comes. */
-function encodeAnnouncement(logins: readonly OtherLogin[]): string {
-  return ['after', ...logins.flatMap(({ grantID, startedAt }) => [grantID, startedAt.toString(36)])].join('.')
-}
-
-function isAnnouncement(value: string): boolean {
-  return value.startsWith('after.')
-}
-
-function decodeAnnouncement(value: string): readonly OtherLogin[] {
-  const pairs = value.matchAll(/\.([\w-]+)\.([0-9a-z]+)/g)
-  return [...pairs].map(([, grantID = '', startedAt = '']) => ({
-    grantID,
-    startedAt: parseInt(startedAt, 36),
-  }))
+/** The logins that were announced to one whose callback has not arrived; undefined for anything else. */
+function decodeAnnouncement(value: string | undefined): readonly OtherLogin[] | undefined {
+  return value?.startsWith('[') ? (parseJSON(value) as OtherLogin[] | undefined) : undefined
 }

@@ -11,24 +11,24 @@ import {
 import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
-import { establishSession } from './establish-session'
+import { establishSession } from './login-placement'
 import { pathOf, sameOriginPath, targetOf } from '../http/request-url'
 import { grantOf } from '../sessions/request-grant'
 import type { LoginInfo } from './callback'
 import type { PagerDutyStrategy } from './strategy'
 
-/** Paths of the drop-in's routes, as the browser sees them: each another one, and none that of `callbackURL`. */
+/** Paths of the routes of `pd.auth()`, as the browser sees them. They and `callbackURL` must all differ. */
 export interface Routes {
   /** `GET` begins a login. @default the path of `callbackURL` without its end `/callback`, else `/auth/pagerduty` */
   login?: string | undefined
   /** `POST` ends the login. @default the login path and `/logout` */
   logout?: string | undefined
-  /** Where to go on when a login was begun without `returnTo`, and after a logout. @default '/' */
+  /** Where to redirect after a login that was begun without `returnTo`, and after a logout. @default '/' */
   home?: string | undefined
 }
 
 /**
- * Where the drop-in begins a login.
+ * Where `pd.auth()` begins a login.
  *
  * @throws {ConfigurationError}
  */
@@ -42,7 +42,7 @@ export function loginPathOf(client: Client, routes: Routes = {}): string {
 }
 
 /**
- * The drop-in's routes: login, callback and logout. They are matched against the original URL, wherever mounted.
+ * The routes of `pd.auth()`: login, callback and logout. They are matched against the original URL, wherever mounted.
  *
  * @throws {ConfigurationError} two of them are one, or the home page is one of them
  */
@@ -59,11 +59,11 @@ export function loginRoutes(
     throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
   }
   const { pathname: callback, origin } = new URL(client.callbackURL)
-  requireApart({ login, logout, callback, home })
+  requireDistinct({ login, logout, callback, home })
   const { events } = strategy._login.grants
   const passport = new Passport().use(strategy as never)
 
-  /** Where the response was sent meanwhile, handing the error on would have Express cut the connection. */
+  /** After a response was sent, passing the error on would make Express close the connection. */
   const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
     if (isResponseSent(res)) events.emit('warning', { error: asError(error) })
     else sendError(error, req, res, next, { login, onError })
@@ -78,7 +78,7 @@ export function loginRoutes(
         .then(
           () => redirect(res, info?.returnTo ?? home),
           (failure: unknown) => {
-            // express-session would try again at the end of the answer, and have the connection cut when that fails too.
+            // express-session would save it again at the end of the response, and a second failure closes the connection.
             delete (req as { session?: unknown }).session
             fail(failure, req, res, next)
           },
@@ -108,7 +108,7 @@ export function loginRoutes(
   }
 }
 
-/** What a strategy fails with may come from the app's verify: then it is the app's word for "no". */
+/** `info` may come from the app's `verify`, and need not be an error. */
 function asRefusal(info: unknown): Error {
   if (info instanceof Error) return info
   return new AuthorizationResponseError('This app does not let you in', {
@@ -117,7 +117,7 @@ function asRefusal(info: unknown): Error {
   })
 }
 
-/** Only a page of this app may log its user out. */
+/** Another site must not log the user out. */
 function isOwnPage(req: Request, ownOrigin: string): boolean {
   const { origin, 'sec-fetch-site': site } = req.headers
   return site === 'same-origin' || origin === ownOrigin || (site === undefined && origin === undefined)
@@ -139,7 +139,7 @@ function wrongMethod(method: string): RequestRefusedError {
   })
 }
 
-/** @throws {ConfigurationError} a path that no request has, or that browsers would take for another one */
+/** @throws {ConfigurationError} a path that no request can have, or that browsers normalize to another one */
 function requirePaths(routes: unknown): void {
   if (typeof routes !== 'object' || routes === null) {
     throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
@@ -163,8 +163,8 @@ function isPathOrURL(home: unknown): boolean {
   return isURL || sameOriginPath(home) !== undefined
 }
 
-/** @throws {ConfigurationError} a request could mean two of them, or the browser would be sent in circles */
-function requireApart({
+/** @throws {ConfigurationError} a path has two meanings, which could also cause a redirect loop */
+function requireDistinct({
   login,
   logout,
   callback,

@@ -12,22 +12,22 @@ import {
 } from './login-transaction'
 import type { KeyRing, Sealer } from '../store/encryption'
 
-/** A pending login whose callback arrived, and whether its time is over. */
+/** A pending login whose callback arrived. */
 export interface FoundLogin {
   readonly login: PendingLogin
   readonly isExpired: boolean
 }
 
-/** Milliseconds. The cookie lives longer, as the record does, so that a late callback is recognised. */
+/** Milliseconds. The cookie and the record live longer, so that a late callback is recognised. */
 const lifetime = 10 * 60_000
 const mostPending = 5
 const mostBytes = 800
 const mostBytesTogether = 4096
-/** Per answer: hundreds of them, which no login of ours has set, would make headers that no proxy hands on. */
+/** Per response: proxies reject headers that are too large, and anyone on a sibling domain can set hundreds of cookies. */
 const mostCleared = 20
 
 /**
- * Pending logins, each in a sealed cookie of its own: tabs do not disturb each other, and a visitor who never comes back
+ * Pending logins, each in an encrypted cookie of its own: tabs do not disturb each other, and a visitor who never comes back
  * costs the store nothing. Bound to browser, strategy, client and redirect URI.
  */
 export class StateStore {
@@ -81,12 +81,12 @@ export class StateStore {
       .slice(0, mostPending)
   }
 
-  /** Whether the browser holds any pending login of this strategy: tells a lost cookie from a forged callback. */
+  /** Whether the browser holds any pending login of this strategy. If it does, its cookies are not blocked. */
   hasAny(req: IncomingMessage): boolean {
     return this.#cookies(req).length > 0
   }
 
-  /** Why {@link find} found nothing, as far as the browser's cookies tell. */
+  /** The likely reason why {@link find} found nothing. */
   mismatch(req: IncomingMessage, state: string): StateMismatch {
     const own = this.#cookies(req)
     if (own.some((cookie) => cookie.fingerprint === fingerprint(state))) return 'unreadable'
@@ -131,7 +131,7 @@ function fingerprint(state: string): string {
   return createHash('sha256').update(state).digest('base64url').slice(0, 8)
 }
 
-/** Compares in constant time: somebody may hold the cookie of a login without its state. */
+/** Compares in constant time, because an attacker may hold the cookie of a login without its state. */
 function isSame(own: string, other: string): boolean {
   const [a, b] = [Buffer.from(own), Buffer.from(other)]
   return a.length === b.length && timingSafeEqual(a, b)

@@ -8,14 +8,14 @@ import { grantOf } from '../sessions/request-grant'
 
 const rememberedFor = 10 * 60_000
 
-/** Scopes that were asked for in vain, each until when that is remembered, in milliseconds since the epoch. */
+/** Scopes that were requested and not granted. The values are when each is forgotten, in milliseconds since the epoch. */
 type Declined = Readonly<Record<string, number>>
 
 /**
- * The scopes that people may be asked for besides those they granted. Guards and the login path go by the same ones: a
- * browser that was sent for a scope which is not asked for there would come back without it, and be sent again.
+ * The scopes that a step-up may request. Guards and the login path share this list: a browser that a guard sends for a scope
+ * which the login path does not request would come back without it, and be sent again.
  *
- * @param stepUpScope undefined for all that guards of the instance name, and that each login asks for
+ * @param stepUpScope undefined for all that guards of the instance name, and that each login requests
  */
 export function allowedStepUpScopes(
   client: Client,
@@ -42,30 +42,30 @@ export function loginURL(
   return `${loginPath}${loginPath.includes('?') ? '&' : '?'}${query.toString()}`
 }
 
-/** Remembers for ten minutes that these scopes were asked for in vain, so that nobody is sent round and round. */
+/** Remembers for ten minutes that these scopes were not granted, so that guards do not send the browser in a loop. */
 export function rememberDeclined(req: Request, name: string, scope: readonly string[]): void {
   if (scope.length > 0) Object.assign(sessionOf(req) ?? {}, declinedData(req, name, scope))
 }
 
-/** Whether one of these scopes was asked for in vain in the last ten minutes. */
+/** Whether one of these scopes was requested and not granted in the last ten minutes. */
 export function wasDeclined(req: Request, name: string, scope: readonly string[]): boolean {
   const declined = declinedOf(req, name)
   return scope.some((one) => Object.hasOwn(declined, one))
 }
 
 /**
- * What is carried over into the new session of the same person: all but what the login itself writes.
+ * Session data to keep when the same user logs in again: all but what the login itself writes.
  *
- * @param refused scopes that this login asked for in vain
+ * @param declined scopes that this login requested and that were not granted
  */
 export function sessionDataToKeep(
   req: Request,
   name: string,
-  refused: readonly string[],
+  declined: readonly string[],
 ): Record<string, unknown> {
   const ofLogin = new Set(['cookie', 'passport', name])
   const kept = Object.entries(sessionOf(req) ?? {}).filter(([member]) => !ofLogin.has(member))
-  return { ...Object.fromEntries(kept), ...declinedData(req, name, refused) }
+  return { ...Object.fromEntries(kept), ...declinedData(req, name, declined) }
 }
 
 /** The grant of the user who is logged in. */
@@ -74,7 +74,7 @@ export function heldGrant(req: Request, name: string): UserGrant | undefined {
   return held?.user === undefined ? undefined : held
 }
 
-/** Whether a wider grant of the same person came back: all that was held, and perhaps more. */
+/** Whether the granted scopes cover all that is held. */
 export function isWider(held: UserGrant, granted: readonly string[], appType: 'scoped' | 'classic'): boolean {
   return missingScopes(granted, held.grantedScopes, appType).length === 0
 }
@@ -85,7 +85,7 @@ function declinedData(req: Request, name: string, scope: readonly string[]): Rec
   return Object.keys(declined).length === 0 ? {} : { [memberOf(name)]: declined }
 }
 
-/** The declined that still count. */
+/** Without those that are to be forgotten by now. */
 function declinedOf(req: Request, name: string): Declined {
   const held = Object.entries(Object(sessionOf(req)?.[memberOf(name)]) as object)
   return Object.fromEntries(held.filter(([, until]) => Date.now() < Number(until)))

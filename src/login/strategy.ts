@@ -20,7 +20,7 @@ import { UserGrants } from '../grants/grants'
 import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
 
 /**
- * Logs people in with PagerDuty: the code grant with state and PKCE (RFC 6749 section 4.1, RFC 7636), and a signed
+ * Logs users in with PagerDuty: the code grant with state and PKCE (RFC 6749 section 4.1, RFC 7636), and a signed
  * id_token that says who it is.
  *
  * @see https://developer.pagerduty.com/docs/oauth-functionality
@@ -71,7 +71,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     const res = req.res as Response
     if (isResponseSent(res)) return
     const act = actionsOf(this, req, res)
-    // passport-oauth2 acts by itself when a login begins.
+    // passport-oauth2 calls these itself when a login begins.
     const attempt = Object.create(this) as PagerDutyStrategy
     attempt.redirect = (url, status) => act.redirect(url, status)
     attempt.error = (error) => refuse(this, error, act)
@@ -95,7 +95,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     }
   }
 
-  /** Answers a request with the redirect that begins a login, outside of Passport; `req.pagerduty.login()` calls it. */
+  /** Responds with the redirect that begins a login, outside of Passport; `req.pagerduty.login()` calls it. */
   startLogin(req: IncomingMessage, options: LoginOptions = {}): void {
     const { res } = req as Request
     const attempt = Object.create(this) as PagerDutyStrategy
@@ -157,7 +157,7 @@ function onlyGET(): RequestRefusedError {
   })
 }
 
-/** Whoever composes by hand has no logger here. */
+/** Without `pagerduty()` there is no logger: warnings are process warnings. */
 function warnOfUnknown(client: Client, { extraScopes = [], stepUpScope = [] }: StrategyOptions): void {
   const warn = unknownScopeWarner(client.appType, extraScopes, (message) =>
     process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' }),

@@ -34,15 +34,15 @@ function login(name = 'a'): PendingLogin {
   }
 }
 
-/** A login that another process has claimed. */
-async function claimed(): Promise<PendingLogin> {
+/** A login that is redeemed. */
+async function redeemed(): Promise<PendingLogin> {
   const one = login()
   await records.redeemOnce(one)
   return one
 }
 
-describe('a record', () => {
-  it('is given to exactly one, for as long as the cookie can be sent', async () => {
+describe('the record of a login', () => {
+  it('is created by exactly one caller, for as long as the cookie can be sent', async () => {
     const create = jest.spyOn(store, 'create')
     jest.spyOn(Date, 'now').mockReturnValue(now + 3 * minute)
     const all = await Promise.all([1, 2, 3].map(() => new LoginRecords(store).redeemOnce(login())))
@@ -55,7 +55,7 @@ describe('a record', () => {
     expect(await records.redeemOnce(login('b'))).toEqual([])
   })
 
-  it('whose reply was lost is known by its value', async () => {
+  it('is recognised by its value when the reply was lost', async () => {
     const create = store.create.bind(store)
     jest.spyOn(store, 'create').mockImplementation(async (...args) => {
       await create(...args)
@@ -66,29 +66,29 @@ describe('a record', () => {
   })
 
   it.each([done, failed, replaced, loggedOut])('ends once: %j', async (end) => {
-    const mine = await claimed()
+    const mine = await redeemed()
     expect(await records.markEnded(mine, end)).toEqual(end)
     expect((await records.read('grant-a'))?.end).toEqual(end)
     expect(await records.redeemOnce(login())).toBeUndefined()
     expect(await records.markEnded(mine, { how: 'done', at: now + 1 })).toEqual(end)
   })
 
-  it('is settled by its holder only', async () => {
-    await claimed()
+  it('is completed by its owner only', async () => {
+    await redeemed()
     expect(await records.markEnded(login(), done)).toBeUndefined()
     expect(await new LoginRecords(store).markEnded(login(), done)).toBeUndefined()
     expect(await records.read('grant-a')).toEqual({ value: expect.any(String) as unknown, end: undefined })
   })
 
-  it('that is gone cannot be settled', async () => {
-    const mine = await claimed()
+  it('cannot be completed once it is gone', async () => {
+    const mine = await redeemed()
     await store.delete('login:grant-a')
     expect(await records.markEnded(mine, done)).toBeUndefined()
     expect(await records.read('grant-a')).toBeUndefined()
   })
 
-  it('that was settled, with the reply lost, is settled', async () => {
-    const mine = await claimed()
+  it('stays completed when only the reply was lost', async () => {
+    const mine = await redeemed()
     const replace = store.replace.bind(store)
     jest.spyOn(store, 'replace').mockImplementation(async (...args) => {
       await replace(...args)
@@ -97,8 +97,8 @@ describe('a record', () => {
     expect(await records.markEnded(mine, done)).toEqual(done)
   })
 
-  it('whose end may have been written, or not, has one end all the same', async () => {
-    const lost = await claimed()
+  it('has one outcome even when a write may or may not have taken effect', async () => {
+    const lost = await redeemed()
     const replace = store.replace.bind(store)
     jest.spyOn(store, 'replace').mockImplementationOnce(async (...args) => {
       await replace(...args)
@@ -114,7 +114,7 @@ describe('a record', () => {
     expect((await records.read('grant-b'))?.end).toEqual(failed)
   })
 
-  it('brings the logins that have announced themselves before, in any number', async () => {
+  it('returns all logins that were announced before', async () => {
     const [b, c] = [login('b'), login('c')]
     expect(await records.announce(b, login())).toBe(true)
     expect(await records.announce(c, login())).toBe(true)
@@ -126,7 +126,7 @@ describe('a record', () => {
     expect(await records.announce(b, login())).toBe(false)
   })
 
-  it('whose reply was lost brings them, too', async () => {
+  it('returns them when the reply was lost, too', async () => {
     await records.announce(login('b'), login())
     const replace = store.replace.bind(store)
     jest.spyOn(store, 'replace').mockImplementationOnce(async (...args) => {
@@ -137,15 +137,15 @@ describe('a record', () => {
   })
 
   it('can be overruled while its callback runs, which then learns how its login ended', async () => {
-    const mine = await claimed()
+    const mine = await redeemed()
     const record = await records.read('grant-a')
     if (record === undefined) throw new Error('There is no record')
     expect(await new LoginRecords(store).overrule('grant-a', record, replaced)).toBe(true)
     expect(await records.markEnded(mine, done)).toEqual(replaced)
   })
 
-  it('cannot be overruled once it is settled', async () => {
-    const mine = await claimed()
+  it('cannot be overruled once it is completed', async () => {
+    const mine = await redeemed()
     const record = await records.read('grant-a')
     if (record === undefined) throw new Error('There is no record')
     await records.markEnded(mine, done)
@@ -153,35 +153,34 @@ describe('a record', () => {
     expect((await records.read('grant-a'))?.end).toEqual(done)
   })
 
-  it.each(['', 'done', 'replaced.kf12oi', 'settled', 'replaced'])(
-    'with the value %j is running, or ended at no time',
-    async (value) => {
-      await store.create('login:grant-a', value, minute)
-      const { end } = (await records.read('grant-a')) ?? {}
-      expect(end === undefined || Number.isNaN(end.at)).toBe(true)
-    },
-  )
+  it.each(['', 'done', '{', '{"how":"done"'])('with the value %j counts as still running', async (value) => {
+    await store.create('login:grant-a', value, minute)
+    expect(await records.read('grant-a')).toEqual({ value, end: undefined })
+  })
 })
 
-describe('the wait for the callback that took a login', () => {
-  it('ends at once where there is no record, or one that is settled', async () => {
+describe('the wait for the callback that redeemed a login', () => {
+  it('ends at once without a record, or with a completed one', async () => {
     const get = jest.spyOn(store, 'get')
     expect(await records.waitUntilEnded('grant-a')).toBeUndefined()
-    await records.markEnded(await claimed(), failed)
+    await records.markEnded(await redeemed(), failed)
     get.mockClear()
     expect(await records.waitUntilEnded('grant-a')).toEqual(failed)
     expect(get).toHaveBeenCalledTimes(1)
   })
 
-  it('asks again until it is settled', async () => {
+  it('reads again until the record is completed', async () => {
     const get = jest.spyOn(store, 'get')
-    get.mockResolvedValueOnce('somebody').mockResolvedValueOnce('somebody').mockResolvedValueOnce('done.1')
-    expect(await records.waitUntilEnded('grant-a')).toEqual({ how: 'done', at: 1 })
+    get
+      .mockResolvedValueOnce('the-owner')
+      .mockResolvedValueOnce('the-owner')
+      .mockResolvedValueOnce(JSON.stringify(done))
+    expect(await records.waitUntilEnded('grant-a')).toEqual(done)
     expect(get).toHaveBeenCalledTimes(3)
   })
 
-  it('is given up after ten seconds', async () => {
-    const get = jest.spyOn(store, 'get').mockResolvedValue('somebody')
+  it('times out after ten seconds', async () => {
+    const get = jest.spyOn(store, 'get').mockResolvedValue('the-owner')
     const clock = jest.spyOn(performance, 'now').mockReturnValue(20_000)
     clock.mockReturnValueOnce(5_000).mockReturnValueOnce(14_999.9).mockReturnValueOnce(15_000)
     expect(await records.waitUntilEnded('grant-a')).toBeUndefined()

@@ -5,11 +5,12 @@ import {
   decodePendingLogin,
   encodePendingLogin,
   newPendingValues,
+  packScopes,
   stateOf,
+  unpackScopes,
 } from '../../src/login/login-transaction'
 import { StateStore } from '../../src/login/state-store'
 import { otherScopes, scopes } from '../../src/scopes/catalogue'
-import { packScopes, unpackScopes } from '../../src/login/scope-set'
 import { KeyRing } from '../../src/store/encryption'
 
 const known = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]

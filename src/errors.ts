@@ -1,24 +1,26 @@
+import { causeWith } from './error-cause'
+
 /** What every error of this package carries besides its message. */
 export interface ErrorDetails {
   /** Stable name of the fault: an RFC error code where one exists, else `ERR_PAGERDUTY_…`. */
   code: string
-  /** HTTP status that answers it. */
+  /** HTTP status of the response. */
   status: number
-  /** Headers that belong to the answer, such as `WWW-Authenticate` or `Retry-After`. */
+  /** Headers of the response, such as `WWW-Authenticate` or `Retry-After`. */
   headers?: Readonly<Record<string, string>> | undefined
   /** What a developer or operator can do about it. Never sent to a browser. */
   hint?: string | undefined
-  /** Whether the same thing may succeed a little later without anybody's help. */
+  /** Whether a retry may succeed a little later. */
   isTransient?: boolean | undefined
   /** The error underneath, where it is known to hold no secret. */
   cause?: unknown
 }
 
 /**
- * Why a callback's `state` is that of no login that could be finished. `missing`: it has none. `expired`: the login took too
+ * Why no login could be finished for a callback's `state`. `missing`: it has none. `expired`: the login took too
  * long, twice. `otherBrowser`: no login is pending in this browser: it was begun in another one or on another host, or is
  * finished, or cookies are blocked. `unknown`: others are pending here, but not this one: it is finished, or was begun
- * elsewhere. `otherStrategy`: it was begun by another strategy of this app. `unreadable`: its cookie was sealed with another
+ * elsewhere. `otherStrategy`: it was begun by another strategy of this app. `unreadable`: its cookie was encrypted with another
  * secret, for another client or callback URL, or is altered. `used`: it was redeemed before, and nothing came of that. Any of
  * them may be a forgery.
  */
@@ -26,8 +28,8 @@ export type StateMismatch =
   'missing' | 'expired' | 'otherBrowser' | 'unknown' | 'otherStrategy' | 'unreadable' | 'used'
 
 /**
- * Base of all errors of this package. Express sends `status` and `headers` as they are, so an unhandled one is
- * still a correct answer.
+ * Base of all errors of this package. Express uses `status` and `headers` as they are, so even an unhandled one gives a correct
+ * response.
  *
  * No instance ever holds a token, a secret or a response body.
  */
@@ -36,13 +38,13 @@ export class PagerDutyOAuthError extends Error {
   override name = 'PagerDutyOAuthError'
   /** Stable name of the fault: an RFC error code where one exists, else `ERR_PAGERDUTY_…`. */
   readonly code: string
-  /** HTTP status that answers it. */
+  /** HTTP status of the response. */
   readonly status: number
-  /** Headers that belong to the answer. */
+  /** Headers of the response. */
   readonly headers: Readonly<Record<string, string>>
   /** What a developer or operator can do about it. Never sent to a browser. */
   readonly hint: string | undefined
-  /** Whether the same thing may succeed a little later without anybody's help. */
+  /** Whether a retry may succeed a little later. */
   readonly isTransient: boolean
 
   constructor(message: string, details: ErrorDetails) {
@@ -55,8 +57,8 @@ export class PagerDutyOAuthError extends Error {
   }
 
   /**
-   * The body of an `application/problem+json` answer (RFC 9457). Faults of the server's own (5xx) say no more than
-   * their code: what is wrong inside is the operator's business.
+   * The body of an `application/problem+json` response (RFC 9457). Server errors (5xx) show their code only: what is wrong inside
+   * concerns the operator.
    */
   toJSON(): Record<string, unknown> {
     const { status, code } = this
@@ -79,11 +81,11 @@ export class ConfigurationError extends PagerDutyOAuthError {
   }
 }
 
-/** PagerDuty's answer to the authorization request, as the browser brought it back, is no login. */
+/** PagerDuty's authorization response, as the browser brought it back, does not give a login. */
 export class AuthorizationResponseError extends PagerDutyOAuthError {
-  /** `AuthorizationResponseError`, or `LoginRefusal` where `verify` refused the login. */
+  /** `AuthorizationResponseError`, or `LoginRefusal` where `verify` denied the login. */
   override name = 'AuthorizationResponseError'
-  /** Why its `state` is that of no login that could be finished; undefined where something else is wrong. */
+  /** Why no login could be finished for its `state`; undefined where something else is wrong. */
   readonly stateMismatch: StateMismatch | undefined
 
   constructor(message: string, details: ErrorDetails & { stateMismatch?: StateMismatch }) {
@@ -92,40 +94,7 @@ export class AuthorizationResponseError extends PagerDutyOAuthError {
   }
 }
 
-/** The token endpoint refused, did not answer, or answered with something that is not a token. */
-export class TokenEndpointError extends PagerDutyOAuthError {
-  /** `TokenEndpointError`, whatever a bundler calls the class. */
-  override name = 'TokenEndpointError'
-  /** The RFC 6749 section 5.2 error code that PagerDuty sent, if it sent one. */
-  readonly error: string | undefined
-  /** PagerDuty's HTTP status; undefined when no answer came. */
-  readonly httpStatus: number | undefined
-  /** Seconds that PagerDuty asked to wait (`Retry-After` or `ratelimit-reset`), at most 900. */
-  readonly retryAfter: number | undefined
-
-  constructor(
-    message: string,
-    details: Omit<ErrorDetails, 'headers'> & {
-      error?: string | undefined
-      httpStatus?: number | undefined
-      retryAfter?: number | undefined
-    },
-  ) {
-    const retry = details.retryAfter ?? (details.isTransient || details.status === 503 ? 5 : undefined)
-    super(message, { ...details, headers: retry === undefined ? {} : { 'Retry-After': String(retry) } })
-    this.error = details.error
-    this.httpStatus = details.httpStatus
-    this.retryAfter = details.retryAfter
-  }
-}
-
-/** The id_token is missing, or does not prove who logged in. */
-export class IDTokenError extends PagerDutyOAuthError {
-  /** `IDTokenError`, whatever a bundler calls the class. */
-  override name = 'IDTokenError'
-}
-
-/** Nobody is logged in. The challenge is bare, as RFC 6750 section 3.1 asks when no credentials came. */
+/** No user is logged in. The challenge has no error code, as RFC 6750 section 3.1 requires without credentials. */
 export class UnauthorizedError extends PagerDutyOAuthError {
   /** `UnauthorizedError`, whatever a bundler calls the class. */
   override name = 'UnauthorizedError'
@@ -139,7 +108,7 @@ export class UnauthorizedError extends PagerDutyOAuthError {
   }
 }
 
-/** There was a login, but PagerDuty has ended it: only logging in again helps. */
+/** PagerDuty has ended the grant. The user has to log in again. */
 export class LoginRequiredError extends PagerDutyOAuthError {
   /** `LoginRequiredError`, whatever a bundler calls the class. */
   override name = 'LoginRequiredError'
@@ -182,80 +151,19 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
   }
 }
 
-/** PagerDuty gave less than was asked for, to a login or for an app token. */
-export class ScopeNotGrantedError extends PagerDutyOAuthError {
-  /** `ScopeNotGrantedError`, whatever a bundler calls the class. */
-  override name = 'ScopeNotGrantedError'
-  /** What was asked for. */
-  readonly requested: readonly string[]
-  /** What PagerDuty issued. */
-  readonly granted: readonly string[]
-  /** The difference. */
-  readonly missing: readonly string[]
-
-  constructor(
-    requested: readonly string[],
-    granted: readonly string[],
-    details: { message?: string; status?: number; hint?: string; retryAfter?: number } = {},
-  ) {
-    const missing = requested.filter((scope) => !granted.includes(scope))
-    const { message = `PagerDuty issued an app token without: ${missing.join(' ')}`, status = 503 } = details
-    super(message, {
-      code: 'ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
-      status,
-      headers: status === 503 ? { 'Retry-After': String(details.retryAfter ?? 30) } : {},
-      hint:
-        details.hint ??
-        'Add the missing scopes to the app at PagerDuty, and check their spelling and case; check account too.',
-    })
-    this.requested = requested
-    this.granted = granted
-    this.missing = missing
-  }
-}
-
-/** PagerDuty's REST API answered with an error. */
-export class APIError extends PagerDutyOAuthError {
-  /** `APIError`, whatever a bundler calls the class. */
-  override name = 'APIError'
-  /** PagerDuty's HTTP status. */
-  readonly httpStatus: number
-  /** PagerDuty's own error code, such as 2100, if it sent one. */
-  readonly apiCode: number | undefined
-  /** Seconds that PagerDuty asked to wait (`ratelimit-reset` or `Retry-After`). */
-  readonly retryAfter: number | undefined
-
-  constructor(
-    message: string,
-    details: { httpStatus: number; apiCode?: number | undefined; retryAfter?: number | undefined },
-  ) {
-    const { httpStatus, apiCode, retryAfter } = details
-    const isTransient = httpStatus === 429 || httpStatus >= 500
-    super(message, {
-      code: 'ERR_PAGERDUTY_API',
-      status: isTransient ? 503 : httpStatus === 403 || httpStatus === 404 ? httpStatus : 502,
-      headers: isTransient ? { 'Retry-After': String(retryAfter ?? 5) } : {},
-      isTransient,
-    })
-    this.httpStatus = httpStatus
-    this.apiCode = apiCode
-    this.retryAfter = retryAfter
-  }
-}
-
 /** A webhook delivery is not PagerDuty's, or no delivery at all. */
 export class WebhookError extends PagerDutyOAuthError {
   /** `WebhookError`, whatever a bundler calls the class. */
   override name = 'WebhookError'
 }
 
-/** The request itself is refused, whoever sent it: a wrong method, a foreign origin. */
+/** The request itself is rejected: a wrong method, a foreign origin. */
 export class RequestRefusedError extends PagerDutyOAuthError {
   /** `RequestRefusedError`, whatever a bundler calls the class. */
   override name = 'RequestRefusedError'
 }
 
-/** Where grants are kept did not answer. Nothing is decided and nobody is logged out by it. */
+/** The token store failed. The state of the grant is unknown, and no user is logged out. */
 export class TokenStoreError extends PagerDutyOAuthError {
   /** `TokenStoreError`, whatever a bundler calls the class. */
   override name = 'TokenStoreError'
@@ -281,32 +189,7 @@ export function closedError(): TokenStoreError {
 }
 
 /**
- * An error to be a cause: with this message, and of the original only its code and where it was thrown.
- *
- * @internal
- */
-export function causeWith(
-  message: string,
-  original: { code?: unknown; message?: unknown; stack?: unknown },
-): Error {
-  const cause = new Error(message)
-  const { code } = original
-  if (typeof code === 'string' && /^[\w.-]{1,64}$/.test(code)) Object.assign(cause, { code })
-  const stack = String(original.stack)
-  const start = stack.indexOf(String(original.message))
-  const frames =
-    start === -1
-      ? []
-      : stack
-          .slice(start + String(original.message).length)
-          .split('\n')
-          .slice(1)
-  cause.stack = [`Error: ${message}`, ...frames].join('\n')
-  return cause
-}
-
-/**
- * What an error is counted and told by: its `code`, or its class where it is not this package's.
+ * How events and metrics name an error: its `code`, or its class where it is not this package's.
  *
  * @internal
  */

@@ -33,7 +33,8 @@ export type { AppType } from './scopes/scope'
 
 // Parts: guards
 export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './guards/require-scopes'
-export type { GuardOptions, OperationGuardOptions, ScopeName } from './guards/require-scopes'
+export type { GuardOptions, OperationGuardOptions } from './guards/require-scopes'
+export type { ScopeName } from './guards/scope-requirement'
 export type { PartialGrant, PartialGrantPolicy } from './login/partial-grant'
 export type { OnError } from './http/error-response'
 
@@ -84,18 +85,15 @@ export { scopesFor } from './scopes/operations'
 
 // Errors
 export {
-  APIError,
   AuthorizationResponseError,
   ConfigurationError,
-  IDTokenError,
   InsufficientScopeError,
   LoginRequiredError,
   PagerDutyOAuthError,
   RequestRefusedError,
-  ScopeNotGrantedError,
-  TokenEndpointError,
   TokenStoreError,
   UnauthorizedError,
   WebhookError,
 } from './errors'
 export type { ErrorDetails, StateMismatch } from './errors'
+export { APIError, IDTokenError, ScopeNotGrantedError, TokenEndpointError } from './pagerduty-errors'

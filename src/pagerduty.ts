@@ -10,13 +10,9 @@ import { UserGrants } from './grants/grants'
 import { type Grants, grantsOf } from './grants/grant-management'
 import { createGuards } from './guards/create-guards'
 import { deny } from './guards/denial'
-import {
-  type GuardOptions,
-  type OperationGuardOptions,
-  type ScopeName,
-  denialOf,
-} from './guards/require-scopes'
-import { type AnswerOptions, answer } from './http/error-response'
+import { type GuardOptions, type OperationGuardOptions, denialOf } from './guards/require-scopes'
+import type { ScopeName } from './guards/scope-requirement'
+import { type ErrorResponseOptions, sendError } from './http/error-response'
 import { loginPathOf, loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'
 import type { PagerDutyEvents } from './observability/event-types'
@@ -143,7 +139,7 @@ function assemble(
     errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) => {
       reportOutage(error)
       if (error instanceof InsufficientScopeError) deny(error, req, res, next, denialOf(guard))
-      else answer(error, req, res, next, links)
+      else sendError(error, req, res, next, links)
     },
     on(event, listener) {
       events.on(event, listener as never)
@@ -176,13 +172,13 @@ function setUser(name: string): Middleware {
 /** Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer. */
 function inOrder(
   handlers: readonly Middleware[],
-  links: AnswerOptions,
+  links: ErrorResponseOptions,
   report: (error: unknown) => void,
 ): Middleware {
   return function pagerdutyAuth(req, res, next) {
     const fail = (error: unknown) => {
       report(error)
-      answer(error, req as Request, res as Response, next, links)
+      sendError(error, req as Request, res as Response, next, links)
     }
     const step = (position: number) => (error?: unknown) => {
       if (error) return fail(error)

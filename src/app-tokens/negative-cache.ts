@@ -1,6 +1,6 @@
 import type { AppTokenRequest } from './token-repository'
 import { LRUMap } from '../async/lru-map'
-import { ScopeNotGrantedError } from '../errors'
+import { ScopeNotGrantedError } from '../pagerduty-errors'
 import { isText, listOf, parseJSON } from '../store/decode'
 import type { TokenStore } from '../store/token-store'
 

@@ -1,14 +1,8 @@
 import { type AppTokenRequest, AppTokenRepository } from './token-repository'
 import type { Context } from '../context'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
-import {
-  PagerDutyOAuthError,
-  ScopeNotGrantedError,
-  TokenEndpointError,
-  TokenStoreError,
-  closedError,
-  reasonOf,
-} from '../errors'
+import { PagerDutyOAuthError, TokenStoreError, closedError, reasonOf } from '../errors'
+import { ScopeNotGrantedError, TokenEndpointError } from '../pagerduty-errors'
 import { Lease, LockWait } from '../store/lease'
 import { LRUMap } from '../async/lru-map'
 import { type Need, satisfies } from './need'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Account, parseAccount } from '../app-tokens/account'
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
-import { TokenEndpointError } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import { parseGrantedScope } from '../scopes/scope'
 import { requestToken } from '../oauth/token-endpoint'
 import { bounds, unreachable } from './check-pagerduty'

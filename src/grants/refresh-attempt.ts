@@ -1,6 +1,7 @@
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
-import { LoginRequiredError, PagerDutyOAuthError, TokenEndpointError, closedError, reasonOf } from '../errors'
+import { LoginRequiredError, PagerDutyOAuthError, closedError, reasonOf } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import type { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { IDTokenVerifier } from '../oauth/id-token'
 import { requestToken } from '../oauth/token-endpoint'

@@ -6,14 +6,11 @@ import { requireScope } from '../scopes/scope'
 import {
   type GuardOptions,
   type OperationGuardOptions,
-  type ScopeName,
-  operationGuard,
   requireLogin,
-  requireOptions,
+  operationGuard,
   scopeGuard,
-  scopesOfOperations,
-  splitGuard,
 } from './require-scopes'
+import { type ScopeName, requireOptions, scopesOfOperations, splitArguments } from './scope-requirement'
 
 /**
  * The guards of one instance.
@@ -28,7 +25,7 @@ export function createGuards(
 ) {
   const withDefaults = <Options extends GuardOptions>(own: Options): Options => {
     const given = Object.entries(own).filter(([, value]) => value !== undefined)
-    // A guard may be for the login of another instance, which has another path and other scopes to ask for.
+    // A guard may be for the login of another instance, which has another path and may request other scopes.
     const isOwn = own.name === undefined || own.name === client.name
     const base = isOwn ? defaults : { onError: defaults.onError }
     return { ...base, ...Object.fromEntries(given) } as Options
@@ -40,23 +37,23 @@ export function createGuards(
     warnOfUnknown('stepUpScope', own.stepUpScope ?? [])
     return withDefaults(own)
   }
+  const scopes =
+    (mode?: { isAny: boolean }) =>
+    (...args: readonly (ScopeName | GuardOptions)[]): RequestHandler => {
+      const { names, options } = splitArguments<GuardOptions>(args)
+      return scopeGuard(names, checked(options, names), mode, client)
+    }
   return {
     requireLogin(own: GuardOptions = {}): RequestHandler {
       requireOptions(own)
       return requireLogin(withDefaults(own))
     },
-    requireScopes(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<GuardOptions>(args)
-      return scopeGuard('all', names, checked(options, names), client)
-    },
-    requireAnyScope(...args: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<GuardOptions>(args)
-      return scopeGuard('any', names, checked(options, names), client)
-    },
+    requireScopes: scopes(),
+    requireAnyScope: scopes({ isAny: true }),
     requireScopesFor(...args: readonly (Operation | OperationGuardOptions)[]): RequestHandler {
-      const { names, options } = splitGuard<OperationGuardOptions>(args, ['scope'])
-      const scopes = scopesOfOperations(names, options)[client.appType]
-      return operationGuard(names, checked(options, scopes), client)
+      const { names, options } = splitArguments<OperationGuardOptions>(args, ['scope'])
+      const needed = scopesOfOperations(names, options.scopes)[client.appType]
+      return operationGuard(names, checked(options, needed), client)
     },
   }
 }

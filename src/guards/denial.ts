@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from 'express'
-import { type OnError, answer, isNavigation, redirect } from '../http/error-response'
+import { type OnError, sendError, isNavigation, redirect } from '../http/error-response'
 import {
   ConfigurationError,
   InsufficientScopeError,
@@ -9,25 +9,25 @@ import {
   reasonOf,
 } from '../errors'
 import type { Denial } from '../observability/event-types'
-import { sameOriginPath } from '../http/same-origin-path'
-import { askableScopes, isRefused, stepUpURL } from '../login/step-up'
+import { sameOriginPath } from '../http/request-url'
+import { allowedStepUpScopes, wasDeclined, loginURL } from '../login/step-up'
 import { grantOf } from '../sessions/request-grant'
 
-/** How denials of one instance are answered. */
+/** How one instance responds to denials. */
 export interface DenialOptions {
   name: string
-  /** Where a browser is sent to log in, or to be asked for more. */
+  /** Where a browser is sent to log in, or to grant more scopes. */
   loginPath: string
   /** Whether a browser is sent to PagerDuty for scopes that are missing. */
   stepUp: boolean
-  /** The scopes that may be asked for so; undefined for all that guards name. */
+  /** The scopes that may be requested so; undefined for all that guards name. */
   stepUpScope: readonly string[] | undefined
   onError: OnError | undefined
 }
 
 /**
- * Answers what a guard or a handler failed with. A browser that goes somewhere is sent to log in, or to consent to the
- * scopes that are missing; everybody else gets status, challenge and JSON, with the URL where the consent can be had.
+ * Responds to the error of a guard or a handler. A navigation is redirected to the login, or to the consent to the missing scopes;
+ * any other request gets status, challenge and JSON, with the URL of the consent.
  */
 export function deny(
   error: unknown,
@@ -43,26 +43,31 @@ export function deny(
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
       report(error, req, name, 'login')
-      return redirect(res, withReturnTo(loginPath, back))
+      return redirect(res, loginURL(loginPath, { returnTo: back === '/' ? undefined : back }))
     }
-    if (more.length > 0 && !isRefused(req, name, more)) {
+    if (more.length > 0 && !wasDeclined(req, name, more)) {
       report(error, req, name, 'stepUp')
-      return redirect(res, stepUpURL(loginPath, more, back), req.method === 'GET' ? 302 : 303)
+      return redirect(
+        res,
+        loginURL(loginPath, { scope: more, returnTo: back }),
+        req.method === 'GET' ? 302 : 303,
+      )
     }
   }
   report(error, req, name, 'error')
-  answer(error, req, res, next, {
+  const returnTo = isNavigation(req) ? back : undefined
+  sendError(error, req, res, next, {
     login: isLoggedOut ? loginPath : undefined,
-    stepUp: more.length > 0 ? stepUpURL(loginPath, more, isNavigation(req) ? back : undefined) : undefined,
+    stepUp: more.length > 0 ? loginURL(loginPath, { scope: more, returnTo }) : undefined,
     onError,
   })
 }
 
-/** Tells of a denial. The URL is the visitor's, and may hold what nobody else should read: the route is the app's own. */
+/** Emits a denial. It names the route, not the URL, which may hold secrets of the visitor. */
 function report(error: unknown, req: Request, name: string, action: Denial['action']): void {
   const grant = grantOf(req, name)
   if (grant === undefined || !(error instanceof PagerDutyOAuthError)) return
-  // What the app has to change is on no page, and a denial is a matter of every day.
+  // The page does not say what the app has to change, and denials are not logged as warnings.
   if (error instanceof ConfigurationError) grant.events.emit('warning', { error })
   const { path } = Object(req.route) as { path?: unknown }
   const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
@@ -79,28 +84,22 @@ function report(error: unknown, req: Request, name: string, action: Denial['acti
   })
 }
 
-/** Which scopes to ask PagerDuty for: those that are missing, if that may help. */
+/** The missing scopes that a step-up can get. */
 function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
   const grant = grantOf(req, options.name)
   if (!options.stepUp || grant?.user === undefined) return []
-  const allowed = askableScopes(grant.client, options.stepUpScope)
-  // What is granted already and refused all the same, by PagerDuty's API, is not to be had by asking.
+  const allowed = allowedStepUpScopes(grant.client, options.stepUpScope)
+  // A scope that is granted, and that PagerDuty's API denied all the same, would be denied again.
   const wanted = error.missing.filter((scope) => allowed.has(scope) && grant.missing(scope).length > 0)
-  // Of alternatives one will do.
   if (error.isAny) return wanted.slice(0, 1)
   return wanted.length === error.missing.length ? wanted : []
 }
 
-/** Where to go on afterwards: here, or for a form where it was sent from; undefined for what a browser cannot go back to. */
+/** Where to return to: this page, or the page of a form; undefined where a browser cannot repeat the request. */
 function returnPath(req: Request): string | undefined {
   if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? '/'
   if (req.method !== 'POST') return undefined
   const { referer, host } = req.headers
   const from = referer !== undefined && URL.canParse(referer) ? new URL(referer) : undefined
   return (from?.host === host && from ? sameOriginPath(from.pathname + from.search) : undefined) ?? '/'
-}
-
-function withReturnTo(loginPath: string, returnTo: string): string {
-  if (returnTo === '/') return loginPath
-  return `${loginPath}${loginPath.includes('?') ? '&' : '?'}returnTo=${encodeURIComponent(returnTo)}`
 }

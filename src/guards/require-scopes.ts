@@ -1,30 +1,33 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { type OnError, isAnswered, keepPrivate } from '../http/error-response'
 import { asError } from '../async/call-app'
-import { type Client } from '../oauth/client'
-import { type DenialOptions, deny } from './denial'
-import { ConfigurationError, InsufficientScopeError } from '../errors'
-import { nameScopes } from '../login/guarded-scopes'
-import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
-import { type Operation, type Scope, operationScopes } from '../scopes/catalogue'
-import { operationOf } from '../scopes/operations'
+import { ConfigurationError } from '../errors'
 import type { UserGrant } from '../grants/user-grant'
+import { type OnError, isResponseSent, keepPrivate } from '../http/error-response'
+import { registerGuardScopes } from '../login/guarded-scopes'
+import { type Client } from '../oauth/client'
+import type { Operation, Scope } from '../scopes/catalogue'
 import { grantOf } from '../sessions/request-grant'
-
-/** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */
-export type ScopeName = Scope | 'read' | 'write' | 'openid'
+import { type DenialOptions, deny } from './denial'
+import {
+  type ScopeName,
+  requireGranted,
+  requireOptions,
+  requireScopeNames,
+  scopesOfOperations,
+  splitArguments,
+} from './scope-requirement'
 
 /** Options of a guard; they may stand as its last argument. */
 export interface GuardOptions {
-  /** Name of the instance whose login is asked for. @default 'pagerduty' */
+  /** Name of the instance whose login is required. @default 'pagerduty' */
   name?: string | undefined
   /** Where a browser is sent to log in. @default `/auth/` and the name */
   loginPath?: string | undefined
-  /** Send a browser to PagerDuty to ask for scopes that are missing. @default true */
+  /** Send a browser to PagerDuty to request missing scopes. @default true */
   stepUp?: boolean | undefined
-  /** Scopes that may be asked for so. @default all that guards name */
+  /** Scopes that may be requested so. @default all that guards name */
   stepUpScope?: readonly (Scope | (string & {}))[] | undefined
-  /** Takes over the answers. */
+  /** Takes over the responses. */
   onError?: OnError | undefined
 }
 
@@ -35,7 +38,7 @@ export interface OperationGuardOptions extends GuardOptions {
 }
 
 /**
- * Lets a request pass if somebody is logged in and PagerDuty still stands behind the login.
+ * Lets a request pass if a user is logged in and the grant is still valid.
  *
  * @throws {ConfigurationError} at start-up, for scopes: they are for `requireScopes`
  */
@@ -50,8 +53,8 @@ export function requireLogin(options: GuardOptions = {}): RequestHandler {
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
 export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-  const { names, options } = splitGuard<GuardOptions>(scopes)
-  return scopeGuard('all', names, options)
+  const { names, options } = splitArguments<GuardOptions>(scopes)
+  return scopeGuard(names, options)
 }
 
 /**
@@ -60,8 +63,8 @@ export function requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]):
  * @throws {ConfigurationError} at start-up, for an empty list or something that is no scope
  */
 export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler {
-  const { names, options } = splitGuard<GuardOptions>(scopes)
-  return scopeGuard('any', names, options)
+  const { names, options } = splitArguments<GuardOptions>(scopes)
+  return scopeGuard(names, options, { isAny: true })
 }
 
 /**
@@ -75,7 +78,7 @@ export function requireAnyScope(...scopes: readonly (ScopeName | GuardOptions)[]
 export function requireScopesFor(
   ...operations: readonly (Operation | OperationGuardOptions)[]
 ): RequestHandler {
-  const { names, options } = splitGuard<OperationGuardOptions>(operations, ['scope'])
+  const { names, options } = splitArguments<OperationGuardOptions>(operations, ['scope'])
   return operationGuard(names, options)
 }
 
@@ -84,13 +87,13 @@ export function requireScopesFor(
  * @param instance whose guard it is, unless the options name another one
  */
 export function scopeGuard(
-  mode: 'all' | 'any',
   names: readonly string[],
   options: GuardOptions,
+  mode?: { isAny: boolean },
   instance?: Client,
 ): RequestHandler {
-  nameRequired(names, options, instance)
-  return guard(options, (grant) => checkScopes(mode, names, grant))
+  registerScopes(names, options, instance)
+  return guard(options, (grant) => requireGranted(grant, names, mode))
 }
 
 /** @internal */
@@ -99,41 +102,9 @@ export function operationGuard(
   options: OperationGuardOptions,
   instance?: Client,
 ): RequestHandler {
-  const needed = scopesOfOperations(names, options)
-  nameRequired([...needed.scoped, ...needed.classic], options, instance)
-  return guard(options, (grant) => checkScopes('all', needed[grant.appType], grant))
-}
-
-/**
- * What operations need, in each kind of app.
- *
- * @internal
- * @throws {ConfigurationError} see {@link requireScopesFor}
- */
-export function scopesOfOperations(
-  names: readonly string[],
-  { scopes }: OperationGuardOptions,
-): Record<AppType, readonly string[]> {
-  if (names.length === 0)
-    throw new ConfigurationError('operations', 'of a guard must be one or more, such as "GET /incidents"')
-  const needs = names.map((name) => {
-    const operation = operationOf(name)
-    const named = operation && scopes?.[operation]
-    const scope = named ?? (operation && operationScopes[operation])
-    if (scope !== undefined)
-      return { scope, classic: named ?? (operation?.startsWith('GET ') ? 'read' : 'write') }
-    throw new ConfigurationError(
-      'operations',
-      operation === undefined
-        ? `of a guard: "${name}" is no operation of PagerDuty’s REST API that this package knows`
-        : `of a guard: "${name}" declares no scope, which does not mean that it needs none`,
-      `Name one: requireScopesFor('${name}', { scopes: { '${operation ?? name}': 'incidents.read' } }), or use requireScopes().`,
-    )
-  })
-  return {
-    scoped: [...new Set(needs.map(({ scope }) => scope))],
-    classic: [...new Set(needs.map(({ classic }) => classic))],
-  }
+  const needed = scopesOfOperations(names, options.scopes)
+  registerScopes([...needed.scoped, ...needed.classic], options, instance)
+  return guard(options, (grant) => requireGranted(grant, needed[grant.appType]))
 }
 
 function guard(options: GuardOptions, check: (grant: UserGrant) => void): RequestHandler {
@@ -142,7 +113,7 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
   return function pagerdutyGuard(req: Request, res: Response, next: NextFunction): void {
     keepPrivate(req, res)
     const fail = (error: unknown) => {
-      // Whatever was sent before is left as it is: Express would cut it off.
+      // A response that was sent stays: passing the error on would make Express close the connection.
       if (!res.writableEnded) deny(error, req, res, next, denial)
     }
     const decide = (grant: UserGrant) => {
@@ -157,10 +128,10 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
       const grant = requireGrant(req, denial.name)
       const confirmed = grant.confirm()
       if (confirmed === undefined) return decide(grant)
-      const wasAnswered = isAnswered(res)
-      /** What was sent while the guard waited is the response: no handler runs for it, and no denial follows. */
+      const wasAnswered = isResponseSent(res)
+      /** If a response was sent while the guard waited, no handler runs and no denial is sent. */
       const unlessAnswered = (go: () => void) => {
-        if (wasAnswered || !isAnswered(res)) go()
+        if (wasAnswered || !isResponseSent(res)) go()
       }
       confirmed
         .then(
@@ -186,59 +157,12 @@ function requireGrant(req: Request, name: string): UserGrant {
   throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
 }
 
-/**
- * Tells the names from the options, which may stand last. Anything else is refused: left out, it would open a route.
- *
- * @internal
- * @throws {ConfigurationError}
- */
-export function splitGuard<Options extends object>(
-  args: readonly (string | Options)[],
-  overlooked?: readonly string[],
-): { names: readonly string[]; options: Partial<Options> } {
-  const last = args.at(-1)
-  const hasOptions = typeof last === 'object' && last !== null && !Array.isArray(last)
-  const names = hasOptions ? args.slice(0, -1) : args
-  if (!names.every((name) => typeof name === 'string' && name !== '')) throw notNames()
-  if (hasOptions) requireOptions(last, overlooked)
-  return { names: names as string[], options: hasOptions ? last : {} }
-}
-
-/**
- * Refuses scopes where they would be overlooked, and so open a route.
- *
- * @internal
- * @throws {ConfigurationError}
- */
-export function requireOptions(options: unknown, overlooked: readonly string[] = ['scope', 'scopes']): void {
-  const hint = "Name the scopes as arguments of another guard: requireScopes('incidents.read')."
-  if (typeof options !== 'object' || options === null || Array.isArray(options))
-    throw new ConfigurationError('options', 'of a guard must be an object', hint)
-  for (const [member, value] of Object.entries(options)) {
-    if (value !== undefined && overlooked.includes(member))
-      throw new ConfigurationError(member, 'is no option of this guard', hint)
-  }
-}
-
-function nameRequired(
-  names: readonly string[],
+/** Lets a step-up request these scopes. */
+function registerScopes(
+  scopes: readonly string[],
   { name = 'pagerduty', stepUpScope = [] }: GuardOptions,
   instance: Client | undefined,
 ): void {
-  if (names.length === 0 || !names.every(isScopeToken)) throw notNames()
-  nameScopes(name === instance?.name ? instance : name, [...names, ...stepUpScope])
-}
-
-function notNames(): ConfigurationError {
-  return new ConfigurationError('scopes', 'of a guard must be one or more scopes, such as "incidents.read"')
-}
-
-function checkScopes(mode: 'all' | 'any', required: readonly string[], grant: UserGrant): void {
-  const { appType } = grant
-  // No user can grant scopes of the other kind of app. A guard without an instance learns the kind with the first request.
-  if (!required.every((scope) => belongsTo(appType, scope))) requireScope(required, appType, 'scopes')
-  const missing = grant.missing(...required)
-  const isAny = mode === 'any'
-  if (missing.length > 0 && !(isAny && missing.length < required.length))
-    throw new InsufficientScopeError(required, missing, { isAny })
+  requireScopeNames(scopes)
+  registerGuardScopes(name === instance?.name ? instance : name, [...scopes, ...stepUpScope])
 }

@@ -11,7 +11,7 @@ import { html, trusted } from './html'
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
 
 /** How to respond. */
-export interface AnswerOptions {
+export interface ErrorResponseOptions {
   /** Path that starts a login, for a link on pages. */
   login?: string | undefined
   /** Path that requests the missing scopes at PagerDuty. */
@@ -36,13 +36,13 @@ export function isNavigation(req: Request): boolean {
  * Whether the response was sent already, by a request timeout or another function of the app. Nothing may be written to it
  * then, and nothing may start that needs it.
  */
-export function isAnswered(res: ServerResponse): boolean {
+export function isResponseSent(res: ServerResponse): boolean {
   return res.headersSent
 }
 
 /** Keeps a user's response out of every cache, unless the handler sets its own `Cache-Control`. */
 export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
-  if (!isAnswerable(req, res) || isAnswered(res)) return
+  if (!canRespond(req, res) || isResponseSent(res)) return
   res.setHeader('Cache-Control', 'no-store')
   const header = res.getHeader('Vary')
   const vary = header === undefined ? '' : [header].flat().join(', ')
@@ -51,22 +51,22 @@ export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
 
 /**
  * Responds to a denial or failure with the error's headers: a small page for a navigation, else `application/problem+json`
- * (RFC 9457). Errors of others go on to Express.
+ * (RFC 9457). Errors of other packages go to Express.
  */
-export function answer(
+export function sendError(
   error: unknown,
   req: Request,
   res: Response,
   next: NextFunction,
-  { login, stepUp, onError }: AnswerOptions,
+  { login, stepUp, onError }: ErrorResponseOptions,
 ): void {
-  if (!(error instanceof PagerDutyOAuthError) || !isAnswerable(req, res)) return next(asError(error))
+  if (!(error instanceof PagerDutyOAuthError) || !canRespond(req, res)) return next(asError(error))
   if (onError !== undefined) {
-    // With anything but an error Express would go on to the handler, or to another route.
+    // With anything but an error, Express would call the handler or another route.
     const onward = (given?: unknown) => next(typeof given === 'object' && given !== null ? given : error)
     return callApp(() => onError(error, req, res, onward as NextFunction), next)
   }
-  if (isAnswered(res)) return next(error)
+  if (isResponseSent(res)) return next(error)
   res.statusCode = error.status
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
   res.setHeader('Cache-Control', 'no-store')
@@ -88,14 +88,14 @@ export function answer(
  * Whether there is a response to write to. At an upgrade to a WebSocket, libraries pass an incomplete response, or one without
  * a socket. A pipelined response has no socket either until its turn comes, so only upgrades are checked.
  */
-export function isAnswerable(req: IncomingMessage, res: ServerResponse): boolean {
+export function canRespond(req: IncomingMessage, res: ServerResponse): boolean {
   if (typeof res.setHeader !== 'function') return false
   return req.headers.upgrade === undefined || (typeof res.headersSent === 'boolean' && Boolean(res.socket))
 }
 
 /** Redirects, unless the response was sent. There is no body, so that nothing is sent before a session is saved. */
 export function redirect(res: Response, location: string, status = 302): void {
-  if (isAnswered(res)) return
+  if (isResponseSent(res)) return
   res.statusCode = status
   res.setHeader('Location', location)
   res.setHeader('Cache-Control', 'no-store')

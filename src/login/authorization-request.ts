@@ -1,35 +1,28 @@
 import type { Request, Response } from 'express'
 import type { Client } from '../oauth/client'
 import { ConfigurationError, RequestRefusedError } from '../errors'
-import {
-  type AuthenticateOptions,
-  OAuth2Strategy,
-  type OAuth2StrategyInstance,
-  type StateStore,
-} from './passport-oauth2'
+import { type AuthenticateOptions, OAuth2Strategy } from './passport-oauth2'
+import type { LoginStrategy, StrategyParts } from './login-attempt'
 import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './login-transaction'
-import type { PendingLogins } from './state-store'
-import { splitTarget } from '../http/request-target'
-import { sameOriginPath } from '../http/same-origin-path'
+import type { StateStore } from './state-store'
+import { queryOf, sameOriginPath } from '../http/request-url'
 import { parseScopeOption, requireScope } from '../scopes/scope'
-import { askableScopes, heldGrant } from './step-up'
+import { allowedStepUpScopes, heldGrant } from './step-up'
 
 /**
- * First leg of the login: passport-oauth2 makes the redirect, with the state from {@link stateStore} and the verifier for
- * it.
+ * First leg of the login: passport-oauth2 makes the redirect, with the state and the PKCE verifier that
+ * {@link passportStateStore} saves.
  *
- * @param stepUpScope scopes that the query may add; undefined for all that guards name
- * @param late the login that came back too late and is begun anew
+ * @param late the login that came back too late and is restarted
  */
 export function beginLogin(
-  strategy: OAuth2StrategyInstance,
-  client: Client,
+  strategy: LoginStrategy,
   req: Request,
   res: Response,
   options: AuthenticateOptions,
-  stepUpScope: readonly string[] | undefined,
   late?: PendingLogin,
 ): void {
+  const { client } = strategy._login.grants
   requireHTTPS(client, req)
   if (options.state !== undefined && typeof options.state !== 'object') {
     throw new ConfigurationError(
@@ -37,26 +30,16 @@ export function beginLogin(
       'must be an object: the state parameter itself is made here, for each login',
     )
   }
-  const { query } = splitTarget(req.originalUrl)
-  const held = heldGrant(req, client.name)
-  const isAsked = late === undefined && options.stepUp !== true
-  const more = isAsked ? askedFor(query.get('scope'), client, stepUpScope, held !== undefined) : []
-  const usual = options.scope === undefined ? client.scope : requireScope(options.scope, client.appType)
-  const isStepUp = held !== undefined && (options.stepUp === true || more.length > 0)
-  const scope = late
-    ? (late.scope ?? client.scope)
-    : // Asking for less than is granted would take it away.
-      [...new Set([...(isStepUp ? held.grantedScopes : usual), ...(options.stepUp ? usual : more)])]
+  const wanted = late ?? requestOf(strategy._login, req, options)
+  const scope = wanted.scope ?? client.scope
   const login: PendingLogin = {
+    ...wanted,
     ...newPendingValues(),
     codeVerifier: undefined,
-    returnTo: late ? late.returnTo : sameOriginPath(options.returnTo ?? query.get('returnTo')),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
-    isStepUp: late ? late.isStepUp : isStepUp,
-    appState: late ? late.appState : options.state,
   }
-  // Without query and body: what the visitor sent must not make passport-oauth2 take this for a callback.
+  // Without query and body, because passport-oauth2 would take a "code" or "error" in them for a callback.
   const bare = Object.create(req, { query: { value: {} }, body: { value: {} } }) as Request
   OAuth2Strategy.prototype.authenticate.call(strategy, bare, {
     ...options,
@@ -67,47 +50,71 @@ export function beginLogin(
   })
 }
 
+/** What a request asks a login for. A step-up requests what is granted as well, or the new grant would lack it. */
+function requestOf(
+  { grants: { client }, stepUpScope }: StrategyParts,
+  req: Request,
+  options: AuthenticateOptions,
+): Pick<PendingLogin, 'scope' | 'returnTo' | 'isStepUp' | 'appState'> {
+  const query = queryOf(req.originalUrl)
+  const held = heldGrant(req, client.name)
+  const usual = options.scope === undefined ? client.scope : requireScope(options.scope, client.appType)
+  const more = options.stepUp
+    ? usual
+    : requestedExtraScopes(query.get('scope'), client, stepUpScope, held !== undefined)
+  const isStepUp = held !== undefined && (options.stepUp === true || more.length > 0)
+  return {
+    scope: [...new Set([...(isStepUp ? held.grantedScopes : usual), ...more])],
+    returnTo: sameOriginPath(options.returnTo ?? query.get('returnTo')),
+    isStepUp,
+    appState: options.state,
+  }
+}
+
 /**
- * Scopes that the query asks for besides: only such as this instance has use for, since anybody can make such a link.
+ * Extra scopes that the query requests. Only scopes that this instance uses are allowed, since anyone can craft such a link.
  *
- * @throws {RequestRefusedError} none of them is: whoever is logged in would come back as before, and be sent here again
+ * @throws {RequestRefusedError} none is allowed, and the user is logged in: the login would change nothing, and a guard would
+ * send the user here again
  */
-function askedFor(
+function requestedExtraScopes(
   text: string | null,
   client: Client,
   stepUpScope: readonly string[] | undefined,
   isLoggedIn: boolean,
 ): readonly string[] {
   const wanted = parseScopeOption(text ?? '')
-  const askable = askableScopes(client, stepUpScope)
-  const more = wanted.filter((scope) => askable.has(scope))
+  const allowed = allowedStepUpScopes(client, stepUpScope)
+  const more = wanted.filter((scope) => allowed.has(scope))
   if (more.length > 0 || wanted.length === 0 || !isLoggedIn) return more
   throw new RequestRefusedError('This app does not ask PagerDuty for that permission', {
     code: 'ERR_PAGERDUTY_SCOPE_NOT_ASKED_FOR',
     status: 403,
-    hint: `People are asked for what guards name, or for what "stepUpScope" lists: ${[...askable].join(' ')}`,
+    hint: `People are asked for what guards name, or for what "stepUpScope" lists: ${[...allowed].join(' ')}`,
   })
 }
 
-/** passport-oauth2's view of the pending logins. It tells the forms apart by how many parameters they declare. */
-export function stateStore(pending: PendingLogins): StateStore {
+/** The state store as passport-oauth2 calls it, by the number of parameters. Its `verify` is left out: it never finishes a login. */
+export function passportStateStore(stateStore: StateStore) {
   return {
-    store(_req, codeVerifier, state, _meta, callback) {
-      const { login, req, res } = state as { login: PendingLogin; req: Request; res: Response }
+    store(
+      _req: Request,
+      codeVerifier: string | undefined,
+      { login, req, res }: { login: PendingLogin; req: Request; res: Response },
+      _meta: unknown,
+      callback: (error: unknown, state?: string) => void,
+    ): void {
       try {
-        pending.begin(req, res, { ...login, codeVerifier })
+        stateStore.save(req, res, { ...login, codeVerifier })
       } catch (error) {
         return callback(error)
       }
       callback(null, stateOf(login))
     },
-    verify(_req, _state, _meta, callback) {
-      callback(null, false) // Never asked: callbacks are finished by finishLogin().
-    },
   }
 }
 
-/** A `Secure` cookie set over plain http never comes back, and the login would fail at its end without a reason. */
+/** Browsers do not send a `Secure` cookie back that was set over plain http, and the callback would fail for no visible reason. */
 function requireHTTPS(client: Client, req: Request): void {
   const forwarded = String(req.headers['x-forwarded-proto'] ?? '')
     .split(',')[0]

@@ -1,13 +1,12 @@
 import type { Request } from 'express'
 import { AuthorizationResponseError, ConfigurationError } from '../errors'
-import { decided } from './decision'
 import type { LoginParts } from './login-attempt'
-import type { Login, Profile, Verdict } from './verify'
+import { type Login, type Profile, type VerifyResult, decided } from './verify'
 
 const mostUserBytes = 4096
 
-/** Asks `verify`, and takes a false user for a refusal. The app gets a copy of the user: it may write on it. */
-export async function callVerify(parts: LoginParts, req: Request, finished: Login): Promise<Verdict> {
+/** Calls `verify`; a false user denies the login. The app gets a copy of the user, because it may change it. */
+export async function callVerify(parts: LoginParts, req: Request, finished: Login): Promise<VerifyResult> {
   const provider = parts.grants.client.name
   const login = { ...finished, user: { ...finished.user } }
   const { id, accountID } = login.user
@@ -15,16 +14,16 @@ export async function callVerify(parts: LoginParts, req: Request, finished: Logi
     provider,
     ...login.user,
     ...(await parts.loadProfile(login.tokens.accessToken)),
-    // Signed, unlike what a profile says.
+    // These are signed; the profile is not.
     id,
     accountID,
   })
-  const verdict = await decided('verify', parts.verify(login, req, loadProfile))
-  if (verdict.user) return verdict
-  throw new LoginRefusal(verdict.info)
+  const verified = await decided('verify', parts.verify(login, req, loadProfile))
+  if (verified.user) return verified
+  throw new LoginRefusal(verified.info)
 }
 
-/** The app's own refusal, with what it said about it. */
+/** `verify` denied the login; `info` is what it gave as the reason. */
 export class LoginRefusal extends AuthorizationResponseError {
   override name = 'LoginRefusal'
   readonly info: object | undefined
@@ -35,11 +34,11 @@ export class LoginRefusal extends AuthorizationResponseError {
   }
 }
 
-/** The app's user as it will come back from the store with each request; undefined where it is just who PagerDuty says. */
+/** The app's user as the store will return it, after a round trip as JSON; undefined where `verify` returned PagerDuty's. */
 export function appUserOf(user: unknown, identity: unknown): unknown {
-  const text = JSON.stringify(user) as string | undefined
-  if (text === JSON.stringify(identity)) return undefined
-  if (text !== undefined && text.length <= mostUserBytes) return JSON.parse(text) as unknown
+  const json = JSON.stringify(user) as string | undefined
+  if (json === JSON.stringify(identity)) return undefined
+  if (json !== undefined && json.length <= mostUserBytes) return JSON.parse(json) as unknown
   throw new ConfigurationError(
     'verify',
     `must return a user of at most ${mostUserBytes} bytes as JSON`,

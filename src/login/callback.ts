@@ -1,47 +1,37 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
-import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors'
-import type { LoginOutcome, LoginParts } from './login-attempt'
+import { AuthorizationResponseError } from '../errors'
+import { ScopeNotGrantedError } from '../pagerduty-errors'
+import type { LoginOutcome, LoginParts, LoginStrategy } from './login-attempt'
 import { finishLogin, responseSent } from './code-exchange'
-import { isAnswered } from '../http/error-response'
+import { isResponseSent } from '../http/error-response'
 import { isSameUser } from '../user'
-import { type Logins, isLoginBy, sessionOf } from '../sessions/session'
+import { isLoginBy, sessionOf } from '../sessions/session'
 import { type Placement, carryGrant, linkGrant } from '../sessions/login-session'
 import { placementOf } from './login-placement'
-import {
-  type AuthenticateOptions,
-  type OAuth2StrategyInstance,
-  type PassportActions,
-  loadUserProfile,
-} from './passport-oauth2'
+import { type AuthenticateOptions, type PassportActions, loadUserProfile } from './passport-oauth2'
 import type { PendingLogin } from './login-transaction'
 import type { FoundLogin } from './state-store'
-import { heldGrant, keptData, rememberRefusal } from './step-up'
+import { heldGrant, sessionDataToKeep, rememberDeclined } from './step-up'
 import { grantOf } from '../sessions/request-grant'
 import type { Grant, UserGrants } from '../grants/grants'
 
-/** What the strategy hands on besides the user, as `info`. */
+/** What the strategy passes to Passport as `info`, beside the user. */
 export interface LoginInfo {
-  /** For `pd.grants`, which finds, keeps and ends the grant without a request. */
+  /** For `pd.grants`, which works without a request. */
   readonly grantID: string
-  /** What PagerDuty granted, and guards go by. It may be less than `requestedScopes`. */
+  /** What PagerDuty granted, which guards check. It may be less than `requestedScopes`. */
   readonly grantedScopes: readonly string[]
-  /** What this login asked for: at a step-up, what was granted before and what it adds. */
+  /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
-  /** Where in the app the login was begun for. */
+  /** Path in the app to return to. */
   readonly returnTo: string | undefined
   /** The app's own `state` object. */
   readonly state: unknown
 }
 
-/** As much of the strategy as a callback needs. */
-export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
-  /** @internal */
-  readonly _login: Omit<LoginParts, 'parameters' | 'loadProfile' | 'keepsUser'>
-}
-
-/** A callback whose login is not pending in this browser: used, forged, too old, or begun elsewhere. */
-export function stray(
+/** A callback whose login is not pending in this browser: used, forged, expired, or begun elsewhere. */
+export function handleUnknownState(
   strategy: LoginStrategy,
   req: Request,
   state: string,
@@ -49,19 +39,19 @@ export function stray(
   options: AuthenticateOptions,
   act: PassportActions,
 ): void {
-  const { grants, pending } = strategy._login
-  // Reload or "back" after the login: there is nothing to finish, and nothing wrong.
+  const { grants, stateStore } = strategy._login
+  // A reload or "back" after the login: the user is logged in already.
   if (heldGrant(req, grants.client.name) !== undefined) {
-    return goOn(options, act)
+    return redirectAfterLogin(options, act)
   }
-  const stateMismatch = found === undefined ? pending.mismatch(req, state) : 'expired'
+  const stateMismatch = found === undefined ? stateStore.mismatch(req, state) : 'expired'
   throw found !== undefined
     ? new AuthorizationResponseError('This login took too long', {
         code: 'ERR_PAGERDUTY_STATE_EXPIRED',
         status: 403,
         stateMismatch,
       })
-    : pending.hasAny(req)
+    : stateStore.hasAny(req)
       ? new AuthorizationResponseError('This login was not begun here, or is finished already', {
           code: 'ERR_PAGERDUTY_STATE_UNKNOWN',
           status: 403,
@@ -79,7 +69,7 @@ export function stray(
 }
 
 /** Second leg, and the session that carries its outcome. */
-export async function finish(
+export async function handleCallback(
   strategy: LoginStrategy,
   req: Request,
   res: Response,
@@ -105,44 +95,44 @@ export async function finish(
     outcome = await finishLogin(parts, req, res, login, response)
   } catch (error) {
     if (widened === undefined || !isNotGranted(error)) throw error
-    outcome = { kind: 'unchanged', refused: widened.missing(...requested) }
+    outcome = { kind: 'unchanged', declined: widened.missing(...requested) }
   }
   if (outcome.kind === 'unchanged') {
-    rememberRefusal(req, name, outcome.refused)
-    return goOn(options, act, returnTo)
+    rememberDeclined(req, name, outcome.declined)
+    return redirectAfterLogin(options, act, returnTo)
   }
-  const { grant, verdict, refused, isNew } = outcome
-  // It takes nothing back: another callback has made the grant.
-  if (isAnswered(res)) throw responseSent()
+  const { grant, verified, declined, isNew } = outcome
+  // Nothing has to be undone: here the grant is that of another callback.
+  if (isResponseSent(res)) throw responseSent()
   const isSame = widened?.user !== undefined && isSameUser(widened.user, grant.record.user)
   const stored = async () => {
-    // Passport responds as soon as the session is stored. The routes of the drop-in, and a link, see to that themselves.
+    // Passport responds as soon as the session is stored. `pd.auth()` and a link check for a response that was sent themselves.
     const isPassport = options.assignProperty === undefined && options.keepsUser !== true
-    if (isPassport && isAnswered(res)) throw responseSent()
-    // The drop-in redirects at once: the request that follows extends the grant with its session.
+    if (isPassport && isResponseSent(res)) throw responseSent()
+    // After `pd.auth()` redirects, the next request extends the grant together with its session.
     if (!parts.keepsUser) await present(grants, grant, req)
   }
   const placement = placementOf(grants, grant, held?.grantID, isNew, stored)
   if (options.assignProperty !== undefined) {
-    if (isSame) rememberRefusal(req, name, refused)
+    if (isSame) rememberDeclined(req, name, declined)
     await link(strategy, req, grant, placement)
   } else {
-    const kept = isSame ? keptData(req, name, refused) : {}
+    const kept = isSame ? sessionDataToKeep(req, name, declined) : {}
     const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
     carryGrant(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
   }
   const info: LoginInfo = {
-    ...verdict.info,
+    ...verified.info,
     grantID: grant.id,
     grantedScopes: grant.record.tokens.scope,
     requestedScopes: grant.record.requestedScopes,
     returnTo,
     state: login.appState,
   }
-  act.success(verdict.user, info)
+  act.success(verified.user, info)
 }
 
-/** `passport.authorize`: the grant joins the session of a user who is logged in otherwise, and stays logged in. */
+/** `passport.authorize`: adds the grant to the session of a user who has logged in by other means. */
 async function link(
   strategy: LoginStrategy,
   req: Request,
@@ -154,7 +144,7 @@ async function link(
   const { user } = grant.record
   const current = heldGrant(req, name)?.user
   const isSame = current !== undefined && isSameUser(current, user)
-  // The login that this strategy made ends with its grant, and this grant would take that one's place.
+  // This grant would replace the one that the session's login was made with, and so end that login.
   if (isLoginBy(sessionOf(req), name) && !isSame) {
     await grants.forget(grant.id)
     throw new AuthorizationResponseError('You are logged in as another PagerDuty user; log out first', {
@@ -167,23 +157,20 @@ async function link(
   grantOf(req, name)?.adopt(grant)
 }
 
-/** The session that was stored presents its grant by that, even where the next request comes late. */
+/** Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late. */
 async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
   const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
   await grants.extend(grant, idle).catch((error: Error) => grants.events.emit('warning', { error }))
 }
 
-/** Where a login ends that changes nothing, as Passport does it for one that does; without redirects the app's handler answers. */
-function goOn(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
+/** Redirects as Passport does after a login, for one that changed nothing. Without a redirect, the app's handler responds. */
+function redirectAfterLogin(options: AuthenticateOptions, act: PassportActions, returnTo?: string): void {
   const location = returnTo ?? options.successReturnToOrRedirect ?? options.successRedirect
   if (location === undefined) act.pass()
   else act.redirect(location)
 }
 
-/**
- * Whether it was not to be had: denied, not granted by PagerDuty where the app insists on it, or that came out when the same
- * callback arrived a first time.
- */
+/** Whether the scopes were declined: by the user, by PagerDuty where the app insists on them, or in a first callback of this login. */
 function isNotGranted(error: unknown): boolean {
   if (error instanceof ScopeNotGrantedError) return true
   return (

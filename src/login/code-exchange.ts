@@ -1,34 +1,28 @@
 import type { Request, Response } from 'express'
 import { PagerDutyOAuthError } from '../errors'
 import { revocable } from '../grants/grants'
-import { isAnswered } from '../http/error-response'
+import { isResponseSent } from '../http/error-response'
 import { type AuthorizationResponse, refusedLogin } from '../oauth/authorization-response'
 import { requestToken } from '../oauth/token-endpoint'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import { missingScopes } from '../scopes/scope'
 import { arrivalOf } from '../sessions/session'
-import { type PagerDutyUser, isSameUser } from '../user'
+import { isSameUser } from '../user'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
-import { type EndedLogin, heirsOf, loginEnded, settleLogin, whenEnded } from './concurrent-logins'
+import { loginEnded, resolveConcurrentLogins } from './concurrent-logins'
+import { type Received, failLogin } from './failed-login'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
-import type { LoginEnd } from './login-claims'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
 import { heldGrant, isWider } from './step-up'
-import type { Login, Verdict } from './verify'
+import type { Login, VerifyResult } from './verify'
 
 const exchangeTimeout = 10_000
 
-/** What PagerDuty has sent for a login so far. */
-interface Brought {
-  tokens?: TokenSet
-  user?: PagerDutyUser
-}
-
 /**
- * Second leg of the login: the code becomes tokens, the id_token a user, and both a grant. A pending login is redeemed
- * once; the same callback arriving again meanwhile, as at a double click, gets the grant that the first one makes.
+ * Second leg of the login: exchanges the code, verifies the id_token and creates the grant. A login is redeemed once; a second
+ * callback of the same login, as at a double click, gets the grant that the first one creates.
  *
  * @throws {PagerDutyOAuthError} or what `verify` threw
  */
@@ -39,20 +33,20 @@ export async function finishLogin(
   login: PendingLogin,
   response: AuthorizationResponse,
 ): Promise<LoginOutcome> {
-  const { pending, claims, grants } = parts
+  const { stateStore, records, grants } = parts
   const arrivedAt = arrivalOf(req)
   const held = heldGrant(req, grants.client.name)
   const requestedScopes = login.scope ?? grants.client.scope
-  const announced = await claims.claim(login)
-  const others = othersOf(login, [...pending.all(req), ...(announced ?? [])])
+  const announced = await records.redeemOnce(login)
+  const others = othersOf(login, [...stateStore.all(req), ...(announced ?? [])])
   const attempt: Attempt = { parts, req, res, login, arrivedAt, held, others, requestedScopes }
-  pending.end(req, res, login)
+  stateStore.remove(req, res, login)
   if (announced === undefined) return joinConcurrentCallback(attempt)
-  const brought: Brought = {}
+  const received: Received = {}
   try {
-    return await exchangeCode(attempt, response, brought)
+    return await exchangeCode(attempt, response, received)
   } catch (error) {
-    await giveUp(attempt, brought)
+    await failLogin(attempt, received)
     throw error
   }
 }
@@ -60,59 +54,29 @@ export async function finishLogin(
 async function exchangeCode(
   attempt: Attempt,
   { code, error }: AuthorizationResponse,
-  brought: Brought,
+  received: Received,
 ): Promise<LoginOutcome> {
   const { parts, req, res, login, requestedScopes } = attempt
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
-  if (isAnswered(res)) throw responseSent()
+  if (isResponseSent(res)) throw responseSent()
   const response = await requestTokens(attempt, code)
   const tokens = TokenSet.from(response, { scope: requestedScopes })
-  brought.tokens = tokens
+  received.tokens = tokens
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
   const user = await parts.idTokens.verify(response.id_token, context)
-  brought.user = user
+  received.user = user
   const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
-  const verdict = await callVerify(parts, req, made)
-  if (isAnswered(res)) throw responseSent()
-  return (await stay(attempt, made)) ?? (await logIn(attempt, made, verdict))
+  const verified = await callVerify(parts, req, made)
+  if (isResponseSent(res)) throw responseSent()
+  return (await keepHeldGrant(attempt, made)) ?? (await createGrant(attempt, made, verified))
 }
 
-/** Each of them once, the latest first. */
+/** Each login once, the latest first. */
 function othersOf({ grantID }: PendingLogin, logins: readonly OtherLogin[]): readonly OtherLogin[] {
   const byID = new Map(logins.map((other) => [other.grantID, other]))
   byID.delete(grantID)
   return [...byID.values()].toSorted((one, other) => (isLater(one, other) ? -1 : 1))
-}
-
-/** Says that a login failed, and takes back what it brought. */
-async function giveUp({ parts, login, held, others }: Attempt, { tokens, user }: Brought): Promise<void> {
-  const { grants, claims } = parts
-  // First, as other callbacks wait for it. If the store fails, they wait as long as they can.
-  let end: LoginEnd | undefined
-  let isAll = true
-  try {
-    end = await claims.settle(login, { how: 'failed', at: Date.now() })
-  } catch {
-    // One whose cookie has not come with this callback may have overruled it.
-    isAll = false
-  }
-  if (tokens === undefined) return
-  const heirs = whenEnded(claims, others).then((ended) => {
-    const overruler = end?.how === 'replaced' ? end.by : undefined
-    // Only one that was done may have come about, by a second click or in another tab.
-    const mayBeDone = end === undefined || end.how === 'done'
-    const sharing = ended.filter((other) => other.end?.how === 'replaced').map((other) => other.grantID)
-    const isLost = (other: EndedLogin) => other.end?.how === 'replaced' && other.end.by === login.grantID
-    const left = mayBeDone ? ended : ended.filter((other) => !isLost(other))
-    return {
-      ids: [overruler, held?.grantID, ...heirsOf(left)],
-      isAll,
-      replaced: mayBeDone ? [held?.grantID, ...sharing] : [],
-    }
-  })
-  // Nobody waits for it: the others may take their time.
-  void grants.withdraw(login.grantID, [revocable(tokens)], user, heirs)
 }
 
 function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenResponse> {
@@ -128,12 +92,12 @@ function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenRe
   return requestToken(client, parameters, exchangeTimeout, parts.headers)
 }
 
-/** A step-up that does not cover what its user has already changes nothing. */
-async function stay(
+/** Keeps the held grant where a step-up came back without some of the scopes that it has. */
+async function keepHeldGrant(
   { parts, login, held, requestedScopes }: Attempt,
   { user, tokens }: Login,
 ): Promise<LoginOutcome | undefined> {
-  const { grants, claims } = parts
+  const { grants, records } = parts
   const { appType } = grants.client
   if (!login.isStepUp || held?.grantID === undefined || held.user === undefined) return undefined
   if (!isSameUser(held.user, user) || isWider(held, tokens.scope, appType)) return undefined
@@ -141,24 +105,28 @@ async function stay(
   if (holder === undefined) throw loginEnded()
   const isMissing = missingScopes(tokens.scope, requestedScopes, appType).length > 0
   const at = Date.now()
-  await claims.settle(login, isMissing ? { how: 'failed', at } : { how: 'replaced', at, by: holder.id })
-  // If all that was asked for came, then another tab has got more meanwhile: it is worth asking for both.
-  return { kind: 'unchanged', refused: isMissing ? held.missing(...requestedScopes) : [] }
+  await records.markEnded(login, isMissing ? { how: 'failed', at } : { how: 'replaced', at, by: holder.id })
+  // If nothing requested is missing, another tab has got more meanwhile. Then nothing was declined, and a step-up for both helps.
+  return { kind: 'unchanged', declined: isMissing ? held.missing(...requestedScopes) : [] }
 }
 
-/** Makes the grant, unless another login of this browser, or a logout, has decided otherwise. */
-async function logIn(
+/** Creates the grant, unless another login of this browser, or a logout, has replaced or ended this one. */
+async function createGrant(
   { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
-  verdict: Verdict,
+  verified: VerifyResult,
 ): Promise<LoginOutcome> {
   const { grants } = parts
-  const appUser = parts.keepsUser ? appUserOf(verdict.user, user) : undefined
+  const appUser = parts.keepsUser ? appUserOf(verified.user, user) : undefined
   const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
-  // Before others go by it.
-  if (isAnswered(res)) throw responseSent()
-  const { end, grant: presented } = await settleLogin(parts, { login, grant, heldID: held?.grantID }, others)
-  const refused = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
+  // Before other callbacks see it as done.
+  if (isResponseSent(res)) throw responseSent()
+  const { end, grant: presented } = await resolveConcurrentLogins(
+    parts,
+    { login, grant, heldID: held?.grantID },
+    others,
+  )
+  const declined = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     const ids = [presented?.id ?? end.by, ...others.map((other) => other.grantID)]
     await grants.withdraw(grant.id, [revocable(tokens)], user, {
@@ -166,19 +134,19 @@ async function logIn(
       isAll: true,
       replaced: [presented?.id],
     })
-    // A later login may have taken its place meanwhile. A session with the old one would log the browser out.
+    // A later login may have replaced that grant too. A session with the replaced one would log the browser out.
     const newest = presented && (await grants.latest(presented.id))
     return newest && isSameUser(newest.record.user, user)
-      ? { kind: 'loggedIn', grant: newest, verdict, refused, isNew: false }
+      ? { kind: 'loggedIn', grant: newest, verified, declined, isNew: false }
       : unchanged
   }
   if (end?.how !== 'done') throw loginEnded()
-  if (isAnswered(res)) throw responseSent()
+  if (isResponseSent(res)) throw responseSent()
   grants.events.emit('login', { user, grantID: grant.id, grantedScopes: tokens.scope, requestedScopes })
-  return { kind: 'loggedIn', grant, verdict, refused, isNew: true }
+  return { kind: 'loggedIn', grant, verified, declined, isNew: true }
 }
 
-/** Sees to it that a grant smaller than what was asked for does not go unnoticed. */
+/** Emits `partialGrant` where PagerDuty granted less than was requested, and applies the app's policy. */
 async function checkGrantedScope(parts: LoginParts, req: Request, login: Login): Promise<void> {
   const { client, events } = parts.grants
   const { user, grantedScopes, requestedScopes } = login
@@ -195,7 +163,7 @@ async function checkGrantedScope(parts: LoginParts, req: Request, login: Login):
   await requireAcceptable(parts.partialGrant, difference, req)
 }
 
-/** A login whose response was sent before it was finished: no browser could get its session. */
+/** The response was sent before the login was finished, so no browser could get its session. */
 export function responseSent(): PagerDutyOAuthError {
   return new PagerDutyOAuthError('The login was not finished: its response had been sent before', {
     code: 'ERR_PAGERDUTY_RESPONSE_SENT',

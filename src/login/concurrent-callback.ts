@@ -3,9 +3,9 @@ import { missingScopes } from '../scopes/scope'
 import { callVerify } from './call-verify'
 import { loginEnded } from './concurrent-logins'
 import { type Attempt, type LoginOutcome, unchanged } from './login-attempt'
-import { isRecent } from './login-claims'
+import { isRecent } from './login-records'
 
-/** A callback that came before: it gets what that one made, if that has just been. */
+/** A second callback of the same login shares the grant of the first one, if that was created in the last ten seconds. */
 export async function joinConcurrentCallback({
   parts,
   req,
@@ -13,14 +13,14 @@ export async function joinConcurrentCallback({
   held,
   requestedScopes,
 }: Attempt): Promise<LoginOutcome> {
-  const { grants, claims } = parts
-  const end = await claims.ended(login.grantID)
+  const { grants, records } = parts
+  const end = await records.waitUntilEnded(login.grantID)
   if (held?.grantID === login.grantID) return unchanged
   if (!isRecent(end) || end.how === 'failed') throw used()
   if (end.how === 'loggedOut') throw loginEnded()
   const grant = await grants.latest(login.grantID)
   const isOwn = grant?.id === login.grantID
-  // Of a login that another one replaced, the grant itself is being taken back.
+  // The grant of a login that was replaced is being removed, so only the one in its place can be shared.
   if (end.how === 'replaced' && (grant === undefined || isOwn)) return unchanged
   if (grant === undefined) throw used()
   const { user, tokens } = grant.record
@@ -30,9 +30,9 @@ export async function joinConcurrentCallback({
     grantedScopes: tokens.scope,
     requestedScopes: grant.record.requestedScopes,
   }
-  const verdict = await callVerify(parts, req, made)
+  const verified = await callVerify(parts, req, made)
   const missing = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
-  return { kind: 'loggedIn', grant, verdict, refused: isOwn ? missing : [], isNew: false }
+  return { kind: 'loggedIn', grant, verified, declined: isOwn ? missing : [], isNew: false }
 }
 
 function used(): AuthorizationResponseError {

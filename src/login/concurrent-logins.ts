@@ -1,16 +1,13 @@
 import { AuthorizationResponseError } from '../errors'
 import { isSameUser } from '../user'
-import { type LoginClaims, type LoginEnd, isRecent } from './login-claims'
+import type { LoginParts } from './login-attempt'
+import { type LoginEnd, isRecent } from './login-records'
 import { type OtherLogin, type PendingLogin, isLater } from './login-transaction'
-import type { Grant, UserGrants } from '../grants/grants'
+import type { Grant } from '../grants/grants'
 
-/** What decides between the logins of one browser. */
-interface Deciding {
-  readonly grants: UserGrants
-  readonly claims: LoginClaims
-}
+type Deciding = Pick<LoginParts, 'grants' | 'records'>
 
-/** A login that has made its grant. */
+/** A login that has created its grant. */
 export interface MadeLogin {
   readonly login: PendingLogin
   readonly grant: Grant
@@ -18,147 +15,117 @@ export interface MadeLogin {
   readonly heldID: string | undefined
 }
 
-/** How a login ended, and the grant of the same user that its session is to present. */
+/** How a login ended, and the grant of the same user that its session presents. */
 export interface Decision {
   readonly end: LoginEnd | undefined
   readonly grant: Grant | undefined
 }
 
-/** Another login of a browser; `end` is undefined where it has not ended, or it is not known how. */
-export interface EndedLogin {
-  readonly grantID: string
-  readonly end: LoginEnd | undefined
-}
-
 /**
- * Decides between a login and others of its browser that are finished at the same time, as in several tabs. One grant has to
- * come of them: a session that another answer overwrites in the browser would be ended by no logout. If they are the same user's,
- * all of their sessions present the grant that was done first, so that it does not matter which answer arrives last.
+ * Reduces logins that one browser finishes at the same time, as in several tabs, to one grant. The response that arrives last
+ * overwrites the session cookie of the others, and a logout would not end their grants. Logins of the same user share the grant
+ * that was done first, so that it does not matter which response arrives last.
  *
- * Each login has made its grant before it looks at the others, so of two at least one sees the other. While both are being
- * finished, the one that began last goes first: it overrules the other one in that one's claim.
+ * Each login creates its grant before it reads the records of the others, so of two at least one sees the other. While both are
+ * being finished, the one that began last has priority: it overrules the other one in that one's record.
  *
- * @param others those whose cookies came with the callback, and those that have announced themselves to it, the latest first
+ * @param others logins whose cookies came with the callback, or that were announced in its record, the latest first
  */
-export async function settleLogin(
+export async function resolveConcurrentLogins(
   deciding: Deciding,
   made: MadeLogin,
   others: readonly OtherLogin[],
 ): Promise<Decision> {
   const { login, grant } = made
-  const { grants, claims } = deciding
+  const { grants, records } = deciding
   const obsolete: OtherLogin[] = []
   for (const other of others) {
-    const theirs = await meet(deciding, made, other)
+    const theirs = await resolveAgainst(deciding, made, other)
     if (theirs === 'obsolete') obsolete.push(other)
     else if (theirs !== undefined) {
-      const end = await claims.settle(login, { how: 'replaced', at: Date.now(), by: theirs.id })
+      const end = await records.markEnded(login, { how: 'replaced', at: Date.now(), by: theirs.id })
       if (end?.how !== 'replaced') return { end, grant: undefined }
-      // Or a third one has overruled this one meanwhile.
+      // A third login may have overruled this one meanwhile.
       return { end, grant: end.by === theirs.id ? theirs : await successor(deciding, end.by, grant) }
     }
   }
-  const end = await claims.settle(login, { how: 'done', at: Date.now() })
+  const end = await records.markEnded(login, { how: 'done', at: Date.now() })
   if (end?.how === 'replaced') return { end, grant: await successor(deciding, end.by, grant) }
   if (end?.how !== 'done') return { end, grant: undefined }
-  // Not before: an overruled login ends no other one.
+  // Only now, because a login that was overruled must not end another one.
   for (const { grantID } of obsolete) await grants.replace(grantID, grant)
   return { end, grant }
 }
 
-/** The grant of another login, if this one is to present it; or whether that one is to end when this one is done. */
-async function meet(
-  { grants, claims }: Deciding,
+/** The grant of another login that this one shares; or `obsolete` if that grant ends as soon as this login is done. */
+async function resolveAgainst(
+  { grants, records }: Deciding,
   { login, grant, heldID }: MadeLogin,
   other: OtherLogin,
 ): Promise<Grant | 'obsolete' | undefined> {
   for (;;) {
-    const claim = await claims.look(other.grantID)
-    if (claim === undefined) {
-      // When its callback comes, it will see this one. But it may have been sent before this one's cookie was there.
-      if (!isLater(login, other) || (await claims.announce(login, other))) return undefined
+    const record = await records.read(other.grantID)
+    if (record === undefined) {
+      // Its callback will see this login, unless it was sent before the browser had this one's cookie.
+      if (!isLater(login, other) || (await records.announce(login, other))) return undefined
       continue
     }
-    const { end } = claim
+    const { end } = record
     if (end?.how === 'done' || end?.how === 'replaced') {
       const theirs =
         end.how === 'replaced'
-          ? await successor({ grants, claims }, end.by, grant)
+          ? await successor({ grants, records }, end.by, grant)
           : await grants.latest(other.grantID)
-      // One that the session held already is replaced with the session.
+      // The grant that the session holds is replaced together with the session.
       if (theirs === undefined || theirs.id === heldID) return undefined
       const isSame = isSameUser(theirs.record.user, grant.record.user)
-      // Another user's, or its response never arrived. Else that may be on its way still, and arrive after this one's.
+      // The response of a recent login may still arrive after this one's, so both have to present one grant.
       return isSame && isRecent(end) ? theirs : 'obsolete'
     }
     if (end !== undefined) return undefined
     if (isLater(login, other)) {
       const overruled = { how: 'replaced', at: Date.now(), by: grant.id } as const
-      if (await claims.overrule(other.grantID, claim, overruled)) return undefined
+      if (await records.overrule(other.grantID, record, overruled)) return undefined
     } else {
-      // Without a grant it will see this one later. With one it may have looked already, and is done in a moment.
+      // Without a grant it will see this login later. With one it may have read this record already, and is done in a moment.
       const isMade = (await grants.latest(other.grantID)) !== undefined
-      if (!isMade || (await claims.ended(other.grantID)) === undefined) return undefined
+      if (!isMade || (await records.waitUntilEnded(other.grantID)) === undefined) return undefined
     }
   }
 }
 
-/** The grant that another login presents since it was replaced, when that one's is done. Undefined for the very grant given. */
+/** The grant in whose favour another login was overruled, as soon as that is done. Undefined if it is the given one. */
 async function successor(deciding: Deciding, id: string, overruled: Grant): Promise<Grant | undefined> {
   if (id === overruled.id) return undefined
-  const end = await deciding.claims.ended(id)
+  const end = await deciding.records.waitUntilEnded(id)
   if (end?.how === 'replaced') return successor(deciding, end.by, overruled)
   const grant = end?.how === 'done' ? await deciding.grants.latest(id) : undefined
   return grant && isSameUser(grant.record.user, overruled.record.user) ? grant : undefined
 }
 
-/** How other logins of a browser have ended, once those whose callback is being finished have. */
-export function whenEnded(
-  claims: LoginClaims,
-  others: readonly OtherLogin[],
-): Promise<readonly EndedLogin[]> {
-  return Promise.all(
-    others.map(async ({ grantID }) => ({
-      grantID,
-      end: await claims.ended(grantID).catch(() => undefined),
-    })),
-  )
-}
-
 /**
- * The ids of grants that other logins have made, or that took their place. One that failed, or was logged out, takes back its
- * own tokens: if two of them left theirs to each other, nobody would revoke them.
- */
-export function heirsOf(ended: readonly EndedLogin[]): readonly string[] {
-  return ended.flatMap(({ grantID, end }) => {
-    if (end?.how === 'replaced') return [end.by, grantID]
-    return end === undefined || end.how === 'done' ? [grantID] : []
-  })
-}
-
-/**
- * Ends the logins of a browser that logs out: those that have come about, though their answer has not arrived there yet, and
- * those whose callback is being finished. One that is still at PagerDuty is a new login when it comes back.
+ * Ends the logins of a browser that logs out: those that are done, though their response has not arrived there yet, and those
+ * whose callback is being finished. One whose callback has not arrived yet counts as a new login.
  */
 export async function endLogins(
-  { grants, claims }: Deciding,
+  { grants, records }: Deciding,
   logins: readonly PendingLogin[],
 ): Promise<void> {
   await Promise.all(
     logins.map(async (login) => {
       for (;;) {
-        const claim = await claims.look(login.grantID)
-        if (claim === undefined) return
-        if (claim.end?.how === 'done') return grants.forget(login.grantID)
-        if (claim.end?.how === 'replaced') return grants.forget(claim.end.by)
-        if (claim.end !== undefined) return
-        if (await claims.overrule(login.grantID, claim, { how: 'loggedOut', at: Date.now() })) return
+        const record = await records.read(login.grantID)
+        if (record === undefined) return
+        if (record.end?.how === 'done') return grants.forget(login.grantID)
+        if (record.end?.how === 'replaced') return grants.forget(record.end.by)
+        if (record.end !== undefined) return
+        if (await records.overrule(login.grantID, record, { how: 'loggedOut', at: Date.now() })) return
       }
     }),
   )
 }
 
-/** The login was ended before its session was there. */
+/** The login was ended before its session was stored. */
 export function loginEnded(): AuthorizationResponseError {
   return new AuthorizationResponseError(
     'You logged out, or logged in in another tab, while this login was in progress. Log in again.',

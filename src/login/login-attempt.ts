@@ -2,44 +2,59 @@ import type { Request, Response } from 'express'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { UserGrant } from '../grants/user-grant'
 import type { IDTokenVerifier } from '../oauth/id-token'
-import type { LoginClaims } from './login-claims'
+import type { LoginRecords } from './login-records'
 import type { OtherLogin, PendingLogin } from './login-transaction'
 import type { PartialGrantPolicy } from './partial-grant'
-import type { PendingLogins } from './state-store'
-import type { Verdict, Verifier } from './verify'
+import type { OAuth2StrategyInstance } from './passport-oauth2'
+import type { Logins } from '../sessions/session'
+import type { StateStore } from './state-store'
+import type { VerifyResult, Verifier } from './verify'
 
-/** What finishing a login takes from the strategy. */
-export interface LoginParts {
+/** What all logins of a strategy share. */
+export interface StrategyParts {
   readonly grants: UserGrants
   readonly idTokens: IDTokenVerifier
-  readonly pending: PendingLogins
-  readonly claims: LoginClaims
+  readonly stateStore: StateStore
+  readonly records: LoginRecords
   readonly verify: Verifier
-  /** Extra headers and parameters of the access token request. */
+  /** Extra headers of the access token request. */
   readonly headers: Readonly<Record<string, string>>
+  readonly partialGrant: PartialGrantPolicy
+  /** Scopes that a step-up may request; undefined for all that guards name. */
+  readonly stepUpScope: readonly string[] | undefined
+}
+
+/** As much of the strategy as a login needs. */
+export interface LoginStrategy extends OAuth2StrategyInstance, Logins {
+  /** @internal */
+  readonly _login: StrategyParts
+}
+
+/** What finishing a login takes from the strategy. */
+export interface LoginParts extends StrategyParts {
+  /** Extra parameters of the access token request. */
   readonly parameters: Readonly<Record<string, string>>
   /** What the hook `userProfile` adds to the profile. */
   loadProfile(accessToken: string): Promise<object | undefined>
-  readonly partialGrant: PartialGrantPolicy
   /** Keep what `verify` returned with the grant. */
   readonly keepsUser: boolean
 }
 
-/** What came of a callback. `refused` are the scopes that its login asked for and that PagerDuty did not grant. */
+/** The outcome of a callback. `declined` are the scopes that its login requested and that were not granted. */
 export type LoginOutcome =
-  /** A login came about, and its session is to present the grant. */
+  /** The session of the login presents the grant. */
   | {
       readonly kind: 'loggedIn'
       readonly grant: Grant
-      readonly verdict: Verdict
-      readonly refused: readonly string[]
-      /** Whether this callback made the grant, and not another one of the browser. */
+      readonly verified: VerifyResult
+      readonly declined: readonly string[]
+      /** Whether this callback created the grant, and not another one of the browser. */
       readonly isNew: boolean
     }
-  /** The browser's session stays as it is. */
-  | { readonly kind: 'unchanged'; readonly refused: readonly string[] }
+  /** The browser's session stays unchanged. */
+  | { readonly kind: 'unchanged'; readonly declined: readonly string[] }
 
-export const unchanged: LoginOutcome = { kind: 'unchanged', refused: [] }
+export const unchanged: LoginOutcome = { kind: 'unchanged', declined: [] }
 
 /** A callback that is being finished. */
 export interface Attempt {

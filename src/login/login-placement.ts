@@ -1,15 +1,19 @@
-import { asError } from '../async/call-app'
+import type { Request, Response } from 'express'
+import { asError, calledBack } from '../async/call-app'
+import { responseSent } from './code-exchange'
 import { loginEnded } from './concurrent-logins'
-import { reasonOf } from '../errors'
+import { ConfigurationError, reasonOf } from '../errors'
+import { isResponseSent } from '../http/error-response'
 import type { Placement } from '../sessions/login-session'
+import { isOvertaken, sessionOf } from '../sessions/session'
 import type { Grant, UserGrants } from '../grants/grants'
 
 /**
- * What becomes of the grant of a login in its browser's session.
+ * Puts the grant of a login into its browser's session, and removes it again if that fails.
  *
- * @param heldID the grant that the session held, live, when the callback arrived. If it is gone by now, it was logged out or
- * revoked, and so is the login that began with it
- * @param isNew whether this callback made the grant. One that another callback made may be in a session already
+ * @param heldID the live grant that the session held when the callback arrived. If it is gone by now, it was logged out or
+ * revoked, and the login that began with it ends too
+ * @param isNew whether this callback created the grant. One of another callback may be in a session already
  * @param stored runs once the new session is stored
  */
 export function placementOf(
@@ -19,7 +23,7 @@ export function placementOf(
   isNew: boolean,
   stored: () => Promise<void>,
 ): Placement {
-  // If it is gone itself, its tokens are the business of whatever ended it.
+  // No tokens are given: if the grant is gone, what ended it has taken care of them.
   const withdraw = (heir: string | undefined) =>
     grants.withdraw(grant.id, [], grant.record.user, { ids: [heir], isAll: true })
   return {
@@ -31,7 +35,7 @@ export function placementOf(
     stored,
     async failed(error, previous, isRenewed) {
       if (isNew) {
-        // The grant before may lead to this one by now. While its session is there, that leads the next login to its tokens.
+        // If the old session is still there, its grant forwards to this one and the next login finds the tokens through it.
         const isOver = isRenewed && previous !== undefined
         const latest = isOver ? await grants.latest(previous).catch(() => undefined) : undefined
         await withdraw(latest?.id === grant.id ? undefined : previous)
@@ -39,4 +43,32 @@ export function placementOf(
       grants.events.emit('loginFailed', { reason: reasonOf(error), error: asError(error) })
     },
   }
+}
+
+/**
+ * Finishes a login of `pd.auth()`: gives it a session with a new id, which the strategy has arranged to hold the grant's id.
+ *
+ * @throws {PagerDutyOAuthError} the response was sent meanwhile, without the session's cookie
+ */
+export async function establishSession(req: Request, res: Response): Promise<void> {
+  const session = sessionOf(req)
+  if (session === undefined)
+    throw new ConfigurationError('session', 'is missing: no session middleware ran before')
+  await calledBack((done) => session.regenerate(done))
+  await calledBack((done) => sessionOf(req)?.save(done))
+  const made = sessionOf(req)
+  if (made !== undefined && isOvertaken(made)) {
+    Object.assign(req, { session: undefined })
+    return
+  }
+  if (!isResponseSent(res) || hasCookie(res, made?.id)) return
+  // No response can give the session to the browser any more. Destroying it ends its grant too.
+  await calledBack((done) => made?.destroy(done))
+  throw responseSent()
+}
+
+/** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */
+function hasCookie(res: Response, sessionID: string | undefined): boolean {
+  const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
+  return sessionID !== undefined && cookies.some((cookie) => `${cookie}`.includes(sessionID))
 }

@@ -1,30 +1,38 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { isNumber, isOptionalText, isText, listOf, parseJSON } from '../store/decode'
-import { packScopes, unpackScopes } from './scope-set'
+import { otherScopes, scopes } from '../scopes/catalogue'
 
-/** A login that was begun in this browser and has not come back yet. */
+/** A shorter list is kept unchanged, so that processes with another version of the catalogue can read it. */
+const longList = 150
+
+const knownScopes = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]
+const positions = new Map(knownScopes.map((scope, position) => [scope, position]))
+/** In another version of the catalogue a position means another scope. */
+const catalogueVersion = createHash('sha256').update(knownScopes.join(' ')).digest('base64url').slice(0, 4)
+
+/** A login that was begun in this browser and whose callback has not arrived yet. */
 export interface PendingLogin {
   /** RFC 7636 section 4.1; undefined only where PKCE was switched off. */
   readonly codeVerifier: string | undefined
   /** The id that the grant will have. */
   readonly grantID: string
   readonly startedAt: number
-  /** Where in the app to go on: path and query. */
+  /** Path and query in the app to return to. */
   readonly returnTo: string | undefined
-  /** The scopes asked for, where they differ from the client's. */
+  /** The requested scopes, where they differ from the client's. */
   readonly scope: readonly string[] | undefined
-  /** It has been begun anew already, because it came back too late. */
+  /** Whether it was restarted once already, because its callback came too late. */
   readonly isRestarted: boolean
-  /** Whether it is to widen the grant of somebody who was logged in when it began. */
+  /** Whether it extends the grant of a user who was logged in when it began. */
   readonly isStepUp: boolean
   /** The app's own state object (passport-oauth2's `state` option). */
   readonly appState: unknown
 }
 
-/** As much of a login as others of its browser know. */
+/** What other logins of the same browser know of a login. */
 export type OtherLogin = Pick<PendingLogin, 'grantID' | 'startedAt'>
 
-/** Values that nobody can guess, for a login that begins. */
+/** The id and the time of a new login. The id is a secret that cannot be guessed. */
 export function newPendingValues(): Pick<PendingLogin, 'grantID' | 'startedAt'> {
   return { grantID: randomBytes(18).toString('base64url'), startedAt: Date.now() }
 }
@@ -48,7 +56,7 @@ export function isLater(login: OtherLogin, other: OtherLogin): boolean {
   return login.grantID > other.grantID
 }
 
-/** As text, for sealing. It has to be short: it ends in a cookie. */
+/** As a string to be encrypted. Short, because it is kept in a cookie. */
 export function encodePendingLogin(login: PendingLogin): string {
   const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, isStepUp, appState } = login
   const flags = (isRestarted ? 1 : 0) + (isStepUp ? 2 : 0)
@@ -56,7 +64,7 @@ export function encodePendingLogin(login: PendingLogin): string {
   return JSON.stringify(appState === undefined ? members : [...members, appState])
 }
 
-/** The login again; undefined where another version wrote the text. */
+/** Undefined where another version wrote the string. */
 export function decodePendingLogin(text: string): PendingLogin | undefined {
   const members = listOf(parseJSON(text)) ?? []
   const [grantID, begun, codeVerifier, returnTo, packed, flags, appState] = members
@@ -75,4 +83,29 @@ export function decodePendingLogin(text: string): PendingLogin | undefined {
     isStepUp: (flags & 2) !== 0,
     appState,
   }
+}
+
+/** A set of scopes as a string that is short even for all of PagerDuty's: one bit for each known scope. */
+export function packScopes(list: readonly string[]): string {
+  const text = list.join(' ')
+  if (text.length < longList) return text
+  const bits = Buffer.alloc(Math.ceil(knownScopes.length / 8))
+  const others = list.filter((scope) => {
+    const position = positions.get(scope)
+    if (position === undefined) return true
+    bits[position >> 3] = (bits[position >> 3] ?? 0) | (1 << (position & 7))
+    return false
+  })
+  // A space tells it from a plain list: no scope begins with one.
+  return ` ${[catalogueVersion + bits.toString('base64url'), ...others].join(' ')}`
+}
+
+/** The scopes in the catalogue's order; undefined where another version of the catalogue packed them. */
+export function unpackScopes(text: string): readonly string[] | undefined {
+  if (!text.startsWith(' ')) return text.split(' ')
+  const [packed = '', ...others] = text.slice(1).split(' ')
+  if (!packed.startsWith(catalogueVersion)) return undefined
+  const bits = Buffer.from(packed.slice(catalogueVersion.length), 'base64url')
+  const isIn = (position: number) => ((bits[position >> 3] ?? 0) & (1 << (position & 7))) !== 0
+  return [...knownScopes.filter((_scope, position) => isIn(position)), ...others]
 }

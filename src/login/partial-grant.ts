@@ -1,29 +1,29 @@
 import type { Request } from 'express'
-import { ScopeNotGrantedError } from '../errors'
-import { decided } from './decision'
+import { ScopeNotGrantedError } from '../pagerduty-errors'
+import { decided } from './verify'
 import type { PagerDutyUser } from '../user'
 
-/** A login that PagerDuty granted less than was asked for. */
+/** A login to which PagerDuty granted less than it requested. */
 export interface PartialGrant {
-  /** Who logs in, as PagerDuty signed it. `verify` has not been asked yet. */
+  /** Who logs in, as PagerDuty signed it. `verify` has not been called yet. */
   readonly user: PagerDutyUser
-  /** What this login asked for: at a step-up, what was granted before and what it adds. */
+  /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
-  /** What came instead; only `openid` where the app at PagerDuty has none of the others. */
+  /** What PagerDuty granted; only `openid` where the app at PagerDuty has none of the others. */
   readonly grantedScopes: readonly string[]
-  /** What was asked for and is not granted. */
+  /** What was requested and not granted. */
   readonly missing: readonly string[]
-  /** What the likely reason is, as a sentence for whoever runs the app. */
+  /** The likely reason, as a sentence for the operator of the app. */
   readonly diagnosis: string
 }
 
 /**
- * What to do with such a login: take it as it is, refuse it, or ask a function, which refuses by returning false or by
- * throwing. It has ten seconds, after which the login fails.
+ * What to do with such a login: accept it, deny it, or let a function decide, which denies by returning false or by throwing. If
+ * it has not decided after ten seconds, the login fails.
  */
 export type PartialGrantPolicy = 'accept' | 'fail' | ((difference: PartialGrant, req: Request) => unknown)
 
-/** Why PagerDuty may have granted less: it says nothing itself. */
+/** Why PagerDuty may have granted less. Its response gives no reason. */
 export function diagnose(granted: readonly string[], missing: readonly string[]): string {
   const isNothing = granted.every((scope) => scope === 'openid')
   return isNothing
@@ -31,13 +31,13 @@ export function diagnose(granted: readonly string[], missing: readonly string[])
     : `PagerDuty left out ${missing.join(', ')}: not configured on the app there, or spelt differently.`
 }
 
-/** @throws {ScopeNotGrantedError} the policy refuses the login */
+/** @throws {ScopeNotGrantedError} the policy denies the login */
 export async function requireAcceptable(
   policy: PartialGrantPolicy,
   difference: PartialGrant,
   req: Request,
 ): Promise<void> {
-  const ask = async (judge: Exclude<PartialGrantPolicy, string>) => judge(difference, req)
+  const ask = async (decide: Exclude<PartialGrantPolicy, string>) => decide(difference, req)
   const isAccepted =
     typeof policy === 'function' ? await decided('partialGrant', ask(policy)) : policy === 'accept'
   if (isAccepted !== false) return

@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import OAuth2 from 'passport-oauth2'
 import { calledBack } from '../async/call-app'
 
-/** How a strategy tells Passport its decision; Passport adds these to a copy of the strategy for each request. */
+/** How a strategy reports its outcome to Passport, which adds these to a copy of the strategy for each request. */
 export interface PassportActions {
   success(user: unknown, info?: object): void
   fail(challenge?: unknown, status?: number): void
@@ -11,45 +11,28 @@ export interface PassportActions {
   error(error: unknown): void
 }
 
-/** Options of `passport.authenticate('pagerduty', options)`, besides Passport's own. */
+/** Options of `passport.authenticate('pagerduty', options)`, beside Passport's own. */
 export interface AuthenticateOptions {
-  /** Scopes to ask for this time instead of the configured ones. */
+  /** Scopes to request this time instead of the configured ones. */
   scope?: string | readonly string[] | undefined
-  /** Where in the app to go on after the login: path and query, at most 400 bytes. Also read from the query. */
+  /** Where in the app to return to after the login: path and query, at most 400 bytes. Also read from the query. */
   returnTo?: string | undefined
-  /** An object to find again as `info.state` after the login. Kept in a cookie: some 200 bytes at the most. */
+  /** An object that comes back as `info.state` after the login. Kept in a cookie: some 200 bytes at most. */
   state?: object | undefined
-  /** Passport's: where each login goes on to. `successReturnToOrRedirect` heeds `returnTo`. */
+  /** Passport's: where each login redirects to. `successReturnToOrRedirect` respects `returnTo`. */
   successRedirect?: string | undefined
-  /** Passport's, set by `passport.authorize`: a user who is logged in otherwise adds PagerDuty, and stays who they are. */
+  /** Passport's, set by `passport.authorize`: a user who has logged in by other means adds PagerDuty. */
   assignProperty?: string | undefined
   /** @internal */
   callbackURL?: string | undefined
   /** @internal */
   nonce?: string | undefined
-  /** Widen the grant of whoever is logged in. @internal */
+  /** Extend the grant of the user who is logged in. @internal */
   stepUp?: boolean | undefined
   /** Keep the user that `verify` returned with the grant. @internal */
   keepsUser?: boolean | undefined
-  /** Passport's: where a login goes on to that was begun without `returnTo`. */
+  /** Passport's: where a login redirects to that was begun without `returnTo`. */
   successReturnToOrRedirect?: string | undefined
-}
-
-/** Keeps what a login needs until it comes back; passport-oauth2 calls it between redirect and callback. */
-export interface StateStore {
-  store(
-    req: Request,
-    codeVerifier: string | undefined,
-    state: unknown,
-    meta: unknown,
-    callback: (error: unknown, state?: string) => void,
-  ): void
-  verify(
-    req: Request,
-    state: string,
-    meta: unknown,
-    callback: (error: unknown, ok: unknown, state?: unknown) => void,
-  ): void
 }
 
 /** The part of passport-oauth2's Strategy that this package builds on and passes on to subclasses. */
@@ -66,7 +49,7 @@ export interface OAuth2StrategyInstance extends PassportActions {
   readonly _skipUserProfile: SkipUserProfile
 }
 
-/** Whether the hook `userProfile` is left out: known, or decided for each login. */
+/** Whether the hook `userProfile` is skipped: always, or decided for each login. */
 export type SkipUserProfile =
   boolean | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void) | (() => boolean)
 

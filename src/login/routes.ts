@@ -2,35 +2,33 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { Passport } from 'passport'
 import {
   type OnError,
-  answer,
-  isAnswerable,
-  isAnswered,
+  sendError,
+  canRespond,
+  isResponseSent,
   isNavigation,
   redirect,
 } from '../http/error-response'
-import { asError, calledBack } from '../async/call-app'
+import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
-import { responseSent } from './code-exchange'
-import { isOvertaken, sessionOf } from '../sessions/session'
-import { pathOf, targetOf } from '../http/request-target'
-import { sameOriginPath } from '../http/same-origin-path'
+import { establishSession } from './login-placement'
+import { pathOf, sameOriginPath, targetOf } from '../http/request-url'
 import { grantOf } from '../sessions/request-grant'
 import type { LoginInfo } from './callback'
 import type { PagerDutyStrategy } from './strategy'
 
-/** Paths of the drop-in's routes, as the browser sees them: each another one, and none that of `callbackURL`. */
+/** Paths of the routes of `pd.auth()`, as the browser sees them. They and `callbackURL` must all differ. */
 export interface Routes {
   /** `GET` begins a login. @default the path of `callbackURL` without its end `/callback`, else `/auth/pagerduty` */
   login?: string | undefined
   /** `POST` ends the login. @default the login path and `/logout` */
   logout?: string | undefined
-  /** Where to go on when a login was begun without `returnTo`, and after a logout. @default '/' */
+  /** Where to redirect after a login that was begun without `returnTo`, and after a logout. @default '/' */
   home?: string | undefined
 }
 
 /**
- * Where the drop-in begins a login.
+ * Where `pd.auth()` begins a login.
  *
  * @throws {ConfigurationError}
  */
@@ -44,7 +42,7 @@ export function loginPathOf(client: Client, routes: Routes = {}): string {
 }
 
 /**
- * The drop-in's routes: login, callback and logout. They are matched against the original URL, wherever mounted.
+ * The routes of `pd.auth()`: login, callback and logout. They are matched against the original URL, wherever mounted.
  *
  * @throws {ConfigurationError} two of them are one, or the home page is one of them
  */
@@ -61,14 +59,14 @@ export function loginRoutes(
     throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
   }
   const { pathname: callback, origin } = new URL(client.callbackURL)
-  requireApart({ login, logout, callback, home })
+  requireDistinct({ login, logout, callback, home })
   const { events } = strategy._login.grants
   const passport = new Passport().use(strategy as never)
 
-  /** Where the response was sent meanwhile, handing the error on would have Express cut the connection. */
+  /** After a response was sent, passing the error on would make Express close the connection. */
   const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
-    if (isAnswered(res)) events.emit('warning', { error: asError(error) })
-    else answer(error, req, res, next, { login, onError })
+    if (isResponseSent(res)) events.emit('warning', { error: asError(error) })
+    else sendError(error, req, res, next, { login, onError })
   }
 
   const authenticate: RequestHandler = (req, res, next) => {
@@ -76,11 +74,11 @@ export function loginRoutes(
     const finished = (error: unknown, user: unknown, info: LoginInfo | undefined): void => {
       if (error) return fail(error, req, res, next)
       if (!user) return fail(asRefusal(info), req, res, next)
-      establish(req, res)
+      establishSession(req, res)
         .then(
           () => redirect(res, info?.returnTo ?? home),
           (failure: unknown) => {
-            // express-session would try again at the end of the answer, and have the connection cut when that fails too.
+            // express-session would save it again at the end of the response, and a second failure closes the connection.
             delete (req as { session?: unknown }).session
             fail(failure, req, res, next)
           },
@@ -93,7 +91,7 @@ export function loginRoutes(
 
   return function pagerdutyLoginRoutes(req: Request, res: Response, next: NextFunction): void {
     const path = pathOf(targetOf(req))
-    if (![login, callback, logout].includes(path) || !isAnswerable(req, res)) return next()
+    if (![login, callback, logout].includes(path) || !canRespond(req, res)) return next()
     if (path === callback) return void authenticate(req, res, next)
     const method = path === login ? 'GET' : 'POST'
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
@@ -101,7 +99,7 @@ export function loginRoutes(
     if (!isOwnPage(req, origin)) return fail(foreignPage(), req, res, next)
     const loggedOut = () => {
       if (isNavigation(req)) redirect(res, home, 303)
-      else if (!isAnswered(res)) res.status(204).end()
+      else if (!isResponseSent(res)) res.status(204).end()
     }
     Promise.resolve(grantOf(req, client.name)?.logout())
       .then(loggedOut, (error: unknown) => fail(error, req, res, next))
@@ -109,31 +107,7 @@ export function loginRoutes(
   }
 }
 
-/** Gives the login a session of its own id; the strategy has arranged for the grant's id to be in it. */
-async function establish(req: Request, res: Response): Promise<void> {
-  const session = sessionOf(req)
-  if (session === undefined)
-    throw new ConfigurationError('session', 'is missing: no session middleware ran before')
-  await calledBack((done) => session.regenerate(done))
-  await calledBack((done) => sessionOf(req)?.save(done))
-  const made = sessionOf(req)
-  if (made !== undefined && isOvertaken(made)) {
-    Object.assign(req, { session: undefined })
-    return
-  }
-  if (!isAnswered(res) || hasCookie(res, sessionOf(req)?.id)) return
-  // No response can give the session to the browser any more. This ends its grant, too.
-  await calledBack((done) => sessionOf(req)?.destroy(done))
-  throw responseSent()
-}
-
-/** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */
-function hasCookie(res: Response, sessionID: string | undefined): boolean {
-  const cookies = [res.getHeader('Set-Cookie') ?? []].flat()
-  return sessionID !== undefined && cookies.some((cookie) => `${cookie}`.includes(sessionID))
-}
-
-/** What a strategy fails with may come from the app's verify: then it is the app's word for "no". */
+/** `info` may come from the app's `verify`, and need not be an error. */
 function asRefusal(info: unknown): Error {
   if (info instanceof Error) return info
   return new AuthorizationResponseError('This app does not let you in', {
@@ -142,7 +116,7 @@ function asRefusal(info: unknown): Error {
   })
 }
 
-/** Only a page of this app may log its user out. */
+/** Another site must not log the user out. */
 function isOwnPage(req: Request, ownOrigin: string): boolean {
   const { origin, 'sec-fetch-site': site } = req.headers
   return site === 'same-origin' || origin === ownOrigin || (site === undefined && origin === undefined)
@@ -164,7 +138,7 @@ function wrongMethod(method: string): RequestRefusedError {
   })
 }
 
-/** @throws {ConfigurationError} a path that no request has, or that browsers would take for another one */
+/** @throws {ConfigurationError} a path that no request can have, or that browsers normalize to another one */
 function requirePaths(routes: unknown): void {
   if (typeof routes !== 'object' || routes === null) {
     throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
@@ -188,8 +162,8 @@ function isPathOrURL(home: unknown): boolean {
   return isURL || sameOriginPath(home) !== undefined
 }
 
-/** @throws {ConfigurationError} a request could mean two of them, or the browser would be sent in circles */
-function requireApart({
+/** @throws {ConfigurationError} a path has two meanings, which could also cause a redirect loop */
+function requireDistinct({
   login,
   logout,
   callback,

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from '../oauth/client'
 import { ConfigurationError, type StateMismatch } from '../errors'
-import { claimedFor } from './login-claims'
+import { redeemedFor } from './login-records'
 import {
   type PendingLogin,
   decodePendingLogin,
@@ -12,25 +12,25 @@ import {
 } from './login-transaction'
 import type { KeyRing, Sealer } from '../store/encryption'
 
-/** A pending login whose callback arrived, and whether its time is over. */
+/** A pending login whose callback arrived. */
 export interface FoundLogin {
   readonly login: PendingLogin
   readonly isExpired: boolean
 }
 
-/** Milliseconds. The cookie lives longer, as the claim does, so that a late callback is recognised. */
+/** Milliseconds. The cookie and the record live longer, so that a late callback is recognised. */
 const lifetime = 10 * 60_000
 const mostPending = 5
 const mostBytes = 800
 const mostBytesTogether = 4096
-/** Per answer: hundreds of them, which no login of ours has set, would make headers that no proxy hands on. */
+/** Per response: proxies reject headers that are too large, and anyone on a sibling domain can set hundreds of cookies. */
 const mostCleared = 20
 
 /**
- * Pending logins, each in a sealed cookie of its own: tabs do not disturb each other, and a visitor who never comes back
+ * Pending logins, each in an encrypted cookie of its own: tabs do not disturb each other, and a visitor who never comes back
  * costs the store nothing. Bound to browser, strategy, client and redirect URI.
  */
-export class PendingLogins {
+export class StateStore {
   readonly #sealer: Sealer
   readonly #prefix: string
   readonly #attributes: string
@@ -43,8 +43,8 @@ export class PendingLogins {
     this.#binding = `${client.name} ${client.clientID} ${client.callbackURL}`
   }
 
-  /** Remembers a login in the browser. The oldest ones go when there are more than five, or they grow too large. */
-  begin(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
+  /** Saves a login in the browser. The oldest ones are removed when there are more than five, or they grow too large. */
+  save(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
     const name = this.#prefix + login.startedAt.toString(36) + '-' + fingerprint(stateOf(login))
     const cookie = `${name}=${this.#sealer.seal(encodePendingLogin(login), this.#binding)}`
     if (cookie.length > mostBytes) {
@@ -60,7 +60,7 @@ export class PendingLogins {
       return position + 1 >= mostPending || size > mostBytesTogether
     })
     for (const { name: old } of surplus.slice(0, mostCleared)) this.#clear(res, old)
-    res.appendHeader('Set-Cookie', `${cookie}; ${this.#attributes}; Max-Age=${claimedFor / 1000}`)
+    res.appendHeader('Set-Cookie', `${cookie}; ${this.#attributes}; Max-Age=${redeemedFor / 1000}`)
   }
 
   /** The pending login that a callback's `state` belongs to, if it was begun in this browser by this strategy. */
@@ -81,12 +81,12 @@ export class PendingLogins {
       .slice(0, mostPending)
   }
 
-  /** Whether the browser holds any pending login of this strategy: tells a lost cookie from a forged callback. */
+  /** Whether the browser holds any pending login of this strategy. If it does, its cookies are not blocked. */
   hasAny(req: IncomingMessage): boolean {
     return this.#cookies(req).length > 0
   }
 
-  /** Why {@link find} found nothing, as far as the browser's cookies tell. */
+  /** The likely reason why {@link find} found nothing. */
   mismatch(req: IncomingMessage, state: string): StateMismatch {
     const own = this.#cookies(req)
     if (own.some((cookie) => cookie.fingerprint === fingerprint(state))) return 'unreadable'
@@ -97,8 +97,8 @@ export class PendingLogins {
     return own.length > 0 ? 'unknown' : 'otherBrowser'
   }
 
-  /** Forgets a pending login in the browser. */
-  end(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
+  /** Removes a pending login from the browser. */
+  remove(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
     const cookie = this.#cookies(req).find((other) => other.fingerprint === fingerprint(stateOf(login)))
     if (cookie !== undefined) this.#clear(res, cookie.name)
   }
@@ -111,7 +111,7 @@ export class PendingLogins {
   #open(value: string): PendingLogin | undefined {
     const text = this.#sealer.open(value, this.#binding)
     const login = text === undefined ? undefined : decodePendingLogin(text)
-    return login !== undefined && Date.now() - login.startedAt < claimedFor ? login : undefined
+    return login !== undefined && Date.now() - login.startedAt < redeemedFor ? login : undefined
   }
 
   #cookies(req: IncomingMessage) {
@@ -131,7 +131,7 @@ function fingerprint(state: string): string {
   return createHash('sha256').update(state).digest('base64url').slice(0, 8)
 }
 
-/** Compares in constant time: somebody may hold the cookie of a login without its state. */
+/** Compares in constant time, because an attacker may hold the cookie of a login without its state. */
 function isSame(own: string, other: string): boolean {
   const [a, b] = [Buffer.from(own), Buffer.from(other)]
   return a.length === b.length && timingSafeEqual(a, b)

@@ -20,20 +20,20 @@ export interface StrategyOptions extends GrantOptions {
   /** Leave out PKCE (RFC 7636). For a Classic app with a secret only, where something in between cannot carry it. */
   unsafelyWithoutPKCE?: boolean | undefined
   /**
-   * What to do with a login that PagerDuty granted less than was asked for: take it, refuse it, or ask a function, which
-   * refuses by returning false. @default 'accept', with a warning
+   * What to do with a login to which PagerDuty granted less than it requested: accept it, deny it, or let a function decide,
+   * which denies by returning false. @default 'accept', with a warning
    */
   partialGrant?: PartialGrantPolicy | undefined
-  /** Scopes that people may be asked for step by step. @default all that the guards of this instance name */
+  /** Scopes that a step-up may request. @default all that the guards of this instance name */
   stepUpScope?: readonly string[] | undefined
   /** Scopes that PagerDuty has added since this version: no warning is given for them. */
   extraScopes?: readonly string[] | undefined
 }
 
 /**
- * Refuses what would weaken a login.
+ * Rejects options that would weaken a login.
  *
- * @returns whether logins use PKCE; they can do without only where nobody else could redeem the code without the secret
+ * @returns whether logins use PKCE. Without it, only the client secret keeps others from redeeming a stolen code
  * @throws {ConfigurationError}
  */
 export function requirePKCE(options: StrategyOptions, client: Client): boolean {

@@ -1,35 +1,35 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
-import { isAnswered, redirect } from '../http/error-response'
+import { isResponseSent, redirect } from '../http/error-response'
 import { readAuthorizationResponse } from '../oauth/authorization-response'
-import { beginLogin, stateStore } from './authorization-request'
+import { beginLogin, passportStateStore } from './authorization-request'
 import { asError, callApp, warnOf } from '../async/call-app'
 import { type Context, createContext } from '../context'
 import type { Client } from '../oauth/client'
 import { endLogins } from './concurrent-logins'
 import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from '../errors'
+import type { StrategyParts } from './login-attempt'
 import { LoginRefusal } from './call-verify'
 import type { LoginOptions, Logins } from '../sessions/session'
-import { type LoginStrategy, finish, stray } from './callback'
+import { handleCallback, handleUnknownState } from './callback'
 import { IDTokenVerifier } from '../oauth/id-token'
-import { LoginClaims } from './login-claims'
+import { LoginRecords } from './login-records'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './passport-oauth2'
-import type { PendingLogin } from './login-transaction'
-import { PendingLogins } from './state-store'
+import { StateStore } from './state-store'
 import { type StrategyOptions, requirePKCE, requirePolicy, requireStepUpScope } from './strategy-options'
 import { unknownScopeWarner } from '../scopes/unknown-scopes'
 import { UserGrants } from '../grants/grants'
 import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
 
 /**
- * Logs people in with PagerDuty: the code grant with state and PKCE (RFC 6749 section 4.1, RFC 7636), and a signed
+ * Logs users in with PagerDuty: the code grant with state and PKCE (RFC 6749 section 4.1, RFC 7636), and a signed
  * id_token that says who it is.
  *
  * @see https://developer.pagerduty.com/docs/oauth-functionality
  */
 export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   /** @internal */
-  readonly _login: LoginStrategy['_login'] & Pick<StrategyOptions, 'stepUpScope'>
+  readonly _login: StrategyParts
 
   /**
    * @param verify decides who a login is to the app; without it `req.user` is who PagerDuty says it is
@@ -47,7 +47,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   ) {
     const { client } = context
     const shared = grants ?? new UserGrants(context, options)
-    const pending = new PendingLogins(client, context.keys)
+    const stateStore = new StateStore(client, context.keys)
     requireStepUpScope(options.stepUpScope, client.appType)
     if (grants === undefined) warnOfUnknown(client, options)
     super(
@@ -59,7 +59,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
         scope: client.scope,
         skipUserProfile: options.skipUserProfile,
         pkce: requirePKCE(options, client) ? 'S256' : false,
-        store: stateStore(pending),
+        store: passportStateStore(stateStore),
       },
       () => {}, // passport-oauth2 insists on one; ours is called by finishLogin().
     )
@@ -67,8 +67,8 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     this._login = {
       grants: shared,
       idTokens: new IDTokenVerifier(client),
-      pending,
-      claims: new LoginClaims(context.store),
+      stateStore,
+      records: new LoginRecords(context.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
@@ -79,9 +79,9 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   /** Begins a login, or finishes it on the path of `callbackURL`. */
   override authenticate(req: Request, options: AuthenticateOptions = {}): void {
     const res = req.res as Response
-    if (isAnswered(res)) return
+    if (isResponseSent(res)) return
     const act = actionsOf(this, req, res)
-    // passport-oauth2 acts by itself when a login begins.
+    // passport-oauth2 calls these itself when a login begins.
     const attempt = Object.create(this) as PagerDutyStrategy
     attempt.redirect = (url, status) => act.redirect(url, status)
     attempt.error = (error) => refuse(this, error, act)
@@ -90,12 +90,14 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     res.setHeader('Referrer-Policy', 'no-referrer')
     try {
       const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
-      if (response === undefined) return begin(attempt, req, res, options)
+      if (response === undefined) return beginLogin(attempt, req, res, options)
       if (req.method !== 'GET') throw onlyGET()
-      const found = this._login.pending.find(req, response.state)
-      if (found?.isExpired && !found.login.isRestarted) return begin(attempt, req, res, options, found.login)
-      if (found === undefined || found.isExpired) return stray(this, req, response.state, found, options, act)
-      finish(this, req, res, found.login, response, options, act).catch((error: unknown) =>
+      const found = this._login.stateStore.find(req, response.state)
+      if (found?.isExpired && !found.login.isRestarted)
+        return beginLogin(attempt, req, res, options, found.login)
+      if (found === undefined || found.isExpired)
+        return handleUnknownState(this, req, response.state, found, options, act)
+      handleCallback(this, req, res, found.login, response, options, act).catch((error: unknown) =>
         refuse(this, error, act),
       )
     } catch (error) {
@@ -103,7 +105,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     }
   }
 
-  /** Answers a request with the redirect that begins a login, outside of Passport; `req.pagerduty.login()` calls it. */
+  /** Responds with the redirect that begins a login, outside of Passport; `req.pagerduty.login()` calls it. */
   startLogin(req: IncomingMessage, options: LoginOptions = {}): void {
     const { res } = req as Request
     const attempt = Object.create(this) as PagerDutyStrategy
@@ -111,12 +113,12 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     attempt.error = (error) => {
       throw error
     }
-    begin(attempt, req as Request, res as Response, { ...options, stepUp: options.scope !== undefined })
+    beginLogin(attempt, req as Request, res as Response, { ...options, stepUp: options.scope !== undefined })
   }
 
   /** Ends the logins of this browser that are in progress; `req.pagerduty.logout()` calls it. */
   endLogins(req: IncomingMessage): Promise<void> {
-    return endLogins(this._login, this._login.pending.all(req))
+    return endLogins(this._login, this._login.stateStore.all(req))
   }
 
   /** Hook of passport-oauth2: extra parameters of the authorization request. */
@@ -125,43 +127,27 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   }
 }
 
-function begin(
-  strategy: PagerDutyStrategy,
-  req: Request,
-  res: Response,
-  options: AuthenticateOptions,
-  late?: PendingLogin,
-): void {
-  const { grants, stepUpScope } = strategy._login
-  beginLogin(strategy, grants.client, req, res, options, stepUpScope, late)
-}
-
 /**
  * How the strategy reports to Passport. Nothing is reported once the response was sent, and what a callback of the app throws
  * goes to Express: Passport would give it to the same callback again.
  */
 function actionsOf(strategy: PagerDutyStrategy, req: Request, res: Response): PassportActions {
+  const safely =
+    <Args extends unknown[]>(act: (...args: Args) => unknown) =>
+    (...args: Args) => {
+      if (!isResponseSent(res)) callApp(() => act(...args), req.next ?? warnOf)
+    }
   // Bound at once: Passport puts them on an object that it may share between requests.
-  const act = {
-    success: strategy.success.bind(strategy),
-    fail: strategy.fail.bind(strategy),
-    redirect: strategy.redirect.bind(strategy),
-    pass: strategy.pass.bind(strategy),
-    error: strategy.error.bind(strategy),
-  }
-  const safely = (action: () => unknown) => {
-    if (!isAnswered(res)) callApp(action, req.next ?? warnOf)
-  }
   return {
-    success: (user, info) => safely(() => act.success(user, info)),
-    fail: (challenge, status) => safely(() => act.fail(challenge, status)),
-    redirect: (url, status) => safely(() => act.redirect(url, status)),
-    pass: () => safely(() => act.pass()),
-    error: (error) => safely(() => act.error(error)),
+    success: safely(strategy.success.bind(strategy)),
+    fail: safely(strategy.fail.bind(strategy)),
+    redirect: safely(strategy.redirect.bind(strategy)),
+    pass: safely(strategy.pass.bind(strategy)),
+    error: safely(strategy.error.bind(strategy)),
   }
 }
 
-/** Refusals of the browser's request fail the login, as Passport calls it; everything else is an error. */
+/** What is wrong with the browser's request fails the login, in Passport's sense; everything else is an error. */
 function refuse(strategy: PagerDutyStrategy, reason: unknown, act: PassportActions): void {
   const { events } = strategy._login.grants
   const error = asError(reason)
@@ -181,7 +167,7 @@ function onlyGET(): RequestRefusedError {
   })
 }
 
-/** Whoever composes by hand has no logger here. */
+/** Without `pagerduty()` there is no logger: warnings are process warnings. */
 function warnOfUnknown(client: Client, { extraScopes = [], stepUpScope = [] }: StrategyOptions): void {
   const warn = unknownScopeWarner(client.appType, extraScopes, (message) =>
     process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' }),

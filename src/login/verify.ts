@@ -1,8 +1,12 @@
 import type { Request } from 'express'
 import { asError, callApp, calledBack } from '../async/call-app'
+import { withinDeadline } from '../async/timeout'
 import { ConfigurationError } from '../errors'
 import type { PagerDutyUser } from '../user'
 import type { TokenSet } from '../oauth/token-set'
+
+/** Meanwhile the browser waits, and so does a second click. */
+const decisionTimeout = 10_000
 
 /** A finished login, as `verify(login, req)` gets it. */
 export interface Login {
@@ -10,9 +14,9 @@ export interface Login {
   readonly user: PagerDutyUser
   /** The tokens. Keeping them is this package's business; they are here for what must happen at once. */
   readonly tokens: TokenSet
-  /** What PagerDuty granted; all that was asked for, where its answer says nothing (RFC 6749 section 5.1). */
+  /** What PagerDuty granted; all that was requested, where its response has no scope (RFC 6749 section 5.1). */
   readonly grantedScopes: readonly string[]
-  /** What this login asked for: at a step-up, what was granted before and what it adds. */
+  /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
 }
 
@@ -24,9 +28,9 @@ export interface Profile extends PagerDutyUser {
   readonly [member: string]: unknown
 }
 
-/** What the callback forms get as `params`, in the words of the wire. */
+/** What the callback forms get as `params`, in wire format (snake_case). */
 export interface TokenParams {
-  /** In lower case, however PagerDuty writes it. No login comes of any other (RFC 6749 section 7.1). */
+  /** In lower case, however PagerDuty writes it. Any other type fails the login (RFC 6749 section 7.1). */
   readonly token_type: 'bearer'
   /** Seconds. */
   readonly expires_in: number
@@ -38,7 +42,7 @@ export interface TokenParams {
 export type VerifyDone = (error: unknown, user?: unknown, info?: object) => void
 
 /**
- * Decides who a login is to the app: returns the app's user, or false (or nothing) to refuse. May be async. Passport's `done` is
+ * Decides who a login is to the app: returns the app's user, or false (or nothing) to deny it. May be async. Passport's `done` is
  * passed as a third argument, for wrappers that declare no parameters, such as that of NestJS's `PassportStrategy(Strategy)`. After
  * ten seconds without a decision the login fails.
  */
@@ -73,17 +77,21 @@ export type VerifyCallback =
       done: VerifyDone,
     ) => void)
 
-/** Any of them; told apart by how many parameters are declared. */
+/** Any of these forms. The number of declared parameters tells them apart. */
 export type Verify = VerifyLogin | VerifyCallback
 
 /** What verify decided. */
-export interface Verdict {
+export interface VerifyResult {
   readonly user: unknown
   readonly info: object | undefined
 }
 
 /** Any verify form as one function. */
-export type Verifier = (login: Login, req: Request, loadProfile: () => Promise<Profile>) => Promise<Verdict>
+export type Verifier = (
+  login: Login,
+  req: Request,
+  loadProfile: () => Promise<Profile>,
+) => Promise<VerifyResult>
 
 /** @throws {ConfigurationError} when no form has that many parameters */
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
@@ -117,23 +125,39 @@ function paramsOf(tokens: TokenSet): TokenParams {
   }
 }
 
-/** What `done` says counts, else what is returned. */
-function callPlain(verify: Verify, login: Login, req: Request): Promise<Verdict> {
+/** Takes the first of what `done` is called with and what is returned. */
+function callPlain(verify: Verify, login: Login, req: Request): Promise<VerifyResult> {
   return new Promise((resolve, reject) => {
     const done: VerifyDone = (error, user, info) => (error ? reject(asError(error)) : resolve({ user, info }))
     const decide = async () => {
       const returned = (verify as (...all: unknown[]) => unknown)(login, req, done)
-      // Else it may be a wrapper that calls `done` later, or a function that forgot to return: that cannot be told.
+      // Otherwise it may be a wrapper that calls `done` later.
       if (returned !== undefined || verify.length > 0) done(undefined, await returned)
     }
     callApp(decide, reject)
   })
 }
 
-async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verdict> {
-  const verdict = await calledBack<Verdict>((done) => {
+async function callBack(verify: Verify, args: readonly unknown[]): Promise<VerifyResult> {
+  const verified = await calledBack<VerifyResult>((done) => {
     const ofPassport: VerifyDone = (error, user, info) => done(error, { user, info })
     return (verify as (...all: unknown[]) => unknown)(...args, ofPassport)
   })
-  return verdict as Verdict
+  return verified as VerifyResult
+}
+
+/**
+ * Waits for the app to decide on a login.
+ *
+ * @param option the option that holds the app's function
+ * @throws {ConfigurationError} it has not decided within ten seconds
+ */
+export function decided<T>(option: 'verify' | 'partialGrant', decision: Promise<T>): Promise<T> {
+  const hint =
+    option === 'verify'
+      ? 'Return the user, or false to refuse the login, or call "done" where it is a parameter.'
+      : 'Return false or throw to refuse the login, and anything else to accept it.'
+  const undecided = () =>
+    new ConfigurationError(option, 'has not decided on a login within ten seconds', hint)
+  return withinDeadline(decision, decisionTimeout, undecided)
 }

@@ -1,6 +1,7 @@
 import { ExchangeError, readText } from '../http/bounded-fetch'
 import { withinDeadline } from '../async/timeout'
-import { APIError, InsufficientScopeError, type PagerDutyOAuthError, UnauthorizedError } from '../errors'
+import { APIError } from '../pagerduty-errors'
+import { InsufficientScopeError, type PagerDutyOAuthError, UnauthorizedError } from '../errors'
 import { parseRetryAfter } from '../http/retry-after'
 import { isScopeToken } from '../scopes/scope'
 

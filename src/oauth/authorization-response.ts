@@ -1,6 +1,6 @@
 import type { Client } from './client'
 import { AuthorizationResponseError } from '../errors'
-import { splitTarget } from '../http/request-target'
+import { pathOf, queryOf } from '../http/request-url'
 
 /** What the browser brings back from PagerDuty (RFC 6749 section 4.1.2, RFC 9207). */
 export interface AuthorizationResponse {
@@ -33,8 +33,8 @@ export const authorizationErrors: ReadonlySet<string> = new Set([
  * @throws {AuthorizationResponseError} for a callback that cannot finish a login
  */
 export function readAuthorizationResponse(client: Client, url: string): AuthorizationResponse | undefined {
-  const { path, query } = splitTarget(url)
-  const isAtCallback = path === new URL(client.callbackURL).pathname
+  const query = queryOf(url)
+  const isAtCallback = pathOf(url) === new URL(client.callbackURL).pathname
   if (!isAtCallback && !query.has('code') && !query.has('error')) return undefined
   const { code, state, error, iss } = readMembers(query)
   if (code === undefined ? error === undefined : error !== undefined) {

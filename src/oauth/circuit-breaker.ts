@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { TokenEndpointError } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import { type Failure, type OpenCircuit, OpenCircuits, sharedFor } from './open-circuits'
 import type { TokenStore } from '../store/token-store'
 

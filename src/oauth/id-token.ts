@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Client } from './client'
 import { apiURLs } from './endpoints'
-import { IDTokenError } from '../errors'
+import { IDTokenError } from '../pagerduty-errors'
 import { errors as joseErrors, jwtVerify } from './jose'
 import { JWKSCache } from './jwks'
 import type { PagerDutyUser, Region } from '../user'

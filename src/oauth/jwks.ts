@@ -1,6 +1,6 @@
 import { boundedFetch } from '../http/bounded-fetch'
 import type { Client } from './client'
-import { IDTokenError } from '../errors'
+import { IDTokenError } from '../pagerduty-errors'
 import { createLocalJWKSet } from './jose'
 import { SingleFlight } from '../async/single-flight'
 

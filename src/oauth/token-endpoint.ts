@@ -1,6 +1,6 @@
 import { type Answer, ExchangeError, boundedFetch } from '../http/bounded-fetch'
 import type { Client } from './client'
-import { TokenEndpointError } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import { parseRetryAfter } from '../http/retry-after'
 import { inSpan } from '../observability/opentelemetry'
 import { type TokenResponse, parseTokenResponse } from './token-set'

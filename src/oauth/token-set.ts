@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { TokenEndpointError } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import { parseGrantedScope } from '../scopes/scope'
 
 /** A successful token response (RFC 6749 section 5.1), checked, in wire format. */

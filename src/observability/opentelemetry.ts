@@ -1,5 +1,6 @@
 import type * as OpenTelemetry from '@opentelemetry/api'
-import { TokenEndpointError, reasonOf } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
+import { reasonOf } from '../errors'
 
 type API = typeof OpenTelemetry
 

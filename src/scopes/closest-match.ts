@@ -1,11 +1,11 @@
-/** The name that a text is nearest to, if it is near to one at all: for a hint about a misspelt one. */
+/** The most similar name, if one is similar enough to be meant: for a hint about a misspelt one. */
 export function nearest<Name extends string>(text: string, names: readonly Name[]): Name | undefined {
   const distances = names.map((name) => ({ name, distance: distanceOf(text, name) }))
   const [first] = distances.toSorted((one, other) => one.distance - other.distance)
   return first !== undefined && first.distance <= Math.max(2, text.length / 4) ? first.name : undefined
 }
 
-/** How many letters have to be added, taken away, changed or swapped with their neighbour (Damerau, Levenshtein). */
+/** The Damerau–Levenshtein distance: how many letters to add, remove, change or swap with their neighbour. */
 function distanceOf(one: string, other: string): number {
   const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, column) => column)]
   for (let row = 1; row <= one.length; row++) {

@@ -11,7 +11,7 @@ for (const operation of Object.keys(operationScopes) as Operation[]) {
 }
 
 /**
- * The operation of PagerDuty's REST API that a request means: by its template (`GET /incidents/{id}`) or by a concrete path
+ * The operation of PagerDuty's REST API that a request is for: by its template (`GET /incidents/{id}`) or by a concrete path
  * (`GET /incidents/PT4KHLK?include[]=teams`).
  *
  * @returns undefined for an operation that the catalogue does not have
@@ -27,7 +27,7 @@ export function operationOf(request: string): Operation | undefined {
         (part, at) => part === segments[at] || (isParameter(part) && isID(segments[at])),
       ),
   )
-  // "/users/me" is itself before it is a "/users/{id}".
+  // "/users/me" matches "/users/{id}" as well.
   const [closest] = candidates.toSorted((one, other) => parameters(one.segments) - parameters(other.segments))
   return closest?.operation
 }
@@ -46,12 +46,12 @@ export function scopesFor(operation: Operation | (string & {})): readonly Scope[
   return scope === undefined ? 'unknown' : [scope]
 }
 
-/** Whether this is a scope of Scoped OAuth that the catalogue has. PagerDuty compares them to the letter. */
+/** Whether this is a scope of Scoped OAuth that the catalogue has. PagerDuty compares them exactly. */
 export function isKnownScope(scope: string): scope is Scope {
   return Object.hasOwn(scopes, scope) || Object.hasOwn(otherScopes, scope)
 }
 
-/** The known scope that a text is nearest to, if it is near to one at all: for a hint about a misspelt one. */
+/** The known scope that is most similar to a misspelt one, if one is similar enough to be meant. */
 export function nearestScope(scope: string): Scope | undefined {
   const known = [...Object.keys(scopes), ...Object.keys(otherScopes)] as Scope[]
   return nearest(scope.toLowerCase(), known)
@@ -61,7 +61,7 @@ function isParameter(segment: string): boolean {
   return segment.startsWith('{')
 }
 
-/** What a URL parser would drop, with the segment before it, is no id. */
+/** A URL parser removes these segments. */
 function isID(segment: string | undefined): boolean {
   return segment !== undefined && !['', '.', '..'].includes(segment)
 }

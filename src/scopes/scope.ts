@@ -13,18 +13,18 @@ export function parseGrantedScope(scope: string): readonly string[] {
   return [...new Set(scope.split(' ').filter((token) => token !== ''))]
 }
 
-/** Splits what a developer wrote: a list, or a text in which any white space separates. Duplicates go. */
+/** Splits an option: a list, or a string separated by any whitespace. Duplicates are removed. */
 export function parseScopeOption(scope: string | readonly string[]): readonly string[] {
   const tokens = typeof scope === 'string' ? scope.split(/\s+/) : scope
   return [...new Set(tokens.filter((token) => token !== ''))]
 }
 
-/** Whether the text is one scope token by the grammar of RFC 6749 section 3.3. */
+/** Whether this is one scope token by the grammar of RFC 6749 section 3.3. */
 export function isScopeToken(token: unknown): token is string {
   return typeof token === 'string' && scopeToken.test(token)
 }
 
-/** A scope for a message. What does not look like the name of one may be a secret in the wrong place. */
+/** A scope for a message. Anything that does not look like one may be a secret in the wrong place. */
 export function quoted(scope: string): string {
   return /^[a-z_.:-]{1,64}$/i.test(scope) ? `"${scope}"` : 'something that does not look like a scope'
 }
@@ -52,8 +52,8 @@ export function missingScopes(
 }
 
 /**
- * Checks a scope list against what the kind of app can be granted: PagerDuty answers a scope it does not know with a
- * quietly smaller grant, so a mix-up would show only as 403 later.
+ * Checks a scope list against what the kind of app can be granted. PagerDuty leaves out an unknown scope without an error, so a
+ * mix-up would show only as a 403 later.
  *
  * @param option the option's name, for the message
  */

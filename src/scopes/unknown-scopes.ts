@@ -3,8 +3,7 @@ import { type AppType, quoted } from './scope'
 import { isKnownScope, nearestScope } from './operations'
 
 /**
- * Says of each scope that PagerDuty is not known to have what is likely meant. PagerDuty answers such a scope with a quietly
- * smaller grant. Each is told once.
+ * Warns once of each unknown scope, and suggests the closest name. PagerDuty leaves out such a scope without an error.
  *
  * @param allowed scopes that PagerDuty may have added since
  * @throws {ConfigurationError} `extraScopes` is no list
@@ -15,11 +14,11 @@ export function unknownScopeWarner(
   warn: (message: string) => void,
 ): (option: string, scopes: readonly string[]) => void {
   if (!Array.isArray(allowed)) throw new ConfigurationError('extraScopes', 'must be a list of scopes')
-  const told = new Set<string>(['openid', ...allowed])
+  const warned = new Set<string>(['openid', ...allowed])
   return (option, scopes) => {
     if (appType === 'classic') return
-    for (const scope of scopes.filter((one) => !isKnownScope(one) && !told.has(one))) {
-      told.add(scope)
+    for (const scope of scopes.filter((one) => !isKnownScope(one) && !warned.has(one))) {
+      warned.add(scope)
       const nearest = nearestScope(scope)
       warn(
         `"${option}" names ${quoted(scope)}, which is no scope of PagerDuty’s that this package knows` +

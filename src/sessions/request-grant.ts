@@ -3,7 +3,7 @@ import { ConfigurationError, TokenStoreError } from '../errors'
 import type { GrantOptions } from '../grants/grant-options'
 import type { Grant, UserGrants } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
-import { targetOf } from '../http/request-target'
+import { targetOf } from '../http/request-url'
 import { carryOthers } from './login-session'
 import { clearUser } from './passport-login'
 import {

@@ -1,5 +1,6 @@
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, TokenStoreError, causeWith } from '../errors'
+import { ConfigurationError, TokenStoreError } from '../errors'
+import { causeWith } from '../error-cause'
 import { MemoryTokenStore } from './memory-token-store'
 import { RedisTokenStore } from './redis-token-store'
 import type { TokenStore } from './token-store'

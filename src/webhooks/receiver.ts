@@ -2,7 +2,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { Background } from '../async/background'
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, type PagerDutyOAuthError, WebhookError } from '../errors'
-import { answer, isAnswered } from '../http/error-response'
+import { sendError, isResponseSent } from '../http/error-response'
 import { Events } from '../observability/events'
 import { checkedTokenStore } from '../store/checked-token-store'
 import { MemoryTokenStore } from '../store/memory-token-store'
@@ -83,7 +83,7 @@ export function createReceiver(
     }
 
     function accept(): void {
-      if (!isAnswered(res)) res.writeHead(202, { 'Content-Length': 0 }).end()
+      if (!isResponseSent(res)) res.writeHead(202, { 'Content-Length': 0 }).end()
     }
 
     function fail(reason: unknown): void {
@@ -91,7 +91,7 @@ export function createReceiver(
       warn(error)
       report(outcomeOf(error), error)
       // A request timeout of the app may have responded: Express would cut that response off.
-      if (!isAnswered(res)) answer(error, req, res, next, { onError })
+      if (!isResponseSent(res)) sendError(error, req, res, next, { onError })
     }
 
     receive().then(accept, fail).catch(next)

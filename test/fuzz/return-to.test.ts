@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { sameOriginPath } from '../../src/http/same-origin-path'
+import { sameOriginPath } from '../../src/http/request-url'
 import { describeWithChromium, startChromium } from '../support/chromium'
 import { runs } from './runs'
 

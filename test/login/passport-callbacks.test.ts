@@ -113,8 +113,8 @@ describe.each(failing)(
 
     test('after a login that could not begin', async () => {
       await start({ callback })
-      const { pending } = strategy._login
-      jest.spyOn(pending, 'begin').mockImplementation(() => {
+      const { stateStore } = strategy._login
+      jest.spyOn(stateStore, 'save').mockImplementation(() => {
         throw new Error('no login begins')
       })
       const failed = jest.fn()

@@ -9,7 +9,7 @@ import {
   nonceOf,
   stateOf,
 } from '../../src/login/login-transaction'
-import { PendingLogins } from '../../src/login/state-store'
+import { StateStore } from '../../src/login/state-store'
 import { KeyRing } from '../../src/store/encryption'
 import { clientOf } from '../support/client'
 
@@ -18,17 +18,17 @@ const minute = 60_000
 const secure = '__Host-pagerduty-login-'
 const keys = KeyRing.random()
 
-let pending: PendingLogins
+let stateStore: StateStore
 beforeEach(() => {
   jest.spyOn(Date, 'now').mockReturnValue(now)
-  pending = logins()
+  stateStore = logins()
 })
 afterEach(() => {
   jest.restoreAllMocks()
 })
 
-function logins(options: Partial<ClientOptions> = {}, ring = keys): PendingLogins {
-  return new PendingLogins(clientOf(options), ring)
+function logins(options: Partial<ClientOptions> = {}, ring = keys): StateStore {
+  return new StateStore(clientOf(options), ring)
 }
 
 function login(name: string, changes: Partial<PendingLogin> = {}): PendingLogin {
@@ -62,8 +62,8 @@ function answer(write: (res: ServerResponse) => void): string[] {
 }
 
 /** The cookie of a login that begins, as the browser sends it back. */
-function cookieOf(begun: PendingLogin, on = pending): string {
-  const [field = ''] = answer((res) => on.begin(request(), res, begun))
+function cookieOf(begun: PendingLogin, on = stateStore): string {
+  const [field = ''] = answer((res) => on.save(request(), res, begun))
   return field.split(';')[0] as string
 }
 
@@ -78,7 +78,7 @@ const cleared = (fields: string[]) =>
 
 describe('the cookie of a login', () => {
   it('is bound to the host and to HTTPS, out of reach of scripts, for fifteen minutes', () => {
-    const [field, ...more] = answer((res) => pending.begin(request(), res, login('a')))
+    const [field, ...more] = answer((res) => stateStore.save(request(), res, login('a')))
     expect(field).toMatch(
       /^__Host-pagerduty-login-[0-9a-z]{8}-[\w-]{8}=1\.[\w-]+\.[\w-]+; Path=\/; HttpOnly; SameSite=Lax; Secure; Max-Age=900$/,
     )
@@ -87,12 +87,12 @@ describe('the cookie of a login', () => {
 
   it('can be kept without HTTPS on the own machine', () => {
     const local = logins({ callbackURL: 'http://localhost:3000/callback' })
-    const [field] = answer((res) => local.begin(request(), res, login('a')))
+    const [field] = answer((res) => local.save(request(), res, login('a')))
     expect(field).toMatch(
       /^pagerduty-login-[0-9a-z]{8}-[\w-]{8}=1\.[\w-]+\.[\w-]+; Path=\/; HttpOnly; SameSite=Lax; Max-Age=900$/,
     )
     const cookie = cookieOf(login('a'), local)
-    const [gone] = answer((res) => local.end(request(cookie), res, login('a')))
+    const [gone] = answer((res) => local.remove(request(cookie), res, login('a')))
     expect(gone).toBe(`${nameOf(cookie)}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0`)
   })
 
@@ -101,26 +101,26 @@ describe('the cookie of a login', () => {
     let length = 1
     while (cookieOf(sized(length)).length < 800) length++
     expect(cookieOf(sized(length))).toHaveLength(800)
-    expect(pending.find(request(cookieOf(sized(length))), state('a'))?.login).toEqual(sized(length))
-    const begin = () => answer((res) => pending.begin(request(), res, sized(length + 1)))
+    expect(stateStore.find(request(cookieOf(sized(length))), state('a'))?.login).toEqual(sized(length))
+    const begin = () => answer((res) => stateStore.save(request(), res, sized(length + 1)))
     expect(begin).toThrow(expect.objectContaining({ option: 'state', status: 500 }))
   })
 
   it('goes when the login is over, and no other goes with it', () => {
     const [other, cookie] = [cookieOf(login('b')), cookieOf(login('a'))]
-    const fields = answer((res) => pending.end(request(other, cookie), res, login('a')))
+    const fields = answer((res) => stateStore.remove(request(other, cookie), res, login('a')))
     expect(fields).toEqual([`${nameOf(cookie)}=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0`])
   })
 
   it('that the browser does not hold is not cleared', () => {
-    expect(answer((res) => pending.end(request(cookieOf(login('b'))), res, login('a')))).toEqual([])
-    expect(answer((res) => pending.end(request(), res, login('a')))).toEqual([])
+    expect(answer((res) => stateStore.remove(request(cookieOf(login('b'))), res, login('a')))).toEqual([])
+    expect(answer((res) => stateStore.remove(request(), res, login('a')))).toEqual([])
   })
 })
 
 describe('the logins that a browser holds', () => {
   const begin = (...cookies: string[]) =>
-    cleared(answer((res) => pending.begin(request(...cookies), res, login('a'))))
+    cleared(answer((res) => stateStore.save(request(...cookies), res, login('a'))))
   const older = (count: number) => Array.from({ length: count }, (_, index) => made(now - 1 - index))
 
   it('are five at most: the oldest goes for a sixth, wherever it stands', () => {
@@ -134,7 +134,7 @@ describe('the logins that a browser holds', () => {
   it('have 4,096 bytes together at most: the oldest goes for one byte more', () => {
     const large = login('a', { returnTo: `/${'x'.repeat(470)}` })
     const begun = (...cookies: string[]) =>
-      cleared(answer((res) => pending.begin(request(...cookies), res, large)))
+      cleared(answer((res) => stateStore.save(request(...cookies), res, large)))
     const first = [1, 2, 3].map((age) => made(now - age, 800))
     const oldest = made(now - 4, 0)
     const left = 4096 - [cookieOf(large), ...first, oldest].join('').length
@@ -149,9 +149,9 @@ describe('the logins that a browser holds', () => {
   })
 
   it('are told from none', () => {
-    expect(pending.hasAny(request())).toBe(false)
-    expect(pending.hasAny(request('theme=dark'))).toBe(false)
-    expect(pending.hasAny(request('theme=dark', cookieOf(login('a'))))).toBe(true)
+    expect(stateStore.hasAny(request())).toBe(false)
+    expect(stateStore.hasAny(request('theme=dark'))).toBe(false)
+    expect(stateStore.hasAny(request('theme=dark', cookieOf(login('a'))))).toBe(true)
   })
 
   const stamp = now.toString(36)
@@ -168,13 +168,13 @@ describe('the logins that a browser holds', () => {
     ['has a fingerprint of other characters', `${secure}${stamp}-1234567%=x`],
     ['is larger than any of the library', `${secure}${stamp}-12345678=${'x'.repeat(801)}`],
   ])('are none of theirs where a cookie %s', (_name, cookie) => {
-    expect(pending.hasAny(request(cookie))).toBe(false)
+    expect(stateStore.hasAny(request(cookie))).toBe(false)
     expect(begin(...older(4), cookie)).toEqual([])
   })
 
   it.each([stamp, `${stamp}x`])('are theirs with the time %s and up to 800 bytes', (time) => {
-    expect(pending.hasAny(request(`${secure}${time}-12345678=${'x'.repeat(800)}`))).toBe(true)
-    expect(pending.hasAny(request(`${secure}${time}-12345678`))).toBe(true)
+    expect(stateStore.hasAny(request(`${secure}${time}-12345678=${'x'.repeat(800)}`))).toBe(true)
+    expect(stateStore.hasAny(request(`${secure}${time}-12345678`))).toBe(true)
   })
 })
 
@@ -186,16 +186,16 @@ describe('all logins of a browser', () => {
     const unreadable = cookieOf(login('e'), logins({}, KeyRing.random()))
     const [a, b, c] = [at('a', 30), at('b', 10), at('c', 20)]
     const cookies = [a, b, c].map((one) => cookieOf(one))
-    expect(pending.all(request(...cookies, foreign, unreadable, made(now)))).toStrictEqual([b, c, a])
-    expect(pending.all(request())).toEqual([])
+    expect(stateStore.all(request(...cookies, foreign, unreadable, made(now)))).toStrictEqual([b, c, a])
+    expect(stateStore.all(request())).toEqual([])
   })
 
   it('are the five latest, and none that began fifteen minutes ago', () => {
     const seven = Array.from({ length: 7 }, (_, age) => at(`${age}`, age))
     const cookies = seven.map((one) => cookieOf(one))
-    expect(pending.all(request(...cookies))).toStrictEqual(seven.slice(0, 5))
+    expect(stateStore.all(request(...cookies))).toStrictEqual(seven.slice(0, 5))
     jest.spyOn(Date, 'now').mockReturnValue(now + 15 * minute - 3)
-    expect(pending.all(request(...cookies))).toStrictEqual(seven.slice(0, 3))
+    expect(stateStore.all(request(...cookies))).toStrictEqual(seven.slice(0, 3))
   })
 
   it('have an order that is alike in every process', () => {
@@ -209,9 +209,9 @@ describe('all logins of a browser', () => {
 describe('a callback', () => {
   it('finds its own login among others', () => {
     const req = request('theme=dark', cookieOf(login('b')), cookieOf(login('a')), made(now))
-    expect(pending.find(req, state('a'))).toStrictEqual({ login: login('a'), isExpired: false })
-    expect(pending.find(req, state('c'))).toBeUndefined()
-    expect(pending.find(request(), state('a'))).toBeUndefined()
+    expect(stateStore.find(req, state('a'))).toStrictEqual({ login: login('a'), isExpired: false })
+    expect(stateStore.find(req, state('c'))).toBeUndefined()
+    expect(stateStore.find(request(), state('a'))).toBeUndefined()
   })
 
   it.each([
@@ -222,49 +222,49 @@ describe('a callback', () => {
   ])('%d ms after the beginning finds it, expired: %s', (age, isExpired) => {
     const req = request(cookieOf(login('a')))
     jest.spyOn(Date, 'now').mockReturnValue(now + age)
-    expect(pending.find(req, state('a'))?.isExpired).toBe(isExpired)
+    expect(stateStore.find(req, state('a'))?.isExpired).toBe(isExpired)
   })
 
   it('finds nothing any more after fifteen minutes', () => {
     const req = request(cookieOf(login('a')))
     jest.spyOn(Date, 'now').mockReturnValue(now + 15 * minute)
-    expect(pending.find(req, state('a'))).toBeUndefined()
+    expect(stateStore.find(req, state('a'))).toBeUndefined()
   })
 
-  test.each<[string, () => PendingLogins]>([
+  test.each<[string, () => StateStore]>([
     ['client', () => logins({ clientID: 'another-client' })],
     ['redirect URI', () => logins({ callbackURL: 'https://app.example/other' })],
     ['secret', () => logins({}, KeyRing.random())],
   ])('finds nothing that was begun with another %s, and says that it is unreadable', (_name, other) => {
     const req = request(cookieOf(login('b')), cookieOf(login('a'), other()))
-    expect(pending.find(req, state('a'))).toBeUndefined()
-    expect(pending.mismatch(req, state('a'))).toBe('unreadable')
+    expect(stateStore.find(req, state('a'))).toBeUndefined()
+    expect(stateStore.mismatch(req, state('a'))).toBe('unreadable')
   })
 
   it('finds nothing in what another version sealed', () => {
     const place = 'pagerduty the-client https://app.example/callback'
-    const sealed = keys.sealer('pending login').seal('[]', place)
-    expect(pending.find(request(`${nameOf(cookieOf(login('a')))}=${sealed}`), state('a'))).toBeUndefined()
+    const sealed = keys.sealer('stateStore login').seal('[]', place)
+    expect(stateStore.find(request(`${nameOf(cookieOf(login('a')))}=${sealed}`), state('a'))).toBeUndefined()
   })
 
   it('finds nothing in the cookie of another login that was given its name', () => {
     const [a, b] = [cookieOf(login('a')), cookieOf(login('b'))]
     const req = request(`${nameOf(a)}=${b.slice(nameOf(b).length + 1)}`)
-    expect(pending.find(req, state('a'))).toBeUndefined()
-    expect(pending.find(req, state('b'))).toBeUndefined()
+    expect(stateStore.find(req, state('a'))).toBeUndefined()
+    expect(stateStore.find(req, state('b'))).toBeUndefined()
   })
 
   it('of another strategy is told from one of another browser and from an unknown one', () => {
     const others = cookieOf(login('a'), logins({ name: 'other' }))
     const own = cookieOf(login('b'))
-    expect(pending.mismatch(request(others), state('a'))).toBe('otherStrategy')
-    expect(pending.mismatch(request(own, others), state('a'))).toBe('otherStrategy')
-    expect(pending.mismatch(request(own, others), state('c'))).toBe('unknown')
-    expect(pending.mismatch(request(own), state('a'))).toBe('unknown')
-    expect(pending.mismatch(request(others), state('c'))).toBe('otherBrowser')
-    expect(pending.mismatch(request('theme=dark'), state('a'))).toBe('otherBrowser')
-    expect(pending.mismatch(request(), state('a'))).toBe('otherBrowser')
-    expect(pending.find(request(others), state('a'))).toBeUndefined()
+    expect(stateStore.mismatch(request(others), state('a'))).toBe('otherStrategy')
+    expect(stateStore.mismatch(request(own, others), state('a'))).toBe('otherStrategy')
+    expect(stateStore.mismatch(request(own, others), state('c'))).toBe('unknown')
+    expect(stateStore.mismatch(request(own), state('a'))).toBe('unknown')
+    expect(stateStore.mismatch(request(others), state('c'))).toBe('otherBrowser')
+    expect(stateStore.mismatch(request('theme=dark'), state('a'))).toBe('otherBrowser')
+    expect(stateStore.mismatch(request(), state('a'))).toBe('otherBrowser')
+    expect(stateStore.find(request(others), state('a'))).toBeUndefined()
   })
 })
 

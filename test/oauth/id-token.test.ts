@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import type { ClientOptions } from '../../src/oauth/client'
-import { IDTokenError } from '../../src/errors'
+import { IDTokenError } from '../../src/pagerduty-errors'
 import { type IDTokenContext, IDTokenVerifier } from '../../src/oauth/id-token'
 import { clientOf } from '../support/client'
 import { fakeOnly } from '../support/fake-only'

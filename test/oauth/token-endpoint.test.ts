@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import type { Client, ClientOptions } from '../../src/oauth/client'
-import { TokenEndpointError } from '../../src/errors'
+import { TokenEndpointError } from '../../src/pagerduty-errors'
 import { parseRetryAfter } from '../../src/http/retry-after'
 import { requestToken, revokeToken } from '../../src/oauth/token-endpoint'
 import { TokenSet } from '../../src/oauth/token-set'

@@ -15,12 +15,14 @@ const order = [
   ['oauth'],
   ['scopes', 'http', 'store', 'observability'],
   ['async'],
+  ['pagerduty-errors'],
   ['errors', 'user'],
+  ['error-cause'],
 ]
 
 /** What other wings may import, where that is not all of a wing. */
 const faces: Record<string, readonly string[]> = {
-  guards: ['create-guards', 'require-scopes', 'denial'],
+  guards: ['create-guards', 'require-scopes', 'scope-requirement', 'denial'],
   login: ['strategy', 'strategy-options', 'routes', 'step-up', 'guarded-scopes'],
   sessions: ['session-tokens', 'request-grant', 'session', 'login-session', 'session-middleware'],
   webhooks: ['create-webhooks', 'receiver', 'options'],

@@ -5,11 +5,12 @@ import {
   decodePendingLogin,
   encodePendingLogin,
   newPendingValues,
+  packScopes,
   stateOf,
+  unpackScopes,
 } from '../../src/login/login-transaction'
-import { PendingLogins } from '../../src/login/state-store'
+import { StateStore } from '../../src/login/state-store'
 import { otherScopes, scopes } from '../../src/scopes/catalogue'
-import { packScopes, unpackScopes } from '../../src/login/scope-set'
 import { KeyRing } from '../../src/store/encryption'
 
 const known = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]
@@ -44,7 +45,7 @@ describe('a set of scopes as a short text', () => {
     expect(packScopes(known).length).toBeLessThan(25)
   })
 
-  test('of another version of the catalogue is no set of scopes, and its pending login is not found', () => {
+  test('of another version of the catalogue is no set of scopes, and its stateStore login is not found', () => {
     const [blank, ...packed] = packScopes(known)
     expect([blank, unpackScopes(` xxxx${packed.slice(4).join('')}`)]).toEqual([' ', undefined])
     const text = encodePendingLogin(login)
@@ -62,12 +63,12 @@ const client = new Client({
   callbackURL: 'https://app.example/cb',
 })
 
-test('the cookie of a pending login stays within 800 bytes, for all scopes and the longest way back', () => {
-  const pending = new PendingLogins(client, KeyRing.random())
+test('the cookie of a stateStore login stays within 800 bytes, for all scopes and the longest way back', () => {
+  const stateStore = new StateStore(client, KeyRing.random())
   const begin = (begun: PendingLogin): string => {
     const lines: string[] = []
     const res = { appendHeader: (_name: string, line: string) => lines.push(line) }
-    pending.begin({ headers: {} } as never, res as never, begun)
+    stateStore.save({ headers: {} } as never, res as never, begun)
     return (lines[0] as string).split(';')[0] as string
   }
   fc.assert(
@@ -75,7 +76,7 @@ test('the cookie of a pending login stays within 800 bytes, for all scopes and t
       const begun = { ...login, ...newPendingValues(), scope, returnTo }
       const cookie = begin(begun)
       expect(cookie.length).toBeLessThanOrEqual(800)
-      const found = pending.find({ headers: { cookie } } as never, stateOf(begun))
+      const found = stateStore.find({ headers: { cookie } } as never, stateOf(begun))
       expect(new Set(found?.login.scope)).toEqual(new Set(scope))
       expect(found?.login).toMatchObject({ returnTo, isStepUp: true, codeVerifier: begun.codeVerifier })
     }),

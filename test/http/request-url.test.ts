@@ -1,4 +1,4 @@
-import { sameOriginPath } from '../../src/http/same-origin-path'
+import { pathOf, queryOf, sameOriginPath } from '../../src/http/request-url'
 
 const app = 'https://app.example'
 
@@ -117,4 +117,18 @@ describe('what a browser could take for another place', () => {
   ])('%j is no text and refused', (value) => {
     expect(sameOriginPath(value)).toBeUndefined()
   })
+})
+
+test.each<[string, string, Record<string, string>]>([
+  ['/a?b=1&c=2', '/a', { b: '1', c: '2' }],
+  ['/a', '/a', {}],
+  ['/a#b?c=1', '/a', {}],
+  ['/a?b=1#c?d=2', '/a', { b: '1' }],
+  ['/a?b=?', '/a', { b: '?' }],
+  ['?b=1', '', { b: '1' }],
+  ['*', '*', {}],
+  ['//[?%zz=%', '//[', { '%zz': '%' }],
+])('%j has the path %j and the query %j', (target, path, query) => {
+  expect(pathOf(target)).toBe(path)
+  expect(Object.fromEntries(queryOf(target))).toEqual(query)
 })

@@ -1,0 +1,33 @@
+import type { IncomingMessage } from 'node:http'
+
+const longestPath = 400
+
+/** Path and query of a request as received. Express keeps them in `originalUrl`; a plain request has only `url`. */
+export function targetOf(req: IncomingMessage): string {
+  return (req as { originalUrl?: string }).originalUrl ?? req.url ?? '/'
+}
+
+/** The path alone. Without a parser, which would throw on some of what clients send, and be slow on every request. */
+export function pathOf(target: string): string {
+  return target.split(/[?#]/, 1)[0] ?? ''
+}
+
+/** The query, whatever query parser the app uses. */
+export function queryOf(target: string): URLSearchParams {
+  return new URLSearchParams(/^[^?#]*\?([^#]*)/.exec(target)?.[1])
+}
+
+/**
+ * A return path in this app, with its query, or undefined for anything that a browser could resolve to another origin. The
+ * WHATWG URL parser decides, since browsers use the same one, and its result is returned.
+ */
+export function sameOriginPath(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !value.startsWith('/') || value.length > longestPath) return undefined
+  // Browsers read a backslash as a slash and drop control characters.
+  if (/[\\ \p{Cc}]/u.test(value)) return undefined
+  const base = 'http://same.invalid'
+  if (!URL.canParse(value, base)) return undefined
+  const url = new URL(value, base)
+  const path = url.pathname + url.search + url.hash
+  return url.origin === base && !path.startsWith('//') && path.length <= longestPath ? path : undefined
+}

@@ -42,11 +42,7 @@ interface Watch {
   carried?: Readonly<Record<string, string>> | undefined
 }
 
-interface Watched extends IncomingMessage {
-  [watchKey]?: Watch
-}
-
-/** On a request and on its sessions: they live as long as these, and no session store sees a symbol. */
+/** On a session, and on each that comes in its place: it lives as long, and no session store sees a symbol. */
 const watchKey = Symbol('watch')
 
 /**
@@ -55,26 +51,29 @@ const watchKey = Symbol('watch')
  */
 export function newSessionID(req: IncomingMessage, name: string): string {
   const random = randomBytes(24).toString('base64url')
-  const grantID = (req as Watched)[watchKey]?.carried?.[name]
+  const session = sessionOf(req) as Watched | undefined
+  const grantID = session?.[watchKey]?.carried?.[name]
   return grantID === undefined ? random : `${grantID}.${random}`
 }
 
 /** Makes `req.logout()`, `session.regenerate()` and `session.destroy()` end the grant that the session holds. */
 export function guardGrant(req: IncomingMessage, grants: UserGrants, logins?: Logins): void {
-  watch(req).guarded.set(grants.client.name, { grants, logins })
+  watch(req)?.guarded.set(grants.client.name, { grants, logins })
 }
 
 /** Says what the next regeneration of a request's session takes along. */
 export function prepareRenewal(req: IncomingMessage, renewal: Renewal): void {
-  if (sessionOf(req) !== undefined) watch(req).renewal = renewal
+  const state = watch(req)
+  if (state !== undefined) state.renewal = renewal
 }
 
-function watch(req: Watched): Watch {
-  const state = req[watchKey] ?? { guarded: new Map<string, Guarded>() }
-  // Not enumerable: whoever logs a request must not see what it leads to.
-  if (req[watchKey] === undefined) Object.defineProperty(req, watchKey, { value: state })
-  const session = sessionOf(req)
-  if (session !== undefined && !Object.hasOwn(session, watchKey)) watchSession(req, session, state)
+type Watched = Session & { [watchKey]?: Watch }
+
+/** @param state that of the session before */
+function watch(req: IncomingMessage, state: Watch = { guarded: new Map() }): Watch | undefined {
+  const session = sessionOf(req) as Watched | undefined
+  if (session === undefined || session[watchKey] !== undefined) return session?.[watchKey]
+  watchSession(req, session, state)
   return state
 }
 
@@ -90,7 +89,7 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
   })
   wrap(session, 'destroy', report, (destroy) => endGrants(req, session, state, destroy))
   // It puts another object in the session's place.
-  wrap(session, 'reload', report, (reload) => reload().finally(() => watch(req)))
+  wrap(session, 'reload', report, (reload) => reload().finally(() => watch(req, state)))
 }
 
 /** Replaces the session by one that has what the renewal says. */
@@ -125,7 +124,7 @@ async function renewSession(
     const { extra, login } = renewal
     const held = { ...heldIn(extra), grants: state.carried, login }
     Object.assign(fresh, extra, { [sessionMember]: held })
-    watch(req)
+    watch(req, state)
     watchFirstSave(fresh, state, renewal)
   } catch (error) {
     await conclude(state, renewal, error, false)

@@ -9,7 +9,7 @@ import { storm } from './storm.mjs'
  */
 export async function serve(make, more = {}) {
   const app = express()
-  const server = createServer({ keepAliveTimeout: 120_000 }, app)
+  const server = createServer({ keepAliveTimeout: 600_000 }, app)
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${server.address().port}`
   await make(app, url)

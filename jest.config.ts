@@ -6,12 +6,7 @@ const config: Config = {
   testEnvironment: 'node',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  // Random interleavings still find a fault now and then: `npm run test:interleavings` runs them until none is left.
-  testPathIgnorePatterns: [
-    '/node_modules/',
-    '<rootDir>/test/faults/',
-    ...(process.env['INTERLEAVINGS'] ? [] : ['<rootDir>/test/flows/interleavings.test.ts']),
-  ],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/faults/'],
   transform: {
     '\\.(ts|js)$': [
       '@swc/jest',

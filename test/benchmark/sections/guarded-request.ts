@@ -49,7 +49,7 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
         const app = await start(program, hasRedis ? redis.url : '')
         const cookies = await cookiesOf(program, app)
         const load = await Load.open(app.url, connections)
-        await load.send(3000, shots(cookies)) // Until all of it is compiled.
+        await load.send(isQuick ? 4_000 : 12_000, shots(cookies)) // Until all of it is compiled.
         return { app, load, shot: shots(cookies) }
       })
       const perSecond: Record<string, number[]> = {}
@@ -72,7 +72,7 @@ export async function guardedRequest({ isQuick, progress }: Bench): Promise<Find
     // Two processes of the same code differ by a tenth, and one that idles while others run is slower afterwards: the two that
     // are compared run as pairs of fresh processes, and nothing else beside them.
     const ratios: number[] = []
-    for (let pair = 0; pair < (isQuick ? 2 : 6) && cpu[handWired] && cpu[oursRedis]; pair++) {
+    for (let pair = 0; pair < (isQuick ? 2 : 5) && cpu[handWired] && cpu[oursRedis]; pair++) {
       const names = [handWired, oursRedis]
       const ofPair = (await measure(pair % 2 === 0 ? names : names.reverse(), isQuick ? 2 : 4)).cpu
       ratios.push(median(ofPair[oursRedis] ?? []) / median(ofPair[handWired] ?? []))

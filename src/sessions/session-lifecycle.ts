@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { UserGrants } from '../grants/grants'
 import {
-  type Callback,
   type Logins,
   type Session,
   forgetGrant,
@@ -11,6 +10,7 @@ import {
   promised,
   sessionMember,
   sessionOf,
+  wrap,
 } from './session'
 
 /** What the next regeneration of a request's session takes along. */
@@ -184,26 +184,4 @@ async function endGrants(
 function reportTo({ guarded }: Watch, error: Error): void {
   const [first] = guarded.values()
   first?.grants.events.emit('warning', { error })
-}
-
-function wrap(
-  session: Session,
-  method: 'regenerate' | 'destroy' | 'reload' | 'save',
-  report: (error: Error) => void,
-  wrapper: (original: () => Promise<void>) => Promise<void>,
-): void {
-  const original = session[method]
-  if (original === undefined) return
-  // Not enumerable: session stores save what they can enumerate.
-  Object.defineProperty(session, method, {
-    configurable: true,
-    enumerable: false,
-    writable: true,
-    value(this: Session, callback: Callback = () => {}) {
-      wrapper(() => promised((done) => original.call(session, done)))
-        .then(() => callback(), callback)
-        .catch(report)
-      return this
-    },
-  })
 }

@@ -126,3 +126,26 @@ export function promised(call: (callback: Callback) => unknown): Promise<void> {
     call((error) => (error ? reject(error as Error) : resolve()))
   })
 }
+
+/** Puts a function in front of a session's method. `report` gets what the method's callback throws. */
+export function wrap(
+  session: Session,
+  method: 'regenerate' | 'destroy' | 'reload' | 'save',
+  report: (error: Error) => void,
+  wrapper: (original: () => Promise<void>) => Promise<void>,
+): void {
+  const original = session[method]
+  if (original === undefined) return
+  // Not enumerable: session stores save what they can enumerate.
+  Object.defineProperty(session, method, {
+    configurable: true,
+    enumerable: false,
+    writable: true,
+    value(this: Session, callback: Callback = () => {}) {
+      wrapper(() => promised((done) => original.call(session, done)))
+        .then(() => callback(), callback)
+        .catch(report)
+      return this
+    },
+  })
+}

@@ -7,7 +7,7 @@ import { notice, sendPage } from './layout'
 import { incidentTable, serviceList } from './list-pages'
 import { mePage } from './me-page'
 import { type Answer, type Profile, getProfile, listIncidents, listServices } from './pagerduty-api'
-import { loginLimit, nonceOf, ownPagesOnly, securityHeaders } from './security'
+import { loginLimit, nonceOf, securityHeaders } from './security'
 import { type Configuration, type Need, missingFor, scopesPage } from './scopes-page'
 import { type SendDelivery, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
@@ -71,7 +71,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   })
 
   const form = express.urlencoded({ extended: false, limit: '2kb' })
-  app.post('/refresh', ownPagesOnly(url), pd.requireLogin(), form, async (req, res) => {
+  app.post('/refresh', pd.requireSameOrigin(), pd.requireLogin(), form, async (req, res) => {
     await req.pagerduty.getAccessToken({ forceRefresh: true })
     const { from } = Object(req.body) as { from?: unknown }
     const back = { scopes: '/scopes?refreshed', events: '/events' }[String(from)]
@@ -94,7 +94,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
     req.pagerduty.login({ scope, returnTo: '/scopes' })
   })
   if (configuration !== undefined) {
-    app.post('/stand-in/scopes', ownPagesOnly(url), pd.requireLogin(), form, (req, res) => {
+    app.post('/stand-in/scopes', pd.requireSameOrigin(), pd.requireLogin(), form, (req, res) => {
       const { scope = [] } = Object(req.body) as { scope?: string | string[] }
       configuration.change(configuration.choices.filter((one) => [scope].flat().includes(one)))
       res.redirect(303, '/scopes?configured')

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type { RequestHandler, Response } from 'express'
 import { rateLimit } from 'express-rate-limit'
 import helmet from 'helmet'
-import { RequestRefusedError } from '../src'
 
 /** The nonce that lets the page's one inline script run. */
 export function nonceOf(res: Response): string {
@@ -51,17 +50,4 @@ function limit(perMinute: number, message: string): RequestHandler {
     legacyHeaders: false,
     message,
   })
-}
-
-/** Only a page of this app may post here. */
-export function ownPagesOnly(origin: string): RequestHandler {
-  return (req, _res, next) => {
-    const { origin: sender, 'sec-fetch-site': site } = req.headers
-    if (site === 'same-origin' || sender === origin || (site === undefined && sender === undefined))
-      return next()
-    throw new RequestRefusedError('Another site asked for this; it was not done', {
-      code: 'EXAMPLE_FOREIGN_ORIGIN',
-      status: 403,
-    })
-  }
 }

@@ -3,7 +3,7 @@ import { type PagerDuty, type WebhookHandler, incidentIDOf } from '../src'
 import { type Delivery, DeliveryLog } from './delivery-log'
 import { sendPage } from './layout'
 import { stream } from './live'
-import { nonceOf, ownPagesOnly, webhookLimit } from './security'
+import { nonceOf, webhookLimit } from './security'
 import { deliveryRow, tokenCard, webhookPage } from './webhook-page'
 
 /** Sends one of the deliveries that the stand-in knows. */
@@ -48,7 +48,7 @@ export function webhooks(
 
   if (send !== undefined) {
     const form = express.urlencoded({ extended: false })
-    router.post('/webhooks/send', ownPagesOnly(url), pd.requireLogin(), form, async (req, res) => {
+    router.post('/webhooks/send', pd.requireSameOrigin(), pd.requireLogin(), form, async (req, res) => {
       await send(`${url}/webhooks/pagerduty`, String((req.body as { kind?: unknown }).kind))
       res.redirect(303, '/webhooks')
     })

@@ -49,6 +49,11 @@ export interface PagerDuty {
    * last argument may be options.
    */
   requireScopesFor(...operations: readonly (Operation | OperationGuardOptions)[]): RequestHandler
+  /**
+   * Guard: a page of this app's origin, that of `callbackURL`, sent the request, or no browser did. GET, HEAD and OPTIONS
+   * pass. Mount it before routes that change something, as cookies of `SameSite=Lax` come along from sibling subdomains.
+   */
+  requireSameOrigin(): RequestHandler
   /** Grants without a request: background jobs, administration. */
   readonly grants: Grants
   /**

@@ -1,4 +1,6 @@
 import type { RequestHandler } from 'express'
+import { sendError } from '../http/error-response'
+import { requireOwnPage } from '../http/same-origin'
 import { requireStepUpScope } from '../login/strategy-options'
 import type { Client } from '../oauth/client'
 import type { Operation } from '../scopes/catalogue'
@@ -11,6 +13,9 @@ import {
   scopeGuard,
 } from './require-scopes'
 import { type ScopeName, requireOptions, scopesOfOperations, splitArguments } from './scope-requirement'
+
+/** They change nothing (RFC 9110 section 9.2.1). */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * The guards of one instance.
@@ -43,7 +48,18 @@ export function createGuards(
       const { names, options } = splitArguments<GuardOptions>(args)
       return scopeGuard(names, checked(options, names), mode, client)
     }
+  const { origin } = new URL(client.callbackURL)
   return {
+    requireSameOrigin(): RequestHandler {
+      return function pagerdutySameOrigin(req, res, next) {
+        try {
+          if (!safeMethods.has(req.method)) requireOwnPage(req, origin)
+        } catch (error) {
+          return sendError(error, req, res, next, { onError: defaults.onError })
+        }
+        next()
+      }
+    },
     requireLogin(own: GuardOptions = {}): RequestHandler {
       requireOptions(own)
       return requireLogin(withDefaults(own))

@@ -11,6 +11,7 @@ import {
 import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
+import { requireOwnPage } from '../http/same-origin'
 import { establishSession } from './login-placement'
 import { pathOf, sameOriginPath, targetOf } from '../http/request-url'
 import { grantOf } from '../sessions/request-grant'
@@ -96,7 +97,11 @@ export function loginRoutes(
     const method = path === login ? 'GET' : 'POST'
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)
-    if (!isOwnPage(req, origin)) return fail(foreignPage(), req, res, next)
+    try {
+      requireOwnPage(req, origin)
+    } catch (error) {
+      return fail(error, req, res, next)
+    }
     const loggedOut = () => {
       if (isNavigation(req)) redirect(res, home, 303)
       else if (!isResponseSent(res)) res.status(204).end()
@@ -113,20 +118,6 @@ function asRefusal(info: unknown): Error {
   return new AuthorizationResponseError('This app does not let you in', {
     code: 'ERR_PAGERDUTY_LOGIN_REFUSED',
     status: 403,
-  })
-}
-
-/** Another site must not log the user out. */
-function isOwnPage(req: Request, ownOrigin: string): boolean {
-  const { origin, 'sec-fetch-site': site } = req.headers
-  return site === 'same-origin' || origin === ownOrigin || (site === undefined && origin === undefined)
-}
-
-function foreignPage(): RequestRefusedError {
-  return new RequestRefusedError('Another site asked to log you out; this was not done', {
-    code: 'ERR_PAGERDUTY_FOREIGN_ORIGIN',
-    status: 403,
-    hint: 'Send the logout form from a page of the origin of callbackURL.',
   })
 }
 

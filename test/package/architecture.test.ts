@@ -28,6 +28,10 @@ const faces: Record<string, readonly string[]> = {
   webhooks: ['create-webhooks', 'receiver', 'options'],
   grants: ['grants', 'grant-management', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],
+  oauth: [
+    ...['api-error', 'authorization-response', 'bearer-fetch', 'circuit-breaker', 'client', 'endpoints'],
+    ...['id-token', 'token-endpoint', 'token-expiry', 'token-set'],
+  ],
 }
 
 /** These hand public types on, from wherever they are declared. */

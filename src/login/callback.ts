@@ -7,7 +7,7 @@ import { finishLogin, responseSent } from './code-exchange'
 import { isResponseSent } from '../http/error-response'
 import { isSameUser } from '../user'
 import { isLoginBy, sessionOf } from '../sessions/session'
-import { type Placement, carryGrant, linkGrant } from '../sessions/login-session'
+import { type Placement, carryGrant, carryGrantAtLogin, linkGrant } from '../sessions/login-session'
 import { placementOf } from './login-placement'
 import { type AuthenticateOptions, type PassportActions, loadUserProfile } from './passport-oauth2'
 import type { PendingLogin } from './login-transaction'
@@ -119,7 +119,8 @@ export async function handleCallback(
   } else {
     const kept = isSame ? sessionDataToKeep(req, name, declined) : {}
     const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
-    carryGrant(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
+    const carry = options.keepsUser === true ? carryGrant : carryGrantAtLogin
+    carry(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
   }
   const info: LoginInfo = {
     ...verified.info,

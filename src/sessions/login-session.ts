@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors'
 import type { UserGrants } from '../grants/grants'
 import { type Logins, forgetGrant, grantIn, heldIn, holdsOthers, promised, sessionOf } from './session'
-import { guardGrant, prepareRenewal } from './session-lifecycle'
+import { aroundLogin } from './passport-login'
+import { cancelRenewal, guardGrant, prepareRenewal } from './session-lifecycle'
 
 /** What becomes of the grant of a login whose session is about to be regenerated. */
 export interface Placement {
@@ -33,6 +34,16 @@ export function carryGrant(
 ): void {
   const { name } = grants.client
   renewWith(req, grants, grantID, name, extra, placement, logins)
+}
+
+/**
+ * The same for an app whose own Passport logs the user in: a session that is regenerated for another reason, as where the app
+ * rejects the user in a callback of its own, does not get the grant.
+ */
+export function carryGrantAtLogin(...login: Parameters<typeof carryGrant>): void {
+  const [req] = login
+  const prepare = () => carryGrant(...login)
+  if (!aroundLogin(req, prepare, () => cancelRenewal(req))) prepare()
 }
 
 /**

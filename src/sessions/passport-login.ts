@@ -3,7 +3,33 @@ import { type Session, forgetGrant, grantIn, isLoginBy, promised, sessionOf } fr
 
 /** A request as Passport leaves it, by its documented members. */
 interface PassportRequest {
-  login?: (user: unknown, options: { session: false }, done: (error?: unknown) => void) => void
+  login?: LogIn
+  logIn?: LogIn
+}
+
+type LogIn = (user: unknown, options: { session: false }, done: (error?: unknown) => void) => void
+
+/**
+ * Calls `prepare` whenever Passport is about to log a user in on this request, and `withdraw` once it has begun to: it
+ * regenerates the session in between. Without a login, as where a callback of the app rejects the user, neither is called.
+ *
+ * @returns false where there is no Passport that could
+ */
+export function aroundLogin(req: IncomingMessage, prepare: () => void, withdraw: () => void): boolean {
+  const holder = req as PassportRequest
+  for (const method of ['login', 'logIn'] as const) {
+    const original = holder[method]
+    if (original === undefined) continue
+    holder[method] = function (...args) {
+      prepare()
+      try {
+        original.apply(this, args)
+      } finally {
+        withdraw()
+      }
+    }
+  }
+  return holder.login !== undefined
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   forgetGrant,
   grantIn,
   heldIn,
+  hold,
   promised,
   sessionMember,
   sessionOf,
@@ -67,6 +68,12 @@ export function prepareRenewal(req: IncomingMessage, renewal: Renewal): void {
   if (state !== undefined) state.renewal = renewal
 }
 
+/** Nothing is regenerated for it any more. */
+export function cancelRenewal(req: IncomingMessage): void {
+  const state = watch(req)
+  if (state !== undefined) state.renewal = undefined
+}
+
 type Watched = Session & { [watchKey]?: Watch }
 
 /** @param state that of the session before */
@@ -122,8 +129,8 @@ async function renewSession(
     // Once more: the grant before may have been replaced, so that only the new session keeps the user logged in.
     const fresh = await renew().catch(renew)
     const { extra, login } = renewal
-    const held = { ...heldIn(extra), grants: state.carried, login }
-    Object.assign(fresh, extra, { [sessionMember]: held })
+    Object.assign(fresh, extra)
+    hold(fresh, { ...heldIn(extra), grants: state.carried ?? {}, login })
     watch(req, state)
     watchFirstSave(fresh, state, renewal)
   } catch (error) {

@@ -43,7 +43,7 @@ export interface HeldLogins {
    * The instance that made the login of the session. Other grants, also those that `passport.authorize` added, are linked to
    * it: they end with the session, but the session does not end with them.
    */
-  readonly login?: string
+  readonly login?: string | undefined
   /** Scopes that PagerDuty did not grant when they were requested, and until when that counts, by instance. */
   readonly declined?: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
@@ -101,17 +101,22 @@ export function holdsOthers(session: Session, name: string): boolean {
   return Object.keys(heldIn(session).grants ?? {}).some((other) => other !== name)
 }
 
+/** Has a session hold this, and nothing where it is empty. */
+export function hold(session: Session, { grants = {}, login, ...rest }: HeldLogins): void {
+  const held = {
+    ...rest,
+    ...(Object.keys(grants).length > 0 && { grants }),
+    ...(login !== undefined && { login }),
+  }
+  if (Object.keys(held).length > 0) session[sessionMember] = held
+  else delete session[sessionMember]
+}
+
 /** Takes the grant of an instance out of a session, and the login if it made that. */
 export function forgetGrant(session: Session, name: string): void {
   const { grants, login, ...rest } = heldIn(session)
   const { [name]: _forgotten, ...others } = grants ?? {}
-  const left = {
-    ...rest,
-    ...(Object.keys(others).length > 0 && { grants: others }),
-    ...(login !== undefined && login !== name && { login }),
-  }
-  if (Object.keys(left).length > 0) session[sessionMember] = left
-  else delete session[sessionMember]
+  hold(session, { ...rest, grants: others, login: login === name ? undefined : login })
 }
 
 /** The id of the grant that a session id made by {@link newSessionID} carries. */

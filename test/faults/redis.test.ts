@@ -139,7 +139,8 @@ describeWithRedis('a Redis that fails', () => {
       await Promise.all(users.map((user) => recover(world, user, score)))
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(users.length)
-      expect(score.slowestRecovery).toBeLessThan(wellWithin)
+      // Twenty users at once, behind what waited two seconds for each command.
+      expect(score.slowestRecovery).toBeLessThan(2 * wellWithin)
     }),
   )
 

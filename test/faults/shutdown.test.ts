@@ -36,7 +36,8 @@ async function endDuring(user: User, worker: Worker, score: Score): Promise<void
   await sent
   const { code, after } = await worker.terminate()
   if (code !== 0) score.object(`a worker ended with ${code}`)
-  if (after > latency + 1_000) score.object(`a worker ended after ${after.toFixed()} ms`)
+  // With a margin, as the other files of this suite keep the machine busy.
+  if (after > latency + 3_000) score.object(`a worker ended after ${after.toFixed()} ms`)
   score.recovered(after)
   score.judge(user, await request, 200)
 }

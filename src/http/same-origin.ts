@@ -7,7 +7,7 @@ import { RequestRefusedError } from '../errors'
  *
  * @param origin the app's own, from `callbackURL`: the Host header may be forged
  * @throws {RequestRefusedError}
- * @see https://go.dev/src/net/http/csrf.go, the same rules
+ * @see https://pkg.go.dev/net/http#CrossOriginProtection, which it follows, but for the Host header
  */
 export function requireOwnPage(req: IncomingMessage, origin: string): void {
   const { origin: sender, 'sec-fetch-site': site } = req.headers

@@ -70,7 +70,7 @@ export function prepareRenewal(req: IncomingMessage, renewal: Renewal): void {
 
 /** Nothing is regenerated for it any more. */
 export function cancelRenewal(req: IncomingMessage): void {
-  const state = watch(req)
+  const state = (sessionOf(req) as Watched | undefined)?.[watchKey]
   if (state !== undefined) state.renewal = undefined
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describeWithRedis } from '../support/redis'
+import { busyMachine } from './scale'
 import { Score, nothingWrong } from './score'
 import type { User } from './user'
 import { type World, inWorld, lifetime, until } from './world'
@@ -43,7 +44,7 @@ async function waitFor(world: World, user: User, score: Score, answeredAt: numbe
     asked += 1
     answer = await user.ask(world.anyWorker)
     score.judge(user, answer, 200, 503)
-    if (answer.status === 503 && Math.abs(answer.after - patience) > 1_000) {
+    if (answer.status === 503 && Math.abs(answer.after - patience) > busyMachine) {
       score.object(`${user.id} was asked for patience after ${answer.after.toFixed()} ms`)
     }
   } while (answer.status === 503)
@@ -57,7 +58,7 @@ async function goOnUntilRenewed(world: World, user: User, score: Score): Promise
   const isRenewed = async () => {
     const answer = await user.ask(world.anyWorker)
     score.judge(user, answer, 200)
-    if (answer.after > 1_000) score.object(`${user.id} waited for ${answer.after.toFixed()} ms`)
+    if (answer.after > busyMachine) score.object(`${user.id} waited for ${answer.after.toFixed()} ms`)
     return user.token !== before
   }
   await until(`a new token for ${user.id}`, isRenewed, { within: 70_000, every: 250 })

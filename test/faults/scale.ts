@@ -10,3 +10,6 @@ export function rounds(full: number): number {
 export function duration(full: number): number {
   return isFull ? full : full / 10
 }
+
+/** What each promised deadline has on top here, as a dozen worlds may share two cores: milliseconds. */
+export const busyMachine = 5_000

@@ -1,6 +1,6 @@
 import { describeWithRedis } from '../support/redis'
 import type { Worker } from './fleet'
-import { rounds } from './scale'
+import { busyMachine, rounds } from './scale'
 import { Score, nothingWrong } from './score'
 import { refreshRequest } from './tap'
 import type { User } from './user'
@@ -36,8 +36,7 @@ async function endDuring(user: User, worker: Worker, score: Score): Promise<void
   await sent
   const { code, after } = await worker.terminate()
   if (code !== 0) score.object(`a worker ended with ${code}`)
-  // With a margin, as the other files of this suite keep the machine busy.
-  if (after > latency + 3_000) score.object(`a worker ended after ${after.toFixed()} ms`)
+  if (after > latency + 1_000 + busyMachine) score.object(`a worker ended after ${after.toFixed()} ms`)
   score.recovered(after)
   score.judge(user, await request, 200)
 }

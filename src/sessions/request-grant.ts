@@ -4,6 +4,7 @@ import type { GrantOptions } from '../grants/grant-options'
 import type { Grant, UserGrants } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
 import { targetOf } from '../http/request-url'
+import type { DeferredSession } from './deferred-session'
 import { carryOthers } from './login-session'
 import { clearUser } from './passport-login'
 import {
@@ -39,6 +40,8 @@ export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 's
 
 /** What the drop-in does better, because the session is its own. */
 export interface OwnSessions {
+  /** The session that was read and is not made yet. */
+  deferred(req: IncomingMessage): DeferredSession | undefined
   /** The grant as it was read together with the session. */
   grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
   /** Extends session and grant together, if that is due. False where the session does not carry this grant. */
@@ -131,7 +134,7 @@ export class RequestGrant extends UserGrant {
   /** @internal */
   override confirm(): void | Promise<void> {
     // `OPTIONS *` has no path that a cookie could be for, and so no login.
-    if (sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
+    if (this.grantID === undefined && sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
       this.#parts.sessions?.requireCookiePath(this.#req)
       // Without a session nobody can be told to be logged out: express-session leaves it away when its store is down.
       throw new TokenStoreError('This request has no session')

@@ -1,15 +1,17 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
+import { deferSession, deferredSession } from './deferred-session'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
 import type { RedisConnection } from '../store/redis-connection'
 import { pathOf, targetOf } from '../http/request-url'
-import { redisSessions, storedSessions } from './session-storage'
-import { type SessionCookie, type SessionOptions, requireSessionOptions } from './session-options'
+import { type SessionRecord, redisSessions, storedSessions } from './session-storage'
+import { clearCookie, mindCookie, sessionIDOf } from './session-cookie'
+import { type SessionOptions, requireSessionOptions } from './session-options'
 import { SessionStore } from './session-store'
 import { type Middleware, touchInterval } from './session-tokens'
 import type { OwnSessions } from './request-grant'
@@ -57,9 +59,10 @@ export function dropInSession(
       `"session.cookie.sameSite" is "${cookie.sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
     )
   }
+  const secrets = keys.texts('session cookie')
   const ownSession = session({
     name,
-    secret: keys.texts('session cookie'),
+    secret: secrets,
     store,
     genid: (req) => newSessionID(req, client.name),
     resave: false,
@@ -67,6 +70,15 @@ export function dropInSession(
     proxy: client.isSecure ? true : undefined,
     cookie,
   })
+  const deferredHere = (req: IncomingMessage) => {
+    const current = deferredSession(req)
+    return current?.store === store ? current : undefined
+  }
+  // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
+  const isBelow = (req: IncomingMessage) =>
+    pathOf(targetOf(req))
+      .replace(/^https?:\/\/[^/]*/i, '')
+      .startsWith(path)
   const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
   /** Whether the browser has the cookie of the session, as it was set by its login. */
   const isHeld = (req: IncomingMessage) => {
@@ -89,19 +101,37 @@ export function dropInSession(
   const middleware: Middleware = (req, res, next) => {
     // Only a callback asks for it.
     if (req.url?.includes('state=')) noteArrival(req)
-    mindCookie(res, name, () => isHeld(req))
-    ownSession(req as Request, res as Parameters<RequestHandler>[1], next)
+    const makeSession = (done: (error?: unknown) => void) => {
+      mindCookie(res, name, () => isHeld(req))
+      ownSession(req as Request, res as Parameters<RequestHandler>[1], done)
+    }
+    const id = sessionOf(req) === undefined && isBelow(req) ? sessionIDOf(req, name, secrets) : undefined
+    const grantID = id === undefined ? undefined : grantIDOf(id)
+    if (id === undefined || grantID === undefined) return makeSession(next)
+    const found = store.read(id).then((record) => {
+      const make = (done: (error?: unknown) => void) => store.give(id, record, () => makeSession(done))
+      if (!holdsGrant(record, client.name, grantID)) return make(next)
+      const { grant: sealed, extendedAt } = record
+      deferSession(req, { store, id, grantID, sealed, extendedAt }, () => make(throwing))
+      next()
+    })
+    // What comes after this middleware may throw: that is the request's failure as well.
+    found.catch(next).catch(warnOf)
   }
 
   return {
     // A session that the app brought along is used as it is; express-session sees to that.
     middleware,
     own: {
+      deferred: deferredHere,
       grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req as Request) : undefined),
       extend(req, grant) {
+        const unopened = deferredHere(req)
+        if (unopened !== undefined && !store.isDue(unopened.id, unopened.extendedAt)) return true
         const current = sessionOf(req)
         if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return false
-        if (store.isDue(current, current.id)) extendBoth(current, grant).catch(warnOf)
+        const isDue = unopened !== undefined || store.isDue(current.id, store.extendedAt(current))
+        if (isDue) extendBoth(current, grant).catch(warnOf)
         return true
       },
       async end(req, res) {
@@ -112,9 +142,8 @@ export function dropInSession(
         if (isAll && !res.headersSent) clearCookie(res, name, cookie)
       },
       requireCookiePath(req) {
-        // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
-        const asked = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
-        if (asked.startsWith(path)) return
+        if (isBelow(req)) return
+        const asked = pathOf(targetOf(req))
         throw new ConfigurationError(
           'session.cookie.path',
           `is "${path}", so no session comes with a request for "${asked}", which a guard is to check`,
@@ -125,45 +154,23 @@ export function dropInSession(
   }
 }
 
+/** Whether a session has nothing but to be made: it was stored with the grant that its id carries, which is there. */
+function holdsGrant(
+  record: SessionRecord,
+  name: string,
+  grantID: string,
+): record is SessionRecord & { grant: string } {
+  return (
+    record.grant !== undefined && record.session?.includes(`${JSON.stringify(name)}:"${grantID}"`) === true
+  )
+}
+
+function throwing(error?: unknown): void {
+  if (error) throw error as Error
+}
+
 /** A refresh or `keep()` came between; how long the grant is to live is seen from what it is now. */
 async function extendAsItIs(grants: UserGrants, id: string, idle: number): Promise<void> {
   const current = await grants.read(id)
   if (current !== undefined) await grants.extend(current, idle)
-}
-
-/** Where there is a response to write to. */
-function clearCookie(res: ServerResponse, name: string, { path = '/', domain, secure }: SessionCookie): void {
-  if (typeof res.appendHeader !== 'function' || res.headersSent) return
-  const attributes = [
-    `Path=${path}`,
-    'Max-Age=0',
-    ...(secure ? ['Secure'] : []),
-    ...(domain === undefined ? [] : [`Domain=${domain}`]),
-  ]
-  res.appendHeader('Set-Cookie', `${name}=; ${attributes.join('; ')}`)
-}
-
-/**
- * An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. And to a browser
- * that has the cookie it is not sent again, as express-session does for a session that was written on: a login may have put
- * another session in the place of this one meanwhile, and the old cookie would take the place of the new one.
- */
-function mindCookie(res: ServerResponse, cookieName: string, isHeld: () => boolean): void {
-  // The upgrade of a connection may come without a response.
-  if (typeof res.writeHead !== 'function') return
-  const { writeHead } = res as { writeHead: (...args: unknown[]) => ServerResponse }
-  // express-session adds its cookie at this very moment, before it calls what was here before.
-  res.writeHead = (...args: unknown[]) => {
-    const header = res.getHeader('Set-Cookie')
-    if (header !== undefined) {
-      const cookies = [header].flat().map(String)
-      const others = cookies.filter((cookie) => !cookie.startsWith(`${cookieName}=`))
-      if (others.length < cookies.length) {
-        if (!isHeld()) res.setHeader('Cache-Control', 'no-store')
-        else if (others.length > 0) res.setHeader('Set-Cookie', others)
-        else res.removeHeader('Set-Cookie')
-      }
-    }
-    return writeHead.apply(res, args)
-  }
 }

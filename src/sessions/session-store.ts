@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { grantIDOf, heldIn, noteOvertaken, sessionOf } from './session'
 import { parseJSON } from '../store/decode'
-import type { ReadGrant, SessionRecords } from './session-storage'
+import type { ReadGrant, SessionRecord, SessionRecords } from './session-storage'
 import { Throttle } from '../async/throttle'
 
 /** What the store knows of a session that a request holds. */
@@ -42,6 +42,7 @@ export class SessionStore extends session.Store {
   readonly #records: SessionRecords
   readonly #options: SessionStoreOptions
   readonly #touches: Throttle
+  #given: { readonly id: string; readonly record: SessionRecord } | undefined
 
   constructor(records: SessionRecords, options: SessionStoreOptions) {
     super()
@@ -55,9 +56,28 @@ export class SessionStore extends session.Store {
     return this.#stateOf(req.session).grant
   }
 
+  /** Reads a session with its grant. */
+  read(id: string): Promise<SessionRecord> {
+    return this.#records.read(id, grantIDOf(id))
+  }
+
+  /** Has express-session find this record, which was read before, and calls back before it returns. */
+  give(id: string, record: SessionRecord, find: () => void): void {
+    this.#given = { id, record }
+    try {
+      find()
+    } finally {
+      this.#given = undefined
+    }
+  }
+
+  /** When a session was last extended, in milliseconds since the epoch. */
+  extendedAt(current: object): number {
+    return this.#stateOf(current).extendedAt
+  }
+
   /** Whether a session in use is to be extended: once per interval, whichever process serves it. */
-  isDue(current: object, id: string): boolean {
-    const { extendedAt } = this.#stateOf(current)
+  isDue(id: string, extendedAt: number): boolean {
     // A process whose clock is far ahead does not keep the others from doing it.
     const isRecent = Math.abs(Date.now() - extendedAt) < this.#options.touchInterval
     return !isRecent && this.#touches.take(id)
@@ -81,14 +101,10 @@ export class SessionStore extends session.Store {
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
-    const found = this.#records.read(id, grantIDOf(id)).then((record) => {
-      const data = record.session === undefined ? undefined : parse(record.session)
-      if (data !== undefined) {
-        const { extendedAt, grant } = record
-        this.#keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
-      }
-      callback(null, data)
-    })
+    const given = this.#given
+    this.#given = undefined
+    if (given?.id === id) return callback(null, this.#dataOf(given.record))
+    const found = this.read(id).then((record) => callback(null, this.#dataOf(record)))
     // express-session goes on with the request in this callback: what that throws is the request's failure as well.
     found.catch(callback).catch(this.#options.report)
   }
@@ -121,7 +137,8 @@ export class SessionStore extends session.Store {
 
   /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
   override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
-    if (this.#stateOf(data).grant?.sealed !== undefined || !this.isDue(data, id)) return callback()
+    const { grant, extendedAt } = this.#stateOf(data)
+    if (grant?.sealed !== undefined || !this.isDue(id, extendedAt)) return callback()
     // The response is made already: when this fails, the session merely ends earlier.
     const touched = this.extend(data, id).catch(() => {})
     this.#callBack(touched, callback)
@@ -140,6 +157,12 @@ export class SessionStore extends session.Store {
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)
     callback()
+  }
+
+  #dataOf({ session: text, extendedAt, grant }: SessionRecord): SessionData | undefined {
+    const data = text === undefined ? undefined : parse(text)
+    if (data !== undefined) this.#keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
+    return data
   }
 
   #callBack(work: Promise<unknown>, callback: Callback): void {

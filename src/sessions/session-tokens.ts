@@ -40,9 +40,25 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
   const extendIfDue = extender(grants, parts)
 
   return function pagerdutySessionTokens(req, res, next) {
+    if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
+    const attach = (grant: Grant | undefined) => {
+      const holder = req as unknown as Record<string, RequestGrant>
+      holder[name] = new RequestGrant(grants, grant, req, res, parts)
+    }
+    const accept = (grant: Grant, isLogin: boolean) => {
+      attach(grant)
+      extendIfDue(req, grant)
+      if (isLogin) renewIfEnded(grants, grant)
+    }
+    const deferred = parts.sessions?.deferred(req)
+    const carried = deferred && grants.open(deferred.grantID, deferred.sealed)
+    if (deferred !== undefined && carried !== undefined && !isOver(carried)) {
+      deferred.onceMade = () => guardGrant(req, grants, parts.strategy)
+      accept(carried, true)
+      return next()
+    }
     const refusal = sessionRefusal(req)
     if (refusal !== undefined) return next(refusal)
-    if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
     const session = sessionOf(req)
     const id = grantIn(session, name)
     const isLogin = parts.sessions !== undefined || isLoginBy(session, name)
@@ -52,10 +68,6 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
         .catch(next)
         // What comes after this middleware failed twice. It must not end the process.
         .catch((error: Error) => events.emit('warning', { error }))
-    const attach = (grant: Grant | undefined) => {
-      const holder = req as unknown as Record<string, RequestGrant>
-      holder[name] = new RequestGrant(grants, grant, req, res, parts)
-    }
     /** Takes what the store has; undefined when the caller has to wait for the end of a login. */
     const present = (held: string, sealed: string | undefined): Promise<void> | undefined => {
       const grant = sealed === undefined ? undefined : grants.open(held, sealed)
@@ -65,9 +77,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
         const keepsID = sealed !== undefined && grant === undefined
         return endLogin(req, name, held, keepsID)
       }
-      attach(grant)
-      extendIfDue(req, grant)
-      if (isLogin) renewIfEnded(grants, grant)
+      accept(grant, isLogin)
       return undefined
     }
     if (id === undefined) {

@@ -1,0 +1,61 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { parse } from 'cookie'
+import { unsign } from 'cookie-signature'
+import type { SessionCookie } from './session-options'
+
+/** The id in a session's cookie, if express-session has signed it with one of these secrets. */
+export function sessionIDOf(
+  req: IncomingMessage,
+  cookieName: string,
+  secrets: readonly string[],
+): string | undefined {
+  const { cookie } = req.headers
+  const value = cookie === undefined ? undefined : parse(cookie)[cookieName]
+  if (value === undefined || !value.startsWith('s:')) return undefined
+  for (const secret of secrets) {
+    const id = unsign(value.slice(2), secret)
+    if (id !== false) return id
+  }
+  return undefined
+}
+
+/** Takes the cookie from the browser, where there is a response to write to. */
+export function clearCookie(
+  res: ServerResponse,
+  name: string,
+  { path = '/', domain, secure }: SessionCookie,
+): void {
+  if (typeof res.appendHeader !== 'function' || res.headersSent) return
+  const attributes = [
+    `Path=${path}`,
+    'Max-Age=0',
+    ...(secure ? ['Secure'] : []),
+    ...(domain === undefined ? [] : [`Domain=${domain}`]),
+  ]
+  res.appendHeader('Set-Cookie', `${name}=; ${attributes.join('; ')}`)
+}
+
+/**
+ * An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. And to a browser
+ * that has the cookie it is not sent again, as express-session does for a session that was written on: a login may have put
+ * another session in the place of this one meanwhile, and the old cookie would take the place of the new one.
+ */
+export function mindCookie(res: ServerResponse, cookieName: string, isHeld: () => boolean): void {
+  // The upgrade of a connection may come without a response.
+  if (typeof res.writeHead !== 'function') return
+  const { writeHead } = res as { writeHead: (...args: unknown[]) => ServerResponse }
+  // express-session adds its cookie at this very moment, before it calls what was here before.
+  res.writeHead = (...args: unknown[]) => {
+    const header = res.getHeader('Set-Cookie')
+    if (header !== undefined) {
+      const cookies = [header].flat().map(String)
+      const others = cookies.filter((cookie) => !cookie.startsWith(`${cookieName}=`))
+      if (others.length < cookies.length) {
+        if (!isHeld()) res.setHeader('Cache-Control', 'no-store')
+        else if (others.length > 0) res.setHeader('Set-Cookie', others)
+        else res.removeHeader('Set-Cookie')
+      }
+    }
+    return writeHead.apply(res, args)
+  }
+}

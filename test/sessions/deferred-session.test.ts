@@ -1,0 +1,209 @@
+import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import type { Request } from 'express'
+import { Redis } from 'ioredis'
+import { MemoryTokenStore, type TokenStore } from '../../src'
+import { type StandIn, startPagerDuty } from '../../src/testing'
+import type { Browser } from '../support/browser'
+import { type DropIn, startDropIn } from '../support/drop-in'
+import { describeWithRedis, startRedis } from '../support/redis'
+
+const secret = 'a secret of thirty-two characters or more, for tests'
+const cookieName = 'pagerduty'
+
+let standIn: StandIn
+let running: DropIn[] = []
+/** Called when what a handler does after its response is done. */
+let afterwards: (value?: unknown) => void = () => {}
+
+beforeAll(async () => {
+  standIn = await startPagerDuty()
+})
+afterAll(() => standIn.close())
+afterEach(async () => {
+  await Promise.all(running.map((app) => app.close()))
+  running = []
+})
+
+describe('in memory', () => {
+  let store: MemoryTokenStore
+  beforeEach(() => {
+    store = new MemoryTokenStore()
+  })
+  behaves(() => ({ tokenStore: store, secret }))
+  const change = (key: string, changed: (value: string) => string) => changeIn(store, key, changed)
+
+  test('a session whose record is not ours logs nobody in', async () => {
+    const { app, browser, id } = await loggedIn({ tokenStore: store, secret })
+    await change(`sess:${id}`, () => 'half of {"pagerduty":')
+    expect((await app.get(browser, '/me')).status).toBe(401)
+  })
+
+  test('a session that does not hold the grant of its id any more logs nobody in', async () => {
+    const { app, browser, id } = await loggedIn({ tokenStore: store, secret })
+    await change(`sess:${id}`, (value) => value.replace(/"grants":\{[^}]*\}/, '"grants":{}'))
+    expect((await app.get(browser, '/me')).status).toBe(401)
+  })
+
+  test('a cookie that somebody else signed, or nobody, or for another session, logs nobody in', async () => {
+    const { app, browser, id } = await loggedIn({ tokenStore: store, secret })
+    const other = await loggedIn({ tokenStore: new MemoryTokenStore(), secret: `another ${secret}` })
+    const [, signature] = decodeURIComponent(browser.cookies.get(cookieName) ?? '').split(/\.(?=[^.]*$)/)
+    const forged = [
+      other.browser.cookies.get(cookieName) ?? '',
+      id,
+      `s:${id}`,
+      `s:${id}.`,
+      `s:${id}.${'A'.repeat(43)}`,
+      `s:${id.slice(0, -1)}.${signature}`,
+      `s:${id}x.${signature}`,
+    ]
+    for (const value of forged) {
+      const cookie = `${cookieName}=${value.includes('%') ? value : encodeURIComponent(value)}`
+      const { status } = await fetch(`${app.url}/me`, { headers: { cookie } })
+      expect(`${value.slice(0, 2)} ${status}`).toBe(`${value.slice(0, 2)} 401`)
+    }
+    expect((await app.get(browser, '/me')).status).toBe(200)
+  })
+
+  test('a secret that was rotated still opens the session', async () => {
+    const { app, browser } = await loggedIn({ tokenStore: store, secret })
+    const rotated = await startDropIn(standIn, { tokenStore: store, secret: [`new ${secret}`, secret] })
+    const cookie = `${cookieName}=${browser.cookies.get(cookieName)}`
+    expect((await fetch(`${rotated.url}/me`, { headers: { cookie } })).status).toBe(200)
+    await rotated.close()
+  })
+})
+
+describeWithRedis('in Redis', () => {
+  let redis: Awaited<ReturnType<typeof startRedis>>
+  let client: Redis
+  beforeAll(async () => {
+    redis = await startRedis()
+    client = new Redis(redis.url)
+  })
+  afterAll(async () => {
+    client.disconnect()
+    await redis.stop()
+  })
+  behaves(() => ({ redis: client, secret }))
+})
+
+/** What an app may do with a session that was not made until it does. */
+function behaves(options: () => Parameters<typeof startDropIn>[1]): void {
+  let app: DropIn
+  let browser: Browser
+  let grantID: string
+  beforeEach(async () => {
+    const made = await loggedIn(options())
+    ;({ app, browser } = made)
+    grantID = made.id.split('.')[0] ?? ''
+    expect(await app.pd.grants.get(grantID)).toBeDefined()
+  })
+  const read = async (path: string) => (await app.get(browser, path)).json() as Promise<unknown>
+
+  test('what the app puts into the session is there with the next request', async () => {
+    await read('/put?late=')
+    expect(await read('/cart?late=')).toBe('apple')
+  })
+
+  test('the session is there for a handler that first asks for it after a wait', async () => {
+    await read('/put?late=yes')
+    expect(await read('/cart?late=yes')).toBe('apple')
+  })
+
+  test('the session is there once the response was sent, and can be saved', async () => {
+    const saved = new Promise((resolve) => (afterwards = resolve))
+    expect(await read('/answer-first')).toBe('answered')
+    await saved
+    expect(await read('/cart?late=')).toBe('pear')
+  })
+
+  test('an object that has the request as its prototype has the session too', async () => {
+    await read('/put?late=')
+    expect(await read('/derived')).toEqual({ cart: 'apple', isSame: true })
+  })
+
+  test('the id and the store of the session are on the request from the start', async () => {
+    expect(await read('/id')).toEqual({ isID: true, hasStore: true, isInRequest: true })
+  })
+
+  test('a session that the handler only takes off the request is not changed', async () => {
+    await read('/put?late=')
+    expect(await read('/take-off')).toBeNull()
+    expect(await read('/cart?late=')).toBe('apple')
+  })
+
+  test('destroying the session ends the grant, though nobody used the session before', async () => {
+    await read('/destroy')
+    expect((await app.get(browser, '/me')).status).toBe(401)
+    expect(await app.pd.grants.get(grantID)).toBeUndefined()
+  })
+
+  test('regenerating it does so too', async () => {
+    await read('/regenerate')
+    expect((await app.get(browser, '/me')).status).toBe(401)
+    expect(await app.pd.grants.get(grantID)).toBeUndefined()
+  })
+
+  test('a request that uses no session gets no cookie again', async () => {
+    const answer = await app.get(browser, '/me')
+    expect(answer.status).toBe(200)
+    expect(answer.headers.getSetCookie()).toEqual([])
+  })
+}
+
+const cartOf = (req: Request) => req.session as { cart?: string }
+
+/** An app with somebody logged in, and the id of the session. */
+async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
+  const app = await startDropIn(standIn, options, (express, pd) => {
+    const wait = async (req: Request) => {
+      if (req.query['late']) await setImmediate()
+    }
+    express.get('/put', pd.requireLogin(), async (req, res) => {
+      await wait(req)
+      cartOf(req).cart = 'apple'
+      res.json('put')
+    })
+    express.get('/cart', pd.requireLogin(), async (req, res) => {
+      await wait(req)
+      res.json(cartOf(req).cart ?? null)
+    })
+    express.get('/answer-first', pd.requireLogin(), async (req, res) => {
+      res.json('answered')
+      await once(res, 'finish')
+      cartOf(req).cart = 'pear'
+      req.session.save(afterwards)
+    })
+    express.get('/derived', (req, res) => {
+      const derived = Object.create(req) as Request
+      res.json({ cart: cartOf(derived).cart, isSame: derived.session === req.session })
+    })
+    express.get('/id', (req, res) => {
+      const { sessionID, sessionStore } = req
+      res.json({
+        isInRequest: 'session' in req,
+        isID: sessionID === req.session.id,
+        hasStore: typeof sessionStore.get === 'function' && sessionStore === req.sessionStore,
+      })
+    })
+    express.get('/take-off', (req, res) => {
+      Object.assign(req, { session: null })
+      res.json(req.session)
+    })
+    express.get('/destroy', (req, res) => void req.session.destroy(() => res.json('destroyed')))
+    express.get('/regenerate', (req, res) => void req.session.regenerate(() => res.json('regenerated')))
+  })
+  running.push(app)
+  const { browser } = await app.logIn()
+  const [id = ''] =
+    /^s:(.*)\.[^.]*$/.exec(decodeURIComponent(browser.cookies.get(cookieName) ?? ''))?.slice(1) ?? []
+  return { app, browser, id }
+}
+
+async function changeIn(store: TokenStore, key: string, changed: (value: string) => string): Promise<void> {
+  const value = (await store.get(key)) ?? ''
+  expect(changed(value)).not.toBe(value)
+  expect(await store.replace(key, value, changed(value))).toBe(true)
+}

@@ -277,6 +277,26 @@ describe('each event is published on node:diagnostics_channel', () => {
   })
 })
 
+test('who subscribes after an event hears the later ones, though memory is cleared up in between', () => {
+  const program = `
+    const { subscribe } = require('node:diagnostics_channel')
+    const { setImmediate } = require('node:timers/promises')
+    const { Events } = require('./src/observability/events')
+    const emit = () => new Events().emit('logout', {})
+    const clearUp = async () => { await setImmediate(); gc() }
+    const run = async () => {
+      emit()
+      await clearUp()
+      subscribe('passport-pagerduty:logout', () => console.log('heard'))
+      await clearUp()
+      await setImmediate()
+      emit()
+    }
+    run()`
+  const args = ['--expose-gc', '--no-warnings', '--require', 'esbuild-register', '-e', program]
+  expect(execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' })).toBe('heard\n')
+})
+
 test('docs/events.md has every event, with its channel, and no other', () => {
   const documented = readFileSync(join(root, 'docs/events.md'), 'utf8').matchAll(
     /^\| `(\w+)` +\| `passport-pagerduty:(\w+)`/gm,

@@ -67,7 +67,7 @@ describe('in memory', () => {
   })
 
   test('a secret that was rotated still opens the session', async () => {
-    const { app, browser } = await loggedIn({ tokenStore: store, secret })
+    const { browser } = await loggedIn({ tokenStore: store, secret })
     const rotated = await startDropIn(standIn, { tokenStore: store, secret: [`new ${secret}`, secret] })
     const cookie = `${cookieName}=${browser.cookies.get(cookieName)}`
     expect((await fetch(`${rotated.url}/me`, { headers: { cookie } })).status).toBe(200)

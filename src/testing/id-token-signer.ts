@@ -13,8 +13,7 @@ const generate = promisify(generateKeyPair)
 
 /** Signs id_tokens by RS256 and publishes the keys: the current one, and the one before so that earlier tokens still verify. */
 export class IDTokenSigner {
-  // Making a key takes longer than all the rest of a start, so nobody waits for it before the first login.
-  #keys: Promise<readonly [SigningKey, ...SigningKey[]]> = newKey().then((key) => [key])
+  #keys: Promise<readonly [SigningKey, ...SigningKey[]]> = firstKey().then((key) => [key])
 
   async rotate(): Promise<void> {
     const [current] = await this.#keys
@@ -31,6 +30,16 @@ export class IDTokenSigner {
   async jwks(): Promise<{ keys: JsonWebKey[] }> {
     return { keys: (await this.#keys).map(({ published }) => published) }
   }
+}
+
+let first: Promise<SigningKey> | undefined
+
+/**
+ * The same for all signers of a process, as making a key takes longer than all the rest of a start. Nobody waits for it before
+ * the first login.
+ */
+function firstKey(): Promise<SigningKey> {
+  return (first ??= newKey())
 }
 
 /** OpenID Connect Core section 3.1.3.6: the left half of the hash. */

@@ -21,17 +21,25 @@ export function stream(
   req.on('close', stop)
 }
 
+/** The table has no row yet; the first one takes its place. */
+export function emptyRow(columns: number, text: string): Markup {
+  return html`<tr role="row" id="empty">
+    <td role="cell" class="empty" colspan="${columns}">${text}</td>
+  </tr>`
+}
+
 /** Shows what the stream at `path` sends, in the table `rows`. Without it the page shows things as they were. */
 export function live(path: string, nonce: string): Markup {
-  return html`<p class="small" id="live">Reload the page to see more.</p>
+  return html`<p class="small" id="live">Reload the page to see new rows.</p>
     <script nonce="${nonce}">
       const rows = document.getElementById('rows')
       const note = document.getElementById('live')
       const source = new EventSource('${path}')
-      source.onopen = () => (note.textContent = 'Live.')
-      source.onerror = () => (note.textContent = 'Not connected; trying again.')
+      source.onopen = () => (note.textContent = 'New rows appear by themselves.')
+      source.onerror = () => (note.textContent = 'The connection is lost. Trying again …')
       source.onmessage = ({ data }) => {
         const { row, panels } = JSON.parse(data)
+        document.getElementById('empty')?.remove()
         rows.insertAdjacentHTML('afterbegin', row)
         for (const [id, text] of Object.entries(panels)) document.getElementById(id).outerHTML = text
       }

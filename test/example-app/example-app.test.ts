@@ -1,3 +1,5 @@
+import { eventPage } from '../../example-app/event-page'
+import { incidentTable, serviceList } from '../../example-app/list-pages'
 import { type RunningExample, startExampleApp } from '../../example-app/server'
 import { type StandIn, approve } from '../../src/testing'
 import { Browser } from '../support/browser'
@@ -56,6 +58,18 @@ describe('the example app, with its stand-in', () => {
     expect(textOf(page, 'expires')).toMatch(/^(23:59:5\d|24:00:00)$/)
     expect(page).toMatch(/data-scope="incidents\.read"(?:(?!<\/tr>)[^])*>granted</)
     expect(page).toMatch(/data-scope="teams\.read"(?:(?!<\/tr>)[^])*>missing</)
+  })
+
+  test('names the user by id where PagerDuty’s API gave no name at the login', async () => {
+    standIn.failNext('api', { status: 500 })
+    await logIn()
+    for (const path of ['/', '/events']) expect(textOf(await read(path), 'user-name')).toBe('User PACME01')
+  })
+
+  test('says so where there is nothing to show', () => {
+    expect(incidentTable([]).text).toContain('There are no incidents')
+    expect(serviceList([]).text).toContain('There are no services')
+    expect(eventPage([], undefined, 'nonce').text).toContain('No events since this app was started')
   })
 
   test('goes on to the incidents after the login they asked for', async () => {

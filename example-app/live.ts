@@ -13,7 +13,9 @@ export function stream(
   res: Response,
   follow: (send: (update: Update) => void) => () => void,
 ): void {
-  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders()
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
+  // A comment: Firefox takes a stream for open when its first byte has arrived.
+  res.write(': open\n\n')
   const stop = follow(({ row, panels = {} }) => {
     const texts = Object.fromEntries(Object.entries(panels).map(([id, { text }]) => [id, text]))
     res.write(`data: ${JSON.stringify({ row: row.text, panels: texts })}\n\n`)

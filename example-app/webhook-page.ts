@@ -18,7 +18,7 @@ const outcomes: Record<Delivery['outcome'], string> = {
   inProgress: 'being handled',
   ignored: 'nothing to do',
   expired: 'too old',
-  rejected: 'rejected, wrong signature',
+  rejected: 'rejected',
   failed: 'failed, will be retried',
 }
 

@@ -42,13 +42,16 @@ async function open(
   executablePath: string,
   visit: (page: Page, url: string, newPage: () => Promise<Page>) => Promise<void>,
 ): Promise<void> {
-  const { launch } = createRequire(join(tools, 'package.json'))('puppeteer-core') as Puppeteer
+  const puppeteer = createRequire(join(tools, 'package.json'))('puppeteer-core') as Puppeteer
   const app = await startExampleApp({ port: 0 })
-  const browser = await launch({ browser: 'firefox', executablePath })
   try {
-    await visit(await browser.newPage(), app.url, () => browser.newPage())
+    const browser = await puppeteer.launch({ browser: 'firefox', executablePath })
+    try {
+      await visit(await browser.newPage(), app.url, () => browser.newPage())
+    } finally {
+      await browser.close()
+    }
   } finally {
-    await browser.close()
     await app.close()
   }
 }

@@ -9,7 +9,7 @@ import { mePage } from './me-page'
 import { type Answer, getProfile, listIncidents, listServices } from './pagerduty-api'
 import { loginLimit, nonceOf, securityHeaders } from './security'
 import { type Configuration, type Need, missingFor, scopesPage } from './scopes-page'
-import { type SendDelivery, webhooks } from './webhooks'
+import { type SendDelivery, noWebhooks, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
 
 export interface ExampleSetup {
@@ -62,7 +62,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
 
   app.use(events(pd))
-  if (setup.hasWebhooks) app.use(webhooks(pd, { url, send: setup.send }))
+  app.use(setup.hasWebhooks ? webhooks(pd, { url, send: setup.send }) : noWebhooks(pd))
 
   app.get('/api/incidents', pd.requireScopes(needs.incidents), async (req, res) => {
     const incidents = await listIncidents(req)

@@ -9,7 +9,7 @@ export function mePage(
   profile: Answer<Profile>,
   { url, nonce }: { url: string; nonce: string },
 ): Markup {
-  const { user } = req.pagerduty
+  const { user } = req.pagerduty.requireLogin()
   const me = 'data' in profile ? profile.data : undefined
   return html`<h1>${me?.name ?? 'You are logged in'}</h1>
     ${me && html`<p class="lead">${me.email}</p>`} ${'problem' in profile && notice(profile.problem)}
@@ -23,13 +23,13 @@ export function mePage(
               <dd>${me.role.replaceAll('_', ' ')}</dd>`
           }
           <dt>Account</dt>
-          <dd data-testid="account">${user?.subdomain ?? user?.accountID}</dd>
+          <dd data-testid="account">${user.subdomain ?? user.accountID}</dd>
           <dt>Region</dt>
-          <dd data-testid="region">${user?.region?.toUpperCase() ?? 'Unknown'}</dd>
+          <dd data-testid="region">${user.region?.toUpperCase() ?? 'Unknown'}</dd>
           <dt>User id</dt>
-          <dd>${user?.id}</dd>
+          <dd>${user.id}</dd>
           <dt>REST API</dt>
-          <dd>${user && new URL(user.apiURL).host}</dd>
+          <dd>${new URL(user.apiURL).host}</dd>
         </dl>
         <p class="small">
           PagerDuty’s signed id_token names account, region and user

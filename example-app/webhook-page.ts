@@ -19,7 +19,7 @@ const outcomes: Record<Delivery['outcome'], string> = {
   ignored: 'nothing to do',
   expired: 'too old',
   rejected: 'rejected',
-  failed: 'failed, will be retried',
+  failed: 'failed',
 }
 
 /** The page that shows deliveries as they come in. */

@@ -6,10 +6,10 @@ import { type Markup, html } from './html'
 import { notice, sendPage } from './layout'
 import { incidentTable, serviceList } from './list-pages'
 import { mePage } from './me-page'
-import { type Answer, type Profile, getProfile, listIncidents, listServices } from './pagerduty-api'
+import { type Answer, getProfile, listIncidents, listServices } from './pagerduty-api'
 import { loginLimit, nonceOf, securityHeaders } from './security'
 import { type Configuration, type Need, missingFor, scopesPage } from './scopes-page'
-import { type SendDelivery, webhooks } from './webhooks'
+import { type SendDelivery, noWebhooks, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
 
 export interface ExampleSetup {
@@ -51,7 +51,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
     }
     const profile = await getProfile(req)
     const content = mePage(req, profile, { url, nonce: nonceOf(res) })
-    sendPage(req, res, { title: 'You', content, name: nameIn(profile) })
+    sendPage(req, res, { title: 'You', content })
   })
 
   app.get(
@@ -62,7 +62,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
 
   app.use(events(pd))
-  if (setup.hasWebhooks) app.use(webhooks(pd, { url, send: setup.send }))
+  app.use(setup.hasWebhooks ? webhooks(pd, { url, send: setup.send }) : noWebhooks(pd))
 
   app.get('/api/incidents', pd.requireScopes(needs.incidents), async (req, res) => {
     const incidents = await listIncidents(req)
@@ -83,9 +83,8 @@ export function createExampleApp(setup: ExampleSetup): Express {
     { route: 'GET /api/incidents', scope: needs.incidents },
     { route: 'GET /services', scope: needs.services },
   ]
-  app.get('/scopes', pd.requireLogin(), async (req, res) => {
-    const name = nameIn(await getProfile(req))
-    sendPage(req, res, { title: 'Scopes', content: scopesPage(req, needed, configuration), name })
+  app.get('/scopes', pd.requireLogin(), (req, res) => {
+    sendPage(req, res, { title: 'Scopes', content: scopesPage(req, needed, configuration) })
   })
   // A link, for the reason that the login is one: see securityHeaders.
   app.get('/scopes/ask', pd.requireLogin(), (req, res) => {
@@ -102,8 +101,8 @@ export function createExampleApp(setup: ExampleSetup): Express {
   }
 
   app.use((req, res) => {
-    const content = html`<h1>There is no such page</h1>
-      <p class="lead"><a href="/">Go to the start</a></p>`
+    const content = html`<h1>Page not found</h1>
+      <p class="lead"><a href="/">Go to the home page</a></p>`
     sendPage(req, res, { title: 'Not found', content, status: 404 })
   })
   app.use(pd.errors(), failed)
@@ -115,9 +114,9 @@ const failed: ErrorRequestHandler = (error: { status?: number; stack?: string },
   if (res.headersSent) return next(error)
   const { status = 500 } = error
   if (status >= 500) process.stderr.write(`${error.stack}\n`)
-  const content = html`<h1>This could not be done</h1>
-    <p class="lead"><a href="/">Go to the start</a></p>`
-  sendPage(req, res, { title: 'Not done', content, status })
+  const content = html`<h1>Something went wrong</h1>
+    <p class="lead"><a href="/">Go to the home page</a></p>`
+  sendPage(req, res, { title: 'Something went wrong', content, status })
 }
 
 /** A page of what one call to PagerDuty lists. */
@@ -127,18 +126,13 @@ function listPage<Item>(
   show: (items: Item[]) => Markup,
 ): RequestHandler {
   return async (req, res) => {
-    const [profile, answer] = await Promise.all([getProfile(req), list(req)])
+    const answer = await list(req)
     const [status, shown] = 'data' in answer ? [200, show(answer.data)] : [502, notice(answer.problem)]
     sendPage(req, res, {
       title,
       content: html`<h1>${title}</h1>
         ${shown}`,
-      name: nameIn(profile),
       status,
     })
   }
-}
-
-function nameIn(profile: Answer<Profile>): string | undefined {
-  return 'data' in profile ? profile.data.name : undefined
 }

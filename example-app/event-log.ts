@@ -48,7 +48,7 @@ const sentences: { [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Nam
   warning: ({ error }) => ({ text: error.message, isTrouble: true }),
 }
 
-const answers = { login: 'sent to log in', stepUp: 'sent to consent', error: 'refused' }
+const answers = { login: 'sent to log in', stepUp: 'sent to consent', error: 'denied' }
 
 /** What happened since this process began. */
 export class EventLog extends EventEmitter<{ happening: [Happening] }> {

@@ -1,17 +1,16 @@
 import type { Request, Response } from 'express'
 import { type Markup, html } from './html'
+import type { AppUser } from './pagerduty-api'
 
 /** What every page is made of. */
 export interface Page {
   title: string
   content: Markup
-  /** The name in the header; by default something that needs no call to PagerDuty. */
-  name?: string | undefined
   status?: number
 }
 
 /** Sends a page in the frame that all of them share. */
-export function sendPage(req: Request, res: Response, { title, content, name, status = 200 }: Page): void {
+export function sendPage(req: Request, res: Response, { title, content, status = 200 }: Page): void {
   const page = html`<!doctype html>
     <html lang="en">
       <head>
@@ -25,8 +24,10 @@ export function sendPage(req: Request, res: Response, { title, content, name, st
       <body>
         <header>
           <div class="bar">
-            <a class="brand" href="/"><img src="/icon.svg" alt="" width="24" height="24" />example-app</a>
-            ${req.pagerduty.user && navigation(req, name ?? `User ${req.pagerduty.user.id}`)}
+            <a class="brand" href="/"
+              ><img src="/icon.svg" alt="" width="24" height="24" /><span>example-app</span></a
+            >
+            ${req.pagerduty.user && navigation(req)}
           </div>
         </header>
         <main>${content}</main>
@@ -38,7 +39,8 @@ export function sendPage(req: Request, res: Response, { title, content, name, st
   res.status(status).set('Cache-Control', 'no-store').type('html').send(page.text)
 }
 
-function navigation(req: Request, name: string): Markup {
+function navigation(req: Request): Markup {
+  const { id, name = `User ${id}` } = req.user as AppUser
   const link = (path: string, label: string, testID: string) =>
     html`<a href="${path}" data-testid="${testID}" ${req.path === path && html`aria-current="page"`}
       >${label}</a
@@ -55,4 +57,9 @@ function navigation(req: Request, name: string): Markup {
 /** Says what is wrong, in the page. */
 export function notice(text: string): Markup {
   return html`<p class="notice" role="status">${text}</p>`
+}
+
+/** Says that there is nothing to show, and what would change that. */
+export function empty(text: string): Markup {
+  return html`<p class="empty">${text}</p>`
 }

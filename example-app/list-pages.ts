@@ -1,10 +1,12 @@
 import { type Markup, html } from './html'
+import { empty } from './layout'
 import type { Incident, Service } from './pagerduty-api'
 
 const columns = ['Number', 'Title', 'Status', 'Urgency', 'Service', 'Created']
 
 /** A table that turns into cards on a phone; the roles keep it a table for screen readers all the same. */
 export function incidentTable(incidents: readonly Incident[]): Markup {
+  if (incidents.length === 0) return empty('There are no incidents in this account.')
   const open = incidents.filter(({ status }) => status !== 'resolved').length
   return html`<p class="lead">${open} open, ${incidents.length - open} resolved</p>
     <table class="list" role="table" data-testid="incidents-table">
@@ -31,6 +33,7 @@ function incidentRow({ incident_number, title, status, urgency, service, created
 }
 
 export function serviceList(services: readonly Service[]): Markup {
+  if (services.length === 0) return empty('There are no services in this account.')
   return html`<ul class="plain">
     ${services.map(({ name, status }) => html`<li><strong>${name}</strong>, ${status}</li>`)}
   </ul>`

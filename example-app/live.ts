@@ -13,7 +13,9 @@ export function stream(
   res: Response,
   follow: (send: (update: Update) => void) => () => void,
 ): void {
-  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders()
+  res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })
+  // A comment: Firefox takes a stream for open when its first byte has arrived.
+  res.write(': open\n\n')
   const stop = follow(({ row, panels = {} }) => {
     const texts = Object.fromEntries(Object.entries(panels).map(([id, { text }]) => [id, text]))
     res.write(`data: ${JSON.stringify({ row: row.text, panels: texts })}\n\n`)
@@ -21,17 +23,25 @@ export function stream(
   req.on('close', stop)
 }
 
+/** The table has no row yet; the first one takes its place. */
+export function emptyRow(columns: number, text: string): Markup {
+  return html`<tr role="row" id="empty">
+    <td role="cell" class="empty" colspan="${columns}">${text}</td>
+  </tr>`
+}
+
 /** Shows what the stream at `path` sends, in the table `rows`. Without it the page shows things as they were. */
 export function live(path: string, nonce: string): Markup {
-  return html`<p class="small" id="live">Reload the page to see more.</p>
+  return html`<p class="small" id="live">Reload the page to see new rows.</p>
     <script nonce="${nonce}">
       const rows = document.getElementById('rows')
       const note = document.getElementById('live')
       const source = new EventSource('${path}')
-      source.onopen = () => (note.textContent = 'Live.')
-      source.onerror = () => (note.textContent = 'Not connected; trying again.')
+      source.onopen = () => (note.textContent = 'New rows appear by themselves.')
+      source.onerror = () => (note.textContent = 'The connection is lost. Trying again …')
       source.onmessage = ({ data }) => {
         const { row, panels } = JSON.parse(data)
+        document.getElementById('empty')?.remove()
         rows.insertAdjacentHTML('afterbegin', row)
         for (const [id, text] of Object.entries(panels)) document.getElementById(id).outerHTML = text
       }

@@ -9,7 +9,7 @@ export function mePage(
   profile: Answer<Profile>,
   { url, nonce }: { url: string; nonce: string },
 ): Markup {
-  const { user } = req.pagerduty
+  const { user } = req.pagerduty.requireLogin()
   const me = 'data' in profile ? profile.data : undefined
   return html`<h1>${me?.name ?? 'You are logged in'}</h1>
     ${me && html`<p class="lead">${me.email}</p>`} ${'problem' in profile && notice(profile.problem)}
@@ -23,13 +23,13 @@ export function mePage(
               <dd>${me.role.replaceAll('_', ' ')}</dd>`
           }
           <dt>Account</dt>
-          <dd data-testid="account">${user?.subdomain ?? user?.accountID}</dd>
+          <dd data-testid="account">${user.subdomain ?? user.accountID}</dd>
           <dt>Region</dt>
-          <dd data-testid="region">${user?.region?.toUpperCase() ?? 'Unknown'}</dd>
+          <dd data-testid="region">${user.region?.toUpperCase() ?? 'Unknown'}</dd>
           <dt>User id</dt>
-          <dd>${user?.id}</dd>
+          <dd>${user.id}</dd>
           <dt>REST API</dt>
-          <dd>${user && new URL(user.apiURL).host}</dd>
+          <dd>${new URL(user.apiURL).host}</dd>
         </dl>
         <p class="small">
           PagerDuty’s signed id_token names account, region and user
@@ -44,7 +44,7 @@ export function mePage(
           <li><a href="/services">A page you have no scope for</a></li>
           <li><a href="/scopes">What you granted, what is missing, and how to get it</a></li>
           <li>
-            The same incidents as JSON. Without your cookie the answer is 401:
+            The same incidents as JSON. Without your cookie the response is 401:
             <pre tabindex="0"><code>curl -i ${url.replace('http://', '')}/api/incidents</code></pre>
           </li>
         </ul>
@@ -59,18 +59,16 @@ function tokenCard({ obtainedAt = 0, expiresAt = 0 }: Request['pagerduty'], wasR
   return html`<section class="card" id="token" data-age="${age}" data-life="${life}">
     <h2>Your access token</h2>
     ${wasRefreshed && age < 10 && html`<p class="done" role="status">Refreshed just now.</p>`}
-    <div class="clocks">
-      <p><span class="clock" data-testid="expires">${clock(life - age)}</span> left</p>
-      <p>
-        <span class="clock" data-testid="token-version" data-obtained-at="${obtainedAt}">${clock(age)}</span>
-        old
-      </p>
-    </div>
-    <progress value="${life - age}" max="${life}" aria-label="What is left of the token’s life"></progress>
+    <p class="left"><span class="clock" data-testid="expires">${clock(life - age)}</span> left</p>
+    <progress value="${life - age}" max="${life}" aria-label="Time left until the token expires"></progress>
     <p class="small">
-      Good until ${moment(expiresAt)}. It is renewed by itself before that; the token stays on the server.
+      Received
+      <span data-testid="token-age" data-obtained-at="${obtainedAt}">${ago(age)}</span>, valid until
+      ${moment(expiresAt)}. The app refreshes it before then. It never leaves the server.
     </p>
-    <form method="post" action="/refresh"><button data-testid="refresh">Refresh now</button></form>
+    <form method="post" action="/refresh">
+      <button class="primary" data-testid="refresh">Refresh now</button>
+    </form>
   </section>`
 }
 
@@ -83,7 +81,7 @@ function scopesCard({ grantedScopes, requestedScopes }: Request['pagerduty']): M
       <thead>
         <tr>
           <th scope="col">Scope</th>
-          <th scope="col">Asked for</th>
+          <th scope="col">Requested</th>
           <th scope="col">Granted</th>
         </tr>
       </thead>
@@ -100,7 +98,7 @@ function scopesCard({ grantedScopes, requestedScopes }: Request['pagerduty']): M
         })}
       </tbody>
     </table>
-    ${missing.length > 0 && html`<p class="small">PagerDuty leaves out what the app is not configured for, without an error. Guards go by what was granted.</p>`}
+    ${missing.length > 0 && html`<p class="small">PagerDuty leaves out scopes that the app is not configured with, and reports no error. So guards check what was granted.</p>`}
   </section>`
 }
 
@@ -116,21 +114,31 @@ function moment(time: number): Markup {
   return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
 }
 
+/** Seconds as people say them. */
+function ago(seconds: number): string {
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 1) return 'just now'
+  return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`
+}
+
 /** Lets the clocks run. Without it the page shows them as they were when it was made. */
 function countdown(nonce: string): Markup {
   return html`<script nonce="${nonce}">
     const card = document.getElementById('token')
-    const [left, old] = card.querySelectorAll('.clock')
+    const left = card.querySelector('.clock')
+    const received = card.querySelector('[data-obtained-at]')
     const began = Date.now() - card.dataset.age * 1000
     const clock = (seconds) => {
       const rest = Math.max(0, seconds)
       const parts = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60]
       return parts.map((part) => String(part).padStart(2, '0')).join(':')
     }
+    const ago = (minutes) =>
+      minutes < 1 ? 'just now' : minutes < 60 ? minutes + ' min ago' : Math.floor(minutes / 60) + ' h ago'
     setInterval(() => {
       const age = Math.floor((Date.now() - began) / 1000)
       left.textContent = clock(card.dataset.life - age)
-      old.textContent = clock(age)
+      received.textContent = ago(Math.floor(age / 60))
       card.querySelector('progress').value = card.dataset.life - age
     }, 1000)
   </script>`

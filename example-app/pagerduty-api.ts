@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { LoginRequiredError, PagerDutyOAuthError } from '../src'
+import { LoginRequiredError, type Login, PagerDutyOAuthError } from '../src'
 
 /** What PagerDuty's REST API said, or a sentence for the reader why there is nothing to show. */
 export type Answer<Data> = { data: Data } | { problem: string }
@@ -24,14 +24,30 @@ export interface Service {
   status: string
 }
 
-/** The name for the header, and more for the home page. A page does not fail for want of it, while the login lasts. */
+/** What `req.user` is to this app. */
+export interface AppUser {
+  id: string
+  /** Undefined where PagerDuty's API did not give it at the login. */
+  name: string | undefined
+}
+
+/** The user of a login, with the name for the header of every page. It is asked for once, and kept with the grant. */
+export async function appUser({ user, tokens }: Login): Promise<AppUser> {
+  const headers = { Authorization: `Bearer ${tokens.accessToken}` }
+  const response = await fetch(`${user.apiURL}/users/me`, { headers, signal: AbortSignal.timeout(3_000) })
+    .then(async (answer) => (answer.ok ? ((await answer.json()) as { user: Profile }) : undefined))
+    .catch(() => undefined) // The login does not fail for want of a name.
+  return { id: user.id, name: response?.user.name }
+}
+
+/** More for the home page. The page does not fail for want of it, while the login lasts. */
 export async function getProfile({ pagerduty }: Request): Promise<Answer<Profile>> {
   try {
     const answer = await get<{ user: Profile }>(pagerduty, '/users/me')
     return 'data' in answer ? { data: answer.data.user } : answer
   } catch (error) {
     if (error instanceof LoginRequiredError || !(error instanceof PagerDutyOAuthError)) throw error
-    return { problem: 'PagerDuty did not give a fresh token just now. Try again in a minute.' }
+    return { problem: 'PagerDuty did not give a new token just now. Try again in a minute.' }
   }
 }
 
@@ -66,7 +82,7 @@ async function get<Body>(pagerduty: Request['pagerduty'], path: string): Promise
 }
 
 function problemOf(status: number): string {
-  if (status === 403) return 'PagerDuty’s API refused this (403): the grant or your role does not cover it.'
+  if (status === 403) return 'PagerDuty’s API denied this (403): the grant or your role does not cover it.'
   if (status === 429) return 'PagerDuty’s API asks to slow down (429). Try again in a minute.'
   return `PagerDuty’s API answered ${status}. Try again in a minute.`
 }

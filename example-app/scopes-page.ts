@@ -27,15 +27,15 @@ export function scopesPage(
   const missing = missingFor(req, needs)
   return html`<h1>Scopes</h1>
     <p class="lead">
-      PagerDuty leaves out what it does not grant, without an error. Guards go by what is granted.
+      PagerDuty may grant less than was requested, and reports no error. So guards check what was granted.
     </p>
     ${news(req)}
     <section class="card matrix-card">
-      <h2>Asked for, granted, needed</h2>
+      <h2>Requested, granted, needed</h2>
       <table class="matrix" role="table" data-testid="scope-matrix">
         <thead role="rowgroup">
           <tr role="row">
-            ${['Scope', 'Asked for', 'Granted', 'Needed by'].map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
+            ${['Scope', 'Requested', 'Granted', 'Needed by'].map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
           </tr>
         </thead>
         <tbody role="rowgroup">
@@ -45,11 +45,11 @@ export function scopesPage(
       ${
         missing.length > 0
           ? html`<p class="ask">
-              <a class="button" href="/scopes/ask" data-testid="ask"
+              <a class="button primary" href="/scopes/ask" data-testid="ask"
                 >Ask PagerDuty for ${missing.join(' and ')}</a
               >
             </p>`
-          : html`<p class="small">Every route of this app is open to you.</p>`
+          : html`<p class="small">You have every scope that this app needs.</p>`
       }
     </section>
     ${configuration && configurationForm(configuration)}`
@@ -71,10 +71,10 @@ function row({ pagerduty }: Request, scope: string, needs: readonly Need[]): Mar
       : ['', 'no']
   return html`<tr role="row" data-scope="${scope}">
     <th role="rowheader" scope="row"><code>${scope}</code></th>
-    <td role="cell" data-label="Asked for">${isAsked ? 'yes' : 'no'}</td>
+    <td role="cell" data-label="Requested">${isAsked ? 'yes' : 'no'}</td>
     <td role="cell" data-label="Granted"><span class="${mark}">${word}</span></td>
     <td role="cell" data-label="Needed by" class="routes">
-      ${routes.length > 0 ? routes.map((route) => html`<code>${route}</code> `) : 'no route'}
+      ${routes.length > 0 ? routes.map((route) => html`<code>${route}</code> `) : '–'}
     </td>
   </tr>`
 }
@@ -82,8 +82,7 @@ function row({ pagerduty }: Request, scope: string, needs: readonly Need[]): Mar
 function news(req: Request): Markup | false {
   if ('configured' in req.query)
     return html`<p class="notice" role="status">
-      The app at PagerDuty is changed. You notice it at the next consent, or at the next refresh of your
-      token.
+      Saved. It takes effect when the next user consents, or when your token is refreshed.
     </p>`
   return (
     'refreshed' in req.query && html`<p class="notice" role="status">The token was refreshed just now.</p>`
@@ -94,8 +93,8 @@ function configurationForm({ choices, scope }: Configuration): Markup {
   return html`<section class="card matrix-card">
     <h2>The app at PagerDuty</h2>
     <p>
-      This is what its owner has configured there. Take something away, or add it, and watch what a consent or
-      a refresh brings.
+      The scopes that its owner has configured it with. Remove or add one, then refresh the token or ask
+      PagerDuty again, and see what is granted.
     </p>
     <form method="post" action="/stand-in/scopes">
       <fieldset>
@@ -111,7 +110,7 @@ function configurationForm({ choices, scope }: Configuration): Markup {
       <button data-testid="configure">Save</button>
     </form>
     <form method="post" action="/refresh">
-      <button class="quiet" name="from" value="scopes" data-testid="refresh">Refresh the token</button>
+      <button name="from" value="scopes" data-testid="refresh">Refresh the token</button>
     </form>
   </section>`
 }

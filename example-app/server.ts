@@ -34,7 +34,7 @@ function welcome({ url, callbackURL, standIn }: RunningExample, isElsewhere: boo
   const lines = [
     ['Open', isElsewhere ? `${url}   (port ${defaultPort} is taken)` : url],
     standIn
-      ? ['PagerDuty', 'a stand-in on this machine: no account needed']
+      ? ['PagerDuty', 'a simulator on this machine: no account needed']
       : ['PagerDuty', `the real one; its app must have the redirect URL ${callbackURL}`],
     [
       'Logins',

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
 import type { StandIn } from '../src/testing'
 import { type ExampleSetup, createExampleApp } from './app'
+import { appUser } from './pagerduty-api'
 import { configurationOf, deliverer, standInOptions, startStandIn } from './stand-in'
 
 export interface ExampleOptions {
@@ -37,6 +38,7 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
     const pd = pagerduty({
       ...(given ?? { scope: process.env['PAGERDUTY_SCOPE'] || scopeOf(isClassic) }),
       appScope: 'incidents.write',
+      verify: appUser,
       ...(redis !== undefined && { redis }),
       callbackURL,
       routes: { login: '/auth/pagerduty' },

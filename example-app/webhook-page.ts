@@ -1,25 +1,25 @@
 import type { Delivery, DeliveryLog } from './delivery-log'
 import { type Markup, html } from './html'
-import { live } from './live'
+import { emptyRow, live } from './live'
 
 /** Deliveries that the stand-in can be made to send. */
 export const kinds = {
   'incident.triggered': 'Incident triggered',
   'incident.acknowledged': 'Incident acknowledged',
   'incident.resolved': 'Incident resolved',
-  'pagey.ping': 'Test delivery',
-  forged: 'A forged one',
-  duplicate: 'The last one again',
+  'pagey.ping': 'Test ping',
+  forged: 'Forged signature',
+  duplicate: 'Last event again',
 } as const
 
 const outcomes: Record<Delivery['outcome'], string> = {
-  handled: 'signed, handled',
-  duplicate: 'signed, handled before',
-  inProgress: 'signed, being handled',
-  ignored: 'signed, nothing to do',
-  expired: 'signed, too old',
-  rejected: 'not PagerDuty’s',
-  failed: 'signed, the handler failed',
+  handled: 'handled',
+  duplicate: 'handled before',
+  inProgress: 'being handled',
+  ignored: 'nothing to do',
+  expired: 'too old',
+  rejected: 'rejected',
+  failed: 'failed',
 }
 
 /** The page that shows deliveries as they come in. */
@@ -28,18 +28,18 @@ export function webhookPage(
   { canSend, url, nonce }: { canSend: boolean; url: string; nonce: string },
 ): Markup {
   return html`<h1>Webhooks</h1>
-    <p class="lead">Each delivery is checked, handled once, and answered in time.</p>
+    <p class="lead">PagerDuty’s webhooks: each signature is checked, and each event is handled once.</p>
     <div class="columns">${canSend ? sendCard() : addressCard(url)} ${tokenCard(log)}</div>
     <table class="list" role="table" data-testid="deliveries">
       <thead role="rowgroup">
         <tr role="row">
-          ${['Time', 'Event', 'Outcome', 'Answer', 'What the app did'].map(
+          ${['Time (UTC)', 'Event', 'Outcome', 'Response', 'What the app did'].map(
             (name) => html`<th scope="col" role="columnheader">${name}</th>`,
           )}
         </tr>
       </thead>
       <tbody role="rowgroup" id="rows" aria-live="polite">
-        ${log.deliveries.map(deliveryRow)}
+        ${log.deliveries.length > 0 ? log.deliveries.map(deliveryRow) : emptyRow(5, canSend ? 'No webhooks yet. Send one with a button above.' : 'No webhooks yet. They appear here when PagerDuty sends one.')}
       </tbody>
     </table>
     ${live('/webhooks/stream', nonce)}`
@@ -64,20 +64,27 @@ export function deliveryRow(delivery: Delivery): Markup {
 
 function sendCard(): Markup {
   return html`<section class="card">
-    <h2>Let PagerDuty send something</h2>
+    <h2>Send a webhook</h2>
     <form class="buttons" method="post" action="/webhooks/send">
       ${Object.entries(kinds).map(
         ([kind, label]) =>
-          html`<button name="kind" value="${kind}" data-testid="send-${kind}">${label}</button>`,
+          html`<button
+            ${kind === 'incident.triggered' && html`class="primary"`}
+            name="kind"
+            value="${kind}"
+            data-testid="send-${kind}"
+          >
+            ${label}
+          </button>`,
       )}
     </form>
-    <p class="small">The stand-in signs and sends them as PagerDuty would.</p>
+    <p class="small">The simulator signs and sends it as PagerDuty would.</p>
   </section>`
 }
 
 function addressCard(url: string): Markup {
   return html`<section class="card">
-    <h2>Where PagerDuty sends them</h2>
+    <h2>Address for PagerDuty</h2>
     <pre tabindex="0"><code>${url}/webhooks/pagerduty</code></pre>
     <p class="small">
       Create a webhook subscription (v3) with this address; its secret is PAGERDUTY_WEBHOOK_SECRET.
@@ -91,18 +98,25 @@ export function tokenCard({ tokens, uses }: DeliveryLog): Markup {
   const held = tokens.filter(({ expiresAt }) => expiresAt > now).slice(-5)
   return html`<section class="card" id="app-tokens" data-testid="app-tokens">
     <h2>The app’s own tokens</h2>
-    ${held.length === 0 && html`<p>None yet: one is requested when it is first needed.</p>`}
+    ${uses === 0 && html`<p>None yet. The app requests one when a webhook first makes it call PagerDuty.</p>`}
     <dl>
       ${held.map(
-        ({ account, scope, at, expiresAt }) =>
+        ({ account, scope, expiresAt }) =>
           html`<dt>${account}</dt>
-            <dd>
-              <code>${scope.join(' ')}</code><br />${Math.floor((now - at) / 60_000)} min old, good for
-              ${Math.floor((expiresAt - now) / 3_600_000)} h
-            </dd>`,
+            <dd><code>${scope.join(' ')}</code><br />expires in ${timeLeft(expiresAt - now)}</dd>`,
       )}
-      <dt>Token requests saved</dt>
-      <dd data-testid="requests-saved">${Math.max(uses - tokens.length, 0)} of ${uses}</dd>
+      ${
+        uses > 0 &&
+        html`<dt>API calls</dt>
+          <dd data-testid="api-calls">${uses}</dd>
+          <dt>Token requests</dt>
+          <dd data-testid="token-requests">${tokens.length}</dd>`
+      }
     </dl>
   </section>`
+}
+
+function timeLeft(milliseconds: number): string {
+  const minutes = Math.round(milliseconds / 60_000)
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`
 }

@@ -1,7 +1,8 @@
 import express, { type Router } from 'express'
 import { type PagerDuty, type WebhookHandler, incidentIDOf } from '../src'
 import { type Delivery, DeliveryLog } from './delivery-log'
-import { sendPage } from './layout'
+import { html } from './html'
+import { empty, sendPage } from './layout'
 import { stream } from './live'
 import { nonceOf, webhookLimit } from './security'
 import { deliveryRow, tokenCard, webhookPage } from './webhook-page'
@@ -54,4 +55,18 @@ export function webhooks(
     })
   }
   return router
+}
+
+/** The page where no webhook can be received, with the reason. */
+export function noWebhooks(pd: PagerDuty): Router {
+  return express.Router().get('/webhooks', pd.requireLogin(), (req, res) => {
+    const isClassic = req.pagerduty.appType === 'classic'
+    const content = html`<h1>Webhooks</h1>
+      ${empty(
+        isClassic
+          ? 'This app is a Classic one. To handle webhooks it has to be a Scoped app.'
+          : 'To receive webhooks, set PAGERDUTY_WEBHOOK_SECRET to the secret of a webhook subscription.',
+      )}`
+    sendPage(req, res, { title: 'Webhooks', content })
+  })
 }

@@ -22,12 +22,12 @@ export function welcomePage({ url, isStandIn }: { url: string; isStandIn: boolea
           Log in, and this app shows who PagerDuty says you are, what you really granted, and how it keeps
           your token fresh while you work.
         </p>
-        <p><a class="button" href="/auth/pagerduty" data-testid="login">Log in with PagerDuty</a></p>
+        <p><a class="button primary" href="/auth/pagerduty" data-testid="login">Log in with PagerDuty</a></p>
         ${
           isStandIn
             ? html`<p class="aside">
-                <strong>No PagerDuty account needed.</strong> A stand-in on this machine plays PagerDuty: pick
-                one of its four people. Nothing leaves your computer.
+                <strong>No PagerDuty account needed.</strong> A simulator on this machine takes PagerDuty’s
+                place: log in as one of its four users. Nothing leaves your computer.
               </p>`
             : html`<p class="aside">
                 You log in at PagerDuty and come back here. This app never sees your password.

@@ -17,6 +17,14 @@ export interface PagerDutyUser {
   readonly delegationID: string | undefined
 }
 
+/** What is certain once a user is logged in; see `UserGrant.requireLogin()`. */
+export interface LoggedIn {
+  /** The user. */
+  readonly user: PagerDutyUser
+  /** The id of the grant. */
+  readonly grantID: string
+}
+
 /** Whether two are the same user. Ids are unique within an account only. */
 export function isSameUser(one: Pick<PagerDutyUser, 'accountID' | 'id'>, other: typeof one): boolean {
   return one.id === other.id && one.accountID === other.accountID

@@ -2,7 +2,7 @@ import { type BearerFetch, bearerFetch } from '../oauth/bearer-fetch'
 import type { Client } from '../oauth/client'
 import { LoginRequiredError, UnauthorizedError } from '../errors'
 import type { Events } from '../observability/events'
-import type { PagerDutyUser } from '../user'
+import type { LoggedIn, PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
 import { type Grant, type UserGrants, isOver } from './grants'
 
@@ -43,6 +43,17 @@ export class UserGrant {
   get user(): PagerDutyUser | undefined {
     if (this.#grant === undefined) return undefined
     return (this.#user ??= { ...this.#grant.record.user })
+  }
+
+  /**
+   * Itself, with `user` and `grantID` that cannot be undefined, for handlers behind a guard. It asks neither PagerDuty nor the
+   * store whether the grant is still valid: that is what guards do.
+   *
+   * @throws {UnauthorizedError} no user is logged in
+   */
+  requireLogin(): this & LoggedIn {
+    if (this.#grant === undefined) throw new UnauthorizedError()
+    return this as this & LoggedIn
   }
 
   /** What `verify` returned at the login, for `req.user`. */

@@ -18,8 +18,16 @@ import {
 } from './session'
 
 declare global {
+  // As in `@types/passport`, which need not be installed: where both are, they merge.
   namespace Express {
+    /** What `req.user` is to the app. Declare its members in your own code, in `namespace Express`. */
+    interface User {}
     interface Request {
+      /**
+       * Who is logged in: what `verify` returned, without `verify` the {@link PagerDutyUser}. Put here by `pd.auth()`, or by
+       * Passport; undefined when no user is logged in.
+       */
+      user?: User | undefined
       /** The PagerDuty login of this request; put here by `pd.auth()` or `sessionTokens()`. */
       pagerduty: RequestGrant
     }

@@ -114,30 +114,6 @@ describe('a Passport and sessions of one’s own', () => {
       expect(await user()).toEqual({ user: null })
     })
   })
-
-  test('add PagerDuty to a login that was made otherwise, and take it away again', async () => {
-    const whole = example('docs/passport.md, In an app that has Passport already, ts')
-    const linking = example('docs/passport.md, Adding PagerDuty to another login, ts')
-    const routes = /app\.get\('\/auth\/pagerduty', [^]*?\n\)\n/
-    const local = `
-const requireUser: express.RequestHandler = (req, _res, next) => next(req.user ? undefined : 'route')
-app.get('/local', (req, res, next) => req.logIn({ id: 'local' } as Express.User, (error) => (error ? next(error) : res.end())))
-app.get('/pagerduty', (req, res) => res.json(req.pagerduty.user?.id ?? null))
-`
-    const added = linking.code.replace("import passport from 'passport'\n", '')
-    await run({ ...whole, code: whole.code.replace(routes, local + added) }, async (app) => {
-      const browser = new Browser()
-      const read = async (path: string) => (await browser.fetch(app.url + path)).json()
-      await browser.fetch(`${app.url}/local`)
-      await app.logIn('/auth/pagerduty', 'PACME01', browser)
-      expect(await read('/')).toEqual({ user: { id: 'local' } })
-      expect(await read('/pagerduty')).toBe('PACME01')
-      expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
-      await browser.fetch(`${app.url}/auth/pagerduty/disconnect`, { method: 'POST' })
-      expect(await read('/')).toEqual({ user: { id: 'local' } })
-      expect(await read('/pagerduty')).toBeNull()
-    })
-  })
 })
 
 describe('a webhook', () => {

@@ -45,6 +45,7 @@ test.each([4, 5] as const)(
       strict: true,
       noEmit: true,
       skipLibCheck: true,
+      experimentalDecorators: true,
       types: ['node'],
     }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))

@@ -346,7 +346,7 @@ describe('PagerDuty’s own client', () => {
 
   test('takes the stand-in’s address as a whole URL', () => {
     const one = example('docs/recipes.md, PagerDuty’s own client, ts')
-    const url = 'url: `${req.pagerduty.user!.apiURL}/services` })'
+    const url = 'url: `${user.apiURL}/services` })'
     return run(
       { ...one, code: one.code.replace("server: hostname }).get('/services')", url) },
       async (app) => {

@@ -87,12 +87,17 @@ export class RunningExample {
     return browser
   }
 
-  /** Asks it to end, as an orchestrator does, and waits until it has: with which code, or by which other signal. */
-  async terminate(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
-    const ended = once(this.#child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
-    this.#child.kill('SIGTERM')
-    const [code, signal] = await ended
+  /** Waits until it has ended: with which code, or by which signal. */
+  async ended(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+    const [code, signal] = (await once(this.#child, 'exit')) as [number | null, NodeJS.Signals | null]
     return { code, signal }
+  }
+
+  /** Asks it to end, as an orchestrator does, and waits until it has. */
+  terminate(): ReturnType<RunningExample['ended']> {
+    const ended = this.ended()
+    this.#child.kill('SIGTERM')
+    return ended
   }
 
   async stop(): Promise<void> {
@@ -157,10 +162,18 @@ export function fileOf(one: Example): string {
   return nameOf(one).replace(/\W+/g, '-').toLowerCase()
 }
 
+/** NestJS needs the older decorators. */
+const compiled = {
+  loader: 'ts',
+  format: 'esm',
+  target: 'node20',
+  tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
+} as const
+
 function write(name: string, program: string): string {
   const file = join(folder, name)
   mkdirSync(folder, { recursive: true })
-  writeFileSync(file, transformSync(program, { loader: 'ts', format: 'esm', target: 'node20' }).code)
+  writeFileSync(file, transformSync(program, compiled).code)
   return file
 }
 

@@ -66,6 +66,13 @@ const { keys } = await (await fetch(standIn.url + '/global/oauth/anonymous/jwks'
 assert.equal(keys.length, 2)
 `
 
+const denied = (code: string) => `${readersApp}
+import { startPagerDuty } from 'passport-pagerduty/testing'
+const app = appAt(await startPagerDuty())
+${code.replace(/import assert.*\n|import request.*\n/g, '')}
+await browser.get('/incidents').expect(401)
+`
+
 const time = (code: string) => `${readersApp}
 import { startPagerDuty } from 'passport-pagerduty/testing'
 const standIn = await startPagerDuty()
@@ -95,6 +102,7 @@ assert.deepEqual(handled, ['incident.triggered'])
 
 test('the tests of the pages pass, and the pieces of tests do what they say', async () => {
   const pieces = {
+    'docs/testing.md, Tests of your own, ts 2': denied,
     'docs/testing.md, Who can log in, ts': whoCanLogIn,
     'docs/testing.md, What goes wrong, ts': whatGoesWrong,
     'docs/testing.md, Time, ts': time,

@@ -20,13 +20,13 @@ describeWithChromium('the page of events in a browser', () => {
     await page.goto(`${app.url}/services`).catch(() => {})
     complaints.length = 0 // Chromium notes the 403.
     await page.goto(`${app.url}/events`)
-    expect(await rows('denied').first().innerText()).toMatch(/\/services: insufficient_scope, refused/)
+    expect(await rows('denied').first().innerText()).toMatch(/\/services: insufficient_scope, denied/)
     expect(await rows('denied').last().innerText()).toMatch(/\/services: insufficient_scope, sent to consent/)
   })
 
   test('shows what happens while it is open, and not who others are', async () => {
     const { chromium, page, app, standIn } = open
-    await page.getByText('Live.').waitFor()
+    await page.getByText('New rows appear by themselves.').waitFor()
     standIn.settings.autoApprove = 'PGLBX01'
     const stranger = await chromium.newContext()
     const other = await stranger.newPage()
@@ -35,7 +35,7 @@ describeWithChromium('the page of events in a browser', () => {
     await other.goto(`${app.url}/auth/pagerduty`)
     await rows('login').nth(1).waitFor()
     expect(await rows('stateMismatch').innerText()).toContain('cause: otherBrowser')
-    expect(await rows('login').first().innerText()).toContain('somebody else')
+    expect(await rows('login').first().innerText()).toContain('another user')
     expect(await page.getByTestId('events').innerText()).not.toContain('PGLBX01')
     await stranger.close()
   })

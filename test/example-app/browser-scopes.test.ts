@@ -80,7 +80,7 @@ describeWithChromium('scopes in a browser', () => {
   test('a partial grant shows in the matrix, and step-up mends it when the app is configured', async () => {
     await logIn()
     expect(await row('incidents.read')).toEqual(['yes', 'granted', 'GET /incidents GET /api/incidents'])
-    expect(await row('teams.read')).toEqual(['yes', 'missing', 'no route'])
+    expect(await row('teams.read')).toEqual(['yes', 'missing', '–'])
     expect(await row('services.read')).toEqual(['no', 'missing', 'GET /services'])
     await configure('incidents.read', 'users.read', 'services.read')
     await page.getByRole('link', { name: 'Ask PagerDuty for services.read' }).click()
@@ -192,7 +192,7 @@ describeWithChromium('scopes in a browser', () => {
     await page.getByLabel('services.read').check()
     await page.getByRole('button', { name: 'Save' }).click()
     await isThere('/scopes?configured')
-    expect(await page.getByRole('status').innerText()).toContain('is changed')
+    expect(await page.getByRole('status').innerText()).toContain('Saved')
     expect(await page.getByLabel('services.read').isChecked()).toBe(true)
     expect(await page.getByRole('row').count()).toBe(1 + 5)
     expect(await page.getByRole('link', { name: 'Scopes' }).getAttribute('aria-current')).toBe('page')

@@ -243,11 +243,45 @@ describeWithChromium('the example app in a browser', () => {
       expect(await rows.first().innerText()).toContain('Payment latency above 2 s')
     })
 
+    test('shows the same name in the header of every page, which asks PagerDuty for it at the login only', async () => {
+      const page = await newPage()
+      await beLoggedIn(page, '/events')
+      standIn.resetCalls()
+      for (const path of ['/events', '/webhooks', '/scopes', '/nowhere']) {
+        await page.goto(app.url + path)
+        expect([path, await text(page, 'user-name')]).toEqual([path, 'Ada Okafor'])
+      }
+      expect(standIn.calls.api).toBe(0)
+    })
+
+    test('has one primary button on each page', async () => {
+      const page = await newPage()
+      for (const path of ['/', '/login', '/webhooks', '/scopes', '/events']) {
+        if (path === '/login') await beLoggedIn(page)
+        else await page.goto(app.url + path)
+        expect([path, await page.locator('.primary').count()]).toEqual([path, 1])
+      }
+    })
+
+    test('has room for fingers and for the name on a phone', async () => {
+      const page = await newPage({ viewport: { ...phone, width: 360 } })
+      await beLoggedIn(page, '/webhooks')
+      const widths = await page.evaluate(
+        `(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth])(document.querySelector('.who span'))`,
+      )
+      const [scrollWidth, clientWidth] = widths as [number, number]
+      expect(scrollWidth).toBeLessThanOrEqual(clientWidth)
+      for (const target of await page.locator('button, nav a, .brand').all()) {
+        const { height } = (await target.boundingBox()) as Box
+        expect([await target.innerText(), height >= 44]).toEqual([expect.anything(), true])
+      }
+    })
+
     test('lets the token be refreshed, once a click', async () => {
       const page = await newPage()
       await beLoggedIn(page)
       const obtainedAt = async () =>
-        Number(await page.getByTestId('token-version').getAttribute('data-obtained-at'))
+        Number(await page.getByTestId('token-age').getAttribute('data-obtained-at'))
       const before = await obtainedAt()
       await page.getByTestId('refresh').click()
       await page.waitForURL(`${app.url}/?refreshed#token`)
@@ -275,7 +309,7 @@ describeWithChromium('the example app in a browser', () => {
       await page.clock.install()
       await beLoggedIn(page)
       await page.clock.runFor(60_000)
-      expect(await text(page, 'token-version')).toMatch(/^00:01:0\d$/)
+      expect(await text(page, 'token-age')).toBe('1 min ago')
       expect(await text(page, 'expires')).toMatch(/^23:5[89]:\d\d$/)
     })
   })

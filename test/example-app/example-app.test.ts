@@ -1,5 +1,7 @@
+import { eventPage } from '../../example-app/event-page'
+import { incidentTable, serviceList } from '../../example-app/list-pages'
 import { type RunningExample, startExampleApp } from '../../example-app/server'
-import { type StandIn, approve } from '../../src/testing'
+import { type StandIn, approve, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 
 describe('the example app, with its stand-in', () => {
@@ -56,6 +58,18 @@ describe('the example app, with its stand-in', () => {
     expect(textOf(page, 'expires')).toMatch(/^(23:59:5\d|24:00:00)$/)
     expect(page).toMatch(/data-scope="incidents\.read"(?:(?!<\/tr>)[^])*>granted</)
     expect(page).toMatch(/data-scope="teams\.read"(?:(?!<\/tr>)[^])*>missing</)
+  })
+
+  test('names the user by id where PagerDuty’s API gave no name at the login', async () => {
+    standIn.failNext('api', { status: 500 })
+    await logIn()
+    for (const path of ['/', '/events']) expect(textOf(await read(path), 'user-name')).toBe('User PACME01')
+  })
+
+  test('says so where there is nothing to show', () => {
+    expect(incidentTable([]).text).toContain('There are no incidents')
+    expect(serviceList([]).text).toContain('There are no services')
+    expect(eventPage([], undefined, 'nonce').text).toContain('No events since this app was started')
   })
 
   test('goes on to the incidents after the login they asked for', async () => {
@@ -181,4 +195,27 @@ describe('the example app, with its stand-in', () => {
     expect(answer.status).toBe(404)
     expect(await answer.text()).not.toContain('?<script>')
   })
+})
+
+test.each([
+  ['a Scoped app without a webhook secret', {}, 'set PAGERDUTY_WEBHOOK_SECRET'],
+  ['a Classic app', { PAGERDUTY_APP_TYPE: 'classic' }, 'has to be a Scoped app'],
+])('the example app says why %s receives no webhooks', async (_what, env, why) => {
+  const appType = 'PAGERDUTY_APP_TYPE' in env ? 'classic' : 'scoped'
+  const scope = appType === 'classic' ? ['read'] : ['incidents.read', 'users.read']
+  const pagerDuty = await startPagerDuty({ clients: [{ ...defaultClient, appType, scope }] })
+  const SESSION_SECRET = 'a secret of thirty-two characters or more'
+  jest.replaceProperty(process, 'env', { ...process.env, ...pagerDuty.env(), ...env, SESSION_SECRET })
+  const app = await startExampleApp({ port: 0 })
+  try {
+    const browser = new Browser()
+    pagerDuty.settings.autoApprove = 'PACME01'
+    const page = await browser.follow(`${app.url}/webhooks`)
+    expect(page.status).toBe(200)
+    expect(await page.text()).toContain(why)
+  } finally {
+    jest.restoreAllMocks()
+    await app.close()
+    await pagerDuty.close()
+  }
 })

@@ -460,3 +460,18 @@ test('the scopes that functions of the app get cannot be changed, so that no gua
   await app.close()
   await standIn.close()
 })
+
+test('a handler whose guard was forgotten denies a stranger, and has user and grant of whoever is logged in', async () => {
+  const forgetful = await startDropIn(standIn, {}, (express) => {
+    express.get('/forgotten', (req, res) => {
+      const { user, grantID, grantedScopes } = req.pagerduty.requireLogin()
+      res.json([user.id, grantID === req.pagerduty.grantID, grantedScopes])
+    })
+  })
+  const denied = await forgetful.get(new Browser(), '/forgotten')
+  expect([denied.status, await denied.json()]).toMatchObject([401, { code: 'ERR_PAGERDUTY_UNAUTHORIZED' }])
+  const { browser } = await forgetful.logIn()
+  const scopes = ['openid', 'incidents.read', 'users.read']
+  expect(await (await forgetful.get(browser, '/forgotten')).json()).toEqual(['PACME01', true, scopes])
+  await forgetful.close()
+})

@@ -21,7 +21,7 @@ export interface Installed {
 export async function install(say: (line: string) => void): Promise<Installed> {
   await mkdir(cache, { recursive: true })
   const tarball = await pack()
-  say(`Installing in ${cache}: three Nodes alone are 120 MB, once`)
+  say(`Installing in ${cache}: Nodes, Bun and Deno alone are 500 MB, once`)
   const folder = await installed('tools', tools)
   const projects = { '4': { plain: '', full: '' }, '5': { plain: '', full: '' } }
   for (const version of ['4', '5'] as const) {

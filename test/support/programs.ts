@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 /** The whole path of a program; undefined when it is not installed. */
-function find(program: string): string | undefined {
+export function find(program: string): string | undefined {
   if (isAbsolute(program)) return isProgram(program) ? program : undefined
   // Debian has servers where not everybody's PATH leads.
   const directories = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), '/usr/sbin']

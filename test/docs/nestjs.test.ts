@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { Browser } from '../support/browser'
+import { example, root } from './examples'
+import { type RunningExample, environmentOf, runApp, typesOf } from './run-example'
+
+jest.setTimeout(60_000)
+
+let standIn: StandIn
+
+beforeEach(async () => {
+  standIn = await startPagerDuty()
+})
+afterEach(() => standIn.close())
+
+const page = readFileSync(join(root, 'docs/nestjs.md'), 'utf8')
+const json = 'application/problem+json'
+
+describe('the NestJS app with pd.auth()', () => {
+  const one = example('docs/nestjs.md, A whole app, ts')
+  const run = (use: (app: RunningExample) => Promise<void>) => runApp(one, environmentOf(standIn), use)
+
+  test('logs a user in on the way to a route whose guard is a middleware', () =>
+    run(async (app) => {
+      const browser = await app.logIn('/incidents')
+      expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
+    }))
+
+  test('responds to a script without a login with 401, from either kind of guard', () =>
+    run(async (app) => {
+      for (const path of ['/incidents', '/services']) {
+        const denied = await new Browser().fetch(app.url + path)
+        expect([denied.status, denied.headers.get('content-type')]).toEqual([401, json])
+        expect(await denied.json()).toMatchObject({ code: 'ERR_PAGERDUTY_UNAUTHORIZED' })
+      }
+    }))
+
+  test('shows a browser that meets the CanActivate where to log in', () =>
+    run(async (app) => {
+      const page = await new Browser().visit(`${app.url}/services`)
+      expect(page.status).toBe(401)
+      expect(await page.text()).toContain('<a href="/auth/pagerduty">Log in with PagerDuty</a>')
+    }))
+
+  test('sends a browser from the CanActivate to consent to the missing scope, and back', () =>
+    run(async (app) => {
+      const browser = await app.logIn()
+      const script = await browser.fetch(`${app.url}/services`)
+      expect(script.status).toBe(403)
+      expect(await script.json()).toMatchObject({ missing: ['services.read'] })
+      await app.logIn('/services', 'PACME01', browser)
+      const passed = await browser.fetch(`${app.url}/services`)
+      expect(passed.status).toBe(200)
+      expect(await passed.json()).toHaveProperty('services')
+    }))
+
+  test('lets the filter respond to what a handler fails with', () =>
+    run(async (app) => {
+      const failed = async (browser: Browser) => {
+        const response = await browser.fetch(`${app.url}/incidents`)
+        return [response.status, response.headers.get('content-type'), await response.json()]
+      }
+      const ended = await app.logIn()
+      standIn.revokeAll()
+      expect(await failed(ended)).toMatchObject([401, json, { code: 'ERR_PAGERDUTY_LOGIN_REQUIRED' }])
+      const browser = await app.logIn()
+      standIn.expireTokens()
+      standIn.failNext('token', '500')
+      expect(await failed(browser)).toMatchObject([503, json, { code: 'server_error' }])
+    }))
+
+  test('receives a webhook in front of the body parsers of NestJS', async () => {
+    const [, mount = ''] = /`(app\.use\('\/webhooks.*?)`/.exec(page) ?? []
+    const handler = 'const handler = async (event: { event_type: string }) => console.log(event.event_type)\n'
+    const code = one.code.replace('await app.listen', `${mount}\nawait app.listen`)
+    const secret = 'secret-of-the-subscription'
+    const env = { ...environmentOf(standIn), PAGERDUTY_WEBHOOK_SECRET: secret }
+    const printed = await runApp({ ...one, code: handler + code }, env, async (app) => {
+      const to = `${app.url}/webhooks/pagerduty`
+      expect((await standIn.sendWebhook(to, 'incident.triggered', { secret })).status).toBe(202)
+    })
+    expect(printed).toMatch(/^incident.triggered$/m)
+  })
+
+  test('finishes the request that is being handled at SIGTERM, then closes pd, and ends', async () => {
+    const code = one.code
+      .replace(
+        "await req.pagerduty.fetch('/incidents')",
+        "await terminateAnd(() => req.pagerduty.fetch('/incidents'))",
+      )
+      .replace('return pd.close()', "events.push('closing'); await pd.close(); console.log(events.join())")
+      .replace('  onApplicationShutdown()', '  async onApplicationShutdown()')
+    const terminateAnd = `
+const events: string[] = []
+async function terminateAnd<T>(call: () => Promise<T>): Promise<T> {
+  process.kill(process.pid, 'SIGTERM')
+  while (app.getHttpServer().listening) await new Promise(setImmediate)
+  events.push('no longer listening')
+  const result = await call()
+  events.push('called')
+  return result
+}
+`
+    const printed = await runApp(
+      { ...one, code: code + terminateAnd },
+      environmentOf(standIn),
+      async (app) => {
+        const browser = await app.logIn()
+        const ended = app.ended()
+        const response = await browser.fetch(`${app.url}/incidents`, { headers: { Connection: 'close' } })
+        expect(await typesOf(response)).toContain('incident')
+        expect(await ended).toEqual({ code: null, signal: 'SIGTERM' })
+      },
+    )
+    expect(printed).toMatch(/no longer listening,called,closing\n$/)
+  })
+})
+
+describe('the NestJS app with @nestjs/passport', () => {
+  const run = (use: (app: RunningExample) => Promise<void>) =>
+    runApp(example('docs/nestjs.md, With @nestjs/passport, ts'), environmentOf(standIn), use)
+  const seenBy = async (app: RunningExample, browser: Browser): Promise<unknown> =>
+    (await browser.fetch(`${app.url}/me`)).json()
+
+  test('keeps the user logged in after the callback', () =>
+    run(async (app) => {
+      const browser = await app.logIn()
+      expect(await seenBy(app, browser)).toEqual({ user: { id: 'PACME00/PACME01' }, isLoggedIn: true })
+      expect(await seenBy(app, new Browser())).toEqual({ user: null, isLoggedIn: false })
+    }))
+
+  test('goes on to the page that the login was begun for', () =>
+    run(async (app) => {
+      const browser = new Browser()
+      const begun = await browser.visit(`${app.url}/auth/pagerduty?returnTo=/incidents`)
+      const finished = await browser.visit(await approve(begun.headers.get('location') as string))
+      expect([finished.status, finished.headers.get('location')]).toEqual([302, '/incidents'])
+    }))
+
+  test('logs nobody in where the user denies it', () =>
+    run(async (app) => {
+      const browser = new Browser()
+      const begun = await browser.visit(`${app.url}/auth/pagerduty`)
+      const callback = await approve(begun.headers.get('location') as string, { decision: 'deny' })
+      expect((await browser.visit(callback)).status).toBe(401)
+      expect(await seenBy(app, browser)).toEqual({ user: null, isLoggedIn: false })
+      expect(standIn.liveGrants()).toEqual([])
+    }))
+})

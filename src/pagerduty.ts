@@ -50,8 +50,8 @@ export interface PagerDuty {
    */
   requireScopesFor(...operations: readonly (Operation | OperationGuardOptions)[]): RequestHandler
   /**
-   * Guard: a page of this app's origin, that of `callbackURL`, sent the request, or no browser did. GET, HEAD and OPTIONS
-   * pass. Mount it before routes that change something, as cookies of `SameSite=Lax` come along from sibling subdomains.
+   * Guard: a page of this app, at an origin of `callbackURL` or `trustedOrigins`, sent the request, or no browser did. GET, HEAD
+   * and OPTIONS pass. Mount it before routes that change something, as cookies of `SameSite=Lax` come along from sibling subdomains.
    */
   requireSameOrigin(): RequestHandler
   /** Grants without a request: background jobs, administration. */

@@ -48,12 +48,11 @@ export function createGuards(
       const { names, options } = splitArguments<GuardOptions>(args)
       return scopeGuard(names, checked(options, names), mode, client)
     }
-  const { origin } = new URL(client.callbackURL)
   return {
     requireSameOrigin(): RequestHandler {
       return function pagerdutySameOrigin(req, res, next) {
         try {
-          if (!safeMethods.has(req.method)) requireOwnPage(req, origin)
+          if (!safeMethods.has(req.method)) requireOwnPage(req, client.origins)
         } catch (error) {
           return sendError(error, req, res, next, { onError: defaults.onError })
         }

@@ -9,7 +9,7 @@ import {
   reasonOf,
 } from '../errors'
 import type { Denial } from '../observability/event-types'
-import { sameOriginPath } from '../http/request-url'
+import { ownURL, sameOriginPath } from '../http/request-url'
 import { allowedStepUpScopes, wasDeclined, loginURL } from '../login/step-up'
 import { grantOf } from '../sessions/request-grant'
 
@@ -39,7 +39,7 @@ export function deny(
   const { loginPath, name, onError } = options
   const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
-  const back = returnPath(req)
+  const back = returnURL(req, grantOf(req, name)?.client.origins ?? [])
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
       report(error, req, name, 'login')
@@ -96,10 +96,14 @@ function askable(error: InsufficientScopeError, req: Request, options: DenialOpt
 }
 
 /** Where to return to: this page, or the page of a form; undefined where a browser cannot repeat the request. */
-function returnPath(req: Request): string | undefined {
+function returnURL(req: Request, origins: readonly string[]): string | undefined {
   if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? '/'
   if (req.method !== 'POST') return undefined
   const { referer, host } = req.headers
   const from = referer !== undefined && URL.canParse(referer) ? new URL(referer) : undefined
-  return (from?.host === host && from ? sameOriginPath(from.pathname + from.search) : undefined) ?? '/'
+  if (from === undefined) return '/'
+  // Browsers may send just the origin of a page elsewhere, which leads to the start page there.
+  return (
+    (from.host === host ? sameOriginPath(from.pathname + from.search) : ownURL(from.href, origins)) ?? '/'
+  )
 }

@@ -18,6 +18,19 @@ export function queryOf(target: string): URLSearchParams {
 }
 
 /**
+ * The host that the browser addressed, with its port. `X-Forwarded-Host` counts only where Express's `req.hostname` is taken from
+ * it, which the setting "trust proxy" decides. A client can send any Host: choose by it among what is configured, nothing else.
+ */
+export function hostOf(req: IncomingMessage): string | undefined {
+  const { host, 'x-forwarded-host': forwarded } = req.headers
+  const { hostname } = req as { hostname?: string }
+  const [first] = String(forwarded ?? '').split(',')
+  // Express 4 has no member that keeps the port.
+  const candidates = [host, first?.trim()].filter((value) => value !== undefined)
+  return hostname === undefined ? host : candidates.find((value) => value.replace(/:\d*$/, '') === hostname)
+}
+
+/**
  * A return path in this app, with its query, or undefined for anything that a browser could resolve to another origin. The
  * WHATWG URL parser decides, since browsers use the same one, and its result is returned.
  */
@@ -30,4 +43,18 @@ export function sameOriginPath(value: unknown): string | undefined {
   const url = new URL(value, base)
   const path = url.pathname + url.search + url.hash
   return url.origin === base && !path.startsWith('//') && path.length <= longestPath ? path : undefined
+}
+
+/**
+ * Where to return to after a login: a path in this app, or a URL of one of the app's own origins, with path and query; undefined
+ * for everything else.
+ */
+export function ownURL(value: unknown, origins: readonly string[]): string | undefined {
+  const path = sameOriginPath(value)
+  if (path !== undefined || typeof value !== 'string') return path
+  if (value.length > longestPath || !/^https?:\/\/[^\\ \p{Cc}]+$/iu.test(value) || !URL.canParse(value))
+    return undefined
+  const { origin, username, password, href } = new URL(value)
+  const isOwn = origins.includes(origin) && username === '' && password === ''
+  return isOwn && href.length <= longestPath ? href : undefined
 }

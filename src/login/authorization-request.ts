@@ -5,7 +5,7 @@ import { type AuthenticateOptions, OAuth2Strategy } from './passport-oauth2'
 import type { LoginStrategy, StrategyParts } from './login-attempt'
 import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './login-transaction'
 import type { StateStore } from './state-store'
-import { queryOf, sameOriginPath } from '../http/request-url'
+import { hostOf, ownURL, queryOf } from '../http/request-url'
 import { parseScopeOption, requireScope } from '../scopes/scope'
 import { allowedStepUpScopes, heldGrant } from './step-up'
 
@@ -36,6 +36,7 @@ export function beginLogin(
     ...wanted,
     ...newPendingValues(),
     codeVerifier: undefined,
+    callbackURL: client.callbackURLFor(hostOf(req)),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
   }
@@ -43,7 +44,7 @@ export function beginLogin(
   const bare = Object.create(req, { query: { value: {} }, body: { value: {} } }) as Request
   OAuth2Strategy.prototype.authenticate.call(strategy, bare, {
     ...options,
-    callbackURL: client.callbackURL,
+    callbackURL: login.callbackURL,
     scope,
     state: { login, req, res },
     nonce: nonceOf(login),
@@ -65,7 +66,7 @@ function requestOf(
   const isStepUp = held !== undefined && (options.stepUp === true || more.length > 0)
   return {
     scope: [...new Set([...(isStepUp ? held.grantedScopes : usual), ...more])],
-    returnTo: sameOriginPath(options.returnTo ?? query.get('returnTo')),
+    returnTo: ownURL(options.returnTo ?? query.get('returnTo'), client.origins),
     isStepUp,
     appState: options.state,
   }

@@ -63,7 +63,7 @@ export function handleUnknownState(
           status: 403,
           stateMismatch,
           hint:
-            'Begin and end a login on the same host: that of callbackURL. Cookies are lost when they differ, when the ' +
+            'Begin and end a login on the same host: one of callbackURL. Cookies are lost when they differ, when the ' +
             'browser blocks them, or when the login took longer than fifteen minutes.',
         })
 }

@@ -35,10 +35,10 @@ export interface Routes {
  */
 export function loginPathOf(client: Client, routes: Routes = {}): string {
   requirePaths(routes)
-  const { pathname } = new URL(client.callbackURL)
+  const { callbackPath } = client
   return (
     routes.login ??
-    (/.\/callback$/.test(pathname) ? pathname.slice(0, -'/callback'.length) : `/auth/${client.name}`)
+    (/.\/callback$/.test(callbackPath) ? callbackPath.slice(0, -'/callback'.length) : `/auth/${client.name}`)
   )
 }
 
@@ -59,7 +59,7 @@ export function loginRoutes(
   if (!isPathOrURL(home)) {
     throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
   }
-  const { pathname: callback, origin } = new URL(client.callbackURL)
+  const { callbackPath: callback, origins } = client
   requireDistinct({ login, logout, callback, home })
   const { events } = strategy._login.grants
   const passport = new Passport().use(strategy as never)
@@ -98,7 +98,7 @@ export function loginRoutes(
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)
     try {
-      requireOwnPage(req, origin)
+      requireOwnPage(req, origins)
     } catch (error) {
       return fail(error, req, res, next)
     }

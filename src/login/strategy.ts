@@ -55,7 +55,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
         authorizationURL: client.authorizationURL,
         tokenURL: client.tokenURL,
         clientID: client.clientID,
-        callbackURL: client.callbackURL,
+        callbackURL: client.callbackURLs[0],
         scope: client.scope,
         skipUserProfile: options.skipUserProfile,
         pkce: requirePKCE(options, client) ? 'S256' : false,

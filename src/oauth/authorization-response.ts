@@ -34,7 +34,7 @@ export const authorizationErrors: ReadonlySet<string> = new Set([
  */
 export function readAuthorizationResponse(client: Client, url: string): AuthorizationResponse | undefined {
   const query = queryOf(url)
-  const isAtCallback = pathOf(url) === new URL(client.callbackURL).pathname
+  const isAtCallback = pathOf(url) === client.callbackPath
   if (!isAtCallback && !query.has('code') && !query.has('error')) return undefined
   const { code, state, error, iss } = readMembers(query)
   if (code === undefined ? error === undefined : error !== undefined) {

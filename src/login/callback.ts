@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
-import { AuthorizationResponseError } from '../errors'
-import { ScopeNotGrantedError } from '../pagerduty-errors'
+import { AuthorizationResponseError, ScopeNotGrantedError } from '../pagerduty-errors'
 import type { LoginOutcome, LoginParts, LoginStrategy } from './login-attempt'
 import { finishLogin, responseSent } from './code-exchange'
 import { isResponseSent } from '../http/error-response'

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from '../oauth/client'
-import { ConfigurationError, type StateMismatch } from '../errors'
+import { ConfigurationError } from '../errors'
+import type { StateMismatch } from '../pagerduty-errors'
 import { redeemedFor } from './login-records'
 import {
   type PendingLogin,

@@ -1,5 +1,5 @@
 import type { Client } from './client'
-import { AuthorizationResponseError } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import { pathOf, queryOf } from '../http/request-url'
 
 /** What the browser brings back from PagerDuty (RFC 6749 section 4.1.2, RFC 9207). */

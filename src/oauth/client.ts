@@ -1,6 +1,7 @@
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from '../errors'
 import { type AppType, requireScope } from '../scopes/scope'
+import { parseURL } from '../http/request-url'
 import { isTaken } from '../http/taken-names'
 import { requireCallbackURLs, requireOrigin, requireTrustedOrigins, requireURL } from './require-url'
 
@@ -133,9 +134,9 @@ export class Client {
   callbackURLFor(host: string | undefined): string {
     const [first] = this.callbackURLs
     const { protocol } = new URL(first)
-    const address = `${protocol}//${host}`
-    if (host === undefined || /[/?#@\\\s]/.test(host) || !URL.canParse(address)) return first
-    const { origin } = new URL(address)
+    // With one of these it would be more than a host.
+    if (host === undefined || /[/?#@\\\s]/.test(host)) return first
+    const origin = parseURL(`${protocol}//${host}`)?.origin
     return this.callbackURLs.find((url) => new URL(url).origin === origin) ?? first
   }
 

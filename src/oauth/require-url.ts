@@ -1,8 +1,9 @@
 import { ConfigurationError } from '../errors'
+import { parseURL } from '../http/request-url'
 
 /** Checks that a URL is absolute, and https unless it leads to this machine. */
 export function requireURL(option: string, value: unknown): string {
-  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
+  const url = typeof value === 'string' ? parseURL(value) : undefined
   // The parser ignores whitespace around a URL; PagerDuty compares it exactly.
   if (url === undefined || !/^https?:\/\/\S+$/i.test(value as string)) {
     throw new ConfigurationError(option, 'must be an absolute URL, such as "https://app.example.com/path"')
@@ -74,9 +75,8 @@ export function requireCallbackURLs(value: unknown): readonly [string, ...string
  */
 export function requireTrustedOrigins(value: unknown): readonly string[] {
   return [value].flat().map((one) => {
-    const isOrigin =
-      typeof one === 'string' && /^https?:\/\/[^\s/?#@\\*]+\/?$/i.test(one) && URL.canParse(one)
-    const { hostname, origin } = new URL(isOrigin ? one : 'http://*')
+    const isOrigin = typeof one === 'string' && /^https?:\/\/[^\s/?#@\\]+\/?$/i.test(one)
+    const { hostname = '', origin } = (isOrigin && parseURL(one)) || {}
     // The parser decodes "%2a", and keeps a dot at the end, which makes another host of it.
     if (!/^(\[[\da-f:.]+\]|[\w-]+(\.[\w-]+)*)$/.test(hostname)) {
       throw new ConfigurationError(

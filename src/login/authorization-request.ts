@@ -9,6 +9,21 @@ import { hostOf, ownURL, queryOf } from '../http/request-url'
 import { parseScopeOption, requireScope } from '../scopes/scope'
 import { allowedStepUpScopes, heldGrant } from './step-up'
 
+/** Parameters of the protocol (RFC 6749, RFC 7636, RFC 9101, OpenID Connect Core), none of which an app may replace. */
+const protocolParams = new Set([
+  ...[
+    'client_id',
+    'client_secret',
+    'redirect_uri',
+    'response_type',
+    'response_mode',
+    'scope',
+    'state',
+    'nonce',
+  ],
+  ...['code_challenge', 'code_challenge_method', 'code_verifier', 'request', 'request_uri'],
+])
+
 /**
  * First leg of the login: passport-oauth2 makes the redirect, with the state and the PKCE verifier that
  * {@link passportStateStore} saves.
@@ -30,6 +45,7 @@ export function beginLogin(
       'must be an object: the state parameter itself is made here, for each login',
     )
   }
+  const extra = extraParams(options.authorizationParams)
   const wanted = late ?? requestOf(strategy._login, req, options)
   const scope = wanted.scope ?? client.scope
   const login: PendingLogin = {
@@ -44,11 +60,38 @@ export function beginLogin(
   const bare = Object.create(req, { query: { value: {} }, body: { value: {} } }) as Request
   OAuth2Strategy.prototype.authenticate.call(strategy, bare, {
     ...options,
+    authorizationParams: extra,
     callbackURL: login.callbackURL,
     scope,
     state: { login, req, res },
     nonce: nonceOf(login),
   })
+}
+
+/**
+ * The extra parameters of an authorization request, without those that are undefined.
+ *
+ * @throws {ConfigurationError} a parameter is one that the login itself sends, or is no string
+ */
+function extraParams(params: unknown): Readonly<Record<string, string>> {
+  if (typeof params !== 'object' || params === null) {
+    if (params === undefined) return {}
+    throw new ConfigurationError('authorizationParams', 'must be an object of parameters and their values')
+  }
+  const given = Object.entries(params).filter(([, value]) => value !== undefined)
+  for (const [name, value] of given) {
+    if (protocolParams.has(name.toLowerCase())) {
+      throw new ConfigurationError(
+        'authorizationParams',
+        `has "${name}", which the login itself decides`,
+        'Scopes are the option "scope", the page to return to is "returnTo", and data of the app is "state".',
+      )
+    }
+    if (typeof value !== 'string') {
+      throw new ConfigurationError('authorizationParams', `has a "${name}" that is not a string`)
+    }
+  }
+  return Object.fromEntries(given) as Record<string, string>
 }
 
 /** What a request asks a login for. A step-up requests what is granted as well, or the new grant would lack it. */

@@ -124,7 +124,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
 
   /** Hook of passport-oauth2: extra parameters of the authorization request. */
   override authorizationParams(options: AuthenticateOptions): object {
-    return options.nonce === undefined ? {} : { nonce: options.nonce }
+    return { ...options.authorizationParams, ...(options.nonce !== undefined && { nonce: options.nonce }) }
   }
 }
 

@@ -41,7 +41,7 @@ export function deny(
   const { loginPath, name, home, onError } = options
   const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
-  const back = returnURL(req, grantOf(req, name)?.client.origins ?? [])
+  const back = returnURL(req, home, grantOf(req, name)?.client.origins ?? [])
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
       report(error, req, name, 'login')
@@ -101,14 +101,14 @@ function askable(error: InsufficientScopeError, req: Request, options: DenialOpt
 }
 
 /** Where to return to: this page, or the page of a form; undefined where a browser cannot repeat the request. */
-function returnURL(req: Request, origins: readonly string[]): string | undefined {
-  if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? '/'
+function returnURL(req: Request, home: string, origins: readonly string[]): string | undefined {
+  if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? home
   if (req.method !== 'POST') return undefined
   const { referer, host } = req.headers
   const from = parseURL(referer ?? '')
-  if (from === undefined) return '/'
+  if (from === undefined) return home
   // Browsers may send just the origin of a page elsewhere, which leads to the start page there.
   return (
-    (from.host === host ? sameOriginPath(from.pathname + from.search) : ownURL(from.href, origins)) ?? '/'
+    (from.host === host ? sameOriginPath(from.pathname + from.search) : ownURL(from.href, origins)) ?? home
   )
 }

@@ -12,7 +12,9 @@ export function checkCallback(configuration: Configuration): Finding[] {
   if (!has('callbackURL')) return []
   const findings = client.callbackURLs.flatMap((given) => {
     const url = new URL(given)
-    return [...shapeOf(given, url), ...reachOf(url, configuration)]
+    return [...shapeOf(given, url), ...reachOf(url, configuration)].map((finding) =>
+      client.callbackURLs.length === 1 ? finding : { ...finding, message: `${given}: ${finding.message}` },
+    )
   })
   if (findings.length > 0) return findings
   const cookies = client.isSecure

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import { asError, callApp } from '../async/call-app'
 import { PagerDutyOAuthError } from '../errors'
-import type { AuthorizationResponseError } from '../pagerduty-errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import { html, trusted } from './html'
 import { pathOf, sameOriginPath, targetOf } from './request-url'
 
@@ -121,12 +121,17 @@ const style = trusted(`<style>
   code { opacity: .65 }
 </style>`)
 
+/** Failures of one login. A user who declined can think again; what the app or PagerDuty denies stays denied. */
+const passingFailures = new Set([
+  ...['access_denied', 'login_required', 'interaction_required', 'consent_required', 'invalid_grant'],
+  ...['ERR_PAGERDUTY_LOGIN_ENDED', 'ERR_PAGERDUTY_ALL_LOGINS_ENDED'],
+])
+
 /** Nobody is logged in, or a login failed in a way that another one does not repeat. */
 function isLoginHelpful(error: PagerDutyOAuthError): boolean {
   if (error.status === 401) return true
-  // A user who declined can think again. What the app or PagerDuty denied stays denied.
-  const { stateMismatch, code } = error as Partial<AuthorizationResponseError>
-  return stateMismatch !== undefined || code === 'access_denied'
+  if (error instanceof AuthorizationResponseError && error.stateMismatch !== undefined) return true
+  return passingFailures.has(error.code)
 }
 
 /** Where a browser repeats what failed for a while; undefined where a link cannot repeat it. */

@@ -11,17 +11,8 @@ import { allowedStepUpScopes, heldGrant } from './step-up'
 
 /** Parameters of the protocol (RFC 6749, RFC 7636, RFC 9101, OpenID Connect Core), none of which an app may replace. */
 const protocolParams = new Set([
-  ...[
-    'client_id',
-    'client_secret',
-    'redirect_uri',
-    'response_type',
-    'response_mode',
-    'scope',
-    'state',
-    'nonce',
-  ],
-  ...['code_challenge', 'code_challenge_method', 'code_verifier', 'request', 'request_uri'],
+  ...['client_id', 'client_secret', 'redirect_uri', 'response_type', 'response_mode', 'scope', 'state'],
+  ...['nonce', 'code_challenge', 'code_challenge_method', 'code_verifier', 'request', 'request_uri'],
 ])
 
 /**
@@ -74,7 +65,7 @@ export function beginLogin(
  * @throws {ConfigurationError} a parameter is one that the login itself sends, or is no string
  */
 function extraParams(params: unknown): Readonly<Record<string, string>> {
-  if (typeof params !== 'object' || params === null) {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) {
     if (params === undefined) return {}
     throw new ConfigurationError('authorizationParams', 'must be an object of parameters and their values')
   }

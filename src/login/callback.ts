@@ -23,7 +23,7 @@ export interface LoginInfo {
   readonly grantedScopes: readonly string[]
   /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
-  /** Path in the app to return to. */
+  /** Path in the app to return to, or a URL of another origin of it. */
   readonly returnTo: string | undefined
   /** The app's own `state` object. */
   readonly state: unknown

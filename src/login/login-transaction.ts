@@ -19,7 +19,7 @@ export interface PendingLogin {
   readonly startedAt: number
   /** The redirect URI; the code is exchanged with the same one (RFC 6749 section 4.1.3). */
   readonly callbackURL: string
-  /** Path and query in the app to return to. */
+  /** Path and query in the app to return to, or a URL of another origin of it. */
   readonly returnTo: string | undefined
   /** The requested scopes, where they differ from the client's. */
   readonly scope: readonly string[] | undefined

@@ -1,4 +1,5 @@
 import {
+  AuthorizationResponseError,
   InsufficientScopeError,
   LoginRequiredError,
   type OnError,
@@ -36,6 +37,9 @@ function start(options: PagerDutyOptions = {}): Promise<DropIn> {
   return startDropIn(standIn, options, (express, pd) => {
     express.get('/ended', () => {
       throw new LoginRequiredError()
+    })
+    express.get('/failed/:code', ({ params: { code } }) => {
+      throw new AuthorizationResponseError('The login failed', { code, status: 403 })
     })
     express.get('/refused', () => {
       throw new RequestRefusedError('Not today', { code: 'NOT_TODAY', status: 403 })
@@ -85,6 +89,21 @@ describe('a page offers to log in', () => {
     const page = await browser.visit(await approve(await app.begin(browser), { decision: 'deny' }))
     expect(page.status).toBe(403)
     expect(await linksOf(page)).toEqual({ ...logIn, ...home })
+  })
+})
+
+describe.each<[string, object]>([
+  ['ERR_PAGERDUTY_LOGIN_ENDED', logIn],
+  ['ERR_PAGERDUTY_ALL_LOGINS_ENDED', logIn],
+  ['login_required', logIn],
+  ['invalid_grant', logIn],
+  ['unauthorized_client', {}],
+  ['ERR_PAGERDUTY_OTHER_USER', {}],
+  ['ERR_PAGERDUTY_TOO_MANY_LOGINS', {}],
+])('after %s', (code, links) => {
+  test(`a page offers ${'Log in with PagerDuty' in links ? 'to log in' : 'the way home only'}`, async () => {
+    const page = await new Browser().visit(`${app.url}/failed/${code}`)
+    expect(await linksOf(page)).toEqual({ ...links, ...home })
   })
 })
 

@@ -80,6 +80,7 @@ describe.each(ways)('an authorization request that begins %s', (path) => {
     ['a number for a value', { max_age: 5 }, /has a "max_age" that is not a string/],
     ['a string', 'prompt=login', /must be an object/],
     ['null', null, /must be an object/],
+    ['a list', ['prompt'], /must be an object/],
   ])('is refused with %s', async (_what, wrong, message) => {
     params = wrong as typeof params
     const denied = await new Browser().visit(app.url + path)

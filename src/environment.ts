@@ -5,6 +5,7 @@ export const variables = {
   clientID: 'PAGERDUTY_CLIENT_ID',
   clientSecret: 'PAGERDUTY_CLIENT_SECRET',
   callbackURL: 'PAGERDUTY_CALLBACK_URL',
+  trustedOrigins: 'PAGERDUTY_TRUSTED_ORIGINS',
   scope: 'PAGERDUTY_SCOPE',
   appType: 'PAGERDUTY_APP_TYPE',
   identityURL: 'PAGERDUTY_IDENTITY_URL',
@@ -17,7 +18,7 @@ export const variables = {
 } as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
 
 /** Lists in variables are separated by commas. */
-const lists = new Set(['issuer', 'secret', 'webhookSecret'])
+const lists = new Set(['callbackURL', 'trustedOrigins', 'issuer', 'secret', 'webhookSecret'])
 
 /** The options, with what they leave out taken from the environment. An empty variable counts as not set. */
 export function withEnvironment(

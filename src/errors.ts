@@ -17,17 +17,6 @@ export interface ErrorDetails {
 }
 
 /**
- * Why no login could be finished for a callback's `state`. `missing`: it has none. `expired`: the login took too
- * long, twice. `otherBrowser`: no login is pending in this browser: it was begun in another one or on another host, or is
- * finished, or cookies are blocked. `unknown`: others are pending here, but not this one: it is finished, or was begun
- * elsewhere. `otherStrategy`: it was begun by another strategy of this app. `unreadable`: its cookie was encrypted with another
- * secret, for another client or callback URL, or is altered. `used`: it was redeemed before, and nothing came of that. Any of
- * them may be a forgery.
- */
-export type StateMismatch =
-  'missing' | 'expired' | 'otherBrowser' | 'unknown' | 'otherStrategy' | 'unreadable' | 'used'
-
-/**
  * Base of all errors of this package. Express uses `status` and `headers` as they are, so even an unhandled one gives a correct
  * response.
  *
@@ -46,6 +35,13 @@ export class PagerDutyOAuthError extends Error {
   readonly hint: string | undefined
   /** Whether a retry may succeed a little later. */
   readonly isTransient: boolean
+  /**
+   * Path where the user logs in; given where an error is responded to, if a login helps. Scripts get it in {@link toJSON}, and
+   * add `returnTo`.
+   */
+  declare loginURL?: string | undefined
+  /** Path where the user is asked for the missing scopes; given where an error is responded to, if that is possible. */
+  declare stepUpURL?: string | undefined
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -58,13 +54,12 @@ export class PagerDutyOAuthError extends Error {
 
   /**
    * The body of an `application/problem+json` response (RFC 9457). Server errors (5xx) show their code only: what is wrong inside
-   * concerns the operator.
+   * concerns the operator. `loginURL` and `stepUpURL` say where to go on, where there is such a place.
    */
   toJSON(): Record<string, unknown> {
-    const { status, code } = this
-    return status >= 500
-      ? { title: 'The request could not be completed', status, code }
-      : { title: this.message, status, code }
+    const { status, code, message, loginURL, stepUpURL } = this
+    const title = status >= 500 ? 'The request could not be completed' : message
+    return { title, status, code, ...(loginURL && { loginURL }), ...(stepUpURL && { stepUpURL }) }
   }
 }
 
@@ -78,19 +73,6 @@ export class ConfigurationError extends PagerDutyOAuthError {
   constructor(option: string, message: string, hint?: string) {
     super(`"${option}" ${message}`, { code: 'ERR_PAGERDUTY_CONFIGURATION', status: 500, hint })
     this.option = option
-  }
-}
-
-/** PagerDuty's authorization response, as the browser brought it back, does not give a login. */
-export class AuthorizationResponseError extends PagerDutyOAuthError {
-  /** `AuthorizationResponseError`, or `LoginRefusal` where `verify` denied the login. */
-  override name = 'AuthorizationResponseError'
-  /** Why no login could be finished for its `state`; undefined where something else is wrong. */
-  readonly stateMismatch: StateMismatch | undefined
-
-  constructor(message: string, details: ErrorDetails & { stateMismatch?: StateMismatch }) {
-    super(message, details)
-    this.stateMismatch = details.stateMismatch
   }
 }
 

@@ -85,7 +85,6 @@ export { scopesFor } from './scopes/operations'
 
 // Errors
 export {
-  AuthorizationResponseError,
   ConfigurationError,
   InsufficientScopeError,
   LoginRequiredError,
@@ -95,5 +94,12 @@ export {
   UnauthorizedError,
   WebhookError,
 } from './errors'
-export type { ErrorDetails, StateMismatch } from './errors'
-export { APIError, IDTokenError, ScopeNotGrantedError, TokenEndpointError } from './pagerduty-errors'
+export type { ErrorDetails } from './errors'
+export {
+  APIError,
+  AuthorizationResponseError,
+  IDTokenError,
+  ScopeNotGrantedError,
+  TokenEndpointError,
+} from './pagerduty-errors'
+export type { StateMismatch } from './pagerduty-errors'

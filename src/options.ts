@@ -17,8 +17,13 @@ export interface PagerDutyOptions
   clientID?: string | undefined
   /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */
   clientSecret?: string | undefined
-  /** Where PagerDuty sends the browser back to, as registered there. `PAGERDUTY_CALLBACK_URL` */
-  callbackURL?: string | undefined
+  /**
+   * Where PagerDuty sends the browser back to, as registered there; a list where the app has several origins. All share one path
+   * and one scheme. `PAGERDUTY_CALLBACK_URL`
+   */
+  callbackURL?: string | readonly string[] | undefined
+  /** Other origins of the same app, such as that of a single-page app. `PAGERDUTY_TRUSTED_ORIGINS` */
+  trustedOrigins?: ClientOptions['trustedOrigins']
   /** Scopes to ask for. `PAGERDUTY_SCOPE` */
   scope?: string | readonly string[] | undefined
   /** `scoped` or `classic`. `PAGERDUTY_APP_TYPE` @default 'scoped' */

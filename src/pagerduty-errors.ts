@@ -1,5 +1,29 @@
 import { type ErrorDetails, PagerDutyOAuthError } from './errors'
 
+/**
+ * Why no login could be finished for a callback's `state`. `missing`: it has none. `expired`: the login took too
+ * long, twice. `otherBrowser`: no login is pending in this browser: it was begun in another one or on another host, or is
+ * finished, or cookies are blocked. `unknown`: others are pending here, but not this one: it is finished, or was begun
+ * elsewhere. `otherStrategy`: it was begun by another strategy of this app. `unreadable`: its cookie was encrypted with another
+ * secret, for another client or callback URL, or is altered. `used`: it was redeemed before, and nothing came of that. Any of
+ * them may be a forgery.
+ */
+export type StateMismatch =
+  'missing' | 'expired' | 'otherBrowser' | 'unknown' | 'otherStrategy' | 'unreadable' | 'used'
+
+/** PagerDuty's authorization response, as the browser brought it back, does not give a login. */
+export class AuthorizationResponseError extends PagerDutyOAuthError {
+  /** `AuthorizationResponseError`, or `LoginRefusal` where `verify` denied the login. */
+  override name = 'AuthorizationResponseError'
+  /** Why no login could be finished for its `state`; undefined where something else is wrong. */
+  readonly stateMismatch: StateMismatch | undefined
+
+  constructor(message: string, details: ErrorDetails & { stateMismatch?: StateMismatch }) {
+    super(message, details)
+    this.stateMismatch = details.stateMismatch
+  }
+}
+
 /** The token endpoint rejected the request, did not respond, or responded with something that is not a token. */
 export class TokenEndpointError extends PagerDutyOAuthError {
   /** `TokenEndpointError`, whatever a bundler calls the class. */

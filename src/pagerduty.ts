@@ -50,8 +50,8 @@ export interface PagerDuty {
    */
   requireScopesFor(...operations: readonly (Operation | OperationGuardOptions)[]): RequestHandler
   /**
-   * Guard: a page of this app's origin, that of `callbackURL`, sent the request, or no browser did. GET, HEAD and OPTIONS
-   * pass. Mount it before routes that change something, as cookies of `SameSite=Lax` come along from sibling subdomains.
+   * Guard: a page of this app, at an origin of `callbackURL` or `trustedOrigins`, sent the request, or no browser did. GET, HEAD
+   * and OPTIONS pass. Mount it before routes that change something, as cookies of `SameSite=Lax` come along from sibling subdomains.
    */
   requireSameOrigin(): RequestHandler
   /** Grants without a request: background jobs, administration. */
@@ -105,7 +105,7 @@ function assemble(
   events: Events,
   warn: (message: string) => void,
 ): PagerDuty {
-  const { name, onError, routes = {} } = options
+  const { name, onError, stepUpScope, routes = {} } = options
   const context = createContext(options, events)
   const { client } = context
   const grants = new UserGrants(context, options)
@@ -115,11 +115,12 @@ function assemble(
   const strategy = new PagerDutyStrategy(options, options.verify, context, grants)
   const warnOfUnknown = unknownScopeWarner(client.appType, options.extraScopes ?? [], warn)
   warnOfUnknown('scope', client.scope)
-  warnOfUnknown('stepUpScope', options.stepUpScope ?? [])
+  warnOfUnknown('stepUpScope', stepUpScope ?? [])
   warnOfUnknown('appScope', parseScopeOption(options.appScope ?? []))
   warnOfPartialGrants(events, typeof options.partialGrant === 'function', warn)
-  const links = { login: loginPathOf(client, routes), onError }
-  const guard: GuardOptions = { name, loginPath: links.login, stepUpScope: options.stepUpScope, onError }
+  const { callbackPath: callback } = client
+  const links = { login: loginPathOf(client, routes), callback, home: routes.home, onError }
+  const guard: GuardOptions = { name, loginPath: links.login, home: links.home, stepUpScope, onError }
   const { webhookSecret, appScope, tokenStore, waitUntil } = options
   const ofWebhooks = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens }
   const webhooks = createWebhooks(ofWebhooks, events, warn)

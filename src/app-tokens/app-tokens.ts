@@ -11,9 +11,10 @@ import { parseScopeOption, requireScope } from '../scopes/scope'
 import type { StoreOptions } from '../store/store-options'
 
 /** Options of {@link AppTokens}: those of the client, and where tokens are stored. */
-export interface AppTokensOptions extends Omit<ClientOptions, 'callbackURL' | 'scope'>, StoreOptions {
+export interface AppTokensOptions
+  extends Omit<ClientOptions, 'callbackURL' | 'scope' | 'trustedOrigins'>, StoreOptions {
   /** Not needed. */
-  callbackURL?: string | undefined
+  callbackURL?: ClientOptions['callbackURL'] | undefined
   /** Scopes of tokens where neither a call nor `appScope` names any. */
   scope?: string | readonly string[] | undefined
   /** The account of tokens where a call names none: service region and subdomain, such as `us.acme`. */

@@ -1,5 +1,6 @@
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
 import { loginPathOf } from '../login/routes'
+import type { Client } from '../oauth/client'
 import { bounds, unreachable } from './check-pagerduty'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
@@ -16,7 +17,7 @@ export async function checkApp(
   if (!has('callbackURL') || !has('clientID')) return []
   if (address === undefined) {
     const text = client.isSecure ? 'The proxy was not checked' : 'The running app was not checked'
-    return [note(check, text, `Name the running app: --url ${new URL(client.callbackURL).origin}`)]
+    return [note(check, text, `Name the running app: --url ${new URL(client.callbackURLs[0]).origin}`)]
   }
   const { origin } = new URL(address)
   const path = loginPathOf(client)
@@ -26,7 +27,7 @@ export async function checkApp(
   } catch (failure) {
     return [unreachable(check, new URL(origin).host, failure)]
   }
-  const findings = [...sameOrigin(origin, client.callbackURL), ...begun(answer, origin + path, client)]
+  const findings = [...sameOrigin(origin, client), ...begun(answer, origin + path, client)]
   const isPlainPortKnown = origin.startsWith('https:') && new URL(origin).port === ''
   return [
     ...findings,
@@ -45,18 +46,19 @@ function visit(url: string): Promise<Answer> {
   )
 }
 
-function sameOrigin(origin: string, callbackURL: string): Finding[] {
-  if (new URL(callbackURL).origin === origin) return []
+function sameOrigin(origin: string, { callbackURLs }: Client): Finding[] {
+  const known = callbackURLs.map((url) => new URL(url).origin)
+  if (known.includes(origin)) return []
   return [
     warning(
       check,
       `${origin} is not where PAGERDUTY_CALLBACK_URL leads: a login begun there comes back without its cookie`,
-      `Let people open ${new URL(callbackURL).origin}, and redirect them from everywhere else.`,
+      `Let people open ${known.join(' or ')}, and redirect them from everywhere else.`,
     ),
   ]
 }
 
-function begun({ status, headers, text }: Answer, url: string, client: Configuration['client']): Finding[] {
+function begun({ status, headers, text }: Answer, url: string, client: Client): Finding[] {
   const location = headers.get('location') ?? ''
   if (status >= 500 && text.includes('ERR_PAGERDUTY_CONFIGURATION')) {
     return [error('proxy', `${url} is taken for plain http by the app`, proxyRemedy)]
@@ -81,7 +83,18 @@ function begun({ status, headers, text }: Answer, url: string, client: Configura
     ]
   }
   const sent = new URL(location).searchParams
-  const different = differences(sent, client)
+  const expected = client.callbackURLFor(new URL(url).host)
+  const used = sent.get('redirect_uri') ?? ''
+  if (used !== expected && client.callbackURLs.includes(used)) {
+    return [
+      error(
+        'proxy',
+        `${url} begins a login with the callback URL of another origin, ${new URL(used).origin}`,
+        'Let the proxy pass on the Host that browsers send, or X-Forwarded-Host together with Express’s "trust proxy", and run the app with all of PAGERDUTY_CALLBACK_URL.',
+      ),
+    ]
+  }
+  const different = differences(sent, client.clientID, expected)
   if (different.length > 0) {
     return [
       error(
@@ -97,7 +110,7 @@ function begun({ status, headers, text }: Answer, url: string, client: Configura
   ]
 }
 
-function differences(sent: URLSearchParams, { clientID, callbackURL }: Configuration['client']): string[] {
+function differences(sent: URLSearchParams, clientID: string, callbackURL: string): string[] {
   return [
     ...(sent.get('client_id') === clientID ? [] : ['client ID']),
     ...(sent.get('redirect_uri') === callbackURL ? [] : ['callback URL']),

@@ -1,4 +1,4 @@
-import { isLoopback } from '../oauth/client'
+import { isLoopback } from '../oauth/require-url'
 import { loginPathOf } from '../login/routes'
 import type { Configuration } from './configuration'
 import { type Finding, note, ok, warning } from './finding'
@@ -10,13 +10,19 @@ const exactly = 'PagerDuty compares it letter by letter with the registered one'
 export function checkCallback(configuration: Configuration): Finding[] {
   const { client, has } = configuration
   if (!has('callbackURL')) return []
-  const url = new URL(client.callbackURL)
-  const findings = [...shapeOf(client.callbackURL, url), ...reachOf(url, configuration)]
+  const findings = client.callbackURLs.flatMap((given) => {
+    const url = new URL(given)
+    return [...shapeOf(given, url), ...reachOf(url, configuration)].map((finding) =>
+      client.callbackURLs.length === 1 ? finding : { ...finding, message: `${given}: ${finding.message}` },
+    )
+  })
   if (findings.length > 0) return findings
   const cookies = client.isSecure
     ? 'cookies are Secure and __Host-, so the proxy that ends TLS has to send "X-Forwarded-Proto: https"'
     : 'cookies are for http on this machine'
-  return [ok(check, `${client.callbackURL}; a login begins at ${loginPathOf(client)}; ${cookies}`)]
+  return [
+    ok(check, `${client.callbackURLs.join(', ')}; a login begins at ${loginPathOf(client)}; ${cookies}`),
+  ]
 }
 
 function shapeOf(given: string, url: URL): Finding[] {

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Account, parseAccount } from '../app-tokens/account'
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
+import type { Client } from '../oauth/client'
 import { TokenEndpointError } from '../pagerduty-errors'
 import { parseGrantedScope } from '../scopes/scope'
 import { requestToken } from '../oauth/token-endpoint'
@@ -8,15 +9,19 @@ import { bounds, unreachable } from './check-pagerduty'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 
-/** What PagerDuty says to the client ID and the callback URL, before anybody logs in. */
+/** What PagerDuty says to the client ID and each callback URL, before anybody logs in. */
 export async function checkRegistration({ client, has }: Configuration): Promise<Finding[]> {
   if (!has('clientID') || !has('callbackURL')) return []
+  return Promise.all(client.callbackURLs.map((callbackURL) => checkCallbackURL(client, callbackURL)))
+}
+
+async function checkCallbackURL(client: Client, callbackURL: string): Promise<Finding> {
   const check = 'registration'
   const url = new URL(client.authorizationURL)
   const challenge = createHash('sha256').update(randomBytes(32)).digest('base64url')
   url.search = new URLSearchParams({
     client_id: client.clientID,
-    redirect_uri: client.callbackURL,
+    redirect_uri: callbackURL,
     response_type: 'code',
     scope: client.scope.join(' '),
     state: 'doctor',
@@ -27,37 +32,31 @@ export async function checkRegistration({ client, has }: Configuration): Promise
   try {
     answer = await boundedFetch(client.fetch, url.href, {}, { ...bounds, showsRedirects: true })
   } catch (failure) {
-    return [unreachable(check, url.host, failure)]
+    return unreachable(check, url.host, failure)
   }
   const { status, headers } = answer
   const location = headers.get('location') ?? ''
-  const refused = location.startsWith(client.callbackURL) && new URL(location).searchParams.get('error')
+  const refused = location.startsWith(callbackURL) && new URL(location).searchParams.get('error')
   if (refused) {
-    return [
-      error(
-        check,
-        `PagerDuty refuses logins of this app: ${refused}`,
-        'Check PAGERDUTY_APP_TYPE and the scopes against the app at PagerDuty.',
-      ),
-    ]
-  }
-  if (status < 400) return [ok(check, 'PagerDuty begins a login for this client ID and callback URL')]
-  if (status === 400) {
-    return [
-      error(
-        check,
-        'PagerDuty does not know this client ID, or does not have this callback URL for it',
-        'Register the callback URL with the app at PagerDuty, letter by letter, and check PAGERDUTY_CLIENT_ID.',
-      ),
-    ]
-  }
-  return [
-    warning(
+    return error(
       check,
-      `PagerDuty answered ${status} to the beginning of a login`,
-      'Try again later; PagerDuty’s status page may know more.',
-    ),
-  ]
+      `PagerDuty refuses logins of this app: ${refused}`,
+      'Check PAGERDUTY_APP_TYPE and the scopes against the app at PagerDuty.',
+    )
+  }
+  if (status < 400) return ok(check, `PagerDuty begins a login for this client ID and ${callbackURL}`)
+  if (status === 400) {
+    return error(
+      check,
+      `PagerDuty does not know this client ID, or does not have this callback URL for it: ${callbackURL}`,
+      'Register the callback URL with the app at PagerDuty, letter by letter, and check PAGERDUTY_CLIENT_ID.',
+    )
+  }
+  return warning(
+    check,
+    `PagerDuty answered ${status} to the beginning of a login`,
+    'Try again later; PagerDuty’s status page may know more.',
+  )
 }
 
 /** The client secret and the app's scopes, by an app token that nobody uses; without an account only the secret. */

@@ -1,4 +1,4 @@
-import { isLoopback } from '../oauth/client'
+import { isLoopback } from '../oauth/require-url'
 import { identityURL } from '../oauth/endpoints'
 import type { Configuration } from './configuration'
 import { type Finding, error, ok, warning } from './finding'

@@ -28,6 +28,7 @@ const checks = {
   clientID: 'client-id',
   clientSecret: 'client-secret',
   callbackURL: 'callback-url',
+  trustedOrigins: 'trusted-origins',
   scope: 'scope',
   appType: 'app-type',
   identityURL: 'identity-url',

@@ -1,6 +1,7 @@
 import { inBatches } from '../async/batches'
 import { pause } from '../async/timeout'
-import { AuthorizationResponseError, TokenStoreError } from '../errors'
+import { TokenStoreError } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import { grantKey } from './grant-repository'
 import { isNumber, isOptionalNumber, isText, listOf, parseJSON } from '../store/decode'
 import type { PagerDutyUser } from '../user'

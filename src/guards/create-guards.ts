@@ -32,7 +32,7 @@ export function createGuards(
     const given = Object.entries(own).filter(([, value]) => value !== undefined)
     // A guard may be for the login of another instance, which has another path and may request other scopes.
     const isOwn = own.name === undefined || own.name === client.name
-    const base = isOwn ? defaults : { onError: defaults.onError }
+    const base = isOwn ? defaults : { home: defaults.home, onError: defaults.onError }
     return { ...base, ...Object.fromEntries(given) } as Options
   }
   const checked = <Options extends GuardOptions>(own: Options, scopes: readonly string[]): Options => {
@@ -48,14 +48,13 @@ export function createGuards(
       const { names, options } = splitArguments<GuardOptions>(args)
       return scopeGuard(names, checked(options, names), mode, client)
     }
-  const { origin } = new URL(client.callbackURL)
   return {
     requireSameOrigin(): RequestHandler {
       return function pagerdutySameOrigin(req, res, next) {
         try {
-          if (!safeMethods.has(req.method)) requireOwnPage(req, origin)
+          if (!safeMethods.has(req.method)) requireOwnPage(req, client.origins)
         } catch (error) {
-          return sendError(error, req, res, next, { onError: defaults.onError })
+          return sendError(error, req, res, next, { home: defaults.home, onError: defaults.onError })
         }
         next()
       }

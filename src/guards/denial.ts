@@ -9,7 +9,7 @@ import {
   reasonOf,
 } from '../errors'
 import type { Denial } from '../observability/event-types'
-import { sameOriginPath } from '../http/request-url'
+import { ownURL, parseURL, sameOriginPath } from '../http/request-url'
 import { allowedStepUpScopes, wasDeclined, loginURL } from '../login/step-up'
 import { grantOf } from '../sessions/request-grant'
 
@@ -18,6 +18,8 @@ export interface DenialOptions {
   name: string
   /** Where a browser is sent to log in, or to grant more scopes. */
   loginPath: string
+  /** The start page: where a login returns to by itself, and where error pages link to. */
+  home: string
   /** Whether a browser is sent to PagerDuty for scopes that are missing. */
   stepUp: boolean
   /** The scopes that may be requested so; undefined for all that guards name. */
@@ -27,7 +29,7 @@ export interface DenialOptions {
 
 /**
  * Responds to the error of a guard or a handler. A navigation is redirected to the login, or to the consent to the missing scopes;
- * any other request gets status, challenge and JSON, with the URL of the consent.
+ * any other request gets status, challenge and JSON, with the URL of the login or the consent.
  */
 export function deny(
   error: unknown,
@@ -36,14 +38,14 @@ export function deny(
   next: NextFunction,
   options: DenialOptions,
 ): void {
-  const { loginPath, name, onError } = options
+  const { loginPath, name, home, onError } = options
   const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
-  const back = returnPath(req)
+  const back = returnURL(req, home, grantOf(req, name)?.client.origins ?? [])
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
       report(error, req, name, 'login')
-      return redirect(res, loginURL(loginPath, { returnTo: back === '/' ? undefined : back }))
+      return redirect(res, loginURL(loginPath, { returnTo: back === home ? undefined : back }))
     }
     if (more.length > 0 && !wasDeclined(req, name, more)) {
       report(error, req, name, 'stepUp')
@@ -57,8 +59,11 @@ export function deny(
   report(error, req, name, 'error')
   const returnTo = isNavigation(req) ? back : undefined
   sendError(error, req, res, next, {
-    login: isLoggedOut ? loginPath : undefined,
+    login: isLoggedOut
+      ? loginURL(loginPath, { returnTo: returnTo === home ? undefined : returnTo })
+      : undefined,
     stepUp: more.length > 0 ? loginURL(loginPath, { scope: more, returnTo }) : undefined,
+    home,
     onError,
   })
 }
@@ -96,10 +101,14 @@ function askable(error: InsufficientScopeError, req: Request, options: DenialOpt
 }
 
 /** Where to return to: this page, or the page of a form; undefined where a browser cannot repeat the request. */
-function returnPath(req: Request): string | undefined {
-  if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? '/'
+function returnURL(req: Request, home: string, origins: readonly string[]): string | undefined {
+  if (req.method === 'GET') return sameOriginPath(req.originalUrl) ?? home
   if (req.method !== 'POST') return undefined
   const { referer, host } = req.headers
-  const from = referer !== undefined && URL.canParse(referer) ? new URL(referer) : undefined
-  return (from?.host === host && from ? sameOriginPath(from.pathname + from.search) : undefined) ?? '/'
+  const from = parseURL(referer ?? '')
+  if (from === undefined) return home
+  // Browsers may send just the origin of a page elsewhere, which leads to the start page there.
+  return (
+    (from.host === host ? sameOriginPath(from.pathname + from.search) : ownURL(from.href, origins)) ?? home
+  )
 }

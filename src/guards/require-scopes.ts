@@ -27,6 +27,8 @@ export interface GuardOptions {
   stepUp?: boolean | undefined
   /** Scopes that may be requested so. @default all that guards name */
   stepUpScope?: readonly (Scope | (string & {}))[] | undefined
+  /** The start page of the instance: its `routes.home`. @internal */
+  home?: string | undefined
   /** Takes over the responses. */
   onError?: OnError | undefined
 }
@@ -147,8 +149,9 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
 
 /** @internal */
 export function denialOf(options: GuardOptions): DenialOptions {
-  const { name = 'pagerduty', loginPath = `/auth/${name}`, stepUp = true, stepUpScope, onError } = options
-  return { name, loginPath, stepUp, stepUpScope, onError }
+  const { name = 'pagerduty', loginPath = `/auth/${name}`, home = '/' } = options
+  const { stepUp = true, stepUpScope, onError } = options
+  return { name, loginPath, home, stepUp, stepUpScope, onError }
 }
 
 function requireGrant(req: Request, name: string): UserGrant {

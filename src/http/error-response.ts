@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import { asError, callApp } from '../async/call-app'
 import { PagerDutyOAuthError } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import { html, trusted } from './html'
+import { pathOf, sameOriginPath, targetOf } from './request-url'
 
 /**
  * Responds to a denial or failure; `next(error)` passes it on to Express, and so does `next()`: it lets no request through to a
@@ -12,8 +14,12 @@ export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, 
 
 /** How to respond. */
 export interface ErrorResponseOptions {
-  /** Path that starts a login, for a link on pages. */
+  /** Path that starts a login, for a link where a login helps. */
   login?: string | undefined
+  /** Path of the callback. A login that failed there is begun again, as a callback works once. */
+  callback?: string | undefined
+  /** The start page, for a link on pages. @default '/' */
+  home?: string | undefined
   /** Path that requests the missing scopes at PagerDuty. */
   stepUp?: string | undefined
   onError?: OnError | undefined
@@ -58,9 +64,13 @@ export function sendError(
   req: Request,
   res: Response,
   next: NextFunction,
-  { login, stepUp, onError }: ErrorResponseOptions,
+  options: ErrorResponseOptions,
 ): void {
+  const { onError } = options
   if (!(error instanceof PagerDutyOAuthError) || !canRespond(req, res)) return next(asError(error))
+  // Before the app takes over, which may send the error as JSON.
+  if (options.login !== undefined && isLoginHelpful(error)) error.loginURL = options.login
+  if (options.stepUp !== undefined) error.stepUpURL = options.stepUp
   if (onError !== undefined) {
     // With anything but an error, Express would call the handler or another route.
     const onward = (given?: unknown) => next(typeof given === 'object' && given !== null ? given : error)
@@ -72,7 +82,7 @@ export function sendError(
   res.setHeader('Cache-Control', 'no-store')
   if (!isNavigation(req)) {
     res.setHeader('Content-Type', 'application/problem+json')
-    res.end(JSON.stringify({ ...error.toJSON(), stepUpURL: stepUp }))
+    res.end(JSON.stringify(error))
     return
   }
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
@@ -81,7 +91,7 @@ export function sendError(
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
   )
   res.setHeader('X-Content-Type-Options', 'nosniff')
-  res.end(page(error, login, stepUp))
+  res.end(page(error, retryURL(error, req, options), options.home ?? '/'))
 }
 
 /**
@@ -111,7 +121,32 @@ const style = trusted(`<style>
   code { opacity: .65 }
 </style>`)
 
-function page(error: PagerDutyOAuthError, login: string | undefined, stepUp: string | undefined): string {
+/** Failures of one login. A user who declined can think again; what the app or PagerDuty denies stays denied. */
+const passingFailures = new Set([
+  ...['access_denied', 'login_required', 'interaction_required', 'consent_required', 'invalid_grant'],
+  ...['ERR_PAGERDUTY_LOGIN_ENDED', 'ERR_PAGERDUTY_ALL_LOGINS_ENDED'],
+])
+
+/** Nobody is logged in, or a login failed in a way that another one does not repeat. */
+function isLoginHelpful(error: PagerDutyOAuthError): boolean {
+  if (error.status === 401) return true
+  if (error instanceof AuthorizationResponseError && error.stateMismatch !== undefined) return true
+  return passingFailures.has(error.code)
+}
+
+/** Where a browser repeats what failed for a while; undefined where a link cannot repeat it. */
+function retryURL(
+  error: PagerDutyOAuthError,
+  req: Request,
+  { callback, login }: ErrorResponseOptions,
+): string | undefined {
+  if (!error.isTransient || req.method !== 'GET') return undefined
+  const target = targetOf(req)
+  return pathOf(target) === callback ? login : sameOriginPath(target)
+}
+
+function page(error: PagerDutyOAuthError, retry: string | undefined, home: string): string {
+  const { loginURL, stepUpURL } = error
   const { title, code } = error.toJSON() as { title: string; code: string }
   return html`<!doctype html>
     <html lang="en">
@@ -121,10 +156,11 @@ function page(error: PagerDutyOAuthError, login: string | undefined, stepUp: str
       ${style}
       <main>
         <h1>${title}</h1>
-        ${error.isTransient && html`<p>This is likely to pass: try again in a moment.</p>`}
-        ${login !== undefined && html`<p><a href="${login}">Log in with PagerDuty</a></p>`}
-        ${stepUp !== undefined && html`<p><a href="${stepUp}">Ask PagerDuty for it</a></p>`}
-        <p><a href="/">Home</a></p>
+        ${error.isTransient && html`<p>This is likely to pass in a moment.</p>`}
+        ${retry !== undefined && html`<p><a href="${retry}">Try again</a></p>`}
+        ${loginURL !== undefined && html`<p><a href="${loginURL}">Log in with PagerDuty</a></p>`}
+        ${stepUpURL !== undefined && html`<p><a href="${stepUpURL}">Ask PagerDuty for it</a></p>`}
+        <p><a href="${home}">Home</a></p>
         <p><code>${code}</code></p>
       </main>
     </html>`.text

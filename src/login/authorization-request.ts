@@ -5,9 +5,15 @@ import { type AuthenticateOptions, OAuth2Strategy } from './passport-oauth2'
 import type { LoginStrategy, StrategyParts } from './login-attempt'
 import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './login-transaction'
 import type { StateStore } from './state-store'
-import { queryOf, sameOriginPath } from '../http/request-url'
+import { hostOf, ownURL, queryOf } from '../http/request-url'
 import { parseScopeOption, requireScope } from '../scopes/scope'
 import { allowedStepUpScopes, heldGrant } from './step-up'
+
+/** Parameters of the protocol (RFC 6749, RFC 7636, RFC 9101, OpenID Connect Core), none of which an app may replace. */
+const protocolParams = new Set([
+  ...['client_id', 'client_secret', 'redirect_uri', 'response_type', 'response_mode', 'scope', 'state'],
+  ...['nonce', 'code_challenge', 'code_challenge_method', 'code_verifier', 'request', 'request_uri'],
+])
 
 /**
  * First leg of the login: passport-oauth2 makes the redirect, with the state and the PKCE verifier that
@@ -30,12 +36,14 @@ export function beginLogin(
       'must be an object: the state parameter itself is made here, for each login',
     )
   }
+  const extra = extraParams(options.authorizationParams)
   const wanted = late ?? requestOf(strategy._login, req, options)
   const scope = wanted.scope ?? client.scope
   const login: PendingLogin = {
     ...wanted,
     ...newPendingValues(),
     codeVerifier: undefined,
+    callbackURL: client.callbackURLFor(hostOf(req)),
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
   }
@@ -43,11 +51,38 @@ export function beginLogin(
   const bare = Object.create(req, { query: { value: {} }, body: { value: {} } }) as Request
   OAuth2Strategy.prototype.authenticate.call(strategy, bare, {
     ...options,
-    callbackURL: client.callbackURL,
+    authorizationParams: extra,
+    callbackURL: login.callbackURL,
     scope,
     state: { login, req, res },
     nonce: nonceOf(login),
   })
+}
+
+/**
+ * The extra parameters of an authorization request, without those that are undefined.
+ *
+ * @throws {ConfigurationError} a parameter is one that the login itself sends, or is no string
+ */
+function extraParams(params: unknown): Readonly<Record<string, string>> {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) {
+    if (params === undefined) return {}
+    throw new ConfigurationError('authorizationParams', 'must be an object of parameters and their values')
+  }
+  const given = Object.entries(params).filter(([, value]) => value !== undefined)
+  for (const [name, value] of given) {
+    if (protocolParams.has(name.toLowerCase())) {
+      throw new ConfigurationError(
+        'authorizationParams',
+        `has "${name}", which the login itself decides`,
+        'Scopes are the option "scope", the page to return to is "returnTo", and data of the app is "state".',
+      )
+    }
+    if (typeof value !== 'string') {
+      throw new ConfigurationError('authorizationParams', `has a "${name}" that is not a string`)
+    }
+  }
+  return Object.fromEntries(given) as Record<string, string>
 }
 
 /** What a request asks a login for. A step-up requests what is granted as well, or the new grant would lack it. */
@@ -65,7 +100,7 @@ function requestOf(
   const isStepUp = held !== undefined && (options.stepUp === true || more.length > 0)
   return {
     scope: [...new Set([...(isStepUp ? held.grantedScopes : usual), ...more])],
-    returnTo: sameOriginPath(options.returnTo ?? query.get('returnTo')),
+    returnTo: ownURL(options.returnTo ?? query.get('returnTo'), client.origins),
     isStepUp,
     appState: options.state,
   }

@@ -1,5 +1,6 @@
 import type { Request } from 'express'
-import { AuthorizationResponseError, ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import type { LoginParts } from './login-attempt'
 import { type Login, type Profile, type VerifyResult, decided } from './verify'
 

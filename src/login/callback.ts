@@ -1,7 +1,6 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
-import { AuthorizationResponseError } from '../errors'
-import { ScopeNotGrantedError } from '../pagerduty-errors'
+import { AuthorizationResponseError, ScopeNotGrantedError } from '../pagerduty-errors'
 import type { LoginOutcome, LoginParts, LoginStrategy } from './login-attempt'
 import { finishLogin, responseSent } from './code-exchange'
 import { isResponseSent } from '../http/error-response'
@@ -24,7 +23,7 @@ export interface LoginInfo {
   readonly grantedScopes: readonly string[]
   /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
-  /** Path in the app to return to. */
+  /** Path in the app to return to, or a URL of another origin of it. */
   readonly returnTo: string | undefined
   /** The app's own `state` object. */
   readonly state: unknown
@@ -63,7 +62,7 @@ export function handleUnknownState(
           status: 403,
           stateMismatch,
           hint:
-            'Begin and end a login on the same host: that of callbackURL. Cookies are lost when they differ, when the ' +
+            'Begin and end a login on the same host: one of callbackURL. Cookies are lost when they differ, when the ' +
             'browser blocks them, or when the login took longer than fifteen minutes.',
         })
 }

@@ -81,12 +81,12 @@ function othersOf({ grantID }: PendingLogin, logins: readonly OtherLogin[]): rea
 
 function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenResponse> {
   const { client } = parts.grants
-  const { codeVerifier } = login
+  const { codeVerifier, callbackURL } = login
   const parameters = {
     ...parts.parameters,
     grant_type: 'authorization_code',
     code,
-    redirect_uri: client.callbackURL,
+    redirect_uri: callbackURL,
     ...(codeVerifier === undefined ? {} : { code_verifier: codeVerifier }),
   }
   return requestToken(client, parameters, exchangeTimeout, parts.headers)

@@ -17,7 +17,9 @@ export interface PendingLogin {
   /** The id that the grant will have. */
   readonly grantID: string
   readonly startedAt: number
-  /** Path and query in the app to return to. */
+  /** The redirect URI; the code is exchanged with the same one (RFC 6749 section 4.1.3). */
+  readonly callbackURL: string
+  /** Path and query in the app to return to, or a URL of another origin of it. */
   readonly returnTo: string | undefined
   /** The requested scopes, where they differ from the client's. */
   readonly scope: readonly string[] | undefined
@@ -64,8 +66,12 @@ export function encodePendingLogin(login: PendingLogin): string {
   return JSON.stringify(appState === undefined ? members : [...members, appState])
 }
 
-/** Undefined where another version wrote the string. */
-export function decodePendingLogin(text: string): PendingLogin | undefined {
+/**
+ * Undefined where another version wrote the string.
+ *
+ * @param callbackURL the one that the string was encrypted for
+ */
+export function decodePendingLogin(text: string, callbackURL: string): PendingLogin | undefined {
   const members = listOf(parseJSON(text)) ?? []
   const [grantID, begun, codeVerifier, returnTo, packed, flags, appState] = members
   if (!isText(grantID) || !isText(begun) || !isNumber(flags)) return undefined
@@ -76,6 +82,7 @@ export function decodePendingLogin(text: string): PendingLogin | undefined {
   return {
     grantID,
     startedAt,
+    callbackURL,
     codeVerifier,
     returnTo,
     scope,

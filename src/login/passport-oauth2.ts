@@ -15,8 +15,16 @@ export interface PassportActions {
 export interface AuthenticateOptions {
   /** Scopes to request this time instead of the configured ones. */
   scope?: string | readonly string[] | undefined
-  /** Where in the app to return to after the login: path and query, at most 400 bytes. Also read from the query. */
+  /**
+   * Where to return to after the login: path and query in the app, or a URL of one of its origins (`callbackURL`, `trustedOrigins`),
+   * at most 400 bytes. Also read from the query.
+   */
   returnTo?: string | undefined
+  /**
+   * Extra parameters of the authorization request, such as `subdomain`, `service_region` or `prompt`; none of the protocol's own. A
+   * login that is begun again because it took too long has none.
+   */
+  authorizationParams?: Readonly<Record<string, string | undefined>> | undefined
   /** An object that comes back as `info.state` after the login. Kept in a cookie: some 200 bytes at most. */
   state?: object | undefined
   /** Passport's: where each login redirects to. `successReturnToOrRedirect` respects `returnTo`. */

@@ -10,10 +10,11 @@ import {
 } from '../http/error-response'
 import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
-import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
+import { ConfigurationError, RequestRefusedError } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import { requireOwnPage } from '../http/same-origin'
 import { establishSession } from './login-placement'
-import { pathOf, sameOriginPath, targetOf } from '../http/request-url'
+import { parseURL, pathOf, sameOriginPath, targetOf } from '../http/request-url'
 import { grantOf } from '../sessions/request-grant'
 import type { LoginInfo } from './callback'
 import type { PagerDutyStrategy } from './strategy'
@@ -24,7 +25,11 @@ export interface Routes {
   login?: string | undefined
   /** `POST` ends the login. @default the login path and `/logout` */
   logout?: string | undefined
-  /** Where to redirect after a login that was begun without `returnTo`, and after a logout. @default '/' */
+  /**
+   * Where to redirect after a login that was begun without `returnTo`, and after a logout; error pages link to it. After a logout
+   * it has to be a page that needs no login: a guarded one sends the user to PagerDuty, which may log them in again at once.
+   * @default '/'
+   */
   home?: string | undefined
 }
 
@@ -35,10 +40,10 @@ export interface Routes {
  */
 export function loginPathOf(client: Client, routes: Routes = {}): string {
   requirePaths(routes)
-  const { pathname } = new URL(client.callbackURL)
+  const { callbackPath } = client
   return (
     routes.login ??
-    (/.\/callback$/.test(pathname) ? pathname.slice(0, -'/callback'.length) : `/auth/${client.name}`)
+    (/.\/callback$/.test(callbackPath) ? callbackPath.slice(0, -'/callback'.length) : `/auth/${client.name}`)
   )
 }
 
@@ -53,13 +58,10 @@ export function loginRoutes(
   routes: Routes,
   onError: OnError | undefined,
 ): RequestHandler {
-  const home = routes.home ?? '/'
+  const { home = '/' } = routes
   const login = loginPathOf(client, routes)
   const logout = routes.logout ?? `${login}/logout`
-  if (!isPathOrURL(home)) {
-    throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
-  }
-  const { pathname: callback, origin } = new URL(client.callbackURL)
+  const { callbackPath: callback, origins } = client
   requireDistinct({ login, logout, callback, home })
   const { events } = strategy._login.grants
   const passport = new Passport().use(strategy as never)
@@ -67,7 +69,7 @@ export function loginRoutes(
   /** After a response was sent, passing the error on would make Express close the connection. */
   const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
     if (isResponseSent(res)) events.emit('warning', { error: asError(error) })
-    else sendError(error, req, res, next, { login, onError })
+    else sendError(error, req, res, next, { login, callback, home, onError })
   }
 
   const authenticate: RequestHandler = (req, res, next) => {
@@ -98,7 +100,7 @@ export function loginRoutes(
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)
     try {
-      requireOwnPage(req, origin)
+      requireOwnPage(req, origins)
     } catch (error) {
       return fail(error, req, res, next)
     }
@@ -146,10 +148,13 @@ function requirePaths(routes: unknown): void {
       'must be a path as browsers send it, such as "/login", without a query or a fragment',
     )
   }
+  if (!isPathOrURL((routes as Routes).home ?? '/')) {
+    throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
+  }
 }
 
 function isPathOrURL(home: unknown): boolean {
-  const isURL = typeof home === 'string' && /^https?:\/\/\S+$/.test(home) && URL.canParse(home)
+  const isURL = typeof home === 'string' && /^https?:\/\/\S+$/.test(home) && parseURL(home) !== undefined
   return isURL || sameOriginPath(home) !== undefined
 }
 

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from '../oauth/client'
-import { ConfigurationError, type StateMismatch } from '../errors'
+import { ConfigurationError } from '../errors'
+import type { StateMismatch } from '../pagerduty-errors'
 import { redeemedFor } from './login-records'
 import {
   type PendingLogin,
@@ -34,19 +35,19 @@ export class StateStore {
   readonly #sealer: Sealer
   readonly #prefix: string
   readonly #attributes: string
-  readonly #binding: string
+  readonly #client: Client
 
   constructor(client: Client, keys: KeyRing) {
     this.#sealer = keys.sealer('pending login')
     this.#prefix = `${client.isSecure ? '__Host-' : ''}${client.name}-login-`
     this.#attributes = `Path=/; HttpOnly; SameSite=Lax${client.isSecure ? '; Secure' : ''}`
-    this.#binding = `${client.name} ${client.clientID} ${client.callbackURL}`
+    this.#client = client
   }
 
   /** Saves a login in the browser. The oldest ones are removed when there are more than five, or they grow too large. */
   save(req: IncomingMessage, res: ServerResponse, login: PendingLogin): void {
     const name = this.#prefix + login.startedAt.toString(36) + '-' + fingerprint(stateOf(login))
-    const cookie = `${name}=${this.#sealer.seal(encodePendingLogin(login), this.#binding)}`
+    const cookie = `${name}=${this.#sealer.seal(encodePendingLogin(login), this.#binding(login.callbackURL))}`
     if (cookie.length > mostBytes) {
       throw new ConfigurationError(
         'state',
@@ -109,9 +110,17 @@ export class StateStore {
   }
 
   #open(value: string): PendingLogin | undefined {
-    const text = this.#sealer.open(value, this.#binding)
-    const login = text === undefined ? undefined : decodePendingLogin(text)
-    return login !== undefined && Date.now() - login.startedAt < redeemedFor ? login : undefined
+    for (const url of this.#client.callbackURLs) {
+      const text = this.#sealer.open(value, this.#binding(url))
+      const login = text === undefined ? undefined : decodePendingLogin(text, url)
+      if (login !== undefined) return Date.now() - login.startedAt < redeemedFor ? login : undefined
+    }
+    return undefined
+  }
+
+  /** Which redirect URI a cookie was encrypted for says which one its login used. */
+  #binding(callbackURL: string): string {
+    return `${this.#client.name} ${this.#client.clientID} ${callbackURL}`
   }
 
   #cookies(req: IncomingMessage) {

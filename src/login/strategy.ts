@@ -7,7 +7,8 @@ import { asError, callApp, warnOf } from '../async/call-app'
 import { type Context, createContext } from '../context'
 import type { Client } from '../oauth/client'
 import { endLogins } from './concurrent-logins'
-import { AuthorizationResponseError, PagerDutyOAuthError, RequestRefusedError, reasonOf } from '../errors'
+import { PagerDutyOAuthError, RequestRefusedError, reasonOf } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import type { StrategyParts } from './login-attempt'
 import { LoginRefusal } from './call-verify'
 import type { LoginOptions, Logins } from '../sessions/session'
@@ -55,7 +56,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
         authorizationURL: client.authorizationURL,
         tokenURL: client.tokenURL,
         clientID: client.clientID,
-        callbackURL: client.callbackURL,
+        callbackURL: client.callbackURLs[0],
         scope: client.scope,
         skipUserProfile: options.skipUserProfile,
         pkce: requirePKCE(options, client) ? 'S256' : false,
@@ -123,7 +124,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
 
   /** Hook of passport-oauth2: extra parameters of the authorization request. */
   override authorizationParams(options: AuthenticateOptions): object {
-    return options.nonce === undefined ? {} : { nonce: options.nonce }
+    return { ...options.authorizationParams, ...(options.nonce !== undefined && { nonce: options.nonce }) }
   }
 }
 

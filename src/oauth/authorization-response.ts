@@ -1,5 +1,5 @@
 import type { Client } from './client'
-import { AuthorizationResponseError } from '../errors'
+import { AuthorizationResponseError } from '../pagerduty-errors'
 import { pathOf, queryOf } from '../http/request-url'
 
 /** What the browser brings back from PagerDuty (RFC 6749 section 4.1.2, RFC 9207). */
@@ -34,7 +34,7 @@ export const authorizationErrors: ReadonlySet<string> = new Set([
  */
 export function readAuthorizationResponse(client: Client, url: string): AuthorizationResponse | undefined {
   const query = queryOf(url)
-  const isAtCallback = pathOf(url) === new URL(client.callbackURL).pathname
+  const isAtCallback = pathOf(url) === client.callbackPath
   if (!isAtCallback && !query.has('code') && !query.has('error')) return undefined
   const { code, state, error, iss } = readMembers(query)
   if (code === undefined ? error === undefined : error !== undefined) {

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { isAnyArrayBuffer } from 'node:util/types'
 import { RequestRefusedError } from '../errors'
+import { parseURL } from '../http/request-url'
 import { parseRetryAfter } from '../http/retry-after'
 
 /** Access tokens for one API: a user's or the app's. */
@@ -135,7 +136,7 @@ async function send(
 
 /** Compares the beginning, not the origin: a `blob:` URL has that of the URL inside, and one with a user name has it too. */
 function apiURLOf(pathOrURL: string, apiURL: string): string {
-  const url = URL.canParse(pathOrURL, apiURL) ? new URL(pathOrURL, apiURL) : undefined
+  const url = parseURL(pathOrURL, apiURL)
   if (url?.href.startsWith(`${apiURL}/`)) return url.href
   throw new RequestRefusedError(`A PagerDuty token is sent to ${apiURL} only`, {
     code: 'ERR_PAGERDUTY_FOREIGN_URL',

@@ -1,7 +1,9 @@
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from '../errors'
 import { type AppType, requireScope } from '../scopes/scope'
+import { parseURL } from '../http/request-url'
 import { isTaken } from '../http/taken-names'
+import { requireCallbackURLs, requireOrigin, requireTrustedOrigins, requireURL } from './require-url'
 
 /** The app as it is registered at PagerDuty, and where PagerDuty's endpoints are. */
 export interface ClientOptions {
@@ -9,8 +11,16 @@ export interface ClientOptions {
   clientID: string
   /** The app's Client Secret. Scoped apps need it; a Classic app without one is a public client. */
   clientSecret?: string | undefined
-  /** Where PagerDuty sends the browser back: absolute, and exactly as registered at PagerDuty. */
-  callbackURL: string
+  /**
+   * Where PagerDuty sends the browser back: absolute, and exactly as registered at PagerDuty. A list where the app has several
+   * origins: a login uses the entry of the origin that the browser addressed, else the first. All share one path and one scheme.
+   */
+  callbackURL: string | readonly string[]
+  /**
+   * Other origins of the same app, such as that of a single-page app. `returnTo` may be a URL of theirs, and their pages may log
+   * out and send what `requireSameOrigin()` guards. Those of `callbackURL` are trusted by themselves. @default none
+   */
+  trustedOrigins?: readonly string[] | string | undefined
   /** Scopes to request: a list, or a string separated by spaces. */
   scope: string | readonly string[]
   /** Kind of OAuth functionality that the app has at PagerDuty. @default 'scoped' */
@@ -44,7 +54,10 @@ export interface ClientOptions {
 export class Client {
   readonly name: string
   readonly clientID: string
-  readonly callbackURL: string
+  /** One for each origin of the app, with one path and one scheme. */
+  readonly callbackURLs: readonly [string, ...string[]]
+  /** The app's own origins: those of `callbackURLs`, then `trustedOrigins`. */
+  readonly origins: readonly string[]
   readonly scope: readonly string[]
   readonly appType: AppType
   readonly authorizationURL: string
@@ -64,7 +77,11 @@ export class Client {
       options.clientSecret === undefined ? undefined : requireText('clientSecret', options.clientSecret)
     this.appType = requireAppType(options.appType ?? 'scoped')
     this.name = options.name ?? 'pagerduty'
-    this.callbackURL = requireURL('callbackURL', options.callbackURL)
+    this.callbackURLs = requireCallbackURLs(options.callbackURL)
+    this.origins = [
+      ...this.callbackURLs.map((url) => new URL(url).origin),
+      ...requireTrustedOrigins(options.trustedOrigins ?? []),
+    ]
     this.scope = requireScope(options.scope, this.appType)
     const identity = requireOrigin('identityURL', options.identityURL ?? identityURL)
     this.authorizationURL = requireURL(
@@ -103,9 +120,29 @@ export class Client {
     return this.#clientSecret === undefined
   }
 
+  /** The path of the callback route, which all callback URLs share. */
+  get callbackPath(): string {
+    return new URL(this.callbackURLs[0]).pathname
+  }
+
+  /**
+   * The callback URL for the host that a browser addressed; the first one, where none is for that host. So a forged Host header
+   * chooses among what is configured, and nothing else.
+   *
+   * @param host with its port, if that is not the default
+   */
+  callbackURLFor(host: string | undefined): string {
+    const [first] = this.callbackURLs
+    const { protocol } = new URL(first)
+    // With one of these it would be more than a host.
+    if (host === undefined || /[/?#@\\\s]/.test(host)) return first
+    const origin = parseURL(`${protocol}//${host}`)?.origin
+    return this.callbackURLs.find((url) => new URL(url).origin === origin) ?? first
+  }
+
   /** Whether browsers reach the app by https; decides the `Secure` attribute of every cookie. */
   get isSecure(): boolean {
-    return new URL(this.callbackURL).protocol === 'https:'
+    return new URL(this.callbackURLs[0]).protocol === 'https:'
   }
 
   /** Adds the client's own parameters to a form (RFC 6749 section 2.3.1); a public client sends no secret at all. */
@@ -129,36 +166,6 @@ function requireAppType(value: unknown): AppType {
 function requireText(option: string, value: unknown): string {
   if (typeof value === 'string' && value.trim() !== '') return value
   throw new ConfigurationError(option, 'is required: supply the value from the app’s OAuth page at PagerDuty')
-}
-
-/** Checks that a URL is absolute, and https unless it leads to this machine. */
-export function requireURL(option: string, value: unknown): string {
-  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined
-  // The parser ignores whitespace around a URL; PagerDuty compares it exactly.
-  if (url === undefined || !/^https?:\/\/\S+$/i.test(value as string)) {
-    throw new ConfigurationError(option, 'must be an absolute URL, such as "https://app.example.com/path"')
-  }
-  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
-    throw new ConfigurationError(option, 'must be https; http is accepted for localhost and 127.0.0.1 only')
-  }
-  if (url.username !== '' || url.password !== '' || url.hash !== '') {
-    throw new ConfigurationError(option, 'must have neither user information nor a fragment')
-  }
-  return value as string
-}
-
-function requireOrigin(option: string, value: unknown): string {
-  const { origin, pathname, search } = new URL(requireURL(option, value))
-  if (pathname === '/' && search === '') return origin
-  throw new ConfigurationError(
-    option,
-    'must be an origin, such as "https://pagerduty.example": no path, no query',
-  )
-}
-
-/** Whether a host name means the machine itself. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }
 
 function requireIssuers(value: string | readonly string[] | undefined): readonly string[] {

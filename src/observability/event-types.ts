@@ -1,4 +1,4 @@
-import type { StateMismatch } from '../errors'
+import type { StateMismatch } from '../pagerduty-errors'
 import type { PagerDutyUser } from '../user'
 
 /**

@@ -87,7 +87,8 @@ export class RequestGrant extends UserGrant {
   /**
    * Answers this request with a redirect to PagerDuty.
    *
-   * @throws {ConfigurationError} `sessionTokens()` has no strategy, or a scope is not one
+   * @throws {ConfigurationError} `sessionTokens()` has no strategy, a scope is not one, or `authorizationParams` has a parameter
+   * of the protocol
    */
   login(options: LoginOptions = {}): void {
     const { strategy } = this.#parts

@@ -29,7 +29,7 @@ export function dropInSession(
 ): { middleware: Middleware; own: OwnSessions } {
   const { client, keys } = context
   const { lifetimes } = grants
-  requireSessionOptions(options, client.callbackURL)
+  for (const url of client.callbackURLs) requireSessionOptions(options, url)
   const records =
     redis === undefined
       ? storedSessions(context.store)

@@ -17,8 +17,16 @@ export type Callback = (error?: unknown) => void
 export interface LoginOptions {
   /** Scopes to ask for besides what is granted; where nobody is logged in, instead of the configured ones. */
   scope?: string | readonly string[] | undefined
-  /** Where in the app to go on after the login: path and query, at most 400 bytes. */
+  /**
+   * Where to return to after the login: path and query in the app, or a URL of one of its origins (`callbackURL`, `trustedOrigins`),
+   * at most 400 bytes.
+   */
   returnTo?: string | undefined
+  /**
+   * Extra parameters of the authorization request, such as `subdomain`, `service_region` or `prompt`; none of the protocol's own. A
+   * login that is begun again because it took too long has none.
+   */
+  authorizationParams?: Readonly<Record<string, string | undefined>> | undefined
 }
 
 /** The logins of a browser, as far as its session has to do with them. A `PagerDutyStrategy` is one. */

@@ -114,11 +114,9 @@ ${content}
   return { status, headers, body }
 }
 
-// Chromium holds redirects after a form to form-action as well. A source expression cannot hold an IPv6 address or
-// the path of a private scheme, so there the scheme alone has to do.
+// Chromium holds redirects after a form to form-action as well, and from its callback an app may go on to any origin of its own.
 function formTarget(redirectURI: string): string {
-  const { protocol, origin, hostname } = new URL(redirectURI)
-  return origin === 'null' || hostname.startsWith('[') ? protocol : origin
+  return [...new Set(['http:', 'https:', new URL(redirectURI).protocol])].join(' ')
 }
 
 function escape(text: string): string {

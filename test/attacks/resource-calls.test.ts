@@ -227,6 +227,7 @@ forEachConfiguration(
           title: 'This PagerDuty login has ended; log in again',
           status: 401,
           code: 'ERR_PAGERDUTY_LOGIN_REQUIRED',
+          loginURL: '/auth/pagerduty',
         },
       ])
       expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([1, 1])

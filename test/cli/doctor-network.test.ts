@@ -392,6 +392,17 @@ describe('the running app', () => {
     ).toMatch(told)
   })
 
+  test('that begins a login with the callback URL of another origin is found', async () => {
+    const second = app.url.replace('127.0.0.1', 'localhost')
+    const callbackURLs = [app.url, second].map((origin) => `${origin}/auth/pagerduty/callback`)
+    const change = { PAGERDUTY_CALLBACK_URL: callbackURLs.join(',') }
+    const ask = async (url: string) => (await askDoctor({ ...environment, ...change }, '--url', url)).findings
+    expect(troubles(await ask(app.url))).toEqual([])
+    const findings = await ask(second)
+    expect(troubles(findings)).toEqual(['error proxy'])
+    expect(found(findings, 'proxy')[0]?.message).toContain(`another origin, ${app.url}`)
+  })
+
   test('that nobody answers for is found', async () => {
     const { findings } = await askDoctor(environment, '--url', 'http://127.0.0.1:9')
     expect(troubles(findings)).toEqual(['error app'])

@@ -119,6 +119,30 @@ const mistakes: readonly Case[] = [
     /does not have this callback URL/,
   ],
   [
+    'one of two callback URLs that is not registered',
+    { PAGERDUTY_CALLBACK_URL: `${callbackURL}, http://127.0.0.1:3000/auth/pagerduty/callback` },
+    ['error registration'],
+    /does not have this callback URL for it: http:\/\/127\.0\.0\.1:3000/,
+  ],
+  [
+    'callback URLs with different paths',
+    { PAGERDUTY_CALLBACK_URL: `${callbackURL},http://127.0.0.1:3000/callback` },
+    ['error callback-url'],
+    /all entries need the same one/,
+  ],
+  [
+    'the second callback URL with a query',
+    { PAGERDUTY_CALLBACK_URL: `${callbackURL},http://127.0.0.1:3000/auth/pagerduty/callback?a=b` },
+    ['warning callback-url', 'error registration'],
+    /^http:\/\/127\.0\.0\.1:3000\/auth\/pagerduty\/callback\?a=b: PAGERDUTY_CALLBACK_URL has a query/m,
+  ],
+  [
+    'a trusted origin with a path',
+    { PAGERDUTY_TRUSTED_ORIGINS: 'https://spa.example,https://app.example/app' },
+    ['error trusted-origins'],
+    /PAGERDUTY_TRUSTED_ORIGINS must be a list of origins/,
+  ],
+  [
     'an unknown client ID',
     { PAGERDUTY_CLIENT_ID: 'nobody' },
     ['error registration', 'error credentials'],

@@ -22,7 +22,8 @@ function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise
 
 test('the app of the README greets whoever logs in, and shows incidents', async () => {
   await run(example('README.md, Use it, ts'), async (app) => {
-    const browser = await app.logIn('/')
+    expect(await (await new Browser().visit(`${app.url}/`)).text()).toContain('href="/auth/pagerduty"')
+    const browser = await app.logIn()
     const page = await browser.visit(`${app.url}/`)
     expect(await page.text()).toBe('Hello PACME01 of acme')
     expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')

@@ -56,12 +56,14 @@ const jobs: Job[] = []
 const enqueue = async (job: Job) => void jobs.push(job)
 const requireAdministrator: express.RequestHandler = (_req, _res, next) => next()
 const requireUser: express.RequestHandler = (req, _res, next) => next(req.user ? undefined : new Error('Nobody is logged in'))
+const acknowledged: string[] = []
+const acknowledge = async (_grant: unknown, id: string) => void acknowledged.push(id)
 const findOrCreate = async (key: { account: string; pagerdutyID: string }) => ({ id: JSON.stringify(key), isBlocked: false })
 const credentialsOf = (_account: string) => ({ clientID: process.env.PAGERDUTY_CLIENT_ID!, clientSecret: process.env.PAGERDUTY_CLIENT_SECRET! })
 const work: Promise<unknown>[] = []
 const context = { waitUntil: (one: Promise<unknown>) => void work.push(one) }
 declare const agent: { get(path: string): { expect(status: number): Promise<unknown> } }
-export { context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, requireUser, work }
+export { acknowledge, acknowledged, context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, requireUser, work }
 `
 
 /** What shows who is logged in. */

@@ -80,6 +80,42 @@ test('all sessions of a user end', () =>
     expect(left).toEqual([{}, {}])
   }))
 
+test('a login comes back to the origin where it began', async () => {
+  const one = example('docs/recipes.md, Several origins of one app, ts')
+  const origins = ['https://app.example.com', 'https://preview.app.example.com']
+  const redirectURIs = origins.map((origin) => `${origin}/auth/pagerduty/callback`)
+  await runAt({ clients: [{ ...defaultClient, redirectURIs }] }, one, async (app) => {
+    for (const origin of origins) {
+      const browser = new Browser()
+      const headers = { Host: new URL(origin).host, 'X-Forwarded-Proto': 'https' }
+      const begun = await browser.visit(`${app.url}/auth/pagerduty`, headers)
+      const callback = await approve(begun.headers.get('location') as string)
+      expect(new URL(callback).origin).toBe(origin)
+      expect((await browser.visit(callback.replace(origin, app.url), headers)).status).toBe(302)
+    }
+  })
+})
+
+test('a form that needs one more scope comes back to its page, which says that it can be sent now', () => {
+  const one = example('docs/recipes.md, A form that needs one more scope, ts')
+  const show = "app.get('/acknowledged', (_req, res) => res.json(acknowledged))\n"
+  return run({ ...one, code: one.code + show }, async (app) => {
+    const browser = await app.logIn()
+    const page = `${app.url}/incidents/PT4KHLK`
+    expect(await (await browser.visit(page)).text()).toContain('Allow changes first')
+    const headers = { ...Browser.navigation, Referer: page, Origin: app.url, 'Sec-Fetch-Site': 'same-origin' }
+    const send = () => browser.fetch(page, { method: 'POST', headers })
+    const denied = await send()
+    expect(denied.status).toBe(303)
+    const begun = await browser.visit(app.url + (denied.headers.get('location') as string))
+    const finished = await browser.visit(await approve(begun.headers.get('location') as string))
+    expect(finished.headers.get('location')).toBe('/incidents/PT4KHLK')
+    expect(await (await browser.visit(page)).text()).toContain('Acknowledge')
+    expect((await send()).headers.get('location')).toBe('/incidents/PT4KHLK')
+    expect(await (await browser.fetch(`${app.url}/acknowledged`)).json()).toEqual(['PT4KHLK'])
+  })
+})
+
 test('people of other accounts are kept out', async () => {
   const [acme, globex] = defaultAccounts as [Account, Account]
   const accounts = [{ ...acme, id: 'PACCT1' }, globex]
@@ -246,6 +282,42 @@ describeWithChromium('in a browser', () => {
     } finally {
       standIn.configure('stand-in-client', defaultClient)
       await chromium.close()
+    }
+  })
+})
+
+describeWithChromium('in a browser, a page of another origin', () => {
+  test('logs in through a popup that closes itself, and shows what it could not read before', async () => {
+    const { code } = example('docs/recipes.md, A single-page app on another origin, js')
+    const done = example('docs/recipes.md, A single-page app on another origin, html')
+    const server = createServer()
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const one = example('docs/recipes.md, A single-page app on another origin, ts')
+    const chromium = await startChromium()
+    try {
+      await run({ ...one, code: one.code.replace('https://app.example.com', origin) }, async (app) => {
+        const script = code.replace('https://api.example.com', app.url)
+        const page = `<button hidden>Log in</button><output></output><script type="module">${script}</script>`
+        server.on('request', (req, res) => {
+          res.setHeader('Content-Type', 'text/html')
+          res.end(req.url === '/done.html' ? done.code : page)
+        })
+        const tab = await chromium.newPage()
+        tab.setDefaultTimeout(10_000)
+        await tab.goto(origin)
+        const [popup] = await Promise.all([tab.waitForEvent('popup'), tab.locator('button').click()])
+        const closed = popup.waitForEvent('close')
+        await popup.getByText('Ada Okafor').click()
+        await popup.getByRole('button', { name: 'Allow' }).click()
+        await closed
+        await tab.locator('output', { hasText: /^[1-9]/ }).waitFor()
+        expect(await tab.locator('button').isHidden()).toBe(true)
+      })
+    } finally {
+      await chromium.close()
+      server.close()
+      server.closeAllConnections()
     }
   })
 })

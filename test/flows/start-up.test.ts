@@ -33,7 +33,7 @@ test('everything can come from the environment', async () => {
   const pd = pagerduty()
   expect(pd.strategy._login.grants.client).toMatchObject({
     clientID: 'from the environment',
-    callbackURL: 'https://app.example/cb',
+    callbackURLs: ['https://app.example/cb'],
     scope: ['read'],
     appType: 'classic',
     tokenURL: 'https://identity.example/oauth/token',

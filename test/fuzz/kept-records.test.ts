@@ -45,7 +45,7 @@ describe('what another version may have kept is whole or absent, and fails nothi
     const login = ['grant', (1_900_000_000_000).toString(36), 'verifier', '/path', 'incidents.read', 3]
     let read = 0
     const whole = (text: string) => {
-      const found = decodePendingLogin(text)
+      const found = decodePendingLogin(text, 'https://app.example/callback')
       if (found === undefined) return
       read += 1
       expect(types([found.grantID, found.startedAt, found.isStepUp])).toEqual(['string', 'number', 'boolean'])

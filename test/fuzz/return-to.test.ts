@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { sameOriginPath } from '../../src/http/request-url'
+import { ownURL, sameOriginPath } from '../../src/http/request-url'
 import { describeWithChromium, startChromium } from '../support/chromium'
 import { runs } from './runs'
 
@@ -133,6 +133,35 @@ describe('any text', () => {
       }),
       runs(200),
     )
+  })
+})
+
+describe('a URL to return to, with other origins of the app', () => {
+  const origins = [app, 'http://127.0.0.1:3000', 'https://spa.example:8443']
+  const near = fc
+    .tuple(fc.constantFrom(...origins), fc.constantFrom('', '@', '/', '\\', '.', ':80', '%2e'), crafted)
+    .map((pieces) => pieces.join(''))
+
+  it('leads to one of them or nowhere, by whatever base', () => {
+    let elsewhere = 0
+    let whole = 0
+    fc.assert(
+      fc.property(fc.oneof(near, anything), fc.constantFrom(...bases), (value, base) => {
+        const url = ownURL(value, origins)
+        if (url === undefined) return void elsewhere++
+        const { origin, username, password, href } = new URL(url, base)
+        expect([...origins, new URL(base).origin]).toContain(origin)
+        expect([username, password]).toEqual(['', ''])
+        if (url.startsWith('/')) return
+        expect(origins).toContain(origin)
+        expect([href, href.length <= 400]).toEqual([url, true])
+        expect(ownURL(url, origins)).toBe(url)
+        whole++
+      }),
+      runs(5_000),
+    )
+    expect(elsewhere).toBeGreaterThan(10)
+    expect(whole).toBeGreaterThan(10)
   })
 })
 

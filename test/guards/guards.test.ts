@@ -84,6 +84,7 @@ describe('with nobody logged in', () => {
       title: 'Log in with PagerDuty first',
       status: 401,
       code: 'ERR_PAGERDUTY_UNAUTHORIZED',
+      loginURL: '/auth/pagerduty',
     })
   })
 

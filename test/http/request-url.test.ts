@@ -1,4 +1,4 @@
-import { pathOf, queryOf, sameOriginPath } from '../../src/http/request-url'
+import { ownURL, pathOf, queryOf, sameOriginPath } from '../../src/http/request-url'
 
 const app = 'https://app.example'
 
@@ -41,6 +41,13 @@ describe('a place in this app', () => {
   ])('%j becomes what a browser makes of it', (path, expected) => {
     expect(sameOriginPath(path)).toBe(expected)
   })
+})
+
+test('a URL outside ASCII is found however often it is asked for', () => {
+  // Node 20 takes Latin-1 strings for UTF-8 in URL.canParse, but only once that has been optimized.
+  const origins = ['https://xn--bcher-kva.example']
+  const found = Array.from({ length: 50_000 }, () => ownURL('https://b\u00fccher.example/\u00e9', origins))
+  expect(new Set(found)).toEqual(new Set(['https://xn--bcher-kva.example/%C3%A9']))
 })
 
 describe('what a browser could take for another place', () => {

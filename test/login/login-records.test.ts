@@ -28,6 +28,7 @@ function login(name = 'a'): PendingLogin {
     startedAt: now,
     returnTo: undefined,
     scope: undefined,
+    callbackURL: 'https://app.example/callback',
     isRestarted: false,
     isStepUp: false,
     appState: undefined,

@@ -16,9 +16,11 @@ import { KeyRing } from '../../src/store/encryption'
 const known = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]
 const some = fc.subarray(known, { minLength: 1 })
 const unknown = fc.uniqueArray(fc.stringMatching(/^[a-z_:]{1,12}\.(read|write)$/), { maxLength: 3 })
+const callbackURL = 'https://app.example/cb'
 const login: PendingLogin = {
   ...newPendingValues(),
   codeVerifier: 'v'.repeat(43),
+  callbackURL,
   returnTo: undefined,
   scope: known,
   isRestarted: true,
@@ -49,8 +51,8 @@ describe('a set of scopes as a short text', () => {
     const [blank, ...packed] = packScopes(known)
     expect([blank, unpackScopes(` xxxx${packed.slice(4).join('')}`)]).toEqual([' ', undefined])
     const text = encodePendingLogin(login)
-    expect(decodePendingLogin(text)).toEqual({ ...login, scope: known })
-    expect(decodePendingLogin(text.replace(packScopes(known), ' xxxxAAAA'))).toBeUndefined()
+    expect(decodePendingLogin(text, callbackURL)).toEqual({ ...login, scope: known })
+    expect(decodePendingLogin(text.replace(packScopes(known), ' xxxxAAAA'), callbackURL)).toBeUndefined()
   })
 })
 
@@ -60,7 +62,7 @@ const client = new Client({
   clientSecret: 'b',
   scope: 'users.read',
   name: 'n'.repeat(32),
-  callbackURL: 'https://app.example/cb',
+  callbackURL,
 })
 
 test('the cookie of a stateStore login stays within 800 bytes, for all scopes and the longest way back', () => {

@@ -16,6 +16,7 @@ import { clientOf } from '../support/client'
 const now = 1_800_000_000_000
 const minute = 60_000
 const secure = '__Host-pagerduty-login-'
+const callbackURL = 'https://app.example/callback'
 const keys = KeyRing.random()
 
 let stateStore: StateStore
@@ -34,6 +35,7 @@ function logins(options: Partial<ClientOptions> = {}, ring = keys): StateStore {
 function login(name: string, changes: Partial<PendingLogin> = {}): PendingLogin {
   return {
     codeVerifier: 'the-verifier',
+    callbackURL,
     grantID: `grant-${name}`,
     startedAt: now,
     returnTo: undefined,
@@ -233,12 +235,22 @@ describe('a callback', () => {
 
   test.each<[string, () => StateStore]>([
     ['client', () => logins({ clientID: 'another-client' })],
-    ['redirect URI', () => logins({ callbackURL: 'https://app.example/other' })],
     ['secret', () => logins({}, KeyRing.random())],
   ])('finds nothing that was begun with another %s, and says that it is unreadable', (_name, other) => {
     const req = request(cookieOf(login('b')), cookieOf(login('a'), other()))
     expect(stateStore.find(req, state('a'))).toBeUndefined()
     expect(stateStore.mismatch(req, state('a'))).toBe('unreadable')
+  })
+
+  it('finds the redirect URI that was used, and nothing where that is not configured any more', () => {
+    const other = 'https://other.example/callback'
+    const both = logins({ callbackURL: [callbackURL, other] })
+    const req = request(cookieOf(login('a'), both), cookieOf(login('b', { callbackURL: other }), both))
+    expect(both.find(req, state('a'))?.login.callbackURL).toBe(callbackURL)
+    expect(both.find(req, state('b'))?.login.callbackURL).toBe(other)
+    expect(both.all(req)).toHaveLength(2)
+    expect(stateStore.find(req, state('b'))).toBeUndefined()
+    expect(stateStore.mismatch(req, state('b'))).toBe('unreadable')
   })
 
   it('finds nothing in what another version sealed', () => {
@@ -276,14 +288,14 @@ describe('a login as text', () => {
     [true, true],
   ])('keeps whether it was restarted (%s) and whether it is a step-up (%s)', (isRestarted, isStepUp) => {
     const flagged = login('a', { isRestarted, isStepUp })
-    expect(decodePendingLogin(encodePendingLogin(flagged))).toStrictEqual(flagged)
+    expect(decodePendingLogin(encodePendingLogin(flagged), callbackURL)).toStrictEqual(flagged)
   })
 
   test.each<[unknown]>([[undefined], ['text'], [0], [false], [''], [{ deep: [1] }]])(
     "keeps the app's own state %j, and all else",
     (appState) => {
       const full = login('a', { returnTo: '/x?y=1', scope: ['users.read', 'teams.read'], appState })
-      expect(decodePendingLogin(encodePendingLogin(full))).toStrictEqual(full)
+      expect(decodePendingLogin(encodePendingLogin(full), callbackURL)).toStrictEqual(full)
     },
   )
 
@@ -309,7 +321,7 @@ describe('a login as text', () => {
     '["g","mzzzzzzz","v",null,null,"0"]',
     '["g","mzzzzzzz","v",null,null]',
   ])('%s is none', (text) => {
-    expect(decodePendingLogin(text)).toBeUndefined()
+    expect(decodePendingLogin(text, callbackURL)).toBeUndefined()
   })
 })
 

@@ -16,7 +16,7 @@ export interface Newcomer {
   express: string
   /** Of the Node that the newcomer has. @default the PATH of the tests */
   path?: string
-  /** Opens a page, logs in where it is asked to, and returns the text it ends at. */
+  /** Opens a page, logs in by its link, and returns the text it ends at. */
   visit: (url: string, say: (line: string) => void) => Promise<string>
   /** Installs without a registry. */
   installOffline?: (folder: string) => void

@@ -1,14 +1,18 @@
 import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 
-/** Opens a page of the quick start over HTTP, logs in where it is asked to, looks at the incidents, and returns the page. */
+/** Opens a page of the quick start over HTTP, logs in by its link, looks at the incidents, and returns the page. */
 export async function visit(url: string, say: (line: string) => void): Promise<string> {
   const browser = new Browser()
   const tell = (path: string, answer: Response) =>
     say(
       `(browser) ${path}: ${answer.status} ${answer.headers.get('location')?.replace(/\?.*/, '') ?? ''}`.trim(),
     )
-  let at = url
+  const start = await browser.visit(url)
+  tell(url, start)
+  const [, link] = /<a href="([^"]*)">Log in</.exec(await start.text()) ?? []
+  if (link === undefined) throw new Error('The start page has no link to log in')
+  let at = new URL(link, url).href
   while (at.startsWith(url)) {
     const answer = await browser.visit(at)
     tell(at.replace(/\?.*/, ''), answer)

@@ -3,7 +3,7 @@ import {
   readAuthorizationResponse,
   refusedLogin,
 } from '../../src/oauth/authorization-response'
-import { AuthorizationResponseError } from '../../src/errors'
+import { AuthorizationResponseError } from '../../src/pagerduty-errors'
 import { clientOf } from '../support/client'
 import { visibleText } from '../support/fault-server'
 

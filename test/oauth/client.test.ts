@@ -30,7 +30,8 @@ describe('a client with nothing but what is required', () => {
     expect({ ...client() }).toEqual({
       name: 'pagerduty',
       clientID: 'the-client',
-      callbackURL: 'https://app.example/auth/pagerduty/callback',
+      callbackURLs: ['https://app.example/auth/pagerduty/callback'],
+      origins: ['https://app.example'],
       scope: ['incidents.read', 'users.read'],
       appType: 'scoped',
       authorizationURL: 'https://identity.pagerduty.com/oauth/authorize',
@@ -103,7 +104,7 @@ describe('the overrides', () => {
     'http://[::1]:3000/cb',
   ])('of callbackURL may be %s, by http, and is kept as it is written', (callbackURL) => {
     const local = client({ callbackURL })
-    expect(local.callbackURL).toBe(callbackURL)
+    expect(local.callbackURLs).toEqual([callbackURL])
     expect(local.isSecure).toBe(false)
   })
 })
@@ -237,7 +238,7 @@ describe('an option that is wrong is named:', () => {
       'https://app.example/#CANARY',
       'https://',
       5,
-      ['https://app.example/'],
+      [['https://app.example/']],
     ])('as %j', (value) => {
       const error = failure({ [option]: value })
       expect(error.option).toBe(option)

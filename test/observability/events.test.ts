@@ -86,7 +86,7 @@ describe('a callback of no login that can be finished is told with its cause:', 
 
   const start = () =>
     startDropIn(standIn, {}, (app, pd) => {
-      const { callbackURL } = pd.strategy._login.grants.client
+      const [callbackURL] = pd.strategy._login.grants.client.callbackURLs
       const name = 'other'
       const url = callbackURL.replace('/pagerduty/', '/other/')
       app.use(pagerduty({ ...standIn.options(), scope: 'users.read', name, callbackURL: url }).auth())

@@ -36,6 +36,7 @@ const options: Record<keyof PagerDutyOptions, true> = {
   stepUpScope: true,
   tokenStore: true,
   tokenURL: true,
+  trustedOrigins: true,
   unsafelyWithoutPKCE: true,
   verify: true,
   waitUntil: true,

@@ -463,6 +463,7 @@ test('the scopes that functions of the app get cannot be changed, so that no gua
 })
 
 test('a handler whose guard was forgotten denies a stranger, and has user and grant of whoever is logged in', async () => {
+  standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
   const forgetful = await startDropIn(standIn, {}, (express) => {
     express.get('/forgotten', (req, res) => {
       const { user, grantID, grantedScopes } = req.pagerduty.requireLogin()

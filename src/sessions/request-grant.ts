@@ -43,6 +43,12 @@ export interface OwnSessions {
   grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
   /** Extends session and grant together, if that is due. False where the session does not carry this grant. */
   extend(req: IncomingMessage, grant: Grant): boolean
+  /**
+   * The session of a request that goes through no middleware, on a copy of the request. Nothing is written.
+   *
+   * @throws {ConfigurationError} its cookie is not sent to the path of the request, or logins are in another session
+   */
+  peek(req: IncomingMessage): Promise<IncomingMessage>
   /** Ends the session. */
   end(req: IncomingMessage, res: ServerResponse): Promise<void>
   /** @throws {ConfigurationError} the session's cookie is not sent to the path of the request */

@@ -3,8 +3,17 @@ import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
+import { noSession } from './from-request'
 import { carryOthers } from './login-session'
-import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
+import {
+  type Callback,
+  type Session,
+  grantIDOf,
+  holdsOthers,
+  noteArrival,
+  promised,
+  sessionOf,
+} from './session'
 import { newSessionID } from './session-lifecycle'
 import type { RedisConnection } from '../store/redis-connection'
 import { pathOf, targetOf } from '../http/request-url'
@@ -67,6 +76,8 @@ export function dropInSession(
     proxy: client.isSecure ? true : undefined,
     cookie,
   })
+  /** Another session middleware runs first, and its sessions hold the logins. */
+  let isGuest = false
   const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
   /** Whether the browser has the cookie of the session, as it was set by its login. */
   const isHeld = (req: IncomingMessage) => {
@@ -89,8 +100,20 @@ export function dropInSession(
   const middleware: Middleware = (req, res, next) => {
     // Only a callback asks for it.
     if (req.url?.includes('state=')) noteArrival(req)
+    isGuest ||= sessionOf(req) !== undefined && !isOwn(req)
     mindCookie(res, name, () => isHeld(req))
     ownSession(req as Request, res as Parameters<RequestHandler>[1], next)
+  }
+
+  const requireCookiePath = (req: IncomingMessage): void => {
+    // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
+    const asked = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
+    if (asked.startsWith(path)) return
+    throw new ConfigurationError(
+      'session.cookie.path',
+      `is "${path}", so no session comes with a request for "${asked}", which needs one`,
+      'Serve it below that path, or let the path include all that needs a session.',
+    )
   }
 
   return {
@@ -111,16 +134,17 @@ export function dropInSession(
         await promised((callback) => (isAll ? current.destroy(callback) : current.regenerate(callback)))
         if (isAll && !res.headersSent) clearCookie(res, name, cookie)
       },
-      requireCookiePath(req) {
-        // As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2).
-        const asked = pathOf(targetOf(req)).replace(/^https?:\/\/[^/]*/i, '')
-        if (asked.startsWith(path)) return
-        throw new ConfigurationError(
-          'session.cookie.path',
-          `is "${path}", so no session comes with a request for "${asked}", which a guard is to check`,
-          'Mount guards below that path, or let the path include all of them.',
-        )
+      async peek(req) {
+        if (isGuest) throw noSession()
+        // express-session leaves what it makes on the copy, so that the request can still go through pd.auth().
+        const copy = { headers: req.headers, url: targetOf(req) } as IncomingMessage
+        const read = (done: Callback) =>
+          ownSession(copy as Request, {} as Parameters<RequestHandler>[1], done)
+        await promised(read)
+        if (sessionOf(copy) === undefined && copy.url !== '*') requireCookiePath(req)
+        return copy
       },
+      requireCookiePath,
     },
   }
 }

@@ -3,7 +3,7 @@ import { ConfigurationError } from '../errors'
 import { type UserGrants, isOver } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
 import { requireOwnPage } from '../http/same-origin'
-import type { OwnSessions } from './request-grant'
+import type { OwnSessions } from './session-parts'
 import { grantIn, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
 

@@ -21,7 +21,7 @@ import { redisSessions, storedSessions } from './session-storage'
 import { type SessionCookie, type SessionOptions, requireSessionOptions } from './session-options'
 import { SessionStore } from './session-store'
 import { type Middleware, touchInterval } from './session-tokens'
-import type { OwnSessions } from './request-grant'
+import type { OwnSessions } from './session-parts'
 import { type Grant, type UserGrants, lifeLeft } from '../grants/grants'
 
 const redisTimeout = 1000
@@ -121,11 +121,16 @@ export function dropInSession(
     middleware,
     own: {
       grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req as Request) : undefined),
+      skipTouch(req) {
+        const current = sessionOf(req)
+        if (current !== undefined && isOwn(req)) store.skipTouch(current)
+      },
       extend(req, grant) {
         const current = sessionOf(req)
-        if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return false
-        if (store.isDue(current, current.id)) extendBoth(current, grant).catch(warnOf)
-        return true
+        if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return undefined
+        const isDue = store.isDue(current, current.id)
+        if (isDue) extendBoth(current, grant).catch(warnOf)
+        return (isDue ? Date.now() : store.extendedAt(current)) + idle
       },
       async end(req, res) {
         const current = sessionOf(req)

@@ -13,6 +13,8 @@ interface State {
   grant?: { readonly sealed: string | undefined }
   /** There is one in the store, or was. */
   isStored: boolean
+  /** The request that holds it does not extend it. */
+  skipsTouch?: boolean
   /** What was written last, without the cookie. */
   written?: string
 }
@@ -55,9 +57,21 @@ export class SessionStore extends session.Store {
     return this.#stateOf(req.session).grant
   }
 
+  /** The request that holds this session does not extend it. */
+  skipTouch(current: object): void {
+    this.#stateOf(current).skipsTouch = true
+  }
+
+  /** When a session was last extended, in milliseconds since the epoch. A new one is extended by its first requests. */
+  extendedAt(current: object): number {
+    return this.#stateOf(current).extendedAt || Date.now()
+  }
+
   /** Whether a session in use is to be extended: once per interval, whichever process serves it. */
   isDue(current: object, id: string): boolean {
-    const { extendedAt } = this.#stateOf(current)
+    const { extendedAt, skipsTouch = false } = this.#stateOf(current)
+    // A new grant has a minute to live: it is extended whatever the request is.
+    if (skipsTouch && extendedAt > 0) return false
     // A process whose clock is far ahead does not keep the others from doing it.
     const isRecent = Math.abs(Date.now() - extendedAt) < this.#options.touchInterval
     return !isRecent && this.#touches.take(id)
@@ -106,8 +120,9 @@ export class SessionStore extends session.Store {
     if (known.written === content) return callback()
     const { extendedAt, isStored } = known
     const grantID = grantIDOf(id)
+    const ttl = isStored && known.skipsTouch ? undefined : this.#options.idle
     const written = this.#records
-      .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
+      .write(id, JSON.stringify(data), extendedAt, ttl, isStored)
       .then(async (grant) => {
         Object.assign(known, { isStored: true, written: content })
         const isAlone = Object.keys(heldIn(data as never).grants ?? {}).length === 1
@@ -121,7 +136,8 @@ export class SessionStore extends session.Store {
 
   /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
   override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
-    if (this.#stateOf(data).grant?.sealed !== undefined || !this.isDue(data, id)) return callback()
+    const { grant, skipsTouch = false } = this.#stateOf(data)
+    if (skipsTouch || grant?.sealed !== undefined || !this.isDue(data, id)) return callback()
     // The response is made already: when this fails, the session merely ends earlier.
     const touched = this.extend(data, id).catch(() => {})
     this.#callBack(touched, callback)

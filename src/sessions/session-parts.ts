@@ -42,7 +42,7 @@ export interface OwnSessions {
   requireCookiePath(req: IncomingMessage): void
 }
 
-/** Milliseconds that a login lasts from its last use. */
+/** Milliseconds that a login lasts from its last use. @internal */
 export function idleTimeOf(req: IncomingMessage, grants: UserGrants, parts: SessionParts): number {
   // A drop-in that is not the first one finds a cookie that says how long the first one's logins last at most.
   const ofCookie = parts.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined

@@ -31,11 +31,12 @@ export interface Grants {
    * The grant of a request that went through no middleware: a WebSocket's upgrade, a plain `http` server, HTTP/2. Undefined when
    * no user is logged in. It reads the session cookie as `pd.auth()` does, and extends and writes nothing.
    *
-   * Where the app has sessions of its own, run its session middleware on the request first.
+   * Where the app has sessions of its own, or logins are in the session of another instance's `pd.auth()`, run that middleware on
+   * the request first. A process that mounts neither can only know the sessions of `pd.auth()`.
    *
    * @throws {RequestRefusedError} an upgrade that a page of another origin sent
    * @throws {TokenStoreError} it is not known whether a user is logged in
-   * @throws {ConfigurationError} the app has sessions of its own, and the request has none
+   * @throws {ConfigurationError} logins are in another session, and the request has none
    */
   fromRequest(req: IncomingMessage): Promise<UserGrant | undefined>
   /** All grants of a user. */

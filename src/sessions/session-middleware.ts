@@ -9,6 +9,7 @@ import {
   type Callback,
   type Session,
   grantIDOf,
+  grantIn,
   holdsOthers,
   noteArrival,
   promised,
@@ -140,13 +141,14 @@ export function dropInSession(
         if (isAll && !res.headersSent) clearCookie(res, name, cookie)
       },
       async peek(req) {
-        if (isGuest) throw noSession()
         // express-session leaves what it makes on the copy, so that the request can still go through pd.auth().
         const copy = { headers: req.headers, url: targetOf(req) } as IncomingMessage
         const read = (done: Callback) =>
           ownSession(copy as Request, {} as Parameters<RequestHandler>[1], done)
         await promised(read)
-        if (sessionOf(copy) === undefined && copy.url !== '*') requireCookiePath(req)
+        const current = sessionOf(copy)
+        if (current === undefined && copy.url !== '*') requireCookiePath(req)
+        if (isGuest && grantIn(current, client.name) === undefined) throw noSession()
         return copy
       },
       requireCookiePath,

@@ -11,7 +11,7 @@ export interface SessionOptions extends SessionLifetimes {
   /**
    * Whether a request extends the login. Return false for polling, which would keep a login alive that nobody uses; only a new login
    * is extended all the same, by its first request. It is called with each request, before `req.pagerduty` is there;
-   * its path is in `url`. If it throws, or returns neither true nor false, the request fails.
+   * its path is in `url`, below the path that the middleware is mounted at. If it throws, or returns neither true nor false, the request fails.
    *
    * A session middleware of your own extends its session and sends its rolling cookie all the same: the login ends with its grant.
    *

@@ -363,43 +363,53 @@ describeWithRedis('live updates', () => {
 
   const secrets = { ACME_WEBHOOK_SECRET: 'a9d83e1f07c2b465', GLOBEX_WEBHOOK_SECRET: '5b64c270f1e38d9a' }
 
+  /** Runs the recipe with one of its transports. It looks more often whether a login has ended. */
+  function live(more: string | undefined, use: (app: RunningExample) => Promise<void>): Promise<void> {
+    const one = example('docs/recipes.md, Live updates, ts')
+    const code = one.code + (more === undefined ? '' : example(more).code)
+    const ids = code.replaceAll('PACCT1', 'PACME00').replaceAll('PACCT2', 'PGLBX00')
+    return run({ ...one, code: ids.replace('30_000', '100') }, use, { ...secrets, REDIS_URL: server.url })
+  }
+
+  test.each([
+    ['server-sent events', undefined, serverSent],
+    ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket],
+    ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO],
+  ] as const)('come by %s to the users of the account until they log out', (_how, more, connect) =>
+    live(more, async (app) => {
+      const browser = await app.logIn()
+      const ada = (await connect(app, browser)) as Connection
+      const greta = (await connect(app, await app.logIn('/auth/pagerduty', 'PGLBX01'))) as Connection
+      const send = (account: string, event: string, secret: string) =>
+        sendWebhook(`${app.url}/webhooks/${account}`, event, { secret })
+      await send('PACME00', 'incident.triggered', secrets.ACME_WEBHOOK_SECRET)
+      await send('PGLBX00', 'incident.resolved', secrets.GLOBEX_WEBHOOK_SECRET)
+      expect(await ada.next()).toEqual({ type: 'incident.triggered', incident: expect.any(String) as string })
+      expect(await greta.next()).toMatchObject({ type: 'incident.resolved' })
+      await browser.fetch(`${app.url}/auth/pagerduty/logout`, { method: 'POST' })
+      await ada.ended
+      await send('PGLBX00', 'incident.reopened', secrets.GLOBEX_WEBHOOK_SECRET)
+      expect(await greta.next()).toMatchObject({ type: 'incident.reopened' })
+      greta.close()
+    }),
+  )
+
   test.each([
     ['server-sent events', undefined, serverSent, 401],
     ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket, 401],
     ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO, 'Log in again'],
-  ] as const)(
-    'come by %s to the users of the account until they log out',
-    async (how, more, connect, refusal) => {
-      const one = example('docs/recipes.md, Live updates, ts')
-      const code = one.code + (more === undefined ? '' : example(more).code)
-      const ids = code.replaceAll('PACCT1', 'PACME00').replaceAll('PACCT2', 'PGLBX00')
-      const soon = { ...one, heading: how, code: ids.replace('30_000', '100') }
-      const use = async (app: RunningExample) => {
-        expect(await connect(app, new Browser())).toBe(refusal)
-        const browser = await app.logIn()
-        if (how === 'ws') expect(await connect(app, browser, 'https://evil.example')).toBe(403)
-        if (how === 'socket.io') {
-          expect(await connect(app, browser, 'https://evil.example')).toMatch(/another site/)
-        }
-        const ada = (await connect(app, browser)) as Connection
-        const globex = (await connect(app, await app.logIn('/auth/pagerduty', 'PGLBX01'))) as Connection
-        const send = (account: string, event: string, secret: string) =>
-          sendWebhook(`${app.url}/webhooks/${account}`, event, { secret })
-        await send('PACME00', 'incident.triggered', secrets.ACME_WEBHOOK_SECRET)
-        await send('PGLBX00', 'incident.resolved', secrets.GLOBEX_WEBHOOK_SECRET)
-        expect(await ada.next()).toEqual({
-          type: 'incident.triggered',
-          incident: expect.any(String) as string,
-        })
-        expect(await globex.next()).toMatchObject({ type: 'incident.resolved' })
-        await browser.fetch(`${app.url}/auth/pagerduty/logout`, { method: 'POST' })
-        await ada.ended
-        await send('PGLBX00', 'incident.reopened', secrets.GLOBEX_WEBHOOK_SECRET)
-        expect(await globex.next()).toMatchObject({ type: 'incident.reopened' })
-        globex.close()
-      }
-      await run(soon, use, { ...secrets, REDIS_URL: server.url })
-    },
+  ] as const)('do not come by %s to users who are not logged in', (_how, more, connect, refusal) =>
+    live(more, async (app) => expect(await connect(app, new Browser())).toBe(refusal)),
+  )
+
+  test.each([
+    ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket, /^403$/],
+    ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO, /another site/],
+  ] as const)('do not come by %s to pages of another origin', (_how, more, connect, refusal) =>
+    live(more, async (app) => {
+      const outcome = await connect(app, await app.logIn(), 'https://evil.example')
+      expect(String(outcome)).toMatch(refusal)
+    }),
   )
 })
 

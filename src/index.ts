@@ -18,7 +18,7 @@ export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLog
 // Parts: tokens of a session
 export { RequestGrant } from './sessions/request-grant'
 export { sessionTokens } from './sessions/session-tokens'
-export type { SessionTokensOptions } from './sessions/request-grant'
+export type { SessionTokensOptions } from './sessions/session-parts'
 export type { LoginOptions, Logins } from './sessions/session'
 export { UserGrant } from './grants/user-grant'
 export type { GetAccessTokenOptions } from './grants/user-grant'

@@ -22,9 +22,8 @@ import type { PagerDutyOptions } from './options'
 import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
-import { dropInSession } from './sessions/session-middleware'
-import { type Middleware, createSessionTokens } from './sessions/session-tokens'
-import { grantOf } from './sessions/request-grant'
+import { createSessions } from './sessions/create-sessions'
+import type { Middleware } from './sessions/session-tokens'
 import { type OpenStore, openStore } from './store/open-store'
 import { createWebhooks } from './webhooks/create-webhooks'
 import type { WebhookHandler, WebhookOptions } from './webhooks/options'
@@ -125,18 +124,18 @@ function assemble(
   const ofWebhooks = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens }
   const webhooks = createWebhooks(ofWebhooks, events, warn)
   const reportOutage = outageReporter(events)
+  const ofSessions = { session: options.session, strategy }
+  const sessions = createSessions(context, grants, ofSessions, store.redis, warn)
 
   return {
     strategy,
-    grants: grantsOf(grants),
+    grants: grantsOf(grants, sessions.fromRequest),
     auth() {
-      const { middleware, own } = dropInSession(context, grants, options.session ?? {}, store.redis, warn)
-      const parts = { session: options.session, strategy, sessions: own }
-      const tokens = createSessionTokens(context, grants, parts)
+      const session = sessions.auth()
       const login = loginRoutes(strategy, client, routes, onError)
-      return inOrder([middleware, tokens, setUser(name), login as Middleware], links, reportOutage)
+      return inOrder([...session, login as Middleware], links, reportOutage)
     },
-    sessionTokens: () => createSessionTokens(context, grants, { session: options.session, strategy }),
+    sessionTokens: () => sessions.sessionTokens(),
     ...createGuards(client, guard, warnOfUnknown),
     get appTokens() {
       return requireAppTokens()
@@ -164,14 +163,6 @@ function outageReporter(events: Events): (error: unknown) => void {
   const throttle = new Throttle(10_000)
   return (error) => {
     if (error instanceof TokenStoreError && throttle.take(error.message)) events.emit('warning', { error })
-  }
-}
-
-/** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */
-function setUser(name: string): Middleware {
-  return function pagerdutyUser(req, _res, next) {
-    grantOf(req, name)?.publishUser()
-    next()
   }
 }
 

@@ -12,8 +12,14 @@ export class Throttle {
 
   /** Whether it happened within the interval. */
   isRecent(key: string, interval = this.#interval): boolean {
+    const age = this.age(key)
+    return age !== undefined && age < interval
+  }
+
+  /** Milliseconds since it happened; undefined where it has not, or that is forgotten. */
+  age(key: string): number | undefined {
     const last = this.#last.get(key)
-    return last !== undefined && performance.now() - last < interval
+    return last === undefined ? undefined : performance.now() - last
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { inBatches } from '../async/batches'
 import { ConfigurationError } from '../errors'
 import { type UserGrant, withoutRequest } from './user-grant'
@@ -26,6 +27,18 @@ export interface Grants {
    * returns then.
    */
   keep(id: string): Promise<boolean>
+  /**
+   * The grant of a request that went through no middleware: a WebSocket's upgrade, a plain `http` server, HTTP/2. Undefined when
+   * no user is logged in. It reads the session cookie as `pd.auth()` does, and extends and writes nothing.
+   *
+   * Where the app has sessions of its own, or logins are in the session of another instance's `pd.auth()`, run that middleware on
+   * the request first. A process that mounts neither can only know the sessions of `pd.auth()`.
+   *
+   * @throws {RequestRefusedError} an upgrade that a page of another origin sent
+   * @throws {TokenStoreError} it is not known whether a user is logged in
+   * @throws {ConfigurationError} logins are in another session, and the request has none
+   */
+  fromRequest(req: IncomingMessage): Promise<UserGrant | undefined>
   /** All grants of a user. */
   list(owner: GrantOwner): Promise<UserGrant[]>
   /**
@@ -38,8 +51,9 @@ export interface Grants {
 }
 
 /** @internal */
-export function grantsOf(grants: UserGrants): Grants {
+export function grantsOf(grants: UserGrants, fromRequest: Grants['fromRequest']): Grants {
   return {
+    fromRequest,
     get: async (id) => withoutRequest(grants, await grants.latest(id)),
     keep: (id) => grants.keep(id),
     async list(owner) {

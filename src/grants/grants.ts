@@ -20,7 +20,8 @@ import type { PagerDutyUser } from '../user'
 export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>
 
 const callersWait = 10_000
-const unpresentedFor = 60_000
+/** Milliseconds that a grant lives until a session presents it. */
+export const unpresentedFor = 60_000
 const rejectedFor = 10_000
 
 /** The grants of users: created at login, read with each request, refreshed, ended. */

@@ -87,6 +87,11 @@ export class UserGrant {
     return this.#grant?.record.tokens.obtainedAt
   }
 
+  /** @internal */
+  protected get absoluteEnd(): number | undefined {
+    return this.#grant?.record.absoluteEnd
+  }
+
   /** The kind of app: decides what a scope covers. */
   get appType(): AppType {
     return this.#grants.client.appType

@@ -1,21 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConfigurationError, TokenStoreError } from '../errors'
-import type { GrantOptions } from '../grants/grant-options'
 import type { Grant, UserGrants } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
 import { targetOf } from '../http/request-url'
-import type { DeferredSession } from './deferred-session'
 import { carryOthers } from './login-session'
 import { clearUser } from './passport-login'
-import {
-  type LoginOptions,
-  type Logins,
-  forgetGrant,
-  heldIn,
-  isLoginBy,
-  promised,
-  sessionOf,
-} from './session'
+import { type SessionParts, idleTimeOf } from './session-parts'
+import { type LoginOptions, forgetGrant, heldIn, isLoginBy, promised, sessionOf } from './session'
 
 declare global {
   // As in `@types/passport`, which need not be installed: where both are, they merge.
@@ -34,38 +25,13 @@ declare global {
   }
 }
 
-/** Options of {@link sessionTokens}: the client's, with the `tokenStore` and `secret` that the strategy has too. */
-export interface SessionTokensOptions extends GrantOptions {
-  /** The strategy that `req.pagerduty.login()` begins a login with. */
-  strategy?: Logins | undefined
-}
-
-/** What `req.pagerduty` works with beside the grants. @internal */
-export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 'session'> {
-  /** Given where the session is the drop-in's. */
-  readonly sessions?: OwnSessions
-}
-
-/** What the drop-in does better, because the session is its own. */
-export interface OwnSessions {
-  /** The session that was read and is not made yet. */
-  deferred(req: IncomingMessage): DeferredSession | undefined
-  /** The grant as it was read together with the session. */
-  grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
-  /** Extends session and grant together, if that is due. False where the session does not carry this grant. */
-  extend(req: IncomingMessage, grant: Grant): boolean
-  /** Ends the session. */
-  end(req: IncomingMessage, res: ServerResponse): Promise<void>
-  /** @throws {ConfigurationError} the session's cookie is not sent to the path of the request */
-  requireCookiePath(req: IncomingMessage): void
-}
-
 /** The PagerDuty login of a request. */
 export class RequestGrant extends UserGrant {
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   readonly #grants: UserGrants
   readonly #parts: SessionParts
+  #idleEnd: number | undefined
   #published: unknown
   #logout: Promise<void> | undefined
 
@@ -76,12 +42,28 @@ export class RequestGrant extends UserGrant {
     req: IncomingMessage,
     res: ServerResponse,
     parts: SessionParts,
+    idleEnd?: number,
   ) {
     super(grants, grant)
     this.#grants = grants
     this.#req = req
     this.#res = res
     this.#parts = parts
+    this.#idleEnd = idleEnd
+  }
+
+  /**
+   * When the login ends unless it is extended, in milliseconds since the epoch: `session.idle` after its last extension, at the
+   * latest at its absolute end. It is extended at most once in a tenth of `session.idle`, and in five minutes, so its
+   * last use may be that much later than its last extension.
+   *
+   * Undefined when no user is logged in, and with a session middleware of your own where `session.shouldTouch` is false for this
+   * request. There it is the end of the grant; your session may end earlier.
+   */
+  get sessionExpiresAt(): number | undefined {
+    const { absoluteEnd } = this
+    if (absoluteEnd === undefined || this.#idleEnd === undefined) return undefined
+    return Math.min(absoluteEnd, this.#idleEnd)
   }
 
   /**
@@ -129,6 +111,12 @@ export class RequestGrant extends UserGrant {
     if (heldIn(session).login === undefined) return forgetGrant(session, name)
     carryOthers(this.#req, name)
     await promised((callback) => session.regenerate(callback))
+  }
+
+  /** @internal */
+  override adopt(grant: Grant): void {
+    super.adopt(grant)
+    this.#idleEnd = Date.now() + idleTimeOf(this.#req, this.#grants, this.#parts)
   }
 
   /**

@@ -4,6 +4,7 @@ import session from 'express-session'
 import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
 import { deferSession, deferredSession } from './deferred-session'
+import { noSession } from './from-request'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
@@ -14,7 +15,7 @@ import { clearCookie, mindCookie, sessionIDOf } from './session-cookie'
 import { type SessionOptions, requireSessionOptions } from './session-options'
 import { SessionStore } from './session-store'
 import { type Middleware, touchInterval } from './session-tokens'
-import type { OwnSessions } from './request-grant'
+import type { OwnSessions } from './session-parts'
 import { type Grant, type UserGrants, lifeLeft } from '../grants/grants'
 
 const redisTimeout = 1000
@@ -79,6 +80,8 @@ export function dropInSession(
     pathOf(targetOf(req))
       .replace(/^https?:\/\/[^/]*/i, '')
       .startsWith(path)
+  /** Another session middleware runs first, and its sessions hold the logins. */
+  let isGuest = false
   const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
   /** Whether the browser has the cookie of the session, as it was set by its login. */
   const isHeld = (req: IncomingMessage) => {
@@ -105,13 +108,15 @@ export function dropInSession(
       mindCookie(res, name, () => isHeld(req))
       ownSession(req as Request, res as Parameters<RequestHandler>[1], done)
     }
-    const id = sessionOf(req) === undefined && isBelow(req) ? sessionIDOf(req, name, secrets) : undefined
+    const isAnother = sessionOf(req) !== undefined
+    isGuest ||= isAnother && !isOwn(req)
+    const id = isAnother || !isBelow(req) ? undefined : sessionIDOf(req, name, secrets)
     const grantID = id === undefined ? undefined : grantIDOf(id)
     if (id === undefined || grantID === undefined) return makeSession(next)
     const found = store.read(id).then((record) => {
       const make = (done: (error?: unknown) => void) => store.give(id, record, () => makeSession(done))
-      if (!holdsGrant(record, client.name, grantID)) return make(next)
       const { grant: sealed, extendedAt } = record
+      if (sealed === undefined || !holdsGrant(record, client.name, grantID)) return make(next)
       deferSession(req, { store, id, grantID, sealed, extendedAt }, () => make(throwing))
       next()
     })
@@ -119,20 +124,34 @@ export function dropInSession(
     found.catch(next).catch(warnOf)
   }
 
+  const requireCookiePath = (req: IncomingMessage): void => {
+    if (isBelow(req)) return
+    throw new ConfigurationError(
+      'session.cookie.path',
+      `is "${path}", so no session comes with a request for "${pathOf(targetOf(req))}", which needs one`,
+      'Serve it below that path, or let the path include all that needs a session.',
+    )
+  }
+
   return {
     // A session that the app brought along is used as it is; express-session sees to that.
     middleware,
     own: {
       deferred: deferredHere,
-      grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req as Request) : undefined),
-      extend(req, grant) {
-        const unopened = deferredHere(req)
-        if (unopened !== undefined && !store.isDue(unopened.id, unopened.extendedAt)) return true
+      skipTouch(req) {
         const current = sessionOf(req)
-        if (current === undefined || !isOwn(req) || grantIDOf(current.id) !== grant.id) return false
-        const isDue = unopened !== undefined || store.isDue(current.id, store.extendedAt(current))
-        if (isDue) extendBoth(current, grant).catch(warnOf)
-        return true
+        if (current !== undefined && isOwn(req)) store.skipTouch(current)
+      },
+      grantReadWith: (req) => (isOwn(req) ? store.grantReadWith(req as Request) : undefined),
+      extend(req, grant, isTouch) {
+        const current = deferredHere(req) ?? (isOwn(req) ? store.held(req) : undefined)
+        if (current === undefined || grantIDOf(current.id) !== grant.id) return undefined
+        const { id, extendedAt } = current
+        // A new grant has a minute to live: it is extended whatever the request is.
+        const isDue = (isTouch || extendedAt === 0) && store.isDue(id, extendedAt)
+        const session = isDue ? sessionOf(req) : undefined
+        if (session !== undefined) extendBoth(session, grant).catch(warnOf)
+        return (isDue || extendedAt === 0 ? Date.now() : extendedAt) + idle
       },
       async end(req, res) {
         const current = sessionOf(req)
@@ -141,28 +160,25 @@ export function dropInSession(
         await promised((callback) => (isAll ? current.destroy(callback) : current.regenerate(callback)))
         if (isAll && !res.headersSent) clearCookie(res, name, cookie)
       },
-      requireCookiePath(req) {
-        if (isBelow(req)) return
-        const asked = pathOf(targetOf(req))
-        throw new ConfigurationError(
-          'session.cookie.path',
-          `is "${path}", so no session comes with a request for "${asked}", which a guard is to check`,
-          'Mount guards below that path, or let the path include all of them.',
-        )
+      async peek(req) {
+        const id = isBelow(req) ? sessionIDOf(req, name, secrets) : undefined
+        const grantID = id === undefined ? undefined : grantIDOf(id)
+        if (id !== undefined && grantID !== undefined) {
+          const record = await store.read(id)
+          if (holdsGrant(record, client.name, grantID)) return { id: grantID, sealed: record.grant }
+        }
+        if (targetOf(req) !== '*') requireCookiePath(req)
+        if (isGuest) throw noSession()
+        return undefined
       },
+      requireCookiePath,
     },
   }
 }
 
-/** Whether a session has nothing but to be made: it was stored with the grant that its id carries, which is there. */
-function holdsGrant(
-  record: SessionRecord,
-  name: string,
-  grantID: string,
-): record is SessionRecord & { grant: string } {
-  return (
-    record.grant !== undefined && record.session?.includes(`${JSON.stringify(name)}:"${grantID}"`) === true
-  )
+/** Whether a session was stored with the grant that its id carries. */
+function holdsGrant({ session }: SessionRecord, name: string, grantID: string): boolean {
+  return session?.includes(`${JSON.stringify(name)}:"${grantID}"`) === true
 }
 
 function throwing(error?: unknown): void {

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors'
 import { type SessionLifetimes, longestLife } from '../grants/grant-options'
 
@@ -7,6 +8,16 @@ export interface SessionOptions extends SessionLifetimes {
   name?: string | undefined
   /** Overrides attributes of the session cookie. */
   cookie?: SessionCookie | undefined
+  /**
+   * Whether a request extends the login. Return false for polling, which would keep a login alive that nobody uses; only a new login
+   * is extended all the same, by its first request. It is called with each request, before `req.pagerduty` is there;
+   * its path is in `url`, below the path that the middleware is mounted at. If it throws, or returns neither true nor false, the request fails.
+   *
+   * A session middleware of your own extends its session and sends its rolling cookie all the same: the login ends with its grant.
+   *
+   * @default each request does
+   */
+  shouldTouch?: ((req: IncomingMessage) => boolean) | undefined
 }
 
 /** Attributes of the session cookie (RFC 6265); what is left out follows from `callbackURL`. */

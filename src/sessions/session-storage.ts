@@ -29,7 +29,7 @@ export interface SessionRecords {
    * Writes a session.
    *
    * @param extendedAt when it was last extended, as it was read
-   * @param ttl milliseconds
+   * @param ttl milliseconds; undefined for one that must exist, and is to live as long as it would
    * @param mustExist do not bring back one that has been deleted meanwhile
    * @returns for a new session the sealed grant that it carries, as it is once the session is written
    */
@@ -37,7 +37,7 @@ export interface SessionRecords {
     id: string,
     session: string,
     extendedAt: number,
-    ttl: number,
+    ttl: number | undefined,
     mustExist: boolean,
   ): Promise<string | undefined>
   /**
@@ -94,7 +94,7 @@ export function storedSessions(store: TokenStore): SessionRecords {
         if (current === undefined && mustExist) return undefined
         const isWritten =
           current === undefined
-            ? await store.create(key, value, ttl)
+            ? await store.create(key, value, ttl as number)
             : await store.replace(key, current, value, ttl)
         if (isWritten) return grantID === undefined ? undefined : store.get(grantKey(grantID))
       }
@@ -143,7 +143,8 @@ export function redisSessions(client: RedisClient, prefix: string, timeout: numb
       return recordOf(session, sealed)
     },
     async write(id, session, extendedAt, ttl, mustExist) {
-      const value = [stampOf(extendedAt) + session, 'PX', Math.ceil(ttl)]
+      const lifetime = ttl === undefined ? ['KEEPTTL'] : ['PX', Math.ceil(ttl)]
+      const value = [stampOf(extendedAt) + session, ...lifetime]
       const grantID = mustExist ? undefined : grantIDOf(id)
       if (grantID === undefined) {
         await redis.send('set', key(id), ...value, ...(mustExist ? ['XX'] : []))

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
 import { grantIDOf, heldIn, noteOvertaken, sessionOf } from './session'
@@ -11,6 +12,8 @@ interface State {
   extendedAt: number
   /** The sealed grant that was read with it; undefined when none was read. */
   grant?: { readonly sealed: string | undefined }
+  /** The request that holds it does not extend it. */
+  skipsTouch?: boolean
   /** There is one in the store, or was. */
   isStored: boolean
   /** What was written last, without the cookie. */
@@ -71,9 +74,15 @@ export class SessionStore extends session.Store {
     }
   }
 
-  /** When a session was last extended, in milliseconds since the epoch. */
-  extendedAt(current: object): number {
-    return this.#stateOf(current).extendedAt
+  /** The session on a request, and when it was last extended: milliseconds since the epoch, 0 for not yet. */
+  held(req: IncomingMessage): { id: string; extendedAt: number } | undefined {
+    const current = sessionOf(req)
+    return current && { id: current.id, extendedAt: this.#stateOf(current).extendedAt }
+  }
+
+  /** The request that holds this session does not extend it. */
+  skipTouch(current: object): void {
+    this.#stateOf(current).skipsTouch = true
   }
 
   /** Whether a session in use is to be extended: once per interval, whichever process serves it. */
@@ -137,8 +146,8 @@ export class SessionStore extends session.Store {
 
   /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
   override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
-    const { grant, extendedAt } = this.#stateOf(data)
-    if (grant?.sealed !== undefined || !this.isDue(id, extendedAt)) return callback()
+    const { grant, extendedAt, skipsTouch = false } = this.#stateOf(data)
+    if (skipsTouch || grant?.sealed !== undefined || !this.isDue(id, extendedAt)) return callback()
     // The response is made already: when this fails, the session merely ends earlier.
     const touched = this.extend(data, id).catch(() => {})
     this.#callBack(touched, callback)

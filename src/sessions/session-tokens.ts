@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { asError } from '../async/call-app'
 import { Throttle } from '../async/throttle'
 import { type Context, createContext } from '../context'
 import { ConfigurationError } from '../errors'
-import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
+import { type Grant, UserGrants, grantKey, isOver, unpresentedFor } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
-import { RequestGrant, type SessionParts, type SessionTokensOptions, grantOf } from './request-grant'
+import { RequestGrant, grantOf } from './request-grant'
+import { type SessionParts, type SessionTokensOptions, idleTimeOf } from './session-parts'
+import { touchDecider } from './should-touch'
 import { grantIn, isLoginBy, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
 import { guardGrant } from './session-lifecycle'
@@ -38,19 +41,25 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
   const { client, store, events } = context
   const { name } = client
   const extendIfDue = extender(grants, parts)
+  const shouldTouch = touchDecider(parts.session?.shouldTouch)
 
   return function pagerdutySessionTokens(req, res, next) {
     if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
-    const attach = (grant: Grant | undefined) => {
+    const deferred = parts.sessions?.deferred(req)
+    let isTouch = false
+    try {
+      isTouch = (deferred ?? sessionOf(req)) === undefined || shouldTouch(req)
+    } catch (error) {
+      return next(asError(error))
+    }
+    const attach = (grant: Grant | undefined, idleEnd?: number) => {
       const holder = req as unknown as Record<string, RequestGrant>
-      holder[name] = new RequestGrant(grants, grant, req, res, parts)
+      holder[name] = new RequestGrant(grants, grant, req, res, parts, idleEnd)
     }
     const accept = (grant: Grant, isLogin: boolean) => {
-      attach(grant)
-      extendIfDue(req, grant)
+      attach(grant, extendIfDue(req, grant, isTouch))
       if (isLogin) renewIfEnded(grants, grant)
     }
-    const deferred = parts.sessions?.deferred(req)
     const carried = deferred && grants.open(deferred.grantID, deferred.sealed)
     if (deferred !== undefined && carried !== undefined && !isOver(carried)) {
       deferred.onceMade = () => guardGrant(req, grants, parts.strategy)
@@ -60,6 +69,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
     const refusal = sessionRefusal(req)
     if (refusal !== undefined) return next(refusal)
     const session = sessionOf(req)
+    if (!isTouch) parts.sessions?.skipTouch(req)
     const id = grantIn(session, name)
     const isLogin = parts.sessions !== undefined || isLoginBy(session, name)
     const finish = (work: Promise<void>) =>
@@ -102,25 +112,39 @@ function renewIfEnded(grants: UserGrants, grant: Grant): void {
   Promise.resolve(grants.ensureFresh(grant)).catch(() => {})
 }
 
-/** Extends a grant with its session: in the background, now and then, and surely when it is presented first. */
-function extender(grants: UserGrants, parts: SessionParts): (req: IncomingMessage, grant: Grant) => void {
-  const { idle } = grants.lifetimes
-  const throttle = new Throttle(touchInterval(idle))
-  return (req, grant) => {
-    if (parts.sessions?.extend(req, grant)) return
-    // A drop-in that is not the first one finds a cookie that says how long the first one's logins last at most.
-    const ofCookie = parts.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
-    const lifetime = parts.session?.idle ?? ofCookie ?? idle
-    if (!throttle.take(grant.id, touchInterval(lifetime))) return
-    const extend = () => grants.extend(grant, lifetime)
+/**
+ * Extends a grant with its session: in the background, now and then, and surely when it is presented first. Returns when it
+ * expires if nothing else extends it; undefined where that is not known.
+ */
+function extender(
+  grants: UserGrants,
+  parts: SessionParts,
+): (req: IncomingMessage, grant: Grant, isTouch: boolean) => number | undefined {
+  const throttle = new Throttle(touchInterval(grants.lifetimes.idle))
+  const extend = (grant: Grant, lifetime: number) => {
+    const once = () => grants.extend(grant, lifetime)
     // Once more: a new grant has a minute to live, and the next request may come later.
-    extend()
-      .catch(extend)
+    once()
+      .catch(once)
       .catch((error: Error) => {
         throttle.undo(grant.id)
         grants.events.emit('warning', { error })
       })
   }
+  return (req, grant, isTouch) => {
+    const idleEnd = parts.sessions?.extend(req, grant, isTouch)
+    if (idleEnd !== undefined) return idleEnd
+    const lifetime = idleTimeOf(req, grants, parts)
+    const isExtended = isTouch || isNew(grant, grants.lifetimes.absolute)
+    if (isExtended && throttle.take(grant.id, touchInterval(lifetime))) extend(grant, lifetime)
+    if (grant.record.isKept) return grant.record.absoluteEnd
+    return isExtended ? Date.now() - (throttle.age(grant.id) ?? 0) + lifetime : undefined
+  }
+}
+
+/** Whether a grant may have been presented by no request so far. It has a minute to live then. */
+function isNew({ record }: Grant, absolute: number): boolean {
+  return Math.abs(Date.now() + absolute - record.absoluteEnd) < unpresentedFor
 }
 
 /** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */

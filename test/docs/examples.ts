@@ -62,6 +62,7 @@ const findOrCreate = async (key: { account: string; pagerdutyID: string }) => ({
 const credentialsOf = (_account: string) => ({ clientID: process.env.PAGERDUTY_CLIENT_ID!, clientSecret: process.env.PAGERDUTY_CLIENT_SECRET! })
 const work: Promise<unknown>[] = []
 const context = { waitUntil: (one: Promise<unknown>) => void work.push(one) }
+declare const follow: (grant: import('passport-pagerduty').UserGrant, send: (event: string) => void, end: () => void) => () => void
 declare const agent: { get(path: string): { expect(status: number): Promise<unknown> } }
 export { acknowledge, acknowledged, context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, requireUser, work }
 `
@@ -91,6 +92,7 @@ export function programOf({ code }: Pick<Example, 'code'>, end?: string): string
     ...imports,
     readersOwn,
     'const app = express()',
+    code.includes('const server =') ? '' : "declare const server: import('node:http').Server",
     isTests ? code : declared === undefined ? made + mounted + code : code + mounted,
     end ?? (isListening ? showing : showing + listening),
   ].join('\n')

@@ -1,7 +1,8 @@
-import { once } from 'node:events'
-import { type IncomingMessage, createServer } from 'node:http'
+import { EventEmitter, on, once } from 'node:events'
+import { type IncomingMessage, createServer, get } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { Redis } from 'ioredis'
+import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import {
   type Account,
@@ -10,11 +11,12 @@ import {
   approve,
   defaultAccounts,
   defaultClient,
+  sendWebhook,
   startPagerDuty,
 } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { describeWithChromium, startChromium } from '../support/chromium'
-import { describeWithRedis, freePort } from '../support/redis'
+import { type RedisServer, describeWithRedis, freePort, startRedis } from '../support/redis'
 import { startCluster, startWatched } from '../support/redis-topologies'
 import { startRelay } from '../support/relay'
 import { type Example, example } from './examples'
@@ -347,24 +349,141 @@ test('calls to PagerDuty go through the proxy of the environment', async () => {
   }
 })
 
-test('a WebSocket knows who opened it', () =>
-  run(example('docs/recipes.md, WebSockets, ts'), async (app) => {
+test('a page that polls keeps no login alive, and knows when it ends', () =>
+  run(example('docs/recipes.md, Live updates, ts 4'), async (app) => {
     const browser = await app.logIn()
-    const open = async (origin: string, cookies: Browser['cookies']): Promise<unknown> => {
-      const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-      const client = new WebSocket(app.url.replace('http', 'ws'), { origin, headers: { cookie } })
-      client.on('error', () => {})
-      const outcome = await Promise.race([
-        once(client, 'message').then(([message]) => String(message)),
-        once(client, 'unexpected-response').then(([, answer]) => (answer as IncomingMessage).statusCode),
-      ])
-      client.terminate()
-      return outcome
+    const poll = async () => {
+      const { endsAt } = (await (await browser.fetch(`${app.url}/poll`)).json()) as { endsAt: number }
+      return endsAt
     }
-    expect(await open(app.url, browser.cookies)).toBe('Hello PACME01')
-    expect(await open(app.url, new Map())).toBe(401)
-    expect(await open('https://evil.example', browser.cookies)).toBe(403)
+    const first = await poll()
+    expect(first).toBeGreaterThan(Date.now() + 7.9 * 60 * 60_000)
+    expect(Math.abs((await poll()) - first)).toBeLessThan(1_001)
   }))
+
+/** A connection that is open: what comes, and when it ends. */
+interface Connection {
+  next(): Promise<unknown>
+  ended: Promise<unknown>
+  close(): void
+}
+
+/** Opens one, or returns how that was refused. */
+type Connect = (
+  app: RunningExample,
+  browser: Browser,
+  origin?: string,
+) => Promise<Connection | number | string>
+
+const cookiesOf = ({ cookies }: Browser) => [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+
+/** Nothing that comes is lost while nobody waits. */
+function inbox(): { push: (event: unknown) => void; next: () => Promise<unknown> } {
+  const events = new EventEmitter()
+  const all = on(events, 'event')
+  return {
+    push: (event) => void events.emit('event', event),
+    next: async () => ((await all.next()) as { value: [unknown] }).value[0],
+  }
+}
+
+const serverSent: Connect = async (app, browser) => {
+  const sent = get(`${app.url}/events`, { headers: { cookie: cookiesOf(browser) }, agent: false })
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  if (answer.statusCode !== 200) return answer.resume().statusCode as number
+  const { push, next } = inbox()
+  answer.on('data', (chunk: Buffer) => push(JSON.parse(chunk.toString().replace('data: ', ''))))
+  answer.on('error', () => {}) // closed here
+  const ended = new Promise((resolve) => answer.once('end', resolve))
+  return { next, ended, close: () => sent.destroy() }
+}
+
+const overWebSocket: Connect = async (app, browser, origin = app.url) => {
+  const headers = { cookie: cookiesOf(browser) }
+  const client = new WebSocket(app.url.replace('http', 'ws'), { origin, headers })
+  client.on('error', () => {})
+  const { push, next } = inbox()
+  client.on('message', (message) => push(JSON.parse(String(message))))
+  const ended = once(client, 'close')
+  const refused = once(client, 'unexpected-response').then(
+    ([, answer]) => (answer as IncomingMessage).statusCode as number,
+  )
+  const connection = { next, ended, close: () => client.terminate() }
+  return Promise.race([once(client, 'open').then(() => connection), refused])
+}
+
+const overSocketIO: Connect = async (app, browser, origin = app.url) => {
+  const extraHeaders = { cookie: cookiesOf(browser), origin }
+  const client = io(app.url, { transports: ['websocket'], reconnection: false, extraHeaders })
+  const { push, next } = inbox()
+  client.on('event', push)
+  const ended = new Promise((resolve) => client.once('disconnect', resolve))
+  const refused = new Promise<string>((resolve) => {
+    client.once('connect_error', ({ message }) => resolve(message))
+  })
+  const connection = { next, ended, close: () => client.close() }
+  const opened = new Promise<Connection>((resolve) => client.once('connect', () => resolve(connection)))
+  return Promise.race([opened, refused])
+}
+
+describeWithRedis('live updates', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server.stop())
+
+  const secrets = { ACME_WEBHOOK_SECRET: 'a9d83e1f07c2b465', GLOBEX_WEBHOOK_SECRET: '5b64c270f1e38d9a' }
+
+  /** Runs the recipe with one of its transports. It looks more often whether a login has ended. */
+  function live(more: string | undefined, use: (app: RunningExample) => Promise<void>): Promise<void> {
+    const one = example('docs/recipes.md, Live updates, ts')
+    const code = one.code + (more === undefined ? '' : example(more).code)
+    const ids = code.replaceAll('PACCT1', 'PACME00').replaceAll('PACCT2', 'PGLBX00')
+    return run({ ...one, code: ids.replace('30_000', '100') }, use, { ...secrets, REDIS_URL: server.url })
+  }
+
+  test.each([
+    ['server-sent events', undefined, serverSent],
+    ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket],
+    ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO],
+  ] as const)('come by %s to the users of the account until they log out', (_how, more, connect) =>
+    live(more, async (app) => {
+      const browser = await app.logIn()
+      const ada = (await connect(app, browser)) as Connection
+      const greta = (await connect(app, await app.logIn('/auth/pagerduty', 'PGLBX01'))) as Connection
+      const send = (account: string, event: string, secret: string) =>
+        sendWebhook(`${app.url}/webhooks/${account}`, event, { secret })
+      await send('PACME00', 'incident.triggered', secrets.ACME_WEBHOOK_SECRET)
+      await send('PGLBX00', 'incident.resolved', secrets.GLOBEX_WEBHOOK_SECRET)
+      expect(await ada.next()).toEqual({ type: 'incident.triggered', incident: expect.any(String) as string })
+      expect(await greta.next()).toMatchObject({ type: 'incident.resolved' })
+      await browser.fetch(`${app.url}/auth/pagerduty/logout`, { method: 'POST' })
+      await ada.ended
+      await send('PGLBX00', 'incident.reopened', secrets.GLOBEX_WEBHOOK_SECRET)
+      expect(await greta.next()).toMatchObject({ type: 'incident.reopened' })
+      greta.close()
+    }),
+  )
+
+  test.each([
+    ['server-sent events', undefined, serverSent, 401],
+    ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket, 401],
+    ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO, 'Log in again'],
+  ] as const)('do not come by %s to users who are not logged in', (_how, more, connect, refusal) =>
+    live(more, async (app) => expect(await connect(app, new Browser())).toBe(refusal)),
+  )
+
+  test.each([
+    ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket, /^403$/],
+    ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO, /another site/],
+  ] as const)('do not come by %s to pages of another origin', (_how, more, connect, refusal) =>
+    live(more, async (app) => {
+      const outcome = await connect(app, await app.logIn(), 'https://evil.example')
+      expect(String(outcome)).toMatch(refusal)
+    }),
+  )
+})
 
 test('the platform is told of what goes on', () => {
   const one = example('docs/recipes.md, Serverless, ts')

@@ -24,7 +24,7 @@ const order = [
 const faces: Record<string, readonly string[]> = {
   guards: ['create-guards', 'require-scopes', 'scope-requirement', 'denial'],
   login: ['strategy', 'strategy-options', 'routes', 'step-up', 'guarded-scopes'],
-  sessions: ['session-tokens', 'request-grant', 'session', 'login-session', 'session-middleware'],
+  sessions: ['session-tokens', 'request-grant', 'session', 'login-session', 'create-sessions'],
   webhooks: ['create-webhooks', 'receiver', 'options'],
   grants: ['grants', 'grant-management', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],

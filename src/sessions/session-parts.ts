@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { GrantOptions } from '../grants/grant-options'
+import type { Grant, UserGrants } from '../grants/grants'
+import type { DeferredSession } from './deferred-session'
+import { type Logins, sessionOf } from './session'
+import type { SessionOptions } from './session-options'
+
+/** Options of {@link sessionTokens}: the client's, with the `tokenStore` and `secret` that the strategy has too. */
+export interface SessionTokensOptions extends GrantOptions {
+  /** How long logins last, and which requests extend them. */
+  session?: Pick<SessionOptions, 'idle' | 'absolute' | 'shouldTouch'> | undefined
+  /** The strategy that `req.pagerduty.login()` begins a login with. */
+  strategy?: Logins | undefined
+}
+
+/** What `req.pagerduty` works with beside the grants. @internal */
+export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 'session'> {
+  /** Given where the session is the drop-in's. */
+  readonly sessions?: OwnSessions
+}
+
+/** What the drop-in does better, because the session is its own. */
+export interface OwnSessions {
+  /** The session that was read and is not made yet. */
+  deferred(req: IncomingMessage): DeferredSession | undefined
+  /** The grant as it was read together with the session. */
+  grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
+  /** This request does not extend its session at the end of the response. */
+  skipTouch(req: IncomingMessage): void
+  /**
+   * Extends session and grant together, if that is due.
+   *
+   * @param isTouch whether the request is one that does; a new grant is extended by any
+   * @returns when they expire if nothing else extends them; undefined where the session does not carry this grant
+   */
+  extend(req: IncomingMessage, grant: Grant, isTouch: boolean): number | undefined
+  /**
+   * The grant in the session of a request that goes through no middleware. Nothing is written.
+   *
+   * @throws {ConfigurationError} the session's cookie is not sent to the path of the request, or logins are in another session
+   */
+  peek(req: IncomingMessage): Promise<{ id: string; sealed: string | undefined } | undefined>
+  /** Ends the session. */
+  end(req: IncomingMessage, res: ServerResponse): Promise<void>
+  /** @throws {ConfigurationError} the session's cookie is not sent to the path of the request */
+  requireCookiePath(req: IncomingMessage): void
+}
+
+/** Milliseconds that a login lasts from its last use. @internal */
+export function idleTimeOf(req: IncomingMessage, grants: UserGrants, parts: SessionParts): number {
+  // A drop-in that is not the first one finds a cookie that says how long the first one's logins last at most.
+  const ofCookie = parts.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
+  return parts.session?.idle ?? ofCookie ?? grants.lifetimes.idle
+}

@@ -131,8 +131,9 @@ export class SessionStore extends session.Store {
     if (known.written === content) return callback()
     const { extendedAt, isStored } = known
     const grantID = grantIDOf(id)
+    const ttl = isStored && known.skipsTouch ? undefined : this.#options.idle
     const written = this.#records
-      .write(id, JSON.stringify(data), extendedAt, this.#options.idle, isStored)
+      .write(id, JSON.stringify(data), extendedAt, ttl, isStored)
       .then(async (grant) => {
         Object.assign(known, { isStored: true, written: content })
         const isAlone = Object.keys(heldIn(data as never).grants ?? {}).length === 1

@@ -62,7 +62,10 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
     }
     const carried = deferred && grants.open(deferred.grantID, deferred.sealed)
     if (deferred !== undefined && carried !== undefined && !isOver(carried)) {
-      deferred.onceMade = () => guardGrant(req, grants, parts.strategy)
+      deferred.onceMade = () => {
+        guardGrant(req, grants, parts.strategy)
+        if (!isTouch) parts.sessions?.skipTouch(req)
+      }
       accept(carried, true)
       return next()
     }

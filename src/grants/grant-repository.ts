@@ -117,9 +117,14 @@ export class GrantRepository {
     return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
   }
 
-  /** Lets an unchanged grant expire `ttl` milliseconds from now. */
-  extend(grant: Grant, ttl: number): Promise<boolean> {
-    return this.#store.replace(grantKey(grant.id), grant.sealed, grant.sealed, ttl)
+  /** The value to store for a grant that is used now. */
+  sealUsed({ id, record }: Grant): string {
+    return this.#seal(id, used(record))
+  }
+
+  /** Notes that an unchanged grant is used now, and lets it expire `ttl` milliseconds from now. Without `ttl` the expiry stays. */
+  async extend(grant: Grant, ttl?: number): Promise<boolean> {
+    return (await this.update(grant, used(grant.record), ttl)) !== undefined
   }
 
   /** Removes a grant; given the grant as it was read, only if it has not changed. */
@@ -136,4 +141,8 @@ export class GrantRepository {
   #seal(id: string, record: GrantRecord): string {
     return this.#sealer.seal(encodeGrant(record), grantKey(id))
   }
+}
+
+function used(record: GrantRecord): GrantRecord {
+  return { ...record, lastUsedAt: Date.now() }
 }

@@ -76,6 +76,29 @@ export class UserGrant {
     return this.#grant?.record.tokens.obtainedAt
   }
 
+  /** When the login that made the grant was finished, in milliseconds since the epoch. A step-up is a login of its own. */
+  get createdAt(): number | undefined {
+    return this.#grant?.record.createdAt
+  }
+
+  /**
+   * When a request last extended the grant, in milliseconds since the epoch: up to a tenth of `session.idle` ago, at most five
+   * minutes, while requests arrive. Use without a request does not count.
+   */
+  get lastUsedAt(): number | undefined {
+    return this.#grant?.record.lastUsedAt
+  }
+
+  /** What the option `label` returned at the login. */
+  get label(): string | undefined {
+    return this.#grant?.record.label
+  }
+
+  /** Whether the grant outlives its session, by `pd.grants.keep()`. */
+  get isKept(): boolean {
+    return this.#grant?.record.isKept ?? false
+  }
+
   /** The kind of app: decides what a scope covers. */
   get appType(): AppType {
     return this.#grants.client.appType

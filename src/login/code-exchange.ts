@@ -12,6 +12,7 @@ import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
 import { loginEnded, resolveConcurrentLogins } from './concurrent-logins'
 import { type Received, failLogin } from './failed-login'
+import { labelOf } from './login-label'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
@@ -112,13 +113,15 @@ async function keepHeldGrant(
 
 /** Creates the grant, unless another login of this browser, or a logout, has replaced or ended this one. */
 async function createGrant(
-  { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
+  { parts, req, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
   { user, tokens }: Login,
   verified: VerifyResult,
 ): Promise<LoginOutcome> {
   const { grants } = parts
   const appUser = parts.keepsUser ? appUserOf(verified.user, user) : undefined
-  const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
+  const label = await labelOf(parts, req)
+  const made = { user, tokens, requestedScopes, appUser, label }
+  const grant = await grants.create(login.grantID, made, arrivedAt)
   // Before other callbacks see it as done.
   if (isResponseSent(res)) throw responseSent()
   const { end, grant: presented } = await resolveConcurrentLogins(

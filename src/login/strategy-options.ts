@@ -1,3 +1,4 @@
+import type { Request } from 'express'
 import type { Client } from '../oauth/client'
 import { ConfigurationError } from '../errors'
 import type { GrantOptions } from '../grants/grant-options'
@@ -24,6 +25,12 @@ export interface StrategyOptions extends GrantOptions {
    * which denies by returning false. @default 'accept', with a warning
    */
   partialGrant?: PartialGrantPolicy | undefined
+  /**
+   * Called at each login, step-ups included: returns a short name of the device, such as "Firefox on Mac", that `pd.grants.list()`
+   * shows. It is stored encrypted; what exceeds 200 characters is cut off. If it throws, or takes longer than ten seconds, the
+   * login has none, and the event `warning` is emitted.
+   */
+  label?: ((req: Request) => string | undefined | Promise<string | undefined>) | undefined
   /** Scopes that a step-up may request. @default all that the guards of this instance name */
   stepUpScope?: readonly string[] | undefined
   /** Scopes that PagerDuty has added since this version: no warning is given for them. */
@@ -72,4 +79,10 @@ export function requireStepUpScope(scope: readonly string[] | undefined, appType
 export function requirePolicy(policy: PartialGrantPolicy): PartialGrantPolicy {
   if (policy === 'accept' || policy === 'fail' || typeof policy === 'function') return policy
   throw new ConfigurationError('partialGrant', 'must be "accept", "fail" or a function')
+}
+
+/** @throws {ConfigurationError} */
+export function requireLabel({ label }: StrategyOptions): StrategyOptions['label'] {
+  if (label === undefined || typeof label === 'function') return label
+  throw new ConfigurationError('label', 'must be a function that takes the request and returns a string')
 }

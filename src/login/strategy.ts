@@ -16,7 +16,13 @@ import { IDTokenVerifier } from '../oauth/id-token'
 import { LoginRecords } from './login-records'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './passport-oauth2'
 import { StateStore } from './state-store'
-import { type StrategyOptions, requirePKCE, requirePolicy, requireStepUpScope } from './strategy-options'
+import {
+  type StrategyOptions,
+  requireLabel,
+  requirePKCE,
+  requirePolicy,
+  requireStepUpScope,
+} from './strategy-options'
 import { unknownScopeWarner } from '../scopes/unknown-scopes'
 import { UserGrants } from '../grants/grants'
 import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
@@ -72,6 +78,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: options.customHeaders ?? {},
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
+      label: requireLabel(options),
       stepUpScope: options.stepUpScope,
     }
   }

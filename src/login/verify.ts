@@ -146,18 +146,20 @@ async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verif
   return verified as VerifyResult
 }
 
+const decisionHints = {
+  verify: 'Return the user, or false to refuse the login, or call "done" where it is a parameter.',
+  partialGrant: 'Return false or throw to refuse the login, and anything else to accept it.',
+  label: 'Return a string, such as one made of the User-Agent header. The login has none.',
+} as const
+
 /**
  * Waits for the app to decide on a login.
  *
  * @param option the option that holds the app's function
  * @throws {ConfigurationError} it has not decided within ten seconds
  */
-export function decided<T>(option: 'verify' | 'partialGrant', decision: Promise<T>): Promise<T> {
-  const hint =
-    option === 'verify'
-      ? 'Return the user, or false to refuse the login, or call "done" where it is a parameter.'
-      : 'Return false or throw to refuse the login, and anything else to accept it.'
+export function decided<T>(option: keyof typeof decisionHints, decision: Promise<T>): Promise<T> {
   const undecided = () =>
-    new ConfigurationError(option, 'has not decided on a login within ten seconds', hint)
+    new ConfigurationError(option, 'has not decided on a login within ten seconds', decisionHints[option])
   return withinDeadline(decision, decisionTimeout, undecided)
 }

@@ -79,7 +79,8 @@ export function dropInSession(
     const ttl = lifeLeft(grant, idle)
     // The grant of another instance in it may have a later end.
     const ofSession = holdsOthers(current, client.name) ? idle : ttl
-    const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
+    const { id, sealed, record } = grant
+    const read = { id, sealed, used: grants.sealUsed(grant), ttl: record.isKept ? undefined : ttl }
     // Each once more if it fails: a new grant has a minute to live, and the next request may come later.
     const both = () => store.extend(current, current.id, ofSession, read)
     if (await both().catch(both)) return

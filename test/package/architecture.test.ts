@@ -16,7 +16,8 @@ const order = [
   ['scopes', 'http', 'store', 'observability'],
   ['async'],
   ['pagerduty-errors'],
-  ['errors', 'user'],
+  ['known-members'],
+  ['errors', 'user', 'closest-match'],
   ['error-cause'],
 ]
 

@@ -19,6 +19,7 @@ const options: Record<keyof PagerDutyOptions, true> = {
   identityURL: true,
   issuer: true,
   jwksURL: true,
+  label: true,
   logger: true,
   name: true,
   onError: true,

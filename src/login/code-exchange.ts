@@ -17,7 +17,7 @@ import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './l
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
 import { heldGrant, isWider } from './step-up'
-import type { Login, VerifyResult } from './verify'
+import type { FinishedLogin, VerifyResult } from './verify'
 
 const exchangeTimeout = 10_000
 
@@ -66,7 +66,7 @@ async function exchangeCode(
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
   const user = await parts.idTokens.verify(response.id_token, context)
   received.user = user
-  const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
+  const made: FinishedLogin = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
   const verified = await callVerify(parts, req, made)
   if (isResponseSent(res)) throw responseSent()
@@ -96,7 +96,7 @@ function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenRe
 /** Keeps the held grant where a step-up came back without some of the scopes that it has. */
 async function keepHeldGrant(
   { parts, login, held, requestedScopes }: Attempt,
-  { user, tokens }: Login,
+  { user, tokens }: FinishedLogin,
 ): Promise<LoginOutcome | undefined> {
   const { grants, records } = parts
   const { appType } = grants.client
@@ -114,7 +114,7 @@ async function keepHeldGrant(
 /** Creates the grant, unless another login of this browser, or a logout, has replaced or ended this one. */
 async function createGrant(
   { parts, req, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
-  { user, tokens }: Login,
+  { user, tokens }: FinishedLogin,
   verified: VerifyResult,
 ): Promise<LoginOutcome> {
   const { grants } = parts
@@ -150,7 +150,7 @@ async function createGrant(
 }
 
 /** Emits `partialGrant` where PagerDuty granted less than was requested, and applies the app's policy. */
-async function checkGrantedScope(parts: LoginParts, req: Request, login: Login): Promise<void> {
+async function checkGrantedScope(parts: LoginParts, req: Request, login: FinishedLogin): Promise<void> {
   const { client, events } = parts.grants
   const { user, grantedScopes, requestedScopes } = login
   const missing = missingScopes(grantedScopes, requestedScopes, client.appType)

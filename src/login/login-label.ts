@@ -14,7 +14,7 @@ export async function labelOf({ label, grants }: LoginParts, req: Request): Prom
     const returned = (await decided('label', ask())) ?? ''
     if (typeof returned !== 'string')
       throw new ConfigurationError('label', 'must return a string, or nothing')
-    return [...returned].slice(0, mostCharacters).join('') || undefined
+    return Array.from(returned).slice(0, mostCharacters).join('') || undefined
   } catch (reason) {
     grants.events.emit('warning', { error: asError(reason) })
     return undefined

@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { asError, callApp, calledBack } from '../async/call-app'
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError } from '../errors'
+import type { BearerFetch } from '../oauth/bearer-fetch'
 import type { PagerDutyUser } from '../user'
 import type { TokenSet } from '../oauth/token-set'
 
@@ -18,7 +19,15 @@ export interface Login {
   readonly grantedScopes: readonly string[]
   /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
+  /**
+   * Calls PagerDuty's REST API as this user, at the user's regional host, with the new access token; see {@link BearerFetch}. The
+   * token is not refreshed: a 401 is returned.
+   */
+  readonly fetch: BearerFetch
 }
+
+/** A finished login without the functions that `verify` gets. */
+export type FinishedLogin = Omit<Login, 'fetch'>
 
 /** What the callback forms get as `profile`: the signed identity, and what the hook `userProfile` added. */
 export interface Profile extends PagerDutyUser {

@@ -44,6 +44,11 @@ export interface PagerDutyOptions
    * reconnecting is refused. The app closes the client it passed in. `REDIS_URL`
    */
   redis?: RedisClient | string | undefined
+  /**
+   * What all keys in Redis begin with: apps that share a Redis need one each. Up to 64 characters of printable ASCII without spaces
+   * and braces. @default the instance's name and a colon
+   */
+  prefix?: string | undefined
   /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
   verify?: VerifyLogin | undefined
   /** How long logins last, and their cookie. */

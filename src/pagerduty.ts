@@ -15,6 +15,7 @@ import type { ScopeName } from './guards/scope-requirement'
 import { type ErrorResponseOptions, sendError } from './http/error-response'
 import { loginPathOf, loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'
+import { requireName } from './oauth/client'
 import type { PagerDutyEvents } from './observability/event-types'
 import { Events } from './observability/events'
 import { logEvents, warnOfPartialGrants, warnerOf } from './observability/logger'
@@ -84,11 +85,15 @@ export interface PagerDuty {
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   // What is missing is refused by name when the client is made.
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
-  const { name = 'pagerduty', logger } = resolved
+  const { logger } = resolved
+  const name = requireName(resolved.name)
   const warn = warnerOf(logger)
   const events = new Events(name)
   if (logger) logEvents(events, logger)
-  const store = openStore(resolved, name, { warn, failed: (error) => events.emit('warning', { error }) })
+  const store = openStore(resolved, `${name}:`, {
+    warn,
+    failed: (error) => events.emit('warning', { error }),
+  })
   try {
     const { tokenStore, secret } = store
     return assemble({ ...resolved, name, tokenStore, secret }, store, events, warn)

@@ -63,7 +63,7 @@ export class Client {
     this.#clientSecret =
       options.clientSecret === undefined ? undefined : requireText('clientSecret', options.clientSecret)
     this.appType = requireAppType(options.appType ?? 'scoped')
-    this.name = options.name ?? 'pagerduty'
+    this.name = requireName(options.name)
     this.callbackURL = requireURL('callbackURL', options.callbackURL)
     this.scope = requireScope(options.scope, this.appType)
     const identity = requireOrigin('identityURL', options.identityURL ?? identityURL)
@@ -79,16 +79,6 @@ export class Client {
     this.requireAtHash = options.requireAtHash ?? false
     this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
 
-    if (typeof this.name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(this.name)) {
-      throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
-    }
-    if (isTaken(this.name)) {
-      throw new ConfigurationError(
-        'name',
-        `is "${this.name}", and a request or a session has a member of that name already`,
-        'The login is found as req.<name>: choose another word, such as "pagerduty".',
-      )
-    }
     if (this.appType === 'scoped' && this.isPublic) {
       throw new ConfigurationError(
         'clientSecret',
@@ -119,6 +109,19 @@ export class Client {
   isAPI(origin: string): boolean {
     return this.apiURL === undefined ? Object.values(apiURLs).includes(origin) : origin === this.apiURL
   }
+}
+
+/** @throws {ConfigurationError} */
+export function requireName(name: unknown = 'pagerduty'): string {
+  if (typeof name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(name)) {
+    throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
+  }
+  if (!isTaken(name)) return name
+  throw new ConfigurationError(
+    'name',
+    `is "${name}", and a request or a session has a member of that name already`,
+    'The login is found as req.<name>: choose another word, such as "pagerduty".',
+  )
 }
 
 function requireAppType(value: unknown): AppType {

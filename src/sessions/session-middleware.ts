@@ -6,7 +6,7 @@ import { ConfigurationError } from '../errors'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
-import type { RedisConnection } from '../store/redis-connection'
+import type { RedisClient } from '../store/redis-client'
 import { pathOf, targetOf } from '../http/request-url'
 import { redisSessions, storedSessions } from './session-storage'
 import { type SessionCookie, type SessionOptions, requireSessionOptions } from './session-options'
@@ -22,7 +22,7 @@ export function dropInSession(
   context: Context,
   grants: UserGrants,
   options: SessionOptions,
-  redis: RedisConnection | undefined,
+  redis: { readonly client: RedisClient; readonly prefix: string } | undefined,
   warn: (message: string) => void,
 ): { middleware: Middleware; own: OwnSessions } {
   const { client, keys } = context
@@ -31,7 +31,7 @@ export function dropInSession(
   const records =
     redis === undefined
       ? storedSessions(context.store)
-      : redisSessions(redis.client, `${client.name}:`, redisTimeout)
+      : redisSessions(redis.client, redis.prefix, redisTimeout)
   const { idle } = lifetimes
   const warnOf = (error: Error) => grants.events.emit('warning', { error })
   const store = new SessionStore(records, {

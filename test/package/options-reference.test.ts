@@ -24,6 +24,7 @@ const options: Record<keyof PagerDutyOptions, true> = {
   name: true,
   onError: true,
   partialGrant: true,
+  prefix: true,
   passReqToCallback: true,
   redis: true,
   requireAtHash: true,

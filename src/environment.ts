@@ -11,13 +11,14 @@ export const variables = {
   apiURL: 'PAGERDUTY_API_URL',
   issuer: 'PAGERDUTY_ISSUER',
   account: 'PAGERDUTY_ACCOUNT',
+  accounts: 'PAGERDUTY_ACCOUNTS',
   webhookSecret: 'PAGERDUTY_WEBHOOK_SECRET',
   secret: 'SESSION_SECRET',
   redis: 'REDIS_URL',
 } as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
 
 /** Lists in variables are separated by commas. */
-const lists = new Set(['issuer', 'secret', 'webhookSecret'])
+const lists = new Set(['accounts', 'issuer', 'secret', 'webhookSecret'])
 
 /** The options, with what they leave out taken from the environment. An empty variable counts as not set. */
 export function withEnvironment(

@@ -31,6 +31,8 @@ export interface PagerDutyOptions
   issuer?: string | readonly string[] | undefined
   /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
   account?: string | undefined
+  /** Accounts whose users may log in, such as `us.acme`. In the variable, commas. `PAGERDUTY_ACCOUNTS` */
+  accounts?: string | readonly string[] | undefined
   /** Scopes that app tokens have where a call names none. @default the option `scope` */
   appScope?: string | readonly string[] | undefined
   /** Secret of the webhook subscription; a list, or a function that returns one, rotates. `PAGERDUTY_WEBHOOK_SECRET` */

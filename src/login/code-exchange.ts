@@ -8,6 +8,7 @@ import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import { missingScopes } from '../scopes/scope'
 import { arrivalOf } from '../sessions/session'
 import { isSameUser } from '../user'
+import { requireAllowedAccount } from './allowed-accounts'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
 import { loginEnded, resolveConcurrentLogins } from './concurrent-logins'
@@ -66,6 +67,7 @@ async function exchangeCode(
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
   const user = await parts.idTokens.verify(response.id_token, context)
   received.user = user
+  requireAllowedAccount(parts.accounts, user)
   const made: FinishedLogin = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
   const verified = await callVerify(parts, req, made)

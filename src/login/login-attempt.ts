@@ -23,6 +23,8 @@ export interface StrategyParts {
   readonly partialGrant: PartialGrantPolicy
   /** Names the device of a login. */
   readonly label: StrategyOptions['label']
+  /** Accounts whose users may log in; undefined for all. */
+  readonly accounts: readonly string[] | undefined
   /** Scopes that a step-up may request; undefined for all that guards name. */
   readonly stepUpScope: readonly string[] | undefined
 }

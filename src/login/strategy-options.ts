@@ -31,6 +31,11 @@ export interface StrategyOptions extends GrantOptions {
    * login has none, and the event `warning` is emitted.
    */
   label?: ((req: Request) => string | undefined | Promise<string | undefined>) | undefined
+  /**
+   * Accounts whose users may log in: service region and subdomain, such as `us.acme`, or the account's id, which stays when the
+   * subdomain changes. Others get a 403, and their tokens are revoked. @default all on which the app is authorized
+   */
+  accounts?: string | readonly string[] | undefined
   /** Scopes that a step-up may request. @default all that the guards of this instance name */
   stepUpScope?: readonly string[] | undefined
   /** Scopes that PagerDuty has added since this version: no warning is given for them. */

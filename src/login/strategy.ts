@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
 import { isResponseSent, redirect } from '../http/error-response'
 import { readAuthorizationResponse } from '../oauth/authorization-response'
+import { requireAccounts } from './allowed-accounts'
 import { beginLogin, passportStateStore } from './authorization-request'
 import { asError, callApp, warnOf } from '../async/call-app'
 import { type Context, createContext } from '../context'
@@ -79,6 +80,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
       headers: options.customHeaders ?? {},
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
       label: requireLabel(options),
+      accounts: requireAccounts(options.accounts),
       stepUpScope: options.stepUpScope,
     }
   }

@@ -1,5 +1,6 @@
 import type { OnError } from './http/error-response'
 import type { ClientOptions } from './oauth/client'
+import type { ClientSecret } from './oauth/client-secret'
 import type { Logger } from './observability/logger'
 import type { Routes } from './login/routes'
 import type { RedisClient } from './store/redis-client'
@@ -15,8 +16,8 @@ export interface PagerDutyOptions
     Omit<StrategyOptions, keyof ClientOptions | 'session' | 'state' | 'pkce'> {
   /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
   clientID?: string | undefined
-  /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */
-  clientSecret?: string | undefined
+  /** The app's Client Secret; a list or a function rotates it. `PAGERDUTY_CLIENT_SECRET` */
+  clientSecret?: ClientSecret | undefined
   /** Where PagerDuty sends the browser back to, as registered there. `PAGERDUTY_CALLBACK_URL` */
   callbackURL?: string | undefined
   /** Scopes to ask for. `PAGERDUTY_SCOPE` */

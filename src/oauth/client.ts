@@ -1,3 +1,4 @@
+import { type ClientSecret, clientSecrets } from './client-secret'
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from '../errors'
 import { type AppType, requireScope } from '../scopes/scope'
@@ -7,8 +8,11 @@ import { isTaken } from '../http/taken-names'
 export interface ClientOptions {
   /** The app's Client ID, from its OAuth page at PagerDuty. */
   clientID: string
-  /** The app's Client Secret. Scoped apps need it; a Classic app without one is a public client. */
-  clientSecret?: string | undefined
+  /**
+   * The app's Client Secret; see {@link ClientSecret} for rotating it. Scoped apps need it; a Classic app without one is a public
+   * client.
+   */
+  clientSecret?: ClientSecret | undefined
   /** Where PagerDuty sends the browser back: absolute, and exactly as registered at PagerDuty. */
   callbackURL: string
   /** Scopes to request: a list, or a string separated by spaces. */
@@ -55,13 +59,12 @@ export class Client {
   readonly apiURL: string | undefined
   readonly requireAtHash: boolean
   readonly fetch: typeof globalThis.fetch
-  readonly #clientSecret: string | undefined
+  readonly #secrets: (() => Promise<readonly string[]>) | undefined
 
   /** @throws {ConfigurationError} names the option that is missing or contradictory */
   constructor(options: ClientOptions) {
     this.clientID = requireText('clientID', options.clientID)
-    this.#clientSecret =
-      options.clientSecret === undefined ? undefined : requireText('clientSecret', options.clientSecret)
+    this.#secrets = options.clientSecret === undefined ? undefined : clientSecrets(options.clientSecret)
     this.appType = requireAppType(options.appType ?? 'scoped')
     this.name = requireName(options.name)
     this.callbackURL = requireURL('callbackURL', options.callbackURL)
@@ -90,7 +93,7 @@ export class Client {
 
   /** Whether this client has no secret (RFC 6749 section 2.1). */
   get isPublic(): boolean {
-    return this.#clientSecret === undefined
+    return this.#secrets === undefined
   }
 
   /** Whether browsers reach the app by https; decides the `Secure` attribute of every cookie. */
@@ -98,10 +101,19 @@ export class Client {
     return new URL(this.callbackURL).protocol === 'https:'
   }
 
+  /**
+   * The secrets to try, in this order; of a public client only undefined.
+   *
+   * @throws {TokenEndpointError} the app's function gave none
+   */
+  async secrets(): Promise<readonly (string | undefined)[]> {
+    return this.#secrets === undefined ? [undefined] : this.#secrets()
+  }
+
   /** Adds the client's own parameters to a form (RFC 6749 section 2.3.1); a public client sends no secret at all. */
-  authenticate(form: URLSearchParams): URLSearchParams {
+  authenticate(form: URLSearchParams, secret: string | undefined): URLSearchParams {
     form.set('client_id', this.clientID)
-    if (this.#clientSecret !== undefined) form.set('client_secret', this.#clientSecret)
+    if (secret !== undefined) form.set('client_secret', secret)
     return form
   }
 

@@ -1,3 +1,4 @@
+import { ConfigurationError } from './errors'
 import type { PagerDutyOptions } from './options'
 
 /** The environment variable of each option that has one. */
@@ -34,6 +35,17 @@ export function withEnvironment(
       lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
   }
   return { ...found, ...definedOf(options) }
+}
+
+/** An error about an option that is missing also names the variable that sets it. */
+export function withVariable(error: unknown, options: object): unknown {
+  const { option } = error as { option?: keyof typeof variables }
+  const isMissing =
+    error instanceof ConfigurationError && (options as Record<string, unknown>)[error.option] === undefined
+  const variable = option === undefined ? undefined : variables[option]
+  if (!isMissing || variable === undefined || error.hint?.includes(variable)) return error
+  const message = error.message.replace(`"${error.option}" `, '')
+  return new ConfigurationError(error.option, message, `${error.hint ?? ''} Or set ${variable}.`.trim())
 }
 
 /** Options that are given: one that is there and undefined counts as left out, and hides no default. */

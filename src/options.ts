@@ -4,10 +4,28 @@ import type { ClientSecret } from './oauth/client-secret'
 import type { Logger } from './observability/logger'
 import type { Routes } from './login/routes'
 import type { RedisClient } from './store/redis-client'
-import type { StrategyOptions } from './login/strategy-options'
+import { requireKnown } from './known-members'
+import { type StrategyOptions, insteadOfOAuth2, strategyOptionNames } from './login/strategy-options'
 import type { SessionOptions } from './sessions/session-options'
 import type { VerifyLogin } from './login/verify'
 import type { WebhookSecret } from './webhooks/secrets'
+
+const table: Record<Exclude<keyof PagerDutyOptions, keyof StrategyOptions>, true> = {
+  account: true,
+  appScope: true,
+  webhookSecret: true,
+  redis: true,
+  prefix: true,
+  verify: true,
+  routes: true,
+  onError: true,
+  logger: true,
+}
+
+/** @throws {ConfigurationError} an option is unknown, and would be ignored */
+export function requireOptionNames(options: object): void {
+  requireKnown('pagerduty()', options, [...strategyOptionNames, ...Object.keys(table)], insteadOfOAuth2)
+}
 
 /** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
 export interface PagerDutyOptions

@@ -1,10 +1,9 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppTokens } from './app-tokens/app-tokens'
 import { callApp } from './async/call-app'
-import { Throttle } from './async/throttle'
 import { createContext } from './context'
-import { withEnvironment } from './environment'
-import { InsufficientScopeError, TokenStoreError } from './errors'
+import { withEnvironment, withVariable } from './environment'
+import { InsufficientScopeError } from './errors'
 import type { GrantOptions } from './grants/grant-options'
 import { UserGrants } from './grants/grants'
 import { type Grants, grantsOf } from './grants/grant-management'
@@ -19,7 +18,8 @@ import { requireName } from './oauth/client'
 import type { PagerDutyEvents } from './observability/event-types'
 import { Events } from './observability/events'
 import { logEvents, warnOfPartialGrants, warnerOf } from './observability/logger'
-import type { PagerDutyOptions } from './options'
+import { outageReporter } from './observability/outages'
+import { type PagerDutyOptions, requireOptionNames } from './options'
 import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
@@ -84,6 +84,7 @@ export interface PagerDuty {
  */
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   // What is missing is refused by name when the client is made.
+  requireOptionNames(options)
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
   const { logger } = resolved
   const name = requireName(resolved.name)
@@ -100,7 +101,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   } catch (error) {
     // A connection made for an app that cannot start would keep the process alive.
     void store.close()
-    throw error
+    throw withVariable(error, resolved)
   }
 }
 
@@ -129,6 +130,7 @@ function assemble(
   const ofWebhooks = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens }
   const webhooks = createWebhooks(ofWebhooks, events, warn)
   const reportOutage = outageReporter(events)
+  const served = new WeakSet<object>()
 
   return {
     strategy,
@@ -138,7 +140,7 @@ function assemble(
       const parts = { session: options.session, strategy, sessions: own }
       const tokens = createSessionTokens(context, grants, parts)
       const login = loginRoutes(strategy, client, routes, onError)
-      return inOrder([middleware, tokens, setUser(name), login as Middleware], links, reportOutage)
+      return inOrder([middleware, tokens, setUser(name), login as Middleware], links, reportOutage, served)
     },
     sessionTokens: () => createSessionTokens(context, grants, { session: options.session, strategy }),
     ...createGuards(client, guard, warnOfUnknown),
@@ -163,14 +165,6 @@ function assemble(
   }
 }
 
-/** A store that fails is reported now and then, not with each request. */
-function outageReporter(events: Events): (error: unknown) => void {
-  const throttle = new Throttle(10_000)
-  return (error) => {
-    if (error instanceof TokenStoreError && throttle.take(error.message)) events.emit('warning', { error })
-  }
-}
-
 /** `req.user`, as Passport users know it: what verify returned, else who PagerDuty says it is. */
 function setUser(name: string): Middleware {
   return function pagerdutyUser(req, _res, next) {
@@ -179,13 +173,20 @@ function setUser(name: string): Middleware {
   }
 }
 
-/** Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer. */
+/**
+ * Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer.
+ *
+ * @param served requests that have come through: mounted twice, as in an app and in a router, they run once
+ */
 function inOrder(
   handlers: readonly Middleware[],
   links: ErrorResponseOptions,
   report: (error: unknown) => void,
+  served: WeakSet<object>,
 ): Middleware {
   return function pagerdutyAuth(req, res, next) {
+    if (served.has(req)) return next()
+    served.add(req)
     const fail = (error: unknown) => {
       report(error)
       sendError(error, req as Request, res as Response, next, links)

@@ -2,8 +2,8 @@ import { inBatches } from '../async/batches'
 import { ConfigurationError } from '../errors'
 import { isSameUser } from '../user'
 import { requireKnown } from '../known-members'
-import { type UserGrant, withoutRequest } from './user-grant'
-import type { UserGrants } from './grants'
+import { UserGrant } from './user-grant'
+import { type Grant, type UserGrants, isOver } from './grants'
 
 /** Whose grants are meant. */
 export interface GrantOwner {
@@ -84,7 +84,9 @@ async function revokeAll(grants: UserGrants, which: GrantOwner & { except?: stri
 function userOf(owner: GrantOwner, more: readonly string[] = []): { accountID: string; id: string } {
   const { accountID, userID } = Object(owner) as { accountID?: unknown; userID?: unknown }
   if (typeof accountID !== 'string' || typeof userID !== 'string' || !accountID || !userID) throw notNamed()
-  requireKnown('pd.grants', owner, ['accountID', 'userID', ...more])
+  // One that is misspelt counts even if it is undefined: `except` would be missing, and all grants be ended.
+  const given = Object.fromEntries(Object.keys(owner).map((name) => [name, true]))
+  requireKnown('pd.grants', given, ['accountID', 'userID', ...more])
   return { accountID, id: userID }
 }
 
@@ -102,4 +104,11 @@ function notNamed(): ConfigurationError {
     'must be { accountID, userID }, two strings, or the id of a grant',
     'Of a user of this package these are user.accountID and user.id.',
   )
+}
+
+/** A grant for background jobs and administration. Undefined for one that has ended. */
+function withoutRequest(grants: UserGrants, grant: Grant | undefined): UserGrant | undefined {
+  return grant === undefined || (isOver(grant) && !grant.record.isKept)
+    ? undefined
+    : new UserGrant(grants, grant)
 }

@@ -17,6 +17,16 @@ export function grantKey(id: string): string {
   return `grant:${id}`
 }
 
+/** Whether the session of a grant has reached its absolute end; a kept grant may outlive it. */
+export function isOver(grant: Grant): boolean {
+  return Date.now() >= grant.record.absoluteEnd
+}
+
+/** Milliseconds until a grant expires that is used now. */
+export function lifeLeft(grant: Grant, idle: number): number {
+  return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
+}
+
 /** Milliseconds for which a replaced grant leads to its successor: longer than a refresh of it can take. */
 const forwardedFor = 2 * 60_000
 const mostSuperseded = 50

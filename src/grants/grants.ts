@@ -6,13 +6,13 @@ import { withinDeadline } from '../async/timeout'
 import { EndedGrants, type LogoutReason } from './ended-grants'
 import { TokenStoreError } from '../errors'
 import type { Events } from '../observability/events'
-import { TokenEndpointError } from '../pagerduty-errors'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
 import { type GrantRecord, revocable } from './grant-record'
-import { type Grant, GrantRepository, grantKey } from './grant-repository'
-import { Refresher } from './token-refresh'
+import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant-repository'
+import { Refresher, stillWaiting } from './token-refresh'
+import { requireType } from '../known-members'
 import { Throttle } from '../async/throttle'
 import type { PagerDutyUser } from '../user'
 
@@ -41,6 +41,7 @@ export class UserGrants {
     this.events = context.events
     this.index = new GrantIndex(context.store, context.keys)
     this.lifetimes = resolveLifetimes(options)
+    requireType('revokeOnLogout', options.revokeOnLogout, 'boolean')
     this.#repository = new GrantRepository(context.store, context.keys)
     this.#background = context.background
     this.#ended = new EndedGrants(context, this.#repository, options.revokeOnLogout ?? true)
@@ -192,24 +193,5 @@ export class UserGrants {
   }
 }
 
-/** Whether the session of a grant has reached its absolute end; a kept grant may outlive it. */
-export function isOver(grant: Grant): boolean {
-  return Date.now() >= grant.record.absoluteEnd
-}
-
-/** Milliseconds until a grant expires that is used now. */
-export function lifeLeft(grant: Grant, idle: number): number {
-  return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
-}
-
-export { grantKey, revocable }
+export { grantKey, isOver, lifeLeft, revocable }
 export type { Grant, GrantRecord, PagerDutyUser }
-
-function stillWaiting(): TokenEndpointError {
-  const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
-  return new TokenEndpointError(message, {
-    code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT',
-    status: 503,
-    isTransient: true,
-  })
-}

@@ -4,7 +4,7 @@ import { LoginRequiredError, UnauthorizedError } from '../errors'
 import type { Events } from '../observability/events'
 import type { PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
-import { type Grant, type UserGrants, isOver } from './grants'
+import type { Grant, UserGrants } from './grants'
 
 /** Options of `getAccessToken`. */
 export interface GetAccessTokenOptions {
@@ -81,10 +81,7 @@ export class UserGrant {
     return this.#grant?.record.createdAt
   }
 
-  /**
-   * When a request last extended the grant, in milliseconds since the epoch: up to a tenth of `session.idle` ago, at most five
-   * minutes, while requests arrive. Use without a request does not count.
-   */
+  /** When a request last extended the grant, likewise: at most a tenth of `session.idle`, or five minutes, before the last one. */
   get lastUsedAt(): number | undefined {
     return this.#grant?.record.lastUsedAt
   }
@@ -200,11 +197,4 @@ export class UserGrant {
 /** The app may change what it gets; it is JSON. */
 function copyOf(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
-}
-
-/** A grant for background jobs and administration. Undefined for one that has ended. */
-export function withoutRequest(grants: UserGrants, grant: Grant | undefined): UserGrant | undefined {
-  return grant === undefined || (isOver(grant) && !grant.record.isKept)
-    ? undefined
-    : new UserGrant(grants, grant)
 }

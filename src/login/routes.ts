@@ -11,6 +11,7 @@ import {
 import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { AuthorizationResponseError, ConfigurationError, RequestRefusedError } from '../errors'
+import { requireKnown } from '../known-members'
 import { requireOwnPage } from '../http/same-origin'
 import { establishSession } from './login-placement'
 import { pathOf, sameOriginPath, targetOf } from '../http/request-url'
@@ -27,6 +28,9 @@ export interface Routes {
   /** Where to redirect after a login that was begun without `returnTo`, and after a logout. @default '/' */
   home?: string | undefined
 }
+
+const insteadOfCallback = { callback: 'The path of the callback is that of callbackURL.' }
+const table: Record<keyof Routes, true> = { login: true, logout: true, home: true }
 
 /**
  * Where `pd.auth()` begins a login.
@@ -134,6 +138,7 @@ function requirePaths(routes: unknown): void {
   if (typeof routes !== 'object' || routes === null) {
     throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
   }
+  requireKnown('routes', routes, Object.keys(table), insteadOfCallback, 'routes.')
   for (const route of ['login', 'logout'] as const) {
     const path = (routes as Routes)[route] as unknown
     if (

@@ -19,10 +19,13 @@ import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from '
 import { StateStore } from './state-store'
 import {
   type StrategyOptions,
+  requireAuthenticateOptions,
+  requireHeaders,
   requireLabel,
   requirePKCE,
   requirePolicy,
   requireStepUpScope,
+  requireStrategyOptions,
 } from './strategy-options'
 import { unknownScopeWarner } from '../scopes/unknown-scopes'
 import { UserGrants } from '../grants/grants'
@@ -56,7 +59,10 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     const shared = grants ?? new UserGrants(context, options)
     const stateStore = new StateStore(client, context.keys)
     requireStepUpScope(options.stepUpScope, client.appType)
-    if (grants === undefined) warnOfUnknown(client, options)
+    if (grants === undefined) {
+      requireStrategyOptions(options)
+      warnOfUnknown(client, options)
+    }
     super(
       {
         authorizationURL: client.authorizationURL,
@@ -77,7 +83,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
       stateStore,
       records: new LoginRecords(context.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
-      headers: options.customHeaders ?? {},
+      headers: requireHeaders(options.customHeaders),
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
       label: requireLabel(options),
       accounts: requireAccounts(options.accounts),
@@ -98,6 +104,8 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     res.setHeader('Pragma', 'no-cache')
     res.setHeader('Referrer-Policy', 'no-referrer')
     try {
+      const hasOwnParams = this.authorizationParams !== PagerDutyStrategy.prototype.authorizationParams
+      requireAuthenticateOptions(options, hasOwnParams)
       const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
       if (response === undefined) return beginLogin(attempt, req, res, options)
       if (req.method !== 'GET') throw onlyGET()

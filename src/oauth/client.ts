@@ -1,48 +1,11 @@
-import { type ClientSecret, clientSecrets } from './client-secret'
+import { type ClientOptions, requireClientTypes } from './client-options'
+import { clientSecrets } from './client-secret'
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from '../errors'
 import { type AppType, requireScope } from '../scopes/scope'
 import { isTaken } from '../http/taken-names'
 
-/** The app as it is registered at PagerDuty, and where PagerDuty's endpoints are. */
-export interface ClientOptions {
-  /** The app's Client ID, from its OAuth page at PagerDuty. */
-  clientID: string
-  /**
-   * The app's Client Secret; see {@link ClientSecret} for rotating it. Scoped apps need it; a Classic app without one is a public
-   * client.
-   */
-  clientSecret?: ClientSecret | undefined
-  /** Where PagerDuty sends the browser back: absolute, and exactly as registered at PagerDuty. */
-  callbackURL: string
-  /** Scopes to request: a list, or a string separated by spaces. */
-  scope: string | readonly string[]
-  /** Kind of OAuth functionality that the app has at PagerDuty. @default 'scoped' */
-  appType?: AppType | undefined
-  /**
-   * Distinguishes instances in one app: strategy name, request property, cookies, keys. Not a property that requests
-   * already have, such as `user`. @default 'pagerduty'
-   */
-  name?: string | undefined
-  /** Origin of PagerDuty's identity service. @default 'https://identity.pagerduty.com' */
-  identityURL?: string | undefined
-  /** REST API for every user, instead of the regional host that the signed id_token names. */
-  apiURL?: string | undefined
-  /** Accepted issuers of id_tokens. @default both that PagerDuty uses or documents */
-  issuer?: string | readonly string[] | undefined
-  /** Authorization endpoint. @default `/oauth/authorize` at `identityURL` */
-  authorizationURL?: string | undefined
-  /** Token endpoint. @default `/oauth/token` at `identityURL` */
-  tokenURL?: string | undefined
-  /** Revocation endpoint. @default `/oauth/revoke` at `identityURL` */
-  revocationURL?: string | undefined
-  /** Signing keys of id_tokens. @default `/global/oauth/anonymous/jwks` at `identityURL` */
-  jwksURL?: string | undefined
-  /** Reject an id_token without an `at_hash` that matches the access token (OpenID Connect Core 3.1.3.8). @default false */
-  requireAtHash?: boolean | undefined
-  /** Replaces the global `fetch` for all calls to PagerDuty: proxies, mTLS, tests. */
-  fetch?: typeof globalThis.fetch | undefined
-}
+export type { ClientOptions }
 
 /** The options, checked and completed. Inspection and serialization do not show the secret. */
 export class Client {
@@ -63,6 +26,7 @@ export class Client {
 
   /** @throws {ConfigurationError} names the option that is missing or contradictory */
   constructor(options: ClientOptions) {
+    requireClientTypes(options)
     this.clientID = requireText('clientID', options.clientID)
     this.#secrets = options.clientSecret === undefined ? undefined : clientSecrets(options.clientSecret)
     this.appType = requireAppType(options.appType ?? 'scoped')

@@ -2,9 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Throttle } from '../async/throttle'
 import { type Context, createContext } from '../context'
 import { ConfigurationError } from '../errors'
+import { grantOptionNames } from '../grants/grant-options'
 import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
+import { requireSpelling } from '../known-members'
 import { RequestGrant, type SessionParts, type SessionTokensOptions, grantOf } from './request-grant'
 import { grantIn, isLoginBy, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
@@ -22,6 +24,7 @@ export type Middleware = (req: IncomingMessage, res: ServerResponse, next: (erro
  * refresh. When the grant is over, replaced, or sealed with another secret, so is the Passport login that it made.
  */
 export function sessionTokens(options: SessionTokensOptions): Middleware {
+  requireSpelling('sessionTokens()', options, [...grantOptionNames, 'strategy'])
   if (options.tokenStore === undefined) {
     throw new ConfigurationError(
       'tokenStore',

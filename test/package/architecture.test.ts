@@ -30,7 +30,15 @@ const faces: Record<string, readonly string[]> = {
   grants: ['grants', 'grant-management', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],
   oauth: [
-    ...['api-error', 'authorization-response', 'bearer-fetch', 'circuit-breaker', 'client', 'client-options', 'endpoints'],
+    ...[
+      'api-error',
+      'authorization-response',
+      'bearer-fetch',
+      'circuit-breaker',
+      'client',
+      'client-options',
+      'endpoints',
+    ],
     ...['id-token', 'token-endpoint', 'token-expiry', 'token-set'],
   ],
 }

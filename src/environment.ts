@@ -1,3 +1,4 @@
+import { ConfigurationError } from './errors'
 import type { PagerDutyOptions } from './options'
 
 /** The environment variable of each option that has one. */
@@ -12,13 +13,14 @@ export const variables = {
   apiURL: 'PAGERDUTY_API_URL',
   issuer: 'PAGERDUTY_ISSUER',
   account: 'PAGERDUTY_ACCOUNT',
+  accounts: 'PAGERDUTY_ACCOUNTS',
   webhookSecret: 'PAGERDUTY_WEBHOOK_SECRET',
   secret: 'SESSION_SECRET',
   redis: 'REDIS_URL',
 } as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
 
 /** Lists in variables are separated by commas. */
-const lists = new Set(['callbackURL', 'trustedOrigins', 'issuer', 'secret', 'webhookSecret'])
+const lists = new Set(['accounts', 'callbackURL', 'trustedOrigins', 'issuer', 'secret', 'webhookSecret'])
 
 /** The options, with what they leave out taken from the environment. An empty variable counts as not set. */
 export function withEnvironment(
@@ -34,6 +36,17 @@ export function withEnvironment(
       lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
   }
   return { ...found, ...definedOf(options) }
+}
+
+/** An error about an option that is missing also names the variable that sets it. */
+export function withVariable(error: unknown, options: object): unknown {
+  const { option } = error as { option?: keyof typeof variables }
+  const isMissing =
+    error instanceof ConfigurationError && (options as Record<string, unknown>)[error.option] === undefined
+  const variable = option === undefined ? undefined : variables[option]
+  if (!isMissing || variable === undefined || error.hint?.includes(variable)) return error
+  const message = error.message.replace(`"${error.option}" `, '')
+  return new ConfigurationError(error.option, message, `${error.hint ?? ''} Or set ${variable}.`.trim())
 }
 
 /** Options that are given: one that is there and undefined counts as left out, and hides no default. */

@@ -29,6 +29,7 @@ export type { WaitUntil } from './async/background'
 export type { GrantOptions, SessionLifetimes } from './grants/grant-options'
 export type { StoreOptions } from './store/store-options'
 export type { ClientOptions } from './oauth/client'
+export type { ClientSecret } from './oauth/client-secret'
 export type { AppType } from './scopes/scope'
 
 // Parts: guards

@@ -1,12 +1,31 @@
 import type { OnError } from './http/error-response'
 import type { ClientOptions } from './oauth/client'
+import type { ClientSecret } from './oauth/client-secret'
 import type { Logger } from './observability/logger'
 import type { Routes } from './login/routes'
 import type { RedisClient } from './store/redis-client'
-import type { StrategyOptions } from './login/strategy-options'
+import { requireKnown } from './known-members'
+import { type StrategyOptions, insteadOfOAuth2, strategyOptionNames } from './login/strategy-options'
 import type { SessionOptions } from './sessions/session-options'
 import type { VerifyLogin } from './login/verify'
 import type { WebhookSecret } from './webhooks/secrets'
+
+const table: Record<Exclude<keyof PagerDutyOptions, keyof StrategyOptions>, true> = {
+  account: true,
+  appScope: true,
+  webhookSecret: true,
+  redis: true,
+  prefix: true,
+  verify: true,
+  routes: true,
+  onError: true,
+  logger: true,
+}
+
+/** @throws {ConfigurationError} an option is unknown, and would be ignored */
+export function requireOptionNames(options: object): void {
+  requireKnown('pagerduty()', options, [...strategyOptionNames, ...Object.keys(table)], insteadOfOAuth2)
+}
 
 /** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */
 export interface PagerDutyOptions
@@ -15,8 +34,8 @@ export interface PagerDutyOptions
     Omit<StrategyOptions, keyof ClientOptions | 'session' | 'state' | 'pkce'> {
   /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
   clientID?: string | undefined
-  /** The app's Client Secret. `PAGERDUTY_CLIENT_SECRET` */
-  clientSecret?: string | undefined
+  /** The app's Client Secret; a list or a function rotates it. `PAGERDUTY_CLIENT_SECRET` */
+  clientSecret?: ClientSecret | undefined
   /**
    * Where PagerDuty sends the browser back to, as registered there; a list where the app has several origins. All share one path
    * and one scheme. `PAGERDUTY_CALLBACK_URL`
@@ -36,6 +55,8 @@ export interface PagerDutyOptions
   issuer?: string | readonly string[] | undefined
   /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
   account?: string | undefined
+  /** Accounts whose users may log in, such as `us.acme`. In the variable, commas. `PAGERDUTY_ACCOUNTS` */
+  accounts?: string | readonly string[] | undefined
   /** Scopes that app tokens have where a call names none. @default the option `scope` */
   appScope?: string | readonly string[] | undefined
   /** Secret of the webhook subscription; a list, or a function that returns one, rotates. `PAGERDUTY_WEBHOOK_SECRET` */
@@ -49,6 +70,11 @@ export interface PagerDutyOptions
    * reconnecting is refused. The app closes the client it passed in. `REDIS_URL`
    */
   redis?: RedisClient | string | undefined
+  /**
+   * What all keys in Redis begin with: apps that share a Redis need one each. Up to 64 characters of printable ASCII without spaces
+   * and braces. @default the instance's name and a colon
+   */
+  prefix?: string | undefined
   /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
   verify?: VerifyLogin | undefined
   /** How long logins last, and their cookie. */

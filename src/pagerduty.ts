@@ -1,10 +1,9 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppTokens } from './app-tokens/app-tokens'
 import { callApp } from './async/call-app'
-import { Throttle } from './async/throttle'
 import { createContext } from './context'
-import { withEnvironment } from './environment'
-import { InsufficientScopeError, TokenStoreError } from './errors'
+import { withEnvironment, withVariable } from './environment'
+import { InsufficientScopeError } from './errors'
 import type { GrantOptions } from './grants/grant-options'
 import { UserGrants } from './grants/grants'
 import { type Grants, grantsOf } from './grants/grant-management'
@@ -15,10 +14,12 @@ import type { ScopeName } from './guards/scope-requirement'
 import { type ErrorResponseOptions, sendError } from './http/error-response'
 import { loginPathOf, loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'
+import { requireName } from './oauth/client'
 import type { PagerDutyEvents } from './observability/event-types'
 import { Events } from './observability/events'
 import { logEvents, warnOfPartialGrants, warnerOf } from './observability/logger'
-import type { PagerDutyOptions } from './options'
+import { outageReporter } from './observability/outages'
+import { type PagerDutyOptions, requireOptionNames } from './options'
 import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
@@ -82,19 +83,24 @@ export interface PagerDuty {
  */
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   // What is missing is refused by name when the client is made.
+  requireOptionNames(options)
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
-  const { name = 'pagerduty', logger } = resolved
+  const { logger } = resolved
+  const name = requireName(resolved.name)
   const warn = warnerOf(logger)
   const events = new Events(name)
   if (logger) logEvents(events, logger)
-  const store = openStore(resolved, name, { warn, failed: (error) => events.emit('warning', { error }) })
+  const store = openStore(resolved, `${name}:`, {
+    warn,
+    failed: (error) => events.emit('warning', { error }),
+  })
   try {
     const { tokenStore, secret } = store
     return assemble({ ...resolved, name, tokenStore, secret }, store, events, warn)
   } catch (error) {
     // A connection made for an app that cannot start would keep the process alive.
     void store.close()
-    throw error
+    throw withVariable(error, resolved)
   }
 }
 
@@ -126,6 +132,7 @@ function assemble(
   const reportOutage = outageReporter(events)
   const ofSessions = { session: options.session, strategy }
   const sessions = createSessions(context, grants, ofSessions, store.redis, warn)
+  const served = new WeakSet<object>()
 
   return {
     strategy,
@@ -133,7 +140,7 @@ function assemble(
     auth() {
       const session = sessions.auth()
       const login = loginRoutes(strategy, client, routes, onError)
-      return inOrder([...session, login as Middleware], links, reportOutage)
+      return inOrder([...session, login as Middleware], links, reportOutage, served)
     },
     sessionTokens: () => sessions.sessionTokens(),
     ...createGuards(client, guard, warnOfUnknown),
@@ -158,21 +165,20 @@ function assemble(
   }
 }
 
-/** A store that fails is reported now and then, not with each request. */
-function outageReporter(events: Events): (error: unknown) => void {
-  const throttle = new Throttle(10_000)
-  return (error) => {
-    if (error instanceof TokenStoreError && throttle.take(error.message)) events.emit('warning', { error })
-  }
-}
-
-/** Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer. */
+/**
+ * Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer.
+ *
+ * @param served requests that have come through: mounted twice, as in an app and in a router, they run once
+ */
 function inOrder(
   handlers: readonly Middleware[],
   links: ErrorResponseOptions,
   report: (error: unknown) => void,
+  served: WeakSet<object>,
 ): Middleware {
   return function pagerdutyAuth(req, res, next) {
+    if (served.has(req)) return next()
+    served.add(req)
     const fail = (error: unknown) => {
       report(error)
       sendError(error, req as Request, res as Response, next, links)

@@ -29,3 +29,8 @@ export interface LoggedIn {
 export function isSameUser(one: Pick<PagerDutyUser, 'accountID' | 'id'>, other: typeof one): boolean {
   return one.id === other.id && one.accountID === other.accountID
 }
+
+/** Whether it names an account by service region and subdomain, as `as_account-` scopes do: `us.acme`. */
+export function isAccountName(name: unknown): name is string {
+  return typeof name === 'string' && /^(us|eu)\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(name)
+}

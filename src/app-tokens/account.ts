@@ -1,4 +1,4 @@
-import type { Region } from '../user'
+import { type Region, isAccountName } from '../user'
 import { ConfigurationError } from '../errors'
 
 /** The PagerDuty account that an app token is for. */
@@ -18,7 +18,7 @@ export interface Account {
  * @throws {ConfigurationError}
  */
 export function parseAccount(name: unknown): Account {
-  if (typeof name === 'string' && /^(us|eu)\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) {
+  if (isAccountName(name)) {
     return { name, region: name.slice(0, 2) as Region, scope: `as_account-${name}` }
   }
   throw new ConfigurationError(

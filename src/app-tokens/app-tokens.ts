@@ -8,7 +8,9 @@ import { apiURLs } from '../oauth/endpoints'
 import { ConfigurationError } from '../errors'
 import { LRUMap } from '../async/lru-map'
 import { parseScopeOption, requireScope } from '../scopes/scope'
-import type { StoreOptions } from '../store/store-options'
+import { clientOptionNames } from '../oauth/client-options'
+import { requireSpelling } from '../known-members'
+import { type StoreOptions, storeOptionNames } from '../store/store-options'
 
 /** Options of {@link AppTokens}: those of the client, and where tokens are stored. */
 export interface AppTokensOptions
@@ -154,8 +156,13 @@ export class AppTokens {
 
 const none: AppTokenOptions = {}
 
+const names = [...clientOptionNames, ...storeOptionNames, 'account', 'appScope']
+/** An option of the strategy, which an app may give to both. */
+const notMisspelt = 'accounts'
+
 /** An app token gets its scope from the call, and needs no callback. */
 function contextOf({ callbackURL = 'http://localhost/', ...options }: AppTokensOptions): Context {
+  requireSpelling('AppTokens', options, [...names, notMisspelt])
   return createContext({ ...options, scope: 'openid', callbackURL })
 }
 

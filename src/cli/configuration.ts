@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { parseAccount } from '../app-tokens/account'
+import { requireAccounts } from '../login/allowed-accounts'
 import { Client, type ClientOptions } from '../oauth/client'
 import { variables, withEnvironment } from '../environment'
 import { ConfigurationError } from '../errors'
@@ -35,6 +36,7 @@ const checks = {
   apiURL: 'api-url',
   issuer: 'issuer',
   account: 'account',
+  accounts: 'accounts',
   webhookSecret: 'webhook-secret',
   secret: 'session-secret',
   redis: 'redis-url',
@@ -72,10 +74,11 @@ export function readConfiguration(
 function attempt(options: PagerDutyOptions): Client | ConfigurationError {
   try {
     const client = new Client(options as ClientOptions)
-    const { secret, redis, account, webhookSecret } = options
+    const { secret, redis, account, accounts, webhookSecret } = options
     if (typeof redis === 'string') requireRedisURL(redis)
     resolveSecret({ secret, tokenStore: redis === undefined ? undefined : new MemoryTokenStore() })
     if (account !== undefined) parseAccount(account)
+    requireAccounts(accounts)
     if (webhookSecret !== undefined) secretSource(webhookSecret)
     return client
   } catch (failure) {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { variables } from '../environment'
-import { nearest } from '../scopes/closest-match'
+import { nearest } from '../closest-match'
 import { isExample } from '../store/placeholder'
 import { type Finding, error, note, ok, warning } from './finding'
 

@@ -3,6 +3,9 @@ import { tokensOf } from './grant-record'
 import type { Grant, GrantRepository } from './grant-repository'
 import { type PagerDutyUser, isSameUser } from '../user'
 import { revokeToken } from '../oauth/token-endpoint'
+import type { PagerDutyEvents } from '../observability/event-types'
+
+export type LogoutReason = PagerDutyEvents['logout'][0]['reason']
 
 const revocationTimeout = 10_000
 
@@ -36,7 +39,7 @@ export class EndedGrants {
   }
 
   /** Ends a grant, or the one that replaced it: a logout may come with the session from before. */
-  async end(id: string): Promise<void> {
+  async end(id: string, reason: LogoutReason): Promise<void> {
     let ended: Grant | undefined
     try {
       for (;;) {
@@ -53,7 +56,7 @@ export class EndedGrants {
       // Also when the store failed: the user wants the tokens to end.
       if (ended !== undefined) this.revoke(tokensOf(ended.record))
     }
-    if (ended !== undefined) this.#emitLogout(ended)
+    if (ended !== undefined) this.#emitLogout(ended, reason)
   }
 
   /**
@@ -79,7 +82,7 @@ export class EndedGrants {
         : await this.#repository.delete(old.id, old)
       if (!isOver) continue
       if (!isSame) this.revoke(tokensOf(old.record))
-      this.#emitLogout(old)
+      this.#emitLogout(old, 'replaced')
       return true
     }
   }
@@ -164,7 +167,7 @@ export class EndedGrants {
     }
   }
 
-  #emitLogout({ id, record }: Grant): void {
-    this.#context.events.emit('logout', { user: record.user, grantID: id })
+  #emitLogout({ id, record }: Grant, reason: LogoutReason): void {
+    this.#context.events.emit('logout', { user: record.user, grantID: id, reason })
   }
 }

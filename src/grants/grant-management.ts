@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { inBatches } from '../async/batches'
 import { ConfigurationError } from '../errors'
-import { type UserGrant, withoutRequest } from './user-grant'
-import type { UserGrants } from './grants'
+import { isSameUser } from '../user'
+import { requireKnown } from '../known-members'
+import { UserGrant } from './user-grant'
+import { type Grant, type UserGrants, isOver } from './grants'
 
 /** Whose grants are meant. */
 export interface GrantOwner {
@@ -20,8 +22,9 @@ export interface Grants {
    */
   get(id: string): Promise<UserGrant | undefined>
   /**
-   * Lets a grant outlive its session, for background jobs; it also outlives a step-up or another login in that session. Only
-   * a logout of the session that holds it, or `revoke`, ends it. False when there is none. May be called again after a failure.
+   * Lets a grant outlive its session, for background jobs. A logout of the session that holds it ends it, and `revoke` does. After
+   * a step-up or another login in that session, the session holds the new grant: a logout then ends that one, and only `revoke`
+   * the kept one. False when there is none. May be called again after a failure.
    *
    * If a grant was replaced in the last two minutes, the one that replaced it is kept: use the `grantID` of what `get(id)`
    * returns then.
@@ -39,15 +42,23 @@ export interface Grants {
    * @throws {ConfigurationError} logins are in another session, and the request has none
    */
   fromRequest(req: IncomingMessage): Promise<UserGrant | undefined>
-  /** All grants of a user. */
+  /**
+   * All grants of a user: where the user is logged in, by `createdAt`, `lastUsedAt` and `label`, and what background jobs use, by
+   * `isKept`.
+   *
+   * @throws {ConfigurationError} no user was named
+   */
   list(owner: GrantOwner): Promise<UserGrant[]>
   /**
    * Ends a grant, or all grants of a user, everywhere and at once. Logins of the user whose callback has arrived by then fail.
    *
+   * With `except`, the id of a grant of this user, that grant is left, or the one that has just replaced it:
+   * `revoke({ accountID, userID, except: req.pagerduty.grantID })` logs the user out everywhere else.
+   *
    * @throws {TokenStoreError} some grants may be left: call it again
-   * @throws {ConfigurationError} neither an id nor a user was named
+   * @throws {ConfigurationError} neither an id nor a user was named, or `except` is not the id of a grant of this user
    */
-  revoke(which: string | GrantOwner): Promise<void>
+  revoke(which: string | (GrantOwner & { except?: string })): Promise<void>
 }
 
 /** @internal */
@@ -63,18 +74,42 @@ export function grantsOf(grants: UserGrants, fromRequest: Grants['fromRequest'])
       return found.filter((grant) => grant !== undefined)
     },
     async revoke(which) {
-      if (typeof which !== 'string') return grants.forgetAll(userOf(which))
-      if (which !== '') return grants.forget(which)
+      if (typeof which !== 'string') return revokeAll(grants, which)
+      if (which !== '') return grants.forget(which, 'revoked')
       throw notNamed()
     },
   }
 }
 
-/** @throws {ConfigurationError} half a name matches no user, and revoking nothing must not look like success */
-function userOf(owner: GrantOwner): { accountID: string; id: string } {
+async function revokeAll(grants: UserGrants, which: GrantOwner & { except?: string }): Promise<void> {
+  const user = userOf(which, ['except'])
+  const { except } = which
+  // Undefined may be the `grantID` of a request without a login. Taken as none, it would end all grants.
+  if ('except' in which && (typeof except !== 'string' || except === '')) throw notExcepted()
+  const left = except === undefined ? undefined : await grants.latest(except)
+  if (left !== undefined && !isSameUser(left.record.user, user)) throw notExcepted()
+  await grants.forgetAll(user, except)
+}
+
+/**
+ * @param more members besides those of the owner
+ * @throws {ConfigurationError} half a name matches no user, and revoking nothing must not look like success
+ */
+function userOf(owner: GrantOwner, more: readonly string[] = []): { accountID: string; id: string } {
   const { accountID, userID } = Object(owner) as { accountID?: unknown; userID?: unknown }
   if (typeof accountID !== 'string' || typeof userID !== 'string' || !accountID || !userID) throw notNamed()
+  // One that is misspelt counts even if it is undefined: `except` would be missing, and all grants be ended.
+  const given = Object.fromEntries(Object.keys(owner).map((name) => [name, true]))
+  requireKnown('pd.grants', given, ['accountID', 'userID', ...more])
   return { accountID, id: userID }
+}
+
+function notExcepted(): ConfigurationError {
+  return new ConfigurationError(
+    'except',
+    'must be the id of a grant of this user',
+    'Give the grantID of req.pagerduty, on a route that requires a login. Leave it out to end all grants.',
+  )
 }
 
 function notNamed(): ConfigurationError {
@@ -83,4 +118,11 @@ function notNamed(): ConfigurationError {
     'must be { accountID, userID }, two strings, or the id of a grant',
     'Of a user of this package these are user.accountID and user.id.',
   )
+}
+
+/** A grant for background jobs and administration. Undefined for one that has ended. */
+function withoutRequest(grants: UserGrants, grant: Grant | undefined): UserGrant | undefined {
+  return grant === undefined || (isOver(grant) && !grant.record.isKept)
+    ? undefined
+    : new UserGrant(grants, grant)
 }

@@ -1,6 +1,7 @@
 import type { ClientOptions } from '../oauth/client'
 import { ConfigurationError } from '../errors'
-import type { StoreOptions } from '../store/store-options'
+import { clientOptionNames } from '../oauth/client-options'
+import { type StoreOptions, storeOptionNames } from '../store/store-options'
 
 /** How long a login lasts, in milliseconds. */
 export interface SessionLifetimes {
@@ -17,6 +18,13 @@ export interface GrantOptions extends ClientOptions, StoreOptions {
   /** Revoke the tokens at PagerDuty when a grant is ended. @default true */
   revokeOnLogout?: boolean | undefined
 }
+
+const table: Record<Exclude<keyof GrantOptions, keyof ClientOptions | keyof StoreOptions>, true> = {
+  session: true,
+  revokeOnLogout: true,
+}
+
+export const grantOptionNames = [...clientOptionNames, ...storeOptionNames, ...Object.keys(table)]
 
 const hour = 60 * 60_000
 

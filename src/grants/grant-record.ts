@@ -15,6 +15,12 @@ export interface GrantRecord {
   readonly tokens: TokenSet
   /** The scopes that the login requested. */
   readonly requestedScopes: readonly string[]
+  /** When its login was finished, in milliseconds since the epoch. */
+  readonly createdAt: number
+  /** When it was last extended by a request, likewise. */
+  readonly lastUsedAt: number
+  /** What the option `label` returned at the login. */
+  readonly label: string | undefined
   /** When its session expires however much it is used, in milliseconds since the epoch. */
   readonly absoluteEnd: number
   /** Whether it outlives its session, for background jobs. */
@@ -44,6 +50,9 @@ export function encodeGrant(record: GrantRecord): string {
     o: tokens.obtainedAt,
     s: groupScopes(tokens.scope),
     q: isAsRequested ? undefined : groupScopes(record.requestedScopes),
+    c: record.createdAt,
+    l: record.lastUsedAt,
+    n: record.label,
     x: record.absoluteEnd,
     k: record.isKept ? 1 : undefined,
     p: record.appUser,
@@ -54,10 +63,11 @@ export function encodeGrant(record: GrantRecord): string {
 /** Undefined for anything that is not a complete record. */
 export function decodeGrant(text: string): GrantRecord | undefined {
   const wire = Object(parseJSON(text)) as Record<string, unknown>
-  const { f, v, u, a, r, e, o, x, k, p, t = [] } = wire
+  const { f, v, u, a, r, e, o, c, l, n, x, k, p, t = [] } = wire
   const s = ungroupScopes(wire['s'])
   const q = wire['q'] === undefined ? s : ungroupScopes(wire['q'])
   if (f !== format || !isNumber(v) || !isNumber(e) || !isNumber(o) || !isNumber(x)) return undefined
+  if (!isNumber(c) || !isNumber(l) || !isOptionalText(n)) return undefined
   if (!isText(a) || s === undefined || q === undefined || !isOptionalText(r)) return undefined
   const superseded = listOf(t)
   if (!superseded?.every(isText)) return undefined
@@ -76,6 +86,9 @@ export function decodeGrant(text: string): GrantRecord | undefined {
       scope: Object.freeze(parseGrantedScope(s)),
     }),
     requestedScopes: Object.freeze(parseGrantedScope(q)),
+    createdAt: c,
+    lastUsedAt: l,
+    label: n,
     absoluteEnd: x,
     isKept: k === 1,
     appUser: p,

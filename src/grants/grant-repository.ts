@@ -17,6 +17,16 @@ export function grantKey(id: string): string {
   return `grant:${id}`
 }
 
+/** Whether the session of a grant has reached its absolute end; a kept grant may outlive it. */
+export function isOver(grant: Grant): boolean {
+  return Date.now() >= grant.record.absoluteEnd
+}
+
+/** Milliseconds until a grant expires that is used now. */
+export function lifeLeft(grant: Grant, idle: number): number {
+  return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
+}
+
 /** Milliseconds for which a replaced grant leads to its successor: longer than a refresh of it can take. */
 const forwardedFor = 2 * 60_000
 const mostSuperseded = 50
@@ -117,9 +127,14 @@ export class GrantRepository {
     return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
   }
 
-  /** Lets an unchanged grant expire `ttl` milliseconds from now. */
-  extend(grant: Grant, ttl: number): Promise<boolean> {
-    return this.#store.replace(grantKey(grant.id), grant.sealed, grant.sealed, ttl)
+  /** The value to store for a grant that is used now. */
+  sealUsed({ id, record }: Grant): string {
+    return this.#seal(id, used(record))
+  }
+
+  /** Notes that an unchanged grant is used now, and lets it expire `ttl` milliseconds from now. Without `ttl` the expiry stays. */
+  async extend(grant: Grant, ttl?: number): Promise<boolean> {
+    return (await this.update(grant, used(grant.record), ttl)) !== undefined
   }
 
   /** Removes a grant; given the grant as it was read, only if it has not changed. */
@@ -136,4 +151,8 @@ export class GrantRepository {
   #seal(id: string, record: GrantRecord): string {
     return this.#sealer.seal(encodeGrant(record), grantKey(id))
   }
+}
+
+function used(record: GrantRecord): GrantRecord {
+  return { ...record, lastUsedAt: Date.now() }
 }

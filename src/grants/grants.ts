@@ -3,21 +3,21 @@ import { inBatches } from '../async/batches'
 import type { Client } from '../oauth/client'
 import type { Context } from '../context'
 import { withinDeadline } from '../async/timeout'
-import { EndedGrants } from './ended-grants'
+import { EndedGrants, type LogoutReason } from './ended-grants'
 import { TokenStoreError } from '../errors'
 import type { Events } from '../observability/events'
-import { TokenEndpointError } from '../pagerduty-errors'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
 import { type GrantRecord, revocable } from './grant-record'
-import { type Grant, GrantRepository, grantKey } from './grant-repository'
-import { Refresher } from './token-refresh'
+import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant-repository'
+import { Refresher, stillWaiting } from './token-refresh'
+import { requireType } from '../known-members'
 import { Throttle } from '../async/throttle'
 import type { PagerDutyUser } from '../user'
 
 /** What a new grant is made of. */
-export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser'>
+export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser' | 'label'>
 
 const callersWait = 10_000
 /** Milliseconds that a grant lives until a session presents it. */
@@ -42,6 +42,7 @@ export class UserGrants {
     this.events = context.events
     this.index = new GrantIndex(context.store, context.keys)
     this.lifetimes = resolveLifetimes(options)
+    requireType('revokeOnLogout', options.revokeOnLogout, 'boolean')
     this.#repository = new GrantRepository(context.store, context.keys)
     this.#background = context.background
     this.#ended = new EndedGrants(context, this.#repository, options.revokeOnLogout ?? true)
@@ -56,8 +57,10 @@ export class UserGrants {
    * @throws {AuthorizationResponseError} all logins of the user were ended since it arrived, or there are too many
    */
   async create(id: string, grant: NewGrant, arrivedAt = Date.now()): Promise<Grant> {
-    const absoluteEnd = Date.now() + this.lifetimes.absolute
-    const record = { ...grant, version: 1, isKept: false, absoluteEnd, superseded: [] }
+    const createdAt = Date.now()
+    const absoluteEnd = createdAt + this.lifetimes.absolute
+    const times = { createdAt, lastUsedAt: createdAt, absoluteEnd }
+    const record = { ...grant, ...times, version: 1, isKept: false, superseded: [] }
     const created = await this.#repository.create(id, record, unpresentedFor)
     if (created === undefined) throw new TokenStoreError('The grant of this login is there already')
     // Stored first: an entry without a grant counts as one that has ended.
@@ -111,9 +114,15 @@ export class UserGrants {
     this.#recentlyRejected.take(id)
   }
 
-  /** Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. */
+  /** The value to store for a grant that is used now. */
+  sealUsed(grant: Grant): string {
+    return this.#repository.sealUsed(grant)
+  }
+
+  /** Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. A kept one expires later. */
   async extend(grant: Grant, idle: number): Promise<void> {
-    if (grant.record.isKept || (await this.#repository.extend(grant, lifeLeft(grant, idle)))) return
+    const ttl = grant.record.isKept ? undefined : lifeLeft(grant, idle)
+    if (await this.#repository.extend(grant, ttl)) return
     // A refresh came in between.
     const current = await this.#repository.read(grant.id)
     if (current !== undefined) await this.extend(current, idle)
@@ -134,13 +143,21 @@ export class UserGrants {
    * Ends a grant everywhere, at once, or the one that has just replaced it. Its tokens are revoked in the background, so that
    * a logout does not depend on PagerDuty.
    */
-  forget(id: string): Promise<void> {
-    return this.#goingOn(this.#ended.end(id))
+  forget(id: string, reason: LogoutReason = 'logout'): Promise<void> {
+    return this.#goingOn(this.#ended.end(id, reason))
   }
 
-  /** Ends all grants of a user, and those of the logins in progress. */
-  async forgetAll(user: IndexOwner): Promise<void> {
-    await inBatches(await this.index.end(user), (id) => this.forget(id))
+  /**
+   * Ends all grants of a user, and those of the logins in progress.
+   *
+   * @param except the id of a grant to leave, or the one that has just replaced it
+   */
+  async forgetAll(user: IndexOwner, except?: string): Promise<void> {
+    await inBatches(await this.index.end(user), async (id) => {
+      // Read for each, since a step-up may replace it meanwhile.
+      const left = except === undefined ? undefined : await this.latest(except)
+      if (id !== except && id !== left?.id) await this.forget(id, 'revoked')
+    })
   }
 
   /** @see EndedGrants.replace */
@@ -177,24 +194,5 @@ export class UserGrants {
   }
 }
 
-/** Whether the session of a grant has reached its absolute end; a kept grant may outlive it. */
-export function isOver(grant: Grant): boolean {
-  return Date.now() >= grant.record.absoluteEnd
-}
-
-/** Milliseconds until a grant expires that is used now. */
-export function lifeLeft(grant: Grant, idle: number): number {
-  return Math.max(Math.min(idle, grant.record.absoluteEnd - Date.now()), 1)
-}
-
-export { grantKey, revocable }
+export { grantKey, isOver, lifeLeft, revocable }
 export type { Grant, GrantRecord, PagerDutyUser }
-
-function stillWaiting(): TokenEndpointError {
-  const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
-  return new TokenEndpointError(message, {
-    code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT',
-    status: 503,
-    isTransient: true,
-  })
-}

@@ -68,22 +68,26 @@ export class RefreshAttempt {
 
   /** Sends the refresh token, and soon again when the response was lost: PagerDuty's grace period lasts seconds, if any. */
   async #exchange(lease: Lease, refreshToken: string): Promise<TokenResponse | undefined> {
-    if (!(await isSafe(lease))) return undefined
-    if (this.#parts.isClosed()) throw closedError()
-    const send = () =>
-      requestToken(
-        this.#parts.client,
-        { grant_type: 'refresh_token', refresh_token: refreshToken },
-        exchangeTimeout,
-      )
+    const grant = { grant_type: 'refresh_token', refresh_token: refreshToken }
+    const requireLease = async () => {
+      if (!(await isSafe(lease))) throw new LeaseLost()
+    }
+    // Right before each request: the app's `clientSecret` may take a while.
+    const send = (beforeSend: () => Promise<void>) =>
+      requestToken(this.#parts.client, grant, exchangeTimeout, {}, beforeSend)
     try {
-      return await send()
+      return await send(async () => {
+        await requireLease()
+        if (this.#parts.isClosed()) throw closedError()
+      })
     } catch (error) {
+      if (error instanceof LeaseLost) return undefined
       const isLost = error instanceof TokenEndpointError && error.code === 'ERR_PAGERDUTY_TOKEN_UNREACHABLE'
       if (!isLost) throw error
       await pause(500)
-      if (!(await isSafe(lease))) throw error
-      return send()
+      return send(requireLease).catch((failure: unknown) => {
+        throw failure instanceof LeaseLost ? error : failure
+      })
     }
   }
 
@@ -148,6 +152,9 @@ export class RefreshAttempt {
     return current
   }
 }
+
+/** The lease was lost before the refresh token was sent. */
+class LeaseLost extends Error {}
 
 export function isSameVersion(one: Grant, other: Grant): boolean {
   return one.id === other.id && one.record.version === other.record.version

@@ -2,6 +2,7 @@ import { SingleFlight } from '../async/single-flight'
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
 import { LoginRequiredError, TokenStoreError, closedError, reasonOf } from '../errors'
+import { TokenEndpointError } from '../pagerduty-errors'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
 import { IDTokenVerifier } from '../oauth/id-token'
 import { Lease, LockWait } from '../store/lease'
@@ -133,4 +134,14 @@ export class Refresher {
     }
     throw new TokenStoreError('Another process has not finished a refresh')
   }
+}
+
+/** A caller gives up. The refresh goes on. */
+export function stillWaiting(): TokenEndpointError {
+  const message = 'PagerDuty has not refreshed the access token in time; it is still being waited for'
+  return new TokenEndpointError(message, {
+    code: 'ERR_PAGERDUTY_REFRESH_TIMEOUT',
+    status: 503,
+    isTransient: true,
+  })
 }

@@ -4,7 +4,7 @@ import { LoginRequiredError, UnauthorizedError } from '../errors'
 import type { Events } from '../observability/events'
 import type { LoggedIn, PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
-import { type Grant, type UserGrants, isOver } from './grants'
+import type { Grant, UserGrants } from './grants'
 
 /** Options of `getAccessToken`. */
 export interface GetAccessTokenOptions {
@@ -90,6 +90,26 @@ export class UserGrant {
   /** @internal */
   protected get absoluteEnd(): number | undefined {
     return this.#grant?.record.absoluteEnd
+  }
+
+  /** When the login that made the grant was finished, in milliseconds since the epoch. A step-up is a login of its own. */
+  get createdAt(): number | undefined {
+    return this.#grant?.record.createdAt
+  }
+
+  /** When a request last extended the grant, likewise: at most a tenth of `session.idle`, or five minutes, before the last one. */
+  get lastUsedAt(): number | undefined {
+    return this.#grant?.record.lastUsedAt
+  }
+
+  /** What the option `label` returned at the login. */
+  get label(): string | undefined {
+    return this.#grant?.record.label
+  }
+
+  /** Whether the grant outlives its session, by `pd.grants.keep()`. */
+  get isKept(): boolean {
+    return this.#grant?.record.isKept ?? false
   }
 
   /** The kind of app: decides what a scope covers. */
@@ -193,11 +213,4 @@ export class UserGrant {
 /** The app may change what it gets; it is JSON. */
 function copyOf(value: unknown): unknown {
   return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
-}
-
-/** A grant for background jobs and administration. Undefined for one that has ended. */
-export function withoutRequest(grants: UserGrants, grant: Grant | undefined): UserGrant | undefined {
-  return grant === undefined || (isOver(grant) && !grant.record.isKept)
-    ? undefined
-    : new UserGrant(grants, grant)
 }

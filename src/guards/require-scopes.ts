@@ -2,12 +2,13 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { asError } from '../async/call-app'
 import { ConfigurationError } from '../errors'
 import type { UserGrant } from '../grants/user-grant'
-import { type OnError, isResponseSent, keepPrivate } from '../http/error-response'
+import { isResponseSent, keepPrivate } from '../http/error-response'
 import { registerGuardScopes } from '../login/guarded-scopes'
 import { type Client } from '../oauth/client'
-import type { Operation, Scope } from '../scopes/catalogue'
+import type { Operation } from '../scopes/catalogue'
 import { grantOf } from '../sessions/request-grant'
 import { type DenialOptions, deny } from './denial'
+import type { GuardOptions, OperationGuardOptions } from './guard-options'
 import {
   type ScopeName,
   requireGranted,
@@ -17,27 +18,7 @@ import {
   splitArguments,
 } from './scope-requirement'
 
-/** Options of a guard; they may stand as its last argument. */
-export interface GuardOptions {
-  /** Name of the instance whose login is required. @default 'pagerduty' */
-  name?: string | undefined
-  /** Where a browser is sent to log in. @default `/auth/` and the name */
-  loginPath?: string | undefined
-  /** Send a browser to PagerDuty to request missing scopes. @default true */
-  stepUp?: boolean | undefined
-  /** Scopes that may be requested so. @default all that guards name */
-  stepUpScope?: readonly (Scope | (string & {}))[] | undefined
-  /** The start page of the instance: its `routes.home`. @internal */
-  home?: string | undefined
-  /** Takes over the responses. */
-  onError?: OnError | undefined
-}
-
-/** Options of {@link requireScopesFor}. */
-export interface OperationGuardOptions extends GuardOptions {
-  /** Scopes of operations that declare none, or instead of what they declare. In a Classic app `read` or `write`. */
-  scopes?: { readonly [Name in Operation]?: ScopeName | undefined } | undefined
-}
+export type { GuardOptions, OperationGuardOptions }
 
 /**
  * Lets a request pass if a user is logged in and the grant is still valid.
@@ -157,7 +138,11 @@ export function denialOf(options: GuardOptions): DenialOptions {
 function requireGrant(req: Request, name: string): UserGrant {
   const grant = grantOf(req, name)
   if (grant !== undefined) return grant
-  throw new ConfigurationError('sessionTokens', `has not run before a guard: there is no req.${name}`)
+  throw new ConfigurationError(
+    'sessionTokens',
+    `has not run before a guard: there is no req.${name}`,
+    'Mount pd.auth(), or sessionTokens(), before the routes with guards: app.use(pd.auth()).',
+  )
 }
 
 /** Lets a step-up request these scopes. */

@@ -1,11 +1,12 @@
 import { ConfigurationError, InsufficientScopeError } from '../errors'
+import { requireKnown } from '../known-members'
+import { type ScopeName, guardOptionNames } from './guard-options'
 import type { UserGrant } from '../grants/user-grant'
-import { type Operation, type Scope, operationScopes } from '../scopes/catalogue'
+import { type Operation, operationScopes } from '../scopes/catalogue'
 import { operationOf } from '../scopes/operations'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
 
-/** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */
-export type ScopeName = Scope | 'read' | 'write' | 'openid'
+export type { ScopeName }
 
 /**
  * Checks a grant against the scopes that a guard names.
@@ -89,6 +90,7 @@ export function requireOptions(options: unknown, overlooked: readonly string[] =
     if (value !== undefined && overlooked.includes(member))
       throw new ConfigurationError(member, 'is no option of this guard', hint)
   }
+  requireKnown('a guard', options, guardOptionNames)
 }
 
 /** @throws {ConfigurationError} there is none, or one that no scope can be */

@@ -2,14 +2,21 @@ import type { Request } from 'express'
 import { ConfigurationError } from '../errors'
 import { AuthorizationResponseError } from '../pagerduty-errors'
 import type { LoginParts } from './login-attempt'
-import { type Login, type Profile, type VerifyResult, decided } from './verify'
+import { bearerFetch } from '../oauth/bearer-fetch'
+import { type FinishedLogin, type Profile, type VerifyResult, decided } from './verify'
 
 const mostUserBytes = 4096
 
 /** Calls `verify`; a false user denies the login. The app gets a copy of the user, because it may change it. */
-export async function callVerify(parts: LoginParts, req: Request, finished: Login): Promise<VerifyResult> {
-  const provider = parts.grants.client.name
-  const login = { ...finished, user: { ...finished.user } }
+export async function callVerify(
+  parts: LoginParts,
+  req: Request,
+  finished: FinishedLogin,
+): Promise<VerifyResult> {
+  const { name: provider, fetch } = parts.grants.client
+  const { user, tokens } = finished
+  const ofLogin = { apiURL: user.apiURL, token: () => tokens.accessToken, markRejected: () => undefined }
+  const login = { ...finished, user: { ...user }, fetch: bearerFetch(fetch, ofLogin) }
   const { id, accountID } = login.user
   const loadProfile = async (): Promise<Profile> => ({
     provider,

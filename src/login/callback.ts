@@ -146,7 +146,7 @@ async function link(
   const isSame = current !== undefined && isSameUser(current, user)
   // This grant would replace the one that the session's login was made with, and so end that login.
   if (isLoginBy(sessionOf(req), name) && !isSame) {
-    await grants.forget(grant.id)
+    await grants.forget(grant.id, 'revoked')
     throw new AuthorizationResponseError('You are logged in as another PagerDuty user; log out first', {
       code: 'ERR_PAGERDUTY_OTHER_USER',
       status: 403,

@@ -8,15 +8,17 @@ import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import { missingScopes } from '../scopes/scope'
 import { arrivalOf } from '../sessions/session'
 import { isSameUser } from '../user'
+import { requireAllowedAccount } from './allowed-accounts'
 import { appUserOf, callVerify } from './call-verify'
 import { joinConcurrentCallback } from './concurrent-callback'
 import { loginEnded, resolveConcurrentLogins } from './concurrent-logins'
 import { type Received, failLogin } from './failed-login'
+import { labelOf } from './login-label'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
 import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
 import { heldGrant, isWider } from './step-up'
-import type { Login, VerifyResult } from './verify'
+import type { FinishedLogin, VerifyResult } from './verify'
 
 const exchangeTimeout = 10_000
 
@@ -65,7 +67,8 @@ async function exchangeCode(
   const context = { accessToken: tokens.accessToken, nonce: nonceOf(login) }
   const user = await parts.idTokens.verify(response.id_token, context)
   received.user = user
-  const made: Login = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
+  requireAllowedAccount(parts.accounts, user)
+  const made: FinishedLogin = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
   const verified = await callVerify(parts, req, made)
   if (isResponseSent(res)) throw responseSent()
@@ -95,7 +98,7 @@ function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenRe
 /** Keeps the held grant where a step-up came back without some of the scopes that it has. */
 async function keepHeldGrant(
   { parts, login, held, requestedScopes }: Attempt,
-  { user, tokens }: Login,
+  { user, tokens }: FinishedLogin,
 ): Promise<LoginOutcome | undefined> {
   const { grants, records } = parts
   const { appType } = grants.client
@@ -112,13 +115,15 @@ async function keepHeldGrant(
 
 /** Creates the grant, unless another login of this browser, or a logout, has replaced or ended this one. */
 async function createGrant(
-  { parts, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
-  { user, tokens }: Login,
+  { parts, req, res, login, arrivedAt, held, others, requestedScopes }: Attempt,
+  { user, tokens }: FinishedLogin,
   verified: VerifyResult,
 ): Promise<LoginOutcome> {
   const { grants } = parts
   const appUser = parts.keepsUser ? appUserOf(verified.user, user) : undefined
-  const grant = await grants.create(login.grantID, { user, tokens, requestedScopes, appUser }, arrivedAt)
+  const label = await labelOf(parts, req)
+  const made = { user, tokens, requestedScopes, appUser, label }
+  const grant = await grants.create(login.grantID, made, arrivedAt)
   // Before other callbacks see it as done.
   if (isResponseSent(res)) throw responseSent()
   const { end, grant: presented } = await resolveConcurrentLogins(
@@ -147,7 +152,7 @@ async function createGrant(
 }
 
 /** Emits `partialGrant` where PagerDuty granted less than was requested, and applies the app's policy. */
-async function checkGrantedScope(parts: LoginParts, req: Request, login: Login): Promise<void> {
+async function checkGrantedScope(parts: LoginParts, req: Request, login: FinishedLogin): Promise<void> {
   const { client, events } = parts.grants
   const { user, grantedScopes, requestedScopes } = login
   const missing = missingScopes(grantedScopes, requestedScopes, client.appType)

@@ -8,6 +8,7 @@ import type { PartialGrantPolicy } from './partial-grant'
 import type { OAuth2StrategyInstance } from './passport-oauth2'
 import type { Logins } from '../sessions/session'
 import type { StateStore } from './state-store'
+import type { StrategyOptions } from './strategy-options'
 import type { VerifyResult, Verifier } from './verify'
 
 /** What all logins of a strategy share. */
@@ -20,6 +21,10 @@ export interface StrategyParts {
   /** Extra headers of the access token request. */
   readonly headers: Readonly<Record<string, string>>
   readonly partialGrant: PartialGrantPolicy
+  /** Names the device of a login. */
+  readonly label: StrategyOptions['label']
+  /** Accounts whose users may log in; undefined for all. */
+  readonly accounts: readonly string[] | undefined
   /** Scopes that a step-up may request; undefined for all that guards name. */
   readonly stepUpScope: readonly string[] | undefined
 }

@@ -12,6 +12,7 @@ import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
 import { ConfigurationError, RequestRefusedError } from '../errors'
 import { AuthorizationResponseError } from '../pagerduty-errors'
+import { requireKnown } from '../known-members'
 import { requireOwnPage } from '../http/same-origin'
 import { establishSession } from './login-placement'
 import { parseURL, pathOf, sameOriginPath, targetOf } from '../http/request-url'
@@ -32,6 +33,9 @@ export interface Routes {
    */
   home?: string | undefined
 }
+
+const insteadOfCallback = { callback: 'The path of the callback is that of callbackURL.' }
+const table: Record<keyof Routes, true> = { login: true, logout: true, home: true }
 
 /**
  * Where `pd.auth()` begins a login.
@@ -136,6 +140,7 @@ function requirePaths(routes: unknown): void {
   if (typeof routes !== 'object' || routes === null) {
     throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
   }
+  requireKnown('routes', routes, Object.keys(table), insteadOfCallback, 'routes.')
   for (const route of ['login', 'logout'] as const) {
     const path = (routes as Routes)[route] as unknown
     if (

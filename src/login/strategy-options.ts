@@ -1,6 +1,8 @@
+import type { Request } from 'express'
 import type { Client } from '../oauth/client'
 import { ConfigurationError } from '../errors'
-import type { GrantOptions } from '../grants/grant-options'
+import { type GrantOptions, grantOptionNames } from '../grants/grant-options'
+import { requireKnown } from '../known-members'
 import type { SkipUserProfile } from './passport-oauth2'
 import type { PartialGrantPolicy } from './partial-grant'
 import { type AppType, requireScope } from '../scopes/scope'
@@ -24,10 +26,91 @@ export interface StrategyOptions extends GrantOptions {
    * which denies by returning false. @default 'accept', with a warning
    */
   partialGrant?: PartialGrantPolicy | undefined
+  /**
+   * Called at each login, step-ups included: returns a short name of the device, such as "Firefox on Mac", that `pd.grants.list()`
+   * shows. It is stored encrypted; what exceeds 200 characters is cut off. If it throws, or takes longer than ten seconds, the
+   * login has none, and the event `warning` is emitted.
+   */
+  label?: ((req: Request) => string | undefined | Promise<string | undefined>) | undefined
+  /**
+   * Accounts whose users may log in: service region and subdomain, such as `us.acme`, or the account's id, which stays when the
+   * subdomain changes. Others get a 403, and their tokens are revoked. @default all on which the app is authorized
+   */
+  accounts?: string | readonly string[] | undefined
   /** Scopes that a step-up may request. @default all that the guards of this instance name */
   stepUpScope?: readonly string[] | undefined
   /** Scopes that PagerDuty has added since this version: no warning is given for them. */
   extraScopes?: readonly string[] | undefined
+}
+
+const table: Record<Exclude<keyof StrategyOptions, keyof GrantOptions>, true> = {
+  passReqToCallback: true,
+  skipUserProfile: true,
+  customHeaders: true,
+  pkce: true,
+  state: true,
+  unsafelyWithoutPKCE: true,
+  partialGrant: true,
+  label: true,
+  accounts: true,
+  stepUpScope: true,
+  extraScopes: true,
+}
+
+export const strategyOptionNames = [...grantOptionNames, ...Object.keys(table)]
+
+const trustProxy =
+  'callbackURL is absolute, so the strategy needs no proxy option. Express does: app.set("trust proxy", 1).'
+
+/** Options of passport-oauth2 that have no effect here, and what to use instead. */
+export const insteadOfOAuth2: Readonly<Record<string, string>> = {
+  scopeSeparator: 'PagerDuty separates scopes by spaces: give "scope" as a list.',
+  proxy: trustProxy,
+  trustProxy,
+  sessionKey:
+    'Pending logins are not in the session, but in cookies. The option "name" keeps strategies apart.',
+  store:
+    'Pending logins are in encrypted cookies, and nowhere else. "tokenStore" is where grants are stored.',
+}
+
+/** @throws {ConfigurationError} */
+export function requireStrategyOptions(options: StrategyOptions): void {
+  requireKnown('PagerDutyStrategy', options, strategyOptionNames, insteadOfOAuth2)
+}
+
+/** @throws {ConfigurationError} they are not headers that can be sent */
+export function requireHeaders(headers: unknown = {}): Readonly<Record<string, string>> {
+  try {
+    if (
+      Array.isArray(headers) ||
+      !Object.values(headers as object).every((value) => typeof value === 'string')
+    )
+      throw new TypeError('not strings')
+    void new Headers(headers as Record<string, string>)
+  } catch {
+    throw new ConfigurationError(
+      'customHeaders',
+      'must be an object with names and values of headers, all strings',
+    )
+  }
+  return headers as Readonly<Record<string, string>>
+}
+
+/**
+ * Rejects options of `authenticate()` that have no effect.
+ *
+ * @param hasOwnParams whether a subclass makes parameters of the authorization request of them
+ * @throws {ConfigurationError}
+ */
+export function requireAuthenticateOptions(options: object, hasOwnParams: boolean): void {
+  const names = ['callbackURL', ...(hasOwnParams ? [] : ['prompt', 'loginHint'])]
+  const ignored = names.find((name) => (options as Record<string, unknown>)[name] !== undefined)
+  if (ignored === undefined) return
+  const hint =
+    ignored === 'callbackURL'
+      ? 'Each login comes back to the callbackURL of the strategy. To go on elsewhere after it, use returnTo.'
+      : 'To pass a parameter on to PagerDuty, use authorizationParams.'
+  throw new ConfigurationError(ignored, 'is not an option of authenticate()', hint)
 }
 
 /**
@@ -49,9 +132,6 @@ export function requirePKCE(options: StrategyOptions, client: Client): boolean {
       'must be "S256"; a Classic app with a secret may set unsafelyWithoutPKCE',
     )
   }
-  if ('store' in options) {
-    throw new ConfigurationError('store', 'cannot be replaced: pending logins are kept in sealed cookies')
-  }
   if (unsafelyWithoutPKCE && (client.appType !== 'classic' || client.isPublic)) {
     throw new ConfigurationError(
       'unsafelyWithoutPKCE',
@@ -72,4 +152,10 @@ export function requireStepUpScope(scope: readonly string[] | undefined, appType
 export function requirePolicy(policy: PartialGrantPolicy): PartialGrantPolicy {
   if (policy === 'accept' || policy === 'fail' || typeof policy === 'function') return policy
   throw new ConfigurationError('partialGrant', 'must be "accept", "fail" or a function')
+}
+
+/** @throws {ConfigurationError} */
+export function requireLabel({ label }: StrategyOptions): StrategyOptions['label'] {
+  if (label === undefined || typeof label === 'function') return label
+  throw new ConfigurationError('label', 'must be a function that takes the request and returns a string')
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
 import { isResponseSent, redirect } from '../http/error-response'
 import { readAuthorizationResponse } from '../oauth/authorization-response'
+import { requireAccounts } from './allowed-accounts'
 import { beginLogin, passportStateStore } from './authorization-request'
 import { asError, callApp, warnOf } from '../async/call-app'
 import { type Context, createContext } from '../context'
@@ -17,7 +18,16 @@ import { IDTokenVerifier } from '../oauth/id-token'
 import { LoginRecords } from './login-records'
 import { type AuthenticateOptions, OAuth2Strategy, type PassportActions } from './passport-oauth2'
 import { StateStore } from './state-store'
-import { type StrategyOptions, requirePKCE, requirePolicy, requireStepUpScope } from './strategy-options'
+import {
+  type StrategyOptions,
+  requireAuthenticateOptions,
+  requireHeaders,
+  requireLabel,
+  requirePKCE,
+  requirePolicy,
+  requireStepUpScope,
+  requireStrategyOptions,
+} from './strategy-options'
 import { unknownScopeWarner } from '../scopes/unknown-scopes'
 import { UserGrants } from '../grants/grants'
 import { type Verify, type VerifyCallback, type VerifyLogin, resolveVerify } from './verify'
@@ -50,7 +60,10 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     const shared = grants ?? new UserGrants(context, options)
     const stateStore = new StateStore(client, context.keys)
     requireStepUpScope(options.stepUpScope, client.appType)
-    if (grants === undefined) warnOfUnknown(client, options)
+    if (grants === undefined) {
+      requireStrategyOptions(options)
+      warnOfUnknown(client, options)
+    }
     super(
       {
         authorizationURL: client.authorizationURL,
@@ -71,8 +84,10 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
       stateStore,
       records: new LoginRecords(context.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
-      headers: options.customHeaders ?? {},
+      headers: requireHeaders(options.customHeaders),
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
+      label: requireLabel(options),
+      accounts: requireAccounts(options.accounts),
       stepUpScope: options.stepUpScope,
     }
   }
@@ -90,6 +105,8 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     res.setHeader('Pragma', 'no-cache')
     res.setHeader('Referrer-Policy', 'no-referrer')
     try {
+      const hasOwnParams = this.authorizationParams !== PagerDutyStrategy.prototype.authorizationParams
+      requireAuthenticateOptions(options, hasOwnParams)
       const response = readAuthorizationResponse(this._login.grants.client, req.originalUrl)
       if (response === undefined) return beginLogin(attempt, req, res, options)
       if (req.method !== 'GET') throw onlyGET()

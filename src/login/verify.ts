@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { asError, callApp, calledBack } from '../async/call-app'
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError } from '../errors'
+import type { BearerFetch } from '../oauth/bearer-fetch'
 import type { PagerDutyUser } from '../user'
 import type { TokenSet } from '../oauth/token-set'
 
@@ -18,7 +19,15 @@ export interface Login {
   readonly grantedScopes: readonly string[]
   /** What this login requested: at a step-up, what was granted before and what it adds. */
   readonly requestedScopes: readonly string[]
+  /**
+   * Calls PagerDuty's REST API as this user, at the user's regional host, with the new access token; see {@link BearerFetch}. The
+   * token is not refreshed: a 401 is returned.
+   */
+  readonly fetch: BearerFetch
 }
+
+/** A finished login without the functions that `verify` gets. */
+export type FinishedLogin = Omit<Login, 'fetch'>
 
 /** What the callback forms get as `profile`: the signed identity, and what the hook `userProfile` added. */
 export interface Profile extends PagerDutyUser {
@@ -146,18 +155,20 @@ async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verif
   return verified as VerifyResult
 }
 
+const decisionHints = {
+  verify: 'Return the user, or false to refuse the login, or call "done" where it is a parameter.',
+  partialGrant: 'Return false or throw to refuse the login, and anything else to accept it.',
+  label: 'Return a string, such as one made of the User-Agent header. The login has none.',
+} as const
+
 /**
  * Waits for the app to decide on a login.
  *
  * @param option the option that holds the app's function
  * @throws {ConfigurationError} it has not decided within ten seconds
  */
-export function decided<T>(option: 'verify' | 'partialGrant', decision: Promise<T>): Promise<T> {
-  const hint =
-    option === 'verify'
-      ? 'Return the user, or false to refuse the login, or call "done" where it is a parameter.'
-      : 'Return false or throw to refuse the login, and anything else to accept it.'
+export function decided<T>(option: keyof typeof decisionHints, decision: Promise<T>): Promise<T> {
   const undecided = () =>
-    new ConfigurationError(option, 'has not decided on a login within ten seconds', hint)
+    new ConfigurationError(option, 'has not decided on a login within ten seconds', decisionHints[option])
   return withinDeadline(decision, decisionTimeout, undecided)
 }

@@ -1,3 +1,5 @@
+import { type ClientOptions, requireClientTypes } from './client-options'
+import { clientSecrets } from './client-secret'
 import { apiURLs, identityURL, issuers, paths } from './endpoints'
 import { ConfigurationError } from '../errors'
 import { type AppType, requireScope } from '../scopes/scope'
@@ -5,50 +7,7 @@ import { parseURL } from '../http/request-url'
 import { isTaken } from '../http/taken-names'
 import { requireCallbackURLs, requireOrigin, requireTrustedOrigins, requireURL } from './require-url'
 
-/** The app as it is registered at PagerDuty, and where PagerDuty's endpoints are. */
-export interface ClientOptions {
-  /** The app's Client ID, from its OAuth page at PagerDuty. */
-  clientID: string
-  /** The app's Client Secret. Scoped apps need it; a Classic app without one is a public client. */
-  clientSecret?: string | undefined
-  /**
-   * Where PagerDuty sends the browser back: absolute, and exactly as registered at PagerDuty. A list where the app has several
-   * origins: a login uses the entry of the origin that the browser addressed, else the first. All share one path and one scheme.
-   */
-  callbackURL: string | readonly string[]
-  /**
-   * Other origins of the same app, such as that of a single-page app. `returnTo` may be a URL of theirs, and their pages may log
-   * out and send what `requireSameOrigin()` guards. Those of `callbackURL` are trusted by themselves. @default none
-   */
-  trustedOrigins?: readonly string[] | string | undefined
-  /** Scopes to request: a list, or a string separated by spaces. */
-  scope: string | readonly string[]
-  /** Kind of OAuth functionality that the app has at PagerDuty. @default 'scoped' */
-  appType?: AppType | undefined
-  /**
-   * Distinguishes instances in one app: strategy name, request property, cookies, keys. Not a property that requests
-   * already have, such as `user`. @default 'pagerduty'
-   */
-  name?: string | undefined
-  /** Origin of PagerDuty's identity service. @default 'https://identity.pagerduty.com' */
-  identityURL?: string | undefined
-  /** REST API for every user, instead of the regional host that the signed id_token names. */
-  apiURL?: string | undefined
-  /** Accepted issuers of id_tokens. @default both that PagerDuty uses or documents */
-  issuer?: string | readonly string[] | undefined
-  /** Authorization endpoint. @default `/oauth/authorize` at `identityURL` */
-  authorizationURL?: string | undefined
-  /** Token endpoint. @default `/oauth/token` at `identityURL` */
-  tokenURL?: string | undefined
-  /** Revocation endpoint. @default `/oauth/revoke` at `identityURL` */
-  revocationURL?: string | undefined
-  /** Signing keys of id_tokens. @default `/global/oauth/anonymous/jwks` at `identityURL` */
-  jwksURL?: string | undefined
-  /** Reject an id_token without an `at_hash` that matches the access token (OpenID Connect Core 3.1.3.8). @default false */
-  requireAtHash?: boolean | undefined
-  /** Replaces the global `fetch` for all calls to PagerDuty: proxies, mTLS, tests. */
-  fetch?: typeof globalThis.fetch | undefined
-}
+export type { ClientOptions }
 
 /** The options, checked and completed. Inspection and serialization do not show the secret. */
 export class Client {
@@ -68,15 +27,15 @@ export class Client {
   readonly apiURL: string | undefined
   readonly requireAtHash: boolean
   readonly fetch: typeof globalThis.fetch
-  readonly #clientSecret: string | undefined
+  readonly #secrets: (() => Promise<readonly string[]>) | undefined
 
   /** @throws {ConfigurationError} names the option that is missing or contradictory */
   constructor(options: ClientOptions) {
+    requireClientTypes(options)
     this.clientID = requireText('clientID', options.clientID)
-    this.#clientSecret =
-      options.clientSecret === undefined ? undefined : requireText('clientSecret', options.clientSecret)
+    this.#secrets = options.clientSecret === undefined ? undefined : clientSecrets(options.clientSecret)
     this.appType = requireAppType(options.appType ?? 'scoped')
-    this.name = options.name ?? 'pagerduty'
+    this.name = requireName(options.name)
     this.callbackURLs = requireCallbackURLs(options.callbackURL)
     this.origins = [
       ...this.callbackURLs.map((url) => new URL(url).origin),
@@ -96,16 +55,6 @@ export class Client {
     this.requireAtHash = options.requireAtHash ?? false
     this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
 
-    if (typeof this.name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(this.name)) {
-      throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
-    }
-    if (isTaken(this.name)) {
-      throw new ConfigurationError(
-        'name',
-        `is "${this.name}", and a request or a session has a member of that name already`,
-        'The login is found as req.<name>: choose another word, such as "pagerduty".',
-      )
-    }
     if (this.appType === 'scoped' && this.isPublic) {
       throw new ConfigurationError(
         'clientSecret',
@@ -117,7 +66,7 @@ export class Client {
 
   /** Whether this client has no secret (RFC 6749 section 2.1). */
   get isPublic(): boolean {
-    return this.#clientSecret === undefined
+    return this.#secrets === undefined
   }
 
   /** The path of the callback route, which all callback URLs share. */
@@ -145,10 +94,19 @@ export class Client {
     return new URL(this.callbackURLs[0]).protocol === 'https:'
   }
 
+  /**
+   * The secrets to try, in this order; of a public client only undefined.
+   *
+   * @throws {TokenEndpointError} the app's function gave none
+   */
+  async secrets(): Promise<readonly (string | undefined)[]> {
+    return this.#secrets === undefined ? [undefined] : this.#secrets()
+  }
+
   /** Adds the client's own parameters to a form (RFC 6749 section 2.3.1); a public client sends no secret at all. */
-  authenticate(form: URLSearchParams): URLSearchParams {
+  authenticate(form: URLSearchParams, secret: string | undefined): URLSearchParams {
     form.set('client_id', this.clientID)
-    if (this.#clientSecret !== undefined) form.set('client_secret', this.#clientSecret)
+    if (secret !== undefined) form.set('client_secret', secret)
     return form
   }
 
@@ -156,6 +114,19 @@ export class Client {
   isAPI(origin: string): boolean {
     return this.apiURL === undefined ? Object.values(apiURLs).includes(origin) : origin === this.apiURL
   }
+}
+
+/** @throws {ConfigurationError} */
+export function requireName(name: unknown = 'pagerduty'): string {
+  if (typeof name !== 'string' || !/^[a-z][\w-]{0,31}$/i.test(name)) {
+    throw new ConfigurationError('name', 'must be a short word of letters, digits, "-" and "_"')
+  }
+  if (!isTaken(name)) return name
+  throw new ConfigurationError(
+    'name',
+    `is "${name}", and a request or a session has a member of that name already`,
+    'The login is found as req.<name>: choose another word, such as "pagerduty".',
+  )
 }
 
 function requireAppType(value: unknown): AppType {

@@ -13,6 +13,7 @@ const maxBytes = 64 * 1024
  *
  * @param grant `grant_type` and its parameters, in wire format
  * @param timeout milliseconds
+ * @param beforeSend is awaited right before each request, the second one with the next secret among them; may throw
  * @throws {TokenEndpointError} always within the deadline, never holding a token or the response body
  */
 export async function requestToken(
@@ -20,6 +21,7 @@ export async function requestToken(
   grant: Readonly<Record<string, string>>,
   timeout: number,
   extraHeaders: Readonly<Record<string, string>> = {},
+  beforeSend: () => Promise<void> = async () => {},
 ): Promise<TokenResponse> {
   const { hostname } = new URL(client.tokenURL)
   const grantType = grant['grant_type'] ?? ''
@@ -30,7 +32,7 @@ export async function requestToken(
     'server.address': hostname,
   }
   const name = `passport-pagerduty ${spanNames.get(grantType) ?? 'token'}`
-  return inSpan(name, attributes, () => exchange(client, grant, timeout, extraHeaders))
+  return inSpan(name, attributes, () => exchange(client, grant, timeout, extraHeaders, beforeSend))
 }
 
 const spanNames: ReadonlyMap<string, string> = new Map([
@@ -44,9 +46,14 @@ async function exchange(
   grant: Readonly<Record<string, string>>,
   timeout: number,
   extraHeaders: Readonly<Record<string, string>>,
+  beforeSend: () => Promise<void>,
 ): Promise<TokenResponse> {
-  const sentAt = performance.now()
-  const answer = await post(client, client.tokenURL, grant, timeout, extraHeaders)
+  let sentAt = 0
+  const sending = async () => {
+    await beforeSend()
+    sentAt = performance.now()
+  }
+  const answer = await post(client, client.tokenURL, grant, timeout, extraHeaders, sending)
   const age = performance.now() - sentAt
   const body = parseObject(answer)
   if (answer.status !== 200 || typeof body?.['error'] === 'string') throw refusal(answer, body)
@@ -81,8 +88,38 @@ async function post(
   parameters: Readonly<Record<string, string>>,
   timeout: number,
   extraHeaders: Readonly<Record<string, string>> = {},
+  beforeSend: () => Promise<void> = async () => {},
 ): Promise<Answer> {
-  const body = client.authenticate(new URLSearchParams(parameters)).toString()
+  const giveUpAt = performance.now() + timeout
+  const [first, ...others] = await client.secrets()
+  const send = async (secret: string | undefined) => {
+    await beforeSend()
+    const left = Math.max(giveUpAt - performance.now(), 1)
+    return postWith(client, secret, url, parameters, left, extraHeaders)
+  }
+  let answer = await send(first)
+  for (const secret of others) {
+    if (!isInvalidClient(answer)) break
+    answer = await send(secret)
+  }
+  return answer
+}
+
+/** PagerDuty does not know the secret, and the code or refresh token is not used up (RFC 6749 section 5.2). */
+function isInvalidClient(answer: Answer): boolean {
+  const isClientError = answer.status === 400 || answer.status === 401
+  return isClientError && parseObject(answer)?.['error'] === 'invalid_client'
+}
+
+async function postWith(
+  client: Client,
+  secret: string | undefined,
+  url: string,
+  parameters: Readonly<Record<string, string>>,
+  timeout: number,
+  extraHeaders: Readonly<Record<string, string>>,
+): Promise<Answer> {
+  const body = client.authenticate(new URLSearchParams(parameters), secret).toString()
   const headers = new Headers(extraHeaders)
   headers.set('Content-Type', 'application/x-www-form-urlencoded')
   headers.set('Accept', 'application/json')

@@ -30,8 +30,11 @@ export interface PagerDutyEvents {
   loginFailed: [{ reason: string; error: Error }]
   /** A callback belongs to no login that can be finished; `loginFailed` follows. */
   stateMismatch: [{ cause: StateMismatch }]
-  /** A login was ended by its user or by the app. */
-  logout: [{ user: PagerDutyUser; grantID: string }]
+  /**
+   * A grant was ended here. `logout`: its session was, by the user or the app. `revoked`: by `pd.grants.revoke()`. `replaced`: by
+   * the next login in its session, a step-up among them. If PagerDuty ends it, `refreshFailed` says so.
+   */
+  logout: [{ user: PagerDutyUser; grantID: string; reason: 'logout' | 'revoked' | 'replaced' }]
   /** A guard denied a request, or a handler lacked a scope. */
   denied: [Denial]
   /** A grant has a new access token; `duration` includes the exchange and storing the tokens. */

@@ -9,7 +9,7 @@ import type { PagerDutyEvents } from './event-types'
  * ignores: give it `{ warn: (message, detail) => log.warn(detail, message), … }`.
  */
 export interface Logger {
-  /** Everyday events: refreshes and waits for them, denials, webhook deliveries. */
+  /** Everyday events: grants that the next login replaces, refreshes and waits for them, denials, webhook deliveries. */
   debug?: LogMethod | undefined
   /** Logins, logouts, app tokens, and what anyone on the internet can cause: failed logins, forged webhooks. */
   info?: LogMethod | undefined
@@ -29,7 +29,10 @@ const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvent
   partialGrant: ({ when, missing }) => ['info', `Not granted at a ${when}: ${missing.join(' ')}`],
   loginFailed: ({ reason, error }) => [isOperatorError(error) ? 'warn' : 'info', `Login failed: ${reason}`],
   stateMismatch: ({ cause }) => ['info', `Callback of no login that can be finished: ${cause}`],
-  logout: ({ user }) => ['info', `Logout of ${nameOf(user)}`],
+  logout: ({ user, reason }) => [
+    reason === 'replaced' ? 'debug' : 'info',
+    `Logout of ${nameOf(user)}${reason === 'logout' ? '' : `: ${reason}`}`,
+  ],
   denied: ({ method, route, reason }) => ['debug', `Denied: ${method} ${route ?? ''} ${reason}`],
   refresh: ({ grantID, duration }) => ['debug', `Refreshed grant ${grantID} in ${whole(duration)} ms`],
   refreshFailed: ({ grantID, reason }) => ['warn', `Refresh of grant ${grantID} failed: ${reason}`],

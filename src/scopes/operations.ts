@@ -1,4 +1,4 @@
-import { nearest } from './closest-match'
+import { nearest } from '../closest-match'
 import { type Operation, type Scope, operationScopes, otherScopes, scopes } from './catalogue'
 
 const byMethod = new Map<string, { segments: readonly string[]; operation: Operation }[]>()

@@ -1,7 +1,7 @@
 import type { Context } from '../context'
 import type { Grants } from '../grants/grant-management'
 import type { UserGrants } from '../grants/grants'
-import type { RedisConnection } from '../store/redis-connection'
+import type { RedisClient } from '../store/redis-client'
 import { createFromRequest } from './from-request'
 import { grantOf } from './request-grant'
 import type { Logins } from './session'
@@ -22,7 +22,7 @@ export function createSessions(
   context: Context,
   grants: UserGrants,
   { session, strategy }: { session: SessionOptions | undefined; strategy: Logins },
-  redis: RedisConnection | undefined,
+  redis: { readonly client: RedisClient; readonly prefix: string } | undefined,
   warn: (message: string) => void,
 ): Sessions {
   const { name } = context.client

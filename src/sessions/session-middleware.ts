@@ -8,7 +8,7 @@ import { noSession } from './from-request'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
-import type { RedisConnection } from '../store/redis-connection'
+import type { RedisClient } from '../store/redis-client'
 import { pathOf, targetOf } from '../http/request-url'
 import { type SessionRecord, redisSessions, storedSessions } from './session-storage'
 import { clearCookie, mindCookie, sessionIDOf } from './session-cookie'
@@ -25,7 +25,7 @@ export function dropInSession(
   context: Context,
   grants: UserGrants,
   options: SessionOptions,
-  redis: RedisConnection | undefined,
+  redis: { readonly client: RedisClient; readonly prefix: string } | undefined,
   warn: (message: string) => void,
 ): { middleware: Middleware; own: OwnSessions } {
   const { client, keys } = context
@@ -34,7 +34,7 @@ export function dropInSession(
   const records =
     redis === undefined
       ? storedSessions(context.store)
-      : redisSessions(redis.client, `${client.name}:`, redisTimeout)
+      : redisSessions(redis.client, redis.prefix, redisTimeout)
   const { idle } = lifetimes
   const warnOf = (error: Error) => grants.events.emit('warning', { error })
   const store = new SessionStore(records, {
@@ -94,7 +94,8 @@ export function dropInSession(
     const ttl = lifeLeft(grant, idle)
     // The grant of another instance in it may have a later end.
     const ofSession = holdsOthers(current, client.name) ? idle : ttl
-    const read = grant.record.isKept ? undefined : { id: grant.id, sealed: grant.sealed, ttl }
+    const { id, sealed, record } = grant
+    const read = { id, sealed, used: grants.sealUsed(grant), ttl: record.isKept ? undefined : ttl }
     // Each once more if it fails: a new grant has a minute to live, and the next request may come later.
     const both = () => store.extend(current, current.id, ofSession, read)
     if (await both().catch(both)) return

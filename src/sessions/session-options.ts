@@ -1,6 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors'
+import { requireKnown } from '../known-members'
 import { type SessionLifetimes, longestLife } from '../grants/grant-options'
+
+const insteadOfRolling = {
+  maxAge: '"idle" is how long a login lasts from its last use, "absolute" how long at most.',
+  rolling: 'Sessions are always extended by use: "idle" is how long they last from the last one.',
+  secret: 'The secret is an option of its own beside "session".',
+  store: 'Sessions are stored where grants are: the options "redis" and "tokenStore".',
+}
+const insteadOfHttpOnly = { httpOnly: 'It always is: no script of a page can read the session cookie.' }
 
 /** The drop-in's session. */
 export interface SessionOptions extends SessionLifetimes {
@@ -34,12 +43,30 @@ export interface SessionCookie {
   maxAge?: number | undefined
 }
 
+const table: Record<keyof SessionOptions, true> = {
+  idle: true,
+  absolute: true,
+  name: true,
+  cookie: true,
+  shouldTouch: true,
+}
+const cookieTable: Record<keyof SessionCookie, true> = {
+  domain: true,
+  path: true,
+  secure: true,
+  sameSite: true,
+  maxAge: true,
+}
+
 /**
  * Refuses a cookie that browsers would not store, or not send to the app: nobody could stay logged in.
  *
  * @throws {ConfigurationError}
  */
-export function requireSessionOptions({ name, cookie = {} }: SessionOptions, callbackURL: string): void {
+export function requireSessionOptions(options: SessionOptions, callbackURL: string): void {
+  const { name, cookie = {} } = options
+  requireKnown('session', options, Object.keys(table), insteadOfRolling, 'session.')
+  requireKnown('session.cookie', cookie, Object.keys(cookieTable), insteadOfHttpOnly, 'session.cookie.')
   const { hostname, protocol, pathname } = new URL(callbackURL)
   const { domain, path, secure, sameSite, maxAge } = cookie
   // RFC 6265 section 4.1.1.

@@ -14,11 +14,13 @@ export interface SessionRecord {
   extendedAt: number
 }
 
-/** A grant as it was read, and how many milliseconds it is to live from now. */
+/** A grant as it was read, and as it is to be stored now that it is used. */
 export interface ReadGrant {
   readonly id: string
   readonly sealed: string
-  readonly ttl: number
+  readonly used: string
+  /** Milliseconds that it is to live from now; undefined to leave its expiry unchanged. */
+  readonly ttl: number | undefined
 }
 
 /** Where the drop-in keeps its sessions. The session id tells the grant that belongs to it. */
@@ -41,8 +43,8 @@ export interface SessionRecords {
     mustExist: boolean,
   ): Promise<string | undefined>
   /**
-   * Lets a session live `ttl` milliseconds from now, and records when that was done. The grant, if given, is extended too,
-   * but only while the store holds exactly the value that was read: `keep()` may have given it a longer life since.
+   * Lets a session live `ttl` milliseconds from now, and records when that was done. The grant, if given, is replaced by its
+   * used one and extended too, but only while the store holds exactly the value that was read: `keep()` may have given it a longer life since.
    *
    * @returns false when the grant was not extended, because it has changed or is gone
    */
@@ -102,8 +104,7 @@ export function storedSessions(store: TokenStore): SessionRecords {
     async extend(id, ttl, grant) {
       // The grant first: if it fails, the session must not say that both were extended.
       const isUnchanged =
-        grant === undefined ||
-        (await store.replace(grantKey(grant.id), grant.sealed, grant.sealed, grant.ttl))
+        grant === undefined || (await store.replace(grantKey(grant.id), grant.sealed, grant.used, grant.ttl))
       const key = sessionKey(id)
       const value = await store.get(key)
       // One that was written meanwhile has got a new life by that.
@@ -121,7 +122,9 @@ if redis.call('GETRANGE', KEYS[1], 0, 0) == 't' then redis.call('SETRANGE', KEYS
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 if not KEYS[2] then return 1 end
 if redis.call('GET', KEYS[2]) ~= ARGV[3] then return 0 end
-return redis.call('PEXPIRE', KEYS[2], ARGV[4])`
+if ARGV[5] == '' then redis.call('SET', KEYS[2], ARGV[4], 'KEEPTTL')
+else redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5]) end
+return 1`
 
 const beginScript = `
 redis.call('SET', KEYS[1], unpack(ARGV))
@@ -156,7 +159,8 @@ export function redisSessions(client: RedisClient, prefix: string, timeout: numb
     },
     async extend(id, ttl, read) {
       const keys = read === undefined ? [key(id)] : [key(id), grant(read.id)]
-      const ofGrant = read === undefined ? [] : [read.sealed, Math.ceil(read.ttl)]
+      const grantTTL = read?.ttl === undefined ? '' : Math.ceil(read.ttl)
+      const ofGrant = read === undefined ? [] : [read.sealed, read.used, grantTTL]
       const own = [Math.ceil(ttl), stampOf(Date.now())]
       // ioredis gives numbers as strings where its option `stringNumbers` says so.
       return Number(await redis.send('eval', extendScript, keys.length, ...keys, ...own, ...ofGrant)) === 1

@@ -3,9 +3,11 @@ import { asError } from '../async/call-app'
 import { Throttle } from '../async/throttle'
 import { type Context, createContext } from '../context'
 import { ConfigurationError } from '../errors'
+import { grantOptionNames } from '../grants/grant-options'
 import { type Grant, UserGrants, grantKey, isOver, unpresentedFor } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
+import { requireSpelling } from '../known-members'
 import { RequestGrant, grantOf } from './request-grant'
 import { type SessionParts, type SessionTokensOptions, idleTimeOf } from './session-parts'
 import { touchDecider } from './should-touch'
@@ -25,6 +27,7 @@ export type Middleware = (req: IncomingMessage, res: ServerResponse, next: (erro
  * refresh. When the grant is over, replaced, or sealed with another secret, so is the Passport login that it made.
  */
 export function sessionTokens(options: SessionTokensOptions): Middleware {
+  requireSpelling('sessionTokens()', options, [...grantOptionNames, 'strategy'])
   if (options.tokenStore === undefined) {
     throw new ConfigurationError(
       'tokenStore',

@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors'
 import { MemoryTokenStore } from './memory-token-store'
 import type { RedisClient } from './redis-client'
 import { type RedisConnection, connectRedis } from './redis-connection'
-import { RedisTokenStore } from './redis-token-store'
+import { RedisTokenStore, requirePrefix } from './redis-token-store'
 import type { StoreOptions } from './store-options'
 import type { TokenStore } from './token-store'
 
@@ -14,9 +14,14 @@ export interface OpenStore {
   /** Undefined where one is required, and not given. */
   readonly secret: StoreOptions['secret']
   /** The connection, if state is stored in Redis and no store was passed in. */
-  readonly redis: RedisConnection | undefined
+  readonly redis: (Pick<RedisConnection, 'client'> & { readonly prefix: string }) | undefined
   /** Closes what was opened here. */
   close(): Promise<void>
+}
+
+interface OpenOptions {
+  redis?: RedisClient | string | undefined
+  prefix?: string | undefined
 }
 
 export interface StoreReports {
@@ -28,22 +33,26 @@ export interface StoreReports {
 /**
  * The store that was passed in, else one in Redis, else one in memory.
  *
- * @param name the instance's name, which its keys in Redis begin with
+ * @param defaultPrefix what its keys in Redis begin with, where the option `prefix` is left out
  * @throws {ConfigurationError} in a cluster without Redis
  */
 export function openStore(
-  options: Pick<StoreOptions, 'tokenStore' | 'secret'> & { redis?: RedisClient | string | undefined },
-  name: string,
+  options: Pick<StoreOptions, 'tokenStore' | 'secret'> & OpenOptions,
+  defaultPrefix: string,
   { warn, failed }: StoreReports,
 ): OpenStore {
   const { tokenStore, secret } = options
-  if (tokenStore !== undefined) return { tokenStore, secret, redis: undefined, async close() {} }
+  const prefix = requirePrefix(options.prefix ?? defaultPrefix)
+  if (tokenStore !== undefined) {
+    if (options.prefix !== undefined) throw notForStore()
+    return { tokenStore, secret, redis: undefined, async close() {} }
+  }
   if (options.redis !== undefined) {
     const redis = connectRedis(options.redis, failed)
     return {
-      tokenStore: new RedisTokenStore(redis.client, { prefix: `${name}:` }),
+      tokenStore: new RedisTokenStore(redis.client, { prefix }),
       secret,
-      redis,
+      redis: { ...redis, prefix },
       close: () => redis.close(),
     }
   }
@@ -62,4 +71,12 @@ export function openStore(
   // State in memory is lost with the process, so its secret may be, too.
   const random = isProduction ? undefined : randomBytes(32).toString('base64url')
   return { tokenStore: memory, secret: secret ?? random, redis: undefined, close: async () => memory.close() }
+}
+
+function notForStore(): ConfigurationError {
+  return new ConfigurationError(
+    'prefix',
+    'is for keys in Redis, and has no effect on a tokenStore that is passed in',
+    'Give the prefix to the store: new RedisTokenStore(client, { prefix: "…" }).',
+  )
 }

@@ -1,10 +1,11 @@
+import { ConfigurationError } from '../errors'
 import type { RedisClient } from './redis-client'
 import { RedisLink } from './redis-link'
 import type { TokenStore } from './token-store'
 
 /** Settings of a {@link RedisTokenStore}. */
 export interface RedisTokenStoreOptions {
-  /** First part of every key. @default 'pagerduty:' */
+  /** First part of every key: up to 64 characters of printable ASCII without braces. @default 'pagerduty:' */
   prefix?: string | undefined
   /** Milliseconds after which a command counts as failed, whatever the client's own options. @default 1000 */
   timeout?: number | undefined
@@ -27,11 +28,11 @@ export class RedisTokenStore implements TokenStore {
 
   /**
    * @param redis a client of ioredis (standalone, Sentinel or Cluster; 5 or 6), or a standalone one of node-redis
-   * @throws {ConfigurationError} when the client lacks something that is needed
+   * @throws {ConfigurationError} when the client lacks something that is needed, or the prefix is none
    */
   constructor(redis: RedisClient, options: RedisTokenStoreOptions = {}) {
     this.#link = new RedisLink(redis, options.timeout ?? 1000)
-    this.#prefix = options.prefix ?? 'pagerduty:'
+    this.#prefix = requirePrefix(options.prefix ?? 'pagerduty:')
   }
 
   /** `GET`. All of these methods reject with `TokenStoreError` when Redis fails or `timeout` is over. */
@@ -63,6 +64,15 @@ export class RedisTokenStore implements TokenStore {
   #key(key: string): string {
     return redisKey(this.#prefix, key)
   }
+}
+
+/** @throws {ConfigurationError} braces would make a hash tag of their own, and put all keys on one node of a Cluster */
+export function requirePrefix(prefix: unknown): string {
+  if (typeof prefix === 'string' && /^[!-z|~]{1,64}$/.test(prefix)) return prefix
+  throw new ConfigurationError(
+    'prefix',
+    'must be 1 to 64 characters of printable ASCII, without spaces and braces, such as "shop:"',
+  )
 }
 
 function lifetime(ttl: number): number {

@@ -16,6 +16,10 @@ export interface StoreOptions {
   waitUntil?: WaitUntil | undefined
 }
 
+const table: Record<keyof StoreOptions, true> = { tokenStore: true, secret: true, waitUntil: true }
+
+export const storeOptionNames: readonly string[] = Object.keys(table)
+
 /** @throws {ConfigurationError} */
 export function resolveSecret({ secret, tokenStore }: StoreOptions): KeyRing {
   if (secret !== undefined) return new KeyRing(secret)

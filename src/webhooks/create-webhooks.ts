@@ -1,6 +1,13 @@
 import { ConfigurationError } from '../errors'
 import type { Events } from '../observability/events'
-import type { WebhookHandler, WebhookOptions, WebhookReceiverOptions } from './options'
+import { requireKnown } from '../known-members'
+import {
+  type WebhookHandler,
+  type WebhookOptions,
+  type WebhookReceiverOptions,
+  insteadOfSecret,
+  webhookOptionNames,
+} from './options'
 import { type WebhookReceiver, createReceiver } from './receiver'
 
 /** The receivers of one instance, each of a name of its own. */
@@ -12,6 +19,7 @@ export function createWebhooks(
   const receivers = new Map<string, WebhookReceiver>()
   return {
     webhook(handler: WebhookHandler, own: WebhookOptions = {}): WebhookReceiver {
+      requireKnown('pd.webhook()', own, webhookOptionNames, insteadOfSecret)
       const { name = 'webhook' } = own
       if (receivers.has(name)) {
         throw new ConfigurationError(

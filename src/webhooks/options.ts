@@ -74,6 +74,31 @@ export interface WebhookReceiverOptions extends WebhookOptions {
   waitUntil?: WaitUntil | undefined
 }
 
+const table: Record<keyof WebhookOptions, true> = {
+  name: true,
+  webhookSecret: true,
+  maxAge: true,
+  timeout: true,
+  verifyBearer: true,
+  onUnknownEvent: true,
+  appScope: true,
+  account: true,
+  onError: true,
+}
+
+export const webhookOptionNames: readonly string[] = Object.keys(table)
+const receiverTable: Record<Exclude<keyof WebhookReceiverOptions, keyof WebhookOptions>, true> = {
+  tokenStore: true,
+  appTokens: true,
+  waitUntil: true,
+}
+export const receiverOptionNames = [...webhookOptionNames, ...Object.keys(receiverTable)]
+
+/** An option of earlier tutorials and other packages, and what to use instead. */
+export const insteadOfSecret: Readonly<Record<string, string>> = {
+  secret: 'The secret of the subscription is the option "webhookSecret".',
+}
+
 /**
  * The options that were checked, with their defaults. A handled event is remembered for `retention` milliseconds: as long as
  * a replay would not be expired.

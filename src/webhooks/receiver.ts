@@ -4,12 +4,19 @@ import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, type PagerDutyOAuthError, WebhookError } from '../errors'
 import { sendError, isResponseSent } from '../http/error-response'
 import { Events } from '../observability/events'
+import { requireKnown } from '../known-members'
 import { checkedTokenStore } from '../store/checked-token-store'
 import { MemoryTokenStore } from '../store/memory-token-store'
 import { asRetryable, checksTimedOut, inProgress, isRetryableStatus, retryableError } from './failures'
 import { type Report, handlerOf, runHandler, settlesWithin } from './handler-run'
 import { acquireEvent } from './idempotency'
-import { type WebhookHandler, type WebhookReceiverOptions, webhookSettings } from './options'
+import {
+  type WebhookHandler,
+  type WebhookReceiverOptions,
+  insteadOfSecret,
+  receiverOptionNames,
+  webhookSettings,
+} from './options'
 import type { AnyWebhookEvent } from './payload'
 import { secretSource } from './secrets'
 import { isExpired, verifyDelivery } from './verification'
@@ -37,6 +44,7 @@ export interface WebhookReceiver extends RequestHandler {
  * @throws {ConfigurationError}
  */
 export function webhookReceiver(options: WebhookReceiverOptions, handler: WebhookHandler): WebhookReceiver {
+  requireKnown('webhookReceiver()', options, receiverOptionNames, insteadOfSecret)
   return createReceiver(options, handler, new Events())
 }
 

@@ -151,6 +151,19 @@ test('req.user is what the own table says', () =>
     expect(JSON.parse(me.id)).toEqual({ account: 'PACME00', pagerdutyID: 'PACME01' })
   }))
 
+test('the list of sessions names each device, and the others are ended', () =>
+  run(example('docs/recipes.md, Who is logged in where, ts'), async (app) => {
+    const [here, there] = [await app.logIn(), await app.logIn()]
+    const list = async () =>
+      (await (await here.fetch(`${app.url}/sessions`)).json()) as { isThisOne: boolean }[]
+    const isHere = (await list()).map(({ isThisOne }) => isThisOne)
+    expect([isHere.length, isHere.filter(Boolean).length]).toEqual([2, 1])
+    const ended = await here.fetch(`${app.url}/sessions/end-others`, { method: 'POST' })
+    expect(ended.status).toBe(303)
+    expect(await list()).toMatchObject([{ isThisOne: true }])
+    expect((await there.fetch(`${app.url}/sessions`)).status).toBe(401)
+  }))
+
 test('two instances in one app ask for a login each', () =>
   runAt(
     { clients: [defaultClient, classic] },

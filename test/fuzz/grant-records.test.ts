@@ -40,6 +40,8 @@ describe('what a sealed grant holds', () => {
           region: [undefined, 'us', 'eu'].includes(record.user.region),
           times: [
             record.version,
+            record.createdAt,
+            record.lastUsedAt,
             record.absoluteEnd,
             record.tokens.expiresAt,
             record.tokens.obtainedAt,

@@ -24,6 +24,9 @@ const record: GrantRecord = {
   },
   tokens: new TokenSet(tokens),
   requestedScopes: ['openid', 'incidents.read', 'users.read', 'services.read'],
+  createdAt: 1_899_000_000_000,
+  lastUsedAt: 1_899_500_000_000,
+  label: 'Firefox on Mac',
   absoluteEnd: 2_100_000_000_000,
   isKept: true,
   appUser: { name: 'Ada', teams: [1, null] },
@@ -73,6 +76,7 @@ describe('what is kept of a login', () => {
       user: { id, accountID, apiURL, subdomain: undefined, region: undefined, delegationID: undefined },
       tokens: new TokenSet({ ...tokens, refreshToken: undefined, scope: [] }),
       requestedScopes: [],
+      label: undefined,
       isKept: false,
       appUser: undefined,
     }
@@ -115,7 +119,8 @@ describe('what is kept of a login', () => {
     const stored =
       '{"f":1,"v":3,"u":["PACME01","PACME00","acme","eu","https://api.eu.pagerduty.com","delegation"],' +
       '"a":"access","r":"refresh","e":2000000000000,"o":1900000000000,"s":"openid incidents.read users.read",' +
-      '"q":"openid incidents.read users.read services.read","x":2100000000000,"k":1,' +
+      '"q":"openid incidents.read users.read services.read","c":1899000000000,"l":1899500000000,' +
+      '"n":"Firefox on Mac","x":2100000000000,"k":1,' +
       '"p":{"name":"Ada","teams":[1,null]}}'
     expect(encodeGrant(record)).toBe(stored)
     expect(shown(decodeGrant(stored) as GrantRecord)).toEqual(shown(record))
@@ -135,6 +140,9 @@ describe('no login is read from', () => {
     ['v', [undefined, '3', null]],
     ['e', [undefined, '2000000000000', null]],
     ['o', [undefined, '1900000000000', null]],
+    ['c', [undefined, '1899000000000', null]],
+    ['l', [undefined, '1899500000000', null]],
+    ['n', [null, 5, ['Firefox']]],
     ['x', [undefined, '2100000000000', null]],
     ['a', [undefined, null, 5, ['access']]],
     ['r', [null, 5, ['refresh']]],

@@ -36,6 +36,9 @@ function recordOf(version: number, accessToken = `access ${version}`): GrantReco
       scope: ['incidents.read'],
     }),
     requestedScopes: ['incidents.read'],
+    createdAt: 1_900_000_000_000,
+    lastUsedAt: 1_900_000_000_000,
+    label: undefined,
     absoluteEnd: 2_100_000_000_000,
     isKept: false,
     appUser: undefined,
@@ -115,8 +118,9 @@ describe('a grant', () => {
     expect(await versionOf()).toBe(2)
     expect(await repository.extend(second, long)).toBe(true)
     at(2 * long - 2)
-    expect(await versionOf()).toBe(2)
-    const third = (await repository.update(second, recordOf(3), long)) as Grant
+    const extended = (await repository.read('one')) as Grant
+    expect(extended.record.version).toBe(2)
+    const third = (await repository.update(extended, recordOf(3), long)) as Grant
     at(3 * long - 3)
     expect(await repository.read('one')).toEqual(third)
     await repository.update(third, recordOf(4))
@@ -124,10 +128,24 @@ describe('a grant', () => {
     expect(await repository.read('one')).toBeUndefined()
   })
 
-  test('that is extended stays the very value it was', async () => {
+  test('that is extended has the time of that, and changes in nothing else', async () => {
     const grant = await make()
+    jest.spyOn(Date, 'now').mockReturnValue(1_900_000_123_456)
     await repository.extend(grant, long)
-    expect(await store.get('grant:one')).toBe(grant.sealed)
+    const { record } = (await repository.read('one')) as Grant
+    expect(record).toEqual({ ...grant.record, lastUsedAt: 1_900_000_123_456 })
+    expect(record.tokens.refreshToken).toBe(grant.record.tokens.refreshToken)
+  })
+
+  test('that is extended without a time expires when it did before', async () => {
+    const clock = jest.spyOn(performance, 'now')
+    const now = Math.ceil(performance.now())
+    clock.mockReturnValue(now)
+    const grant = await make()
+    clock.mockReturnValue(now + long - 1)
+    expect(await repository.extend(grant)).toBe(true)
+    clock.mockReturnValue(now + long)
+    expect(await repository.read('one')).toBeUndefined()
   })
 })
 

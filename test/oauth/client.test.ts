@@ -127,15 +127,15 @@ describe('the kinds of apps', () => {
   it('a Classic app without a secret is a public client', () => {
     const app = client({ appType: 'classic', clientSecret: undefined, scope: 'read write' })
     expect(app.isPublic).toBe(true)
-    expect([...app.authenticate(new URLSearchParams())]).toEqual([['client_id', 'the-client']])
+    expect([...app.authenticate(new URLSearchParams(), undefined)]).toEqual([['client_id', 'the-client']])
   })
 
-  it('a Classic app with a secret is confidential', () => {
+  it('a Classic app with a secret is confidential', async () => {
     const app = client({ appType: 'classic', scope: 'read' })
     expect(app.isPublic).toBe(false)
-    expect(app.authenticate(new URLSearchParams({ client_secret: 'x' })).getAll('client_secret')).toEqual([
-      'CANARY-secret',
-    ])
+    const [secret] = await app.secrets()
+    const form = app.authenticate(new URLSearchParams({ client_secret: 'x' }), secret)
+    expect(form.getAll('client_secret')).toEqual(['CANARY-secret'])
   })
 
   test.each([
@@ -256,7 +256,7 @@ describe('an option that is wrong is named:', () => {
 })
 
 describe('the secret of a client', () => {
-  it('does not show by any inspection', () => {
+  it('does not show by any inspection', async () => {
     const shown = [
       inspect(client(), { depth: 10, showHidden: true, getters: true }),
       JSON.stringify(client()),
@@ -264,7 +264,7 @@ describe('the secret of a client', () => {
       visibleText(client()),
     ]
     for (const text of shown) expect(text).not.toContain('CANARY')
-    expect(client().authenticate(new URLSearchParams()).get('client_secret')).toBe('CANARY-secret')
+    expect(await client().secrets()).toEqual(['CANARY-secret'])
   })
 })
 

@@ -16,7 +16,8 @@ const order = [
   ['scopes', 'http', 'store', 'observability'],
   ['async'],
   ['pagerduty-errors'],
-  ['errors', 'user'],
+  ['known-members'],
+  ['errors', 'user', 'closest-match'],
   ['error-cause'],
 ]
 
@@ -29,7 +30,15 @@ const faces: Record<string, readonly string[]> = {
   grants: ['grants', 'grant-management', 'user-grant', 'grant-options'],
   'app-tokens': ['app-tokens'],
   oauth: [
-    ...['api-error', 'authorization-response', 'bearer-fetch', 'circuit-breaker', 'client', 'endpoints'],
+    ...[
+      'api-error',
+      'authorization-response',
+      'bearer-fetch',
+      'circuit-breaker',
+      'client',
+      'client-options',
+      'endpoints',
+    ],
     ...['id-token', 'token-endpoint', 'token-expiry', 'token-set'],
   ],
 }

@@ -6,6 +6,7 @@ import { variables } from '../../src/environment'
 /** The compiler sees to it that this has every option, and no other. */
 const options: Record<keyof PagerDutyOptions, true> = {
   account: true,
+  accounts: true,
   apiURL: true,
   appScope: true,
   appType: true,
@@ -19,10 +20,12 @@ const options: Record<keyof PagerDutyOptions, true> = {
   identityURL: true,
   issuer: true,
   jwksURL: true,
+  label: true,
   logger: true,
   name: true,
   onError: true,
   partialGrant: true,
+  prefix: true,
   passReqToCallback: true,
   redis: true,
   requireAtHash: true,

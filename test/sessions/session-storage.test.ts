@@ -17,7 +17,7 @@ interface Place {
 }
 
 /** The grant of these tests as it was read, to be extended. */
-const grant = (ttl: number) => ({ id: 'abc', sealed: 'sealed', ttl })
+const grant = (ttl?: number) => ({ id: 'abc', sealed: 'sealed', used: 'used', ttl })
 
 afterEach(() => jest.restoreAllMocks())
 
@@ -132,7 +132,7 @@ function testSessions(placeOf: () => Place): void {
     await pass(minute)
     expect(await records.read('abc.random', 'abc')).toEqual({
       session: '{"cart":"apple"}',
-      grant: 'sealed',
+      grant: 'used',
       extendedAt: then + 123_000,
     })
     expect(await sessionAt('abc.other')).toBeUndefined()
@@ -158,7 +158,16 @@ function testSessions(placeOf: () => Place): void {
     await store.create('grant:abc', 'sealed', minute)
     expect(await records.extend('abc.random', 2 * minute, grant(2 * minute))).toBe(true)
     await pass(minute)
-    expect(await records.read('abc.random', 'abc')).toMatchObject({ session: undefined, grant: 'sealed' })
+    expect(await records.read('abc.random', 'abc')).toMatchObject({ session: undefined, grant: 'used' })
+  })
+
+  test('a grant may be replaced by its used value without a new life', async () => {
+    await write('abc.random', 'one', { ttl: 3 * minute })
+    await store.create('grant:abc', 'sealed', minute)
+    expect(await records.extend('abc.random', 3 * minute, grant())).toBe(true)
+    expect(await records.read('abc.random', 'abc')).toMatchObject({ grant: 'used' })
+    await pass(minute + 1_000)
+    expect(await records.read('abc.random', 'abc')).toMatchObject({ session: 'one', grant: undefined })
   })
 
   test('a grant that has changed since it was read keeps the life it has, and its session is extended all the same', async () => {

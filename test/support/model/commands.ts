@@ -135,7 +135,8 @@ export function beginLogin(world: World, who: number): void {
     delegationID: delegation.id,
   }
   void world.call(actor, `login of ${id}`, async () => {
-    const grant = await actor.grants.create(id, { user, tokens, requestedScopes: [], appUser: undefined })
+    const made = { user, tokens, requestedScopes: [], appUser: undefined, label: undefined }
+    const grant = await actor.grants.create(id, made)
     world.saw(actor, grant)
     world.referee.begin(id, delegation)
     await actor.grants.extend(grant, idle)

@@ -1,0 +1,218 @@
+import session from 'express-session'
+import { Passport } from 'passport'
+import {
+  AppTokens,
+  ConfigurationError,
+  MemoryTokenStore,
+  type PagerDuty,
+  PagerDutyStrategy,
+  pagerduty,
+  requireLogin,
+  requireScopesFor,
+  sessionTokens,
+  webhookReceiver,
+} from '../../src'
+import { type StandIn, startPagerDuty } from '../../src/testing'
+import { serve } from '../support/app'
+import { Browser } from '../support/browser'
+import { startDropIn } from '../support/drop-in'
+import { secret } from '../support/passport-app'
+import { WatchedStore } from '../support/watched-store'
+
+const webhookSecret = 'HvPtlQNKMPpHSSqJpCdndXfo7HnGXa1pnH6w5axpxLFn9aRBNBGh4e8'
+
+let standIn: StandIn
+let pd: PagerDuty
+
+beforeAll(async () => {
+  standIn = await startPagerDuty()
+  pd = pagerduty(options())
+})
+afterAll(async () => {
+  await pd.close()
+  await standIn.close()
+})
+
+const options = () => ({
+  ...standIn.options(),
+  scope: 'incidents.read',
+  callbackURL: 'http://localhost/auth/pagerduty/callback',
+})
+const shared = () => ({ ...options(), tokenStore: new MemoryTokenStore(), secret })
+
+/** What starting with one more member is refused with. */
+function refusal(start: () => unknown): ConfigurationError {
+  try {
+    start()
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error
+    throw error
+  }
+  throw new Error('It was not refused')
+}
+
+type Way = [owner: string, start: (more: object) => unknown, wrong: string, meant: string]
+
+const ways: Way[] = [
+  ['pagerduty()', (more) => pagerduty({ ...options(), ...more }), 'clientId', 'clientID'],
+  ['pagerduty()', (more) => pagerduty({ ...options(), ...more }), 'stepUpScopes', 'stepUpScope'],
+  [
+    'PagerDutyStrategy',
+    (more) => new PagerDutyStrategy({ ...shared(), ...more }),
+    'callbackUrl',
+    'callbackURL',
+  ],
+  ['PagerDutyStrategy', (more) => new PagerDutyStrategy({ ...shared(), ...more }), 'scopes', 'scope'],
+  ['sessionTokens()', (more) => sessionTokens({ ...shared(), ...more }), 'startegy', 'strategy'],
+  ['AppTokens', (more) => new AppTokens({ ...shared(), ...more }), 'acount', 'account'],
+  [
+    'pd.webhook()',
+    (more) => pd.webhook(() => {}, { webhookSecret, ...more }),
+    'webhookSecrets',
+    'webhookSecret',
+  ],
+  [
+    'webhookReceiver()',
+    (more) => webhookReceiver({ webhookSecret, ...more }, () => {}),
+    'tokenstore',
+    'tokenStore',
+  ],
+  ['a guard', (more) => requireLogin(more), 'loginpath', 'loginPath'],
+  ['a guard', (more) => requireScopesFor('GET /incidents', more), 'stepup', 'stepUp'],
+]
+
+describe('an option that is misspelt', () => {
+  test.each(ways)('of %s is refused with the name that is meant', (owner, start, wrong, meant) => {
+    const { option, message } = refusal(() => start({ [wrong]: 'any' }))
+    expect([option, message]).toEqual([
+      wrong,
+      `"${wrong}" is not an option of ${owner}: did you mean "${meant}"?`,
+    ])
+    expect(() => start({})).not.toThrow()
+  })
+
+  test('and undefined counts as left out', () => {
+    expect(() => new PagerDutyStrategy({ ...shared(), ...{ callbackUrl: undefined } })).not.toThrow()
+  })
+
+  test.each([
+    ['session', { idel: 5_000 }, 'session.idel', 'idle'],
+    ['session', { cookie: { samesite: 'lax' } }, 'session.cookie.samesite', 'sameSite'],
+    ['routes', { logIn: '/in' }, 'routes.logIn', 'login'],
+  ])('in the option %s is refused by its whole name: %j', (name, value, option, meant) => {
+    const refused = refusal(() => pagerduty({ ...options(), [name]: value }).auth())
+    expect([refused.option, refused.message]).toEqual([option, expect.stringContaining(`"${meant}"`)])
+  })
+})
+
+test('one object of options serves the strategy and what works with it', () => {
+  const all = { ...shared(), partialGrant: 'fail' as const, label: () => 'any', accounts: ['us.acme'] }
+  const strategy = new PagerDutyStrategy(all)
+  expect(() => sessionTokens({ ...all, strategy })).not.toThrow()
+  expect(() => new AppTokens({ ...all, account: 'us.acme' })).not.toThrow()
+})
+
+describe('an option of passport-oauth2 that has no effect', () => {
+  test.each([
+    ['scopeSeparator', ',', 'as a list'],
+    ['proxy', true, 'trust proxy'],
+    ['sessionKey', 'oauth', '"name"'],
+    ['store', {}, '"tokenStore"'],
+  ])('is refused, and the hint says what to use instead: %s', (name, value, hint) => {
+    for (const start of [
+      () => new PagerDutyStrategy({ ...shared(), [name]: value }),
+      () => pagerduty({ ...options(), [name]: value }),
+    ]) {
+      expect(refusal(start)).toMatchObject({ option: name, hint: expect.stringContaining(hint) as unknown })
+    }
+  })
+})
+
+describe('an option of a wrong type', () => {
+  test.each<[string, unknown[]]>([
+    ['fetch', ['https://proxy.example', {}, null]],
+    ['revokeOnLogout', ['false', 0, null]],
+    ['requireAtHash', ['true', 1]],
+    ['customHeaders', ['X-A: b', null, ['X-A'], { 'X A': 'b' }, { 'X-A': 5 }, { 'X-A': 'b\n' + 'c' }]],
+    ['label', ['Firefox', null]],
+  ])('is refused by name: %s', (name, values) => {
+    for (const value of values) {
+      const { option } = refusal(() => new PagerDutyStrategy({ ...shared(), [name]: value }))
+      expect([value, option]).toEqual([value, name])
+    }
+  })
+})
+
+describe('an option of authenticate() that has no effect', () => {
+  async function failureOf(given: object, strategy = new PagerDutyStrategy(shared())): Promise<unknown> {
+    let failure: unknown
+    const app = await serve((express) => {
+      const passport = new Passport().use(strategy as never)
+      express.use(session({ secret, resave: false, saveUninitialized: false }))
+      express.get('/login', passport.authenticate('pagerduty', given))
+      express.use((error: unknown, _req: unknown, res: import('express').Response, _next: unknown) => {
+        failure = error
+        res.status(500).end()
+      })
+    })
+    await new Browser().visit(`${app.url}/login`)
+    await app.close()
+    return failure
+  }
+
+  test.each(['callbackURL', 'prompt', 'loginHint'])('is refused: %s', async (name) => {
+    expect(await failureOf({ [name]: 'any' })).toMatchObject({
+      option: name,
+      message: `"${name}" is not an option of authenticate()`,
+    })
+  })
+
+  test('may be of a subclass, which makes a parameter of it', async () => {
+    class Own extends PagerDutyStrategy {
+      override authorizationParams(given: { prompt?: string; nonce?: string }): object {
+        return { ...super.authorizationParams(given), prompt: given.prompt }
+      }
+    }
+    expect(await failureOf({ prompt: 'login' }, new Own(shared()))).toBeUndefined()
+  })
+})
+
+test('a guard that comes before pd.auth() says what to mount', async () => {
+  let failure: unknown
+  const app = await serve((express) => {
+    express.get('/', pd.requireLogin({ onError: (error, _req, res) => ((failure = error), res.end()) }))
+  })
+  await new Browser().visit(app.url)
+  await app.close()
+  expect(failure).toMatchObject({
+    option: 'sessionTokens',
+    hint: expect.stringContaining('app.use(pd.auth())') as unknown,
+  })
+})
+
+test('pd.auth() that is mounted twice runs once for each request', async () => {
+  const store = new WatchedStore()
+  const app = await startDropIn(standIn, { tokenStore: store, secret }, (express, own) => {
+    express.use('/twice', own.auth(), own.auth())
+    express.get('/twice', own.requireLogin(), (_req, res) => void res.json('in'))
+  })
+  const { browser } = await app.logIn()
+  await app.get(browser)
+  const before = store.commands.length
+  expect((await app.get(browser, '/twice')).status).toBe(200)
+  // Session and grant, once each.
+  expect(store.commands.slice(before)).toHaveLength(2)
+  expect((await app.logOut(browser)).status).toBe(204)
+  expect((await app.get(browser, '/twice')).status).toBe(401)
+  await app.close()
+})
+
+test.each([
+  ['clientID', 'PAGERDUTY_CLIENT_ID'],
+  ['clientSecret', 'PAGERDUTY_CLIENT_SECRET'],
+  ['callbackURL', 'PAGERDUTY_CALLBACK_URL'],
+  ['scope', 'PAGERDUTY_SCOPE'],
+])('the hint about a missing %s names its variable', (option, variable) => {
+  const { hint } = refusal(() => pagerduty({ ...options(), [option]: undefined }))
+  expect(hint).toContain(variable)
+})

@@ -165,11 +165,7 @@ function assemble(
   }
 }
 
-/**
- * Several handlers as one. What they fail with, thrown or passed on, is answered as the guards answer.
- *
- * @param served requests that have come through: mounted twice, as in an app and in a router, they run once
- */
+/** Several handlers as one, which runs once for a request. What they fail with is answered as the guards answer. */
 function inOrder(
   handlers: readonly Middleware[],
   links: ErrorResponseOptions,

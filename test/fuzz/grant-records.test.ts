@@ -15,12 +15,14 @@ const whole = {
   e: 2_000_000_000_000,
   o: 1_900_000_000_000,
   s: 'incidents.read users.read',
+  c: 1_900_000_000_000,
+  l: 1_900_000_000_000,
   x: 2_100_000_000_000,
 }
 
 const anything = fc.jsonValue()
 const changed = fc
-  .dictionary(fc.constantFrom(...Object.keys(whole), 'q', 'k', 'p', 't', '__proto__'), anything)
+  .dictionary(fc.constantFrom(...Object.keys(whole), 'q', 'k', 'n', 'p', 't', '__proto__'), anything)
   .map((members) => ({ ...whole, ...members }))
 const user = fc
   .array(fc.option(fc.oneof(fc.string(), anything)), { maxLength: 7 })
@@ -50,9 +52,10 @@ describe('what a sealed grant holds', () => {
             text(record.tokens.accessToken) &&
             ['string', 'undefined'].includes(typeof record.tokens.refreshToken),
           scopes: [...record.tokens.scope, ...record.requestedScopes].every(text),
+          label: ['string', 'undefined'].includes(typeof record.label),
           superseded: record.superseded.every(text),
         }
-        expect(Object.values(parts ?? {})).toEqual(parts === undefined ? [] : Array(6).fill(true))
+        expect(Object.values(parts ?? {})).toEqual(parts === undefined ? [] : Array(7).fill(true))
         expect(Object.prototype).not.toHaveProperty('a')
       }),
       runs(5_000),

@@ -1,5 +1,6 @@
 import { Background } from './async/background'
-import { Client, type ClientOptions } from './oauth/client'
+import { Client } from './oauth/client'
+import type { ClientOptions } from './oauth/client-options'
 import { Events } from './observability/events'
 import { checkedTokenStore } from './store/checked-token-store'
 import type { KeyRing } from './store/encryption'

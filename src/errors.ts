@@ -36,7 +36,7 @@ export class PagerDutyOAuthError extends Error {
   /** Whether a retry may succeed a little later. */
   readonly isTransient: boolean
   /**
-   * Path where the user logs in; given where an error is responded to, if a login helps. Scripts get it in {@link toJSON}, and
+   * Path where the user logs in; given where an error is responded to, if a login helps. Scripts get it in `toJSON()`, and
    * add `returnTo`.
    */
   declare loginURL?: string | undefined

@@ -3,22 +3,30 @@ export { pagerduty } from './pagerduty'
 export type { PagerDuty } from './pagerduty'
 export type { PagerDutyOptions } from './options'
 export type { SessionCookie, SessionOptions } from './sessions/session-options'
-export type { Routes } from './login/routes'
+export type { Routes } from './login/route-options'
 export type { GrantOwner, Grants } from './grants/grant-management'
 export type { Logger } from './observability/logger'
 export type { Denial, PagerDutyEvents } from './observability/event-types'
 
 // Parts: login
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './login/strategy'
-export type { LoginInfo } from './login/callback'
+
 export type { StrategyOptions } from './login/strategy-options'
 export type { AuthenticateOptions } from './login/passport-oauth2'
-export type { Login, Profile, TokenParams, VerifyCallback, VerifyDone, VerifyLogin } from './login/verify'
+export type {
+  Login,
+  LoginInfo,
+  Profile,
+  TokenParams,
+  VerifyCallback,
+  VerifyDone,
+  VerifyLogin,
+} from './login/verify'
 
 // Parts: tokens of a session
 export { RequestGrant } from './sessions/request-grant'
 export { sessionTokens } from './sessions/session-tokens'
-export type { SessionTokensOptions } from './sessions/session-parts'
+export type { SessionTokensOptions } from './sessions/session-options'
 export type { LoginOptions, Logins } from './sessions/session'
 export { UserGrant } from './grants/user-grant'
 export type { GetAccessTokenOptions } from './grants/user-grant'
@@ -28,14 +36,13 @@ export type { TokenSet } from './oauth/token-set'
 export type { WaitUntil } from './async/background'
 export type { GrantOptions, SessionLifetimes } from './grants/grant-options'
 export type { StoreOptions } from './store/store-options'
-export type { ClientOptions } from './oauth/client'
+export type { ClientOptions } from './oauth/client-options'
 export type { ClientSecret } from './oauth/client-secret'
 export type { AppType } from './scopes/scope'
 
 // Parts: guards
 export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './guards/require-scopes'
-export type { GuardOptions, OperationGuardOptions } from './guards/require-scopes'
-export type { ScopeName } from './guards/scope-requirement'
+export type { GuardOptions, OperationGuardOptions, ScopeName } from './guards/guard-options'
 export type { PartialGrant, PartialGrantPolicy } from './login/partial-grant'
 export type { OnError } from './http/error-response'
 

@@ -1,5 +1,5 @@
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
-import { loginPathOf } from '../login/routes'
+import { loginPathOf } from '../login/route-options'
 import type { Client } from '../oauth/client'
 import { bounds, unreachable } from './check-pagerduty'
 import type { Configuration } from './configuration'

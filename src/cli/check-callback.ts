@@ -1,5 +1,5 @@
 import { isLoopback } from '../oauth/require-url'
-import { loginPathOf } from '../login/routes'
+import { loginPathOf } from '../login/route-options'
 import type { Configuration } from './configuration'
 import { type Finding, note, ok, warning } from './finding'
 

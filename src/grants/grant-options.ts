@@ -1,4 +1,4 @@
-import type { ClientOptions } from '../oauth/client'
+import type { ClientOptions } from '../oauth/client-options'
 import { ConfigurationError } from '../errors'
 import { clientOptionNames } from '../oauth/client-options'
 import { type StoreOptions, storeOptionNames } from '../store/store-options'
@@ -24,6 +24,7 @@ const table: Record<Exclude<keyof GrantOptions, keyof ClientOptions | keyof Stor
   revokeOnLogout: true,
 }
 
+/** @internal */
 export const grantOptionNames = [...clientOptionNames, ...storeOptionNames, ...Object.keys(table)]
 
 const hour = 60 * 60_000
@@ -31,7 +32,7 @@ const hour = 60 * 60_000
 /** The longest TTL of anything, in milliseconds: beyond the rolling window of a Scoped grant at PagerDuty (a year). */
 export const longestLife = 400 * 24 * hour
 
-/** @throws {ConfigurationError} */
+/** @throws {ConfigurationError} @internal */
 export function resolveLifetimes({ session }: Pick<GrantOptions, 'session'>): {
   readonly idle: number
   readonly absolute: number

@@ -5,14 +5,9 @@ import { requireStepUpScope } from '../login/strategy-options'
 import type { Client } from '../oauth/client'
 import type { Operation } from '../scopes/catalogue'
 import { requireScope } from '../scopes/scope'
-import {
-  type GuardOptions,
-  type OperationGuardOptions,
-  requireLogin,
-  operationGuard,
-  scopeGuard,
-} from './require-scopes'
-import { type ScopeName, requireOptions, scopesOfOperations, splitArguments } from './scope-requirement'
+import type { GuardOptions, OperationGuardOptions, ScopeName } from './guard-options'
+import { requireLogin, operationGuard, scopeGuard } from './require-scopes'
+import { requireOptions, scopesOfOperations, splitArguments } from './scope-requirement'
 
 /** They change nothing (RFC 9110 section 9.2.1). */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])

@@ -36,4 +36,5 @@ const table: Record<keyof OperationGuardOptions, true> = {
   scopes: true,
 }
 
+/** @internal */
 export const guardOptionNames = Object.keys(table)

@@ -8,17 +8,14 @@ import { type Client } from '../oauth/client'
 import type { Operation } from '../scopes/catalogue'
 import { grantOf } from '../sessions/request-grant'
 import { type DenialOptions, deny } from './denial'
-import type { GuardOptions, OperationGuardOptions } from './guard-options'
+import type { GuardOptions, OperationGuardOptions, ScopeName } from './guard-options'
 import {
-  type ScopeName,
   requireGranted,
   requireOptions,
   requireScopeNames,
   scopesOfOperations,
   splitArguments,
 } from './scope-requirement'
-
-export type { GuardOptions, OperationGuardOptions }
 
 /**
  * Lets a request pass if a user is logged in and the grant is still valid.

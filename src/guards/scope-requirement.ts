@@ -6,8 +6,6 @@ import { type Operation, operationScopes } from '../scopes/catalogue'
 import { operationOf } from '../scopes/operations'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
 
-export type { ScopeName }
-
 /**
  * Checks a grant against the scopes that a guard names.
  *

@@ -12,7 +12,7 @@ import { pathOf, sameOriginPath, targetOf } from './request-url'
  */
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
 
-/** How to respond. */
+/** How to respond. @internal */
 export interface ErrorResponseOptions {
   /** Path that starts a login, for a link where a login helps. */
   login?: string | undefined
@@ -25,7 +25,7 @@ export interface ErrorResponseOptions {
   onError?: OnError | undefined
 }
 
-/** Whether a browser navigates, as opposed to a script that fetches something. */
+/** Whether a browser navigates, as opposed to a script that fetches something. @internal */
 export function isNavigation(req: Request): boolean {
   const mode = req.headers['sec-fetch-mode']
   if (mode !== undefined) {
@@ -41,12 +41,13 @@ export function isNavigation(req: Request): boolean {
 /**
  * Whether the response was sent already, by a request timeout or another function of the app. Nothing may be written to it
  * then, and nothing may start that needs it.
+ * @internal
  */
 export function isResponseSent(res: ServerResponse): boolean {
   return res.headersSent
 }
 
-/** Keeps a user's response out of every cache, unless the handler sets its own `Cache-Control`. */
+/** Keeps a user's response out of every cache, unless the handler sets its own `Cache-Control`. @internal */
 export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
   if (!canRespond(req, res) || isResponseSent(res)) return
   res.setHeader('Cache-Control', 'no-store')
@@ -58,6 +59,7 @@ export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
 /**
  * Responds to a denial or failure with the error's headers: a small page for a navigation, else `application/problem+json`
  * (RFC 9457). Errors of other packages go to Express.
+ * @internal
  */
 export function sendError(
   error: unknown,
@@ -97,13 +99,14 @@ export function sendError(
 /**
  * Whether there is a response to write to. At an upgrade to a WebSocket, libraries pass an incomplete response, or one without
  * a socket. A pipelined response has no socket either until its turn comes, so only upgrades are checked.
+ * @internal
  */
 export function canRespond(req: IncomingMessage, res: ServerResponse): boolean {
   if (typeof res.setHeader !== 'function') return false
   return req.headers.upgrade === undefined || (typeof res.headersSent === 'boolean' && Boolean(res.socket))
 }
 
-/** Redirects, unless the response was sent. There is no body, so that nothing is sent before a session is saved. */
+/** Redirects, unless the response was sent. There is no body, so that nothing is sent before a session is saved. @internal */
 export function redirect(res: Response, location: string, status = 302): void {
   if (isResponseSent(res)) return
   res.statusCode = status

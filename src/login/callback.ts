@@ -14,20 +14,7 @@ import type { FoundLogin } from './state-store'
 import { heldGrant, sessionDataToKeep, rememberDeclined } from './step-up'
 import { grantOf } from '../sessions/request-grant'
 import type { Grant, UserGrants } from '../grants/grants'
-
-/** What the strategy passes to Passport as `info`, beside the user. */
-export interface LoginInfo {
-  /** For `pd.grants`, which works without a request. */
-  readonly grantID: string
-  /** What PagerDuty granted, which guards check. It may be less than `requestedScopes`. */
-  readonly grantedScopes: readonly string[]
-  /** What this login requested: at a step-up, what was granted before and what it adds. */
-  readonly requestedScopes: readonly string[]
-  /** Path in the app to return to, or a URL of another origin of it. */
-  readonly returnTo: string | undefined
-  /** The app's own `state` object. */
-  readonly state: unknown
-}
+import type { LoginInfo } from './verify'
 
 /** A callback whose login is not pending in this browser: used, forged, expired, or begun elsewhere. */
 export function handleUnknownState(

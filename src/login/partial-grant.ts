@@ -23,7 +23,7 @@ export interface PartialGrant {
  */
 export type PartialGrantPolicy = 'accept' | 'fail' | ((difference: PartialGrant, req: Request) => unknown)
 
-/** Why PagerDuty may have granted less. Its response gives no reason. */
+/** Why PagerDuty may have granted less. Its response gives no reason. @internal */
 export function diagnose(granted: readonly string[], missing: readonly string[]): string {
   const isNothing = granted.every((scope) => scope === 'openid')
   return isNothing
@@ -31,7 +31,7 @@ export function diagnose(granted: readonly string[], missing: readonly string[])
     : `PagerDuty left out ${missing.join(', ')}: not configured on the app there, or spelt differently.`
 }
 
-/** @throws {ScopeNotGrantedError} the policy denies the login */
+/** @throws {ScopeNotGrantedError} the policy denies the login @internal */
 export async function requireAcceptable(
   policy: PartialGrantPolicy,
   difference: PartialGrant,

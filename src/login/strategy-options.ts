@@ -57,12 +57,13 @@ const table: Record<Exclude<keyof StrategyOptions, keyof GrantOptions>, true> = 
   extraScopes: true,
 }
 
+/** @internal */
 export const strategyOptionNames = [...grantOptionNames, ...Object.keys(table)]
 
 const trustProxy =
   'callbackURL is absolute, so the strategy needs no proxy option. Express does: app.set("trust proxy", 1).'
 
-/** Options of passport-oauth2 that have no effect here, and what to use instead. */
+/** Options of passport-oauth2 that have no effect here, and what to use instead. @internal */
 export const insteadOfOAuth2: Readonly<Record<string, string>> = {
   scopeSeparator: 'PagerDuty separates scopes by spaces: give "scope" as a list.',
   proxy: trustProxy,
@@ -73,12 +74,12 @@ export const insteadOfOAuth2: Readonly<Record<string, string>> = {
     'Pending logins are in encrypted cookies, and nowhere else. "tokenStore" is where grants are stored.',
 }
 
-/** @throws {ConfigurationError} */
+/** @throws {ConfigurationError} @internal */
 export function requireStrategyOptions(options: StrategyOptions): void {
   requireKnown('PagerDutyStrategy', options, strategyOptionNames, insteadOfOAuth2)
 }
 
-/** @throws {ConfigurationError} they are not headers that can be sent */
+/** @throws {ConfigurationError} they are not headers that can be sent @internal */
 export function requireHeaders(headers: unknown = {}): Readonly<Record<string, string>> {
   try {
     if (
@@ -101,6 +102,7 @@ export function requireHeaders(headers: unknown = {}): Readonly<Record<string, s
  *
  * @param hasOwnParams whether a subclass makes parameters of the authorization request of them
  * @throws {ConfigurationError}
+ * @internal
  */
 export function requireAuthenticateOptions(options: object, hasOwnParams: boolean): void {
   const names = ['callbackURL', ...(hasOwnParams ? [] : ['prompt', 'loginHint'])]

@@ -26,8 +26,22 @@ export interface Login {
   readonly fetch: BearerFetch
 }
 
-/** A finished login without the functions that `verify` gets. */
+/** A finished login without the functions that `verify` gets. @internal */
 export type FinishedLogin = Omit<Login, 'fetch'>
+
+/** What the strategy passes to Passport as `info`, beside the user. */
+export interface LoginInfo {
+  /** For `pd.grants`, which works without a request. */
+  readonly grantID: string
+  /** What PagerDuty granted, which guards check. It may be less than `requestedScopes`. */
+  readonly grantedScopes: readonly string[]
+  /** What this login requested: at a step-up, what was granted before and what it adds. */
+  readonly requestedScopes: readonly string[]
+  /** Path in the app to return to, or a URL of another origin of it. */
+  readonly returnTo: string | undefined
+  /** The app's own `state` object. */
+  readonly state: unknown
+}
 
 /** What the callback forms get as `profile`: the signed identity, and what the hook `userProfile` added. */
 export interface Profile extends PagerDutyUser {
@@ -86,23 +100,23 @@ export type VerifyCallback =
       done: VerifyDone,
     ) => void)
 
-/** Any of these forms. The number of declared parameters tells them apart. */
+/** Any of these forms. The number of declared parameters tells them apart. @internal */
 export type Verify = VerifyLogin | VerifyCallback
 
-/** What verify decided. */
+/** What verify decided. @internal */
 export interface VerifyResult {
   readonly user: unknown
   readonly info: object | undefined
 }
 
-/** Any verify form as one function. */
+/** Any verify form as one function. @internal */
 export type Verifier = (
   login: Login,
   req: Request,
   loadProfile: () => Promise<Profile>,
 ) => Promise<VerifyResult>
 
-/** @throws {ConfigurationError} when no form has that many parameters */
+/** @throws {ConfigurationError} when no form has that many parameters @internal */
 export function resolveVerify(verify: Verify | undefined, passReqToCallback: boolean): Verifier {
   if (verify === undefined) return async ({ user }) => ({ user, info: undefined })
   if (typeof verify !== 'function') throw new ConfigurationError('verify', 'must be a function')
@@ -166,6 +180,7 @@ const decisionHints = {
  *
  * @param option the option that holds the app's function
  * @throws {ConfigurationError} it has not decided within ten seconds
+ * @internal
  */
 export function decided<T>(option: keyof typeof decisionHints, decision: Promise<T>): Promise<T> {
   const undecided = () =>

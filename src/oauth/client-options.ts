@@ -70,9 +70,10 @@ const table: Record<keyof ClientOptions, true> = {
   fetch: true,
 }
 
+/** @internal */
 export const clientOptionNames: readonly string[] = Object.keys(table)
 
-/** @throws {ConfigurationError} one of another type, which would fail later or count as its opposite */
+/** @throws {ConfigurationError} one of another type, which would fail later or count as its opposite @internal */
 export function requireClientTypes({ fetch, requireAtHash }: ClientOptions): void {
   requireType('fetch', fetch, 'function')
   requireType('requireAtHash', requireAtHash, 'boolean')

@@ -7,8 +7,6 @@ import { parseURL } from '../http/request-url'
 import { isTaken } from '../http/taken-names'
 import { requireCallbackURLs, requireOrigin, requireTrustedOrigins, requireURL } from './require-url'
 
-export type { ClientOptions }
-
 /** The options, checked and completed. Inspection and serialization do not show the secret. */
 export class Client {
   readonly name: string

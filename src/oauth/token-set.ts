@@ -21,6 +21,7 @@ const longestLifetime = 400 * 24 * 60 * 60
  * Checks a token response member by member. A missing `expires_in` counts as five minutes; one beyond 400 days is cut.
  *
  * @throws {TokenEndpointError} `ERR_PAGERDUTY_TOKEN_RESPONSE`
+ * @internal
  */
 export function parseTokenResponse(body: Record<string, unknown>): TokenResponse {
   const { access_token, token_type, expires_in, refresh_token, scope, id_token } = body

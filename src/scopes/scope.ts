@@ -8,28 +8,29 @@ const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 /**
  * Splits the `scope` of a token response. Only the space separates (RFC 6749 section 3.3): a value joined by
  * anything else stays one odd token, which matches nothing.
+ * @internal
  */
 export function parseGrantedScope(scope: string): readonly string[] {
   return [...new Set(scope.split(' ').filter((token) => token !== ''))]
 }
 
-/** Splits an option: a list, or a string separated by any whitespace. Duplicates are removed. */
+/** Splits an option: a list, or a string separated by any whitespace. Duplicates are removed. @internal */
 export function parseScopeOption(scope: string | readonly string[]): readonly string[] {
   const tokens = typeof scope === 'string' ? scope.split(/\s+/) : scope
   return [...new Set(tokens.filter((token) => token !== ''))]
 }
 
-/** Whether this is one scope token by the grammar of RFC 6749 section 3.3. */
+/** Whether this is one scope token by the grammar of RFC 6749 section 3.3. @internal */
 export function isScopeToken(token: unknown): token is string {
   return typeof token === 'string' && scopeToken.test(token)
 }
 
-/** A scope for a message. Anything that does not look like one may be a secret in the wrong place. */
+/** A scope for a message. Anything that does not look like one may be a secret in the wrong place. @internal */
 export function quoted(scope: string): string {
   return /^[a-z_.:-]{1,64}$/i.test(scope) ? `"${scope}"` : 'something that does not look like a scope'
 }
 
-/** Whether a kind of app can be granted a scope: `read` and `write` belong to Classic User OAuth, all others to Scoped OAuth. */
+/** Whether a kind of app can be granted a scope: `read` and `write` belong to Classic User OAuth, all others to Scoped OAuth. @internal */
 export function belongsTo(appType: AppType, scope: string): boolean {
   return scope === 'openid' || (scope === 'read' || scope === 'write') === (appType === 'classic')
 }
@@ -39,6 +40,7 @@ export function belongsTo(appType: AppType, scope: string): boolean {
  *
  * In a Classic app `write` reads too (PagerDuty grants `write` without a `read` beside it). In a Scoped app nothing
  * covers anything else: `incidents.write` does not read incidents.
+ * @internal
  */
 export function missingScopes(
   granted: readonly string[],
@@ -56,6 +58,7 @@ export function missingScopes(
  * mix-up would show only as a 403 later.
  *
  * @param option the option's name, for the message
+ * @internal
  */
 export function requireScope(value: unknown, appType: AppType, option = 'scope'): readonly string[] {
   const isList = Array.isArray(value) && value.every((item) => typeof item === 'string')

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors'
 import { requireKnown } from '../known-members'
-import { type SessionLifetimes, longestLife } from '../grants/grant-options'
+import { type GrantOptions, type SessionLifetimes, longestLife } from '../grants/grant-options'
+import type { Logins } from './session'
 
 const insteadOfRolling = {
   maxAge: '"idle" is how long a login lasts from its last use, "absolute" how long at most.',
@@ -27,6 +28,14 @@ export interface SessionOptions extends SessionLifetimes {
    * @default each request does
    */
   shouldTouch?: ((req: IncomingMessage) => boolean) | undefined
+}
+
+/** Options of {@link sessionTokens}: the client's, with the `tokenStore` and `secret` that the strategy has too. */
+export interface SessionTokensOptions extends GrantOptions {
+  /** How long logins last, and which requests extend them. */
+  session?: Pick<SessionOptions, 'idle' | 'absolute' | 'shouldTouch'> | undefined
+  /** The strategy that `req.pagerduty.login()` begins a login with. */
+  strategy?: Logins | undefined
 }
 
 /** Attributes of the session cookie (RFC 6265); what is left out follows from `callbackURL`. */

@@ -1,17 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { GrantOptions } from '../grants/grant-options'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { DeferredSession } from './deferred-session'
-import { type Logins, sessionOf } from './session'
-import type { SessionOptions } from './session-options'
-
-/** Options of {@link sessionTokens}: the client's, with the `tokenStore` and `secret` that the strategy has too. */
-export interface SessionTokensOptions extends GrantOptions {
-  /** How long logins last, and which requests extend them. */
-  session?: Pick<SessionOptions, 'idle' | 'absolute' | 'shouldTouch'> | undefined
-  /** The strategy that `req.pagerduty.login()` begins a login with. */
-  strategy?: Logins | undefined
-}
+import { sessionOf } from './session'
+import type { SessionTokensOptions } from './session-options'
 
 /** What `req.pagerduty` works with beside the grants. @internal */
 export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 'session'> {

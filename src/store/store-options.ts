@@ -18,9 +18,10 @@ export interface StoreOptions {
 
 const table: Record<keyof StoreOptions, true> = { tokenStore: true, secret: true, waitUntil: true }
 
+/** @internal */
 export const storeOptionNames: readonly string[] = Object.keys(table)
 
-/** @throws {ConfigurationError} */
+/** @throws {ConfigurationError} @internal */
 export function resolveSecret({ secret, tokenStore }: StoreOptions): KeyRing {
   if (secret !== undefined) return new KeyRing(secret)
   if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()

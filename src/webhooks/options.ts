@@ -86,15 +86,17 @@ const table: Record<keyof WebhookOptions, true> = {
   onError: true,
 }
 
+/** @internal */
 export const webhookOptionNames: readonly string[] = Object.keys(table)
 const receiverTable: Record<Exclude<keyof WebhookReceiverOptions, keyof WebhookOptions>, true> = {
   tokenStore: true,
   appTokens: true,
   waitUntil: true,
 }
+/** @internal */
 export const receiverOptionNames = [...webhookOptionNames, ...Object.keys(receiverTable)]
 
-/** An option of earlier tutorials and other packages, and what to use instead. */
+/** An option of earlier tutorials and other packages, and what to use instead. @internal */
 export const insteadOfSecret: Readonly<Record<string, string>> = {
   secret: 'The secret of the subscription is the option "webhookSecret".',
 }
@@ -104,6 +106,7 @@ export const insteadOfSecret: Readonly<Record<string, string>> = {
  * a replay would not be expired.
  *
  * @throws {ConfigurationError} an option is missing or contradictory
+ * @internal
  */
 export function webhookSettings(options: WebhookOptions, handler: unknown) {
   const { name = 'webhook', timeout = 3_500, maxAge = defaultMaxAge } = options

@@ -1,6 +1,6 @@
 import { verify } from 'node:crypto'
 import fc from 'fast-check'
-import type { ClientOptions } from '../../src/oauth/client'
+import type { ClientOptions } from '../../src/oauth/client-options'
 import { IDTokenError } from '../../src/pagerduty-errors'
 import { IDTokenVerifier } from '../../src/oauth/id-token'
 import { clientOf } from '../support/client'

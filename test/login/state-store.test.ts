@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import type { ClientOptions } from '../../src/oauth/client'
+import type { ClientOptions } from '../../src/oauth/client-options'
 import {
   type PendingLogin,
   decodePendingLogin,

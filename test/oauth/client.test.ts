@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
-import { Client, type ClientOptions } from '../../src/oauth/client'
+import { Client } from '../../src/oauth/client'
+import type { ClientOptions } from '../../src/oauth/client-options'
 import { ConfigurationError } from '../../src/errors'
 import { visibleText } from '../support/fault-server'
 

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
-import type { Client, ClientOptions } from '../../src/oauth/client'
+import { Client } from '../../src/oauth/client'
+import type { ClientOptions } from '../../src/oauth/client-options'
 import { TokenEndpointError } from '../../src/pagerduty-errors'
 import { parseRetryAfter } from '../../src/http/retry-after'
 import { requestToken, revokeToken } from '../../src/oauth/token-endpoint'

@@ -1,4 +1,5 @@
-import { Client, type ClientOptions } from '../../src/oauth/client'
+import { Client } from '../../src/oauth/client'
+import type { ClientOptions } from '../../src/oauth/client-options'
 
 /** A client with what is required, where a test does not say otherwise. */
 export function clientOf(options: Partial<ClientOptions> = {}): Client {

@@ -1,7 +1,5 @@
 import { type BearerFetch, bearerFetch } from '../oauth/bearer-fetch'
-import type { Client } from '../oauth/client'
 import { LoginRequiredError, UnauthorizedError } from '../errors'
-import type { Events } from '../observability/events'
 import type { LoggedIn, PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
 import type { Grant, UserGrants } from './grants'
@@ -41,8 +39,7 @@ export class UserGrant {
 
   /** The user; undefined when no user is logged in. */
   get user(): PagerDutyUser | undefined {
-    if (this.#grant === undefined) return undefined
-    return (this.#user ??= { ...this.#grant.record.user })
+    return this.#grant && (this.#user ??= { ...this.#grant.record.user })
   }
 
   /**
@@ -52,14 +49,13 @@ export class UserGrant {
    * @throws {UnauthorizedError} no user is logged in
    */
   requireLogin(): this & LoggedIn {
-    if (this.#grant === undefined) throw new UnauthorizedError()
+    this.#held()
     return this as this & LoggedIn
   }
 
   /** What `verify` returned at the login, for `req.user`. */
   get appUser(): unknown {
-    if (this.#grant === undefined) return undefined
-    return (this.#appUser ??= copyOf(this.#grant.record.appUser))
+    return this.#grant && (this.#appUser ??= copyOf(this.#grant.record.appUser))
   }
 
   /** The id of the grant; `pd.grants.get(id)` finds it without a request. */
@@ -117,14 +113,9 @@ export class UserGrant {
     return this.#grants.client.appType
   }
 
-  /** @internal */
-  get client(): Client {
-    return this.#grants.client
-  }
-
-  /** @internal */
-  get events(): Events {
-    return this.#grants.events
+  /** Those of its instance. @internal */
+  get grants(): UserGrants {
+    return this.#grants
   }
 
   /** Whether all of these scopes are granted. */
@@ -145,28 +136,20 @@ export class UserGrant {
    * @throws {TokenEndpointError} transient: PagerDuty did not refresh it this time
    */
   async getAccessToken(options: GetAccessTokenOptions = {}): Promise<string> {
-    const held = this.#grant
-    if (held !== undefined && options.forceRefresh)
-      return this.#tokens(this.#replaceRejected(held.record.tokens.accessToken))
-    return this.#tokens(this.#ensureFresh((options.minValidity ?? 0) * 1000))
+    const held = this.#held()
+    const { forceRefresh, minValidity = 0 } = options
+    if (forceRefresh) return this.#tokens(this.#grants.replaceRejected(held, held.record.tokens.accessToken))
+    return this.#tokens(this.#grants.ensureFresh(held, minValidity * 1000))
   }
 
-  /**
-   * Makes sure that the grant is still valid at PagerDuty: at once while the token is, else by a refresh.
-   *
-   * @internal
-   */
+  /** Makes sure that the grant is still valid at PagerDuty: at once while the token is, else by a refresh. @internal */
   confirm(): void | Promise<void> {
-    const fresh = this.#ensureFresh(0)
+    const fresh = this.#grants.ensureFresh(this.#held())
     if (fresh instanceof Promise) return this.#tokens(fresh).then(() => {})
     this.#grant = fresh
   }
 
-  /**
-   * Replaces the grant with that of another login.
-   *
-   * @internal
-   */
+  /** Replaces the grant with that of another login. @internal */
   adopt(grant: Grant): void {
     this.#grant = grant
     this.#user = this.#appUser = this.#fetch = undefined
@@ -191,22 +174,23 @@ export class UserGrant {
     const { id, record } = this.#grant ?? {}
     return bearerFetch(this.#grants.client.fetch, {
       apiURL: record?.user.apiURL ?? '',
-      token: async (rejected) =>
-        this.#tokens(rejected === undefined ? this.#ensureFresh(0) : this.#replaceRejected(rejected)),
+      token: async (rejected) => {
+        const held = this.#held()
+        return this.#tokens(
+          rejected === undefined
+            ? this.#grants.ensureFresh(held)
+            : this.#grants.replaceRejected(held, rejected),
+        )
+      },
       markRejected: () => {
         if (id !== undefined) this.#grants.markRejected(id)
       },
     })
   }
 
-  #ensureFresh(minValidity: number): Grant | Promise<Grant> {
+  #held(): Grant {
     if (this.#grant === undefined) throw new UnauthorizedError()
-    return this.#grants.ensureFresh(this.#grant, minValidity)
-  }
-
-  #replaceRejected(rejected: string): Promise<Grant> {
-    if (this.#grant === undefined) throw new UnauthorizedError()
-    return this.#grants.replaceRejected(this.#grant, rejected)
+    return this.#grant
   }
 }
 

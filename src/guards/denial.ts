@@ -41,7 +41,7 @@ export function deny(
   const { loginPath, name, home, onError } = options
   const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
-  const back = returnURL(req, home, grantOf(req, name)?.client.origins ?? [])
+  const back = returnURL(req, home, grantOf(req, name)?.grants.client.origins ?? [])
   if (onError === undefined && !res.headersSent && isNavigation(req) && back !== undefined) {
     if (isLoggedOut && req.method === 'GET') {
       report(error, req, name, 'login')
@@ -73,10 +73,10 @@ function report(error: unknown, req: Request, name: string, action: Denial['acti
   const grant = grantOf(req, name)
   if (grant === undefined || !(error instanceof PagerDutyOAuthError)) return
   // The page does not say what the app has to change, and denials are not logged as warnings.
-  if (error instanceof ConfigurationError) grant.events.emit('warning', { error })
+  if (error instanceof ConfigurationError) grant.grants.events.emit('warning', { error })
   const { path } = Object(req.route) as { path?: unknown }
   const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
-  grant.events.emit('denied', {
+  grant.grants.events.emit('denied', {
     reason: reasonOf(error),
     status: error.status,
     action,
@@ -93,7 +93,7 @@ function report(error: unknown, req: Request, name: string, action: Denial['acti
 function askable(error: InsufficientScopeError, req: Request, options: DenialOptions): readonly string[] {
   const grant = grantOf(req, options.name)
   if (!options.stepUp || grant?.user === undefined) return []
-  const allowed = allowedStepUpScopes(grant.client, options.stepUpScope)
+  const allowed = allowedStepUpScopes(grant.grants.client, options.stepUpScope)
   // A scope that is granted, and that PagerDuty's API denied all the same, would be denied again.
   const wanted = error.missing.filter((scope) => allowed.has(scope) && grant.missing(scope).length > 0)
   if (error.isAny) return wanted.slice(0, 1)

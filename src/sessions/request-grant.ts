@@ -119,15 +119,6 @@ export class RequestGrant extends UserGrant {
     this.#idleEnd = Date.now() + idleTimeOf(this.#req, this.#grants, this.#parts)
   }
 
-  /**
-   * Whether it is a login of the instance that has these grants.
-   *
-   * @internal
-   */
-  isOf(grants: UserGrants): boolean {
-    return grants === this.#grants
-  }
-
   /** @internal */
   override confirm(): void | Promise<void> {
     // `OPTIONS *` has no path that a cookie could be for, and so no login.

@@ -118,7 +118,16 @@ export function dropInSession(
       const make = (done: (error?: unknown) => void) => store.give(id, record, () => makeSession(done))
       const { grant: sealed, extendedAt } = record
       if (sealed === undefined || !holdsGrant(record, client.name, grantID)) return make(next)
-      deferSession(req, { store, id, grantID, sealed, extendedAt }, () => make(throwing))
+      let isMade = false
+      // express-session keeps the function, for a session that cannot be saved at the end of the response.
+      const failed = (error: unknown) => {
+        if (isMade) return next(error)
+        throw error
+      }
+      deferSession(req, { store, id, grantID, sealed, extendedAt }, () => {
+        make((error) => error && failed(error))
+        isMade = true
+      })
       next()
     })
     // What comes after this middleware may throw: that is the request's failure as well.
@@ -180,10 +189,6 @@ export function dropInSession(
 /** Whether a session was stored with the grant that its id carries. */
 function holdsGrant({ session }: SessionRecord, name: string, grantID: string): boolean {
   return session?.includes(`${JSON.stringify(name)}:"${grantID}"`) === true
-}
-
-function throwing(error?: unknown): void {
-  if (error) throw error as Error
 }
 
 /** A refresh or `keep()` came between; how long the grant is to live is seen from what it is now. */

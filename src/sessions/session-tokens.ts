@@ -48,7 +48,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
   const shouldTouch = touchDecider(parts.session?.shouldTouch)
 
   return function pagerdutySessionTokens(req, res, next) {
-    if (grantOf(req, name)?.isOf(grants) === false) return next(sameName(name))
+    if ((grantOf(req, name)?.grants ?? grants) !== grants) return next(sameName(name))
     const deferred = parts.sessions?.deferred(req)
     let isTouch = false
     try {

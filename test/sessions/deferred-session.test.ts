@@ -2,11 +2,13 @@ import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import type { Request } from 'express'
 import { Redis } from 'ioredis'
-import { MemoryTokenStore, type TokenStore } from '../../src'
+import { MemoryTokenStore, type TokenStore, TokenStoreError } from '../../src'
 import { type StandIn, startPagerDuty } from '../../src/testing'
+import { until } from '../support/app-token-app'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { describeWithRedis, startRedis } from '../support/redis'
+import { WatchedStore } from '../support/watched-store'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 const cookieName = 'pagerduty'
@@ -63,6 +65,18 @@ describe('in memory', () => {
       const { status } = await fetch(`${app.url}/me`, { headers: { cookie } })
       expect(`${value.slice(0, 2)} ${status}`).toBe(`${value.slice(0, 2)} 401`)
     }
+    expect((await app.get(browser, '/me')).status).toBe(200)
+  })
+
+  test('a session that cannot be saved at the end of the response is the app’s to hear of, and ends no process', async () => {
+    const watched = new WatchedStore()
+    const { app, browser, id, errors } = await loggedIn({ tokenStore: watched, secret })
+    watched.fault = (command) =>
+      command === `replace sess:${id}` ? new TokenStoreError('no reply') : undefined
+    expect((await app.get(browser, '/put?late=yes')).status).toBe(200)
+    await until(() => errors.length > 0)
+    expect(errors).toEqual([expect.objectContaining({ code: 'ERR_PAGERDUTY_TOKEN_STORE' })])
+    watched.fault = undefined
     expect((await app.get(browser, '/me')).status).toBe(200)
   })
 
@@ -157,6 +171,7 @@ const cartOf = (req: Request) => req.session as { cart?: string }
 
 /** An app with somebody logged in, and the id of the session. */
 async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
+  const errors: unknown[] = []
   const app = await startDropIn(standIn, options, (express, pd) => {
     const wait = async (req: Request) => {
       if (req.query['late']) await setImmediate()
@@ -192,6 +207,7 @@ async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
       Object.assign(req, { session: null })
       res.json(req.session)
     })
+    express.use((error: unknown, _req: Request, _res: unknown, _next: unknown) => void errors.push(error))
     express.get('/destroy', (req, res) => void req.session.destroy(() => res.json('destroyed')))
     express.get('/regenerate', (req, res) => void req.session.regenerate(() => res.json('regenerated')))
   })
@@ -199,7 +215,7 @@ async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
   const { browser } = await app.logIn()
   const [id = ''] =
     /^s:(.*)\.[^.]*$/.exec(decodeURIComponent(browser.cookies.get(cookieName) ?? ''))?.slice(1) ?? []
-  return { app, browser, id }
+  return { app, browser, id, errors }
 }
 
 async function changeIn(store: TokenStore, key: string, changed: (value: string) => string): Promise<void> {

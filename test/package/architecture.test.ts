@@ -23,7 +23,7 @@ const order = [
 
 /** What other wings may import, where that is not all of a wing. */
 const faces: Record<string, readonly string[]> = {
-  guards: ['create-guards', 'require-scopes', 'scope-requirement', 'denial'],
+  guards: ['create-guards', 'require-scopes', 'guard-options', 'denial'],
   login: ['strategy', 'strategy-options', 'routes', 'route-options', 'step-up', 'guarded-scopes'],
   sessions: ['session-tokens', 'request-grant', 'session', 'login-session', 'create-sessions'],
   webhooks: ['create-webhooks', 'receiver', 'options'],

@@ -56,7 +56,8 @@ export interface Grants {
    * `revoke({ accountID, userID, except: req.pagerduty.grantID })` logs the user out everywhere else.
    *
    * @throws {TokenStoreError} some grants may be left: call it again
-   * @throws {ConfigurationError} neither an id nor a user was named, or `except` is not the id of a grant of this user
+   * @throws {ConfigurationError} neither an id nor a user was named, or `except` is not the id of a grant of this
+   * user that is still alive
    */
   revoke(which: string | (GrantOwner & { except?: string })): Promise<void>
 }
@@ -87,7 +88,8 @@ async function revokeAll(grants: UserGrants, which: GrantOwner & { except?: stri
   // Undefined may be the `grantID` of a request without a login. Taken as none, it would end all grants.
   if ('except' in which && (typeof except !== 'string' || except === '')) throw notExcepted()
   const left = except === undefined ? undefined : await grants.latest(except)
-  if (left !== undefined && !isSameUser(left.record.user, user)) throw notExcepted()
+  // One that has ended would leave none, and log out whoever asks to log out the others.
+  if (except !== undefined && (left === undefined || !isSameUser(left.record.user, user))) throw notExcepted()
   await grants.forgetAll(user, except)
 }
 

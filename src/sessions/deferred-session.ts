@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** A session that was read together with its grant, and is not on its request yet. */
 export interface DeferredSession {
@@ -58,7 +58,32 @@ const accessor: PropertyDescriptor & ThisType<Holder> = {
     return this[deferredKey]?.make().session
   },
   set(value: unknown) {
-    const holder = this[deferredKey]?.make()
-    if (holder !== undefined) holder.session = value
+    if (Object.hasOwn(this, deferredKey)) this[deferredKey]?.make()
+    // An object that has the request as its prototype gets a member of its own.
+    Object.defineProperty(this, 'session', { value, writable: true, enumerable: true, configurable: true })
   },
+}
+
+/**
+ * Keeps the place of what express-session puts around a response's functions. What the app puts around them meanwhile stays
+ * outside, as if the session had been there from the start: what it writes into the session at the end of the response is saved.
+ *
+ * @returns runs a function that may replace those of the response
+ */
+export function keepPlace(res: ServerResponse): (replace: () => void) => void {
+  // The upgrade of a connection may come without a response.
+  if (typeof res.end !== 'function') return (replace) => replace()
+  type Functions = Record<'end' | 'writeHead', (...args: unknown[]) => unknown>
+  const holder = res as unknown as Functions
+  const functionsNow = ({ end, writeHead }: Functions): Functions => ({ end, writeHead })
+  let inner = functionsNow(holder)
+  holder.end = (...args) => inner.end.apply(res, args)
+  holder.writeHead = (...args) => inner.writeHead.apply(res, args)
+  return (replace) => {
+    const outer = functionsNow(holder)
+    Object.assign(holder, inner)
+    replace()
+    inner = functionsNow(holder)
+    Object.assign(holder, outer)
+  }
 }

@@ -33,6 +33,7 @@ export class RequestGrant extends UserGrant {
   readonly #parts: SessionParts
   #idleEnd: number | undefined
   #published: unknown
+  #isDropped = false
   #logout: Promise<void> | undefined
 
   /** @internal */
@@ -122,7 +123,8 @@ export class RequestGrant extends UserGrant {
   /** @internal */
   override confirm(): void | Promise<void> {
     // `OPTIONS *` has no path that a cookie could be for, and so no login.
-    if (this.grantID === undefined && sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
+    const isUnknown = this.grantID === undefined && !this.#isDropped
+    if (isUnknown && sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
       this.#parts.sessions?.requireCookiePath(this.#req)
       // Without a session nobody can be told to be logged out: express-session leaves it away when its store is down.
       throw new TokenStoreError('This request has no session')
@@ -141,9 +143,14 @@ export class RequestGrant extends UserGrant {
     ;(this.#req as { user?: unknown }).user = this.#published
   }
 
-  /** The request's user goes with the grant. The session forgets it with the next request, which finds no grant. */
-  protected override drop(): void {
+  /**
+   * The request's user goes with the grant. The session forgets it with the next request, which finds no grant.
+   *
+   * @internal
+   */
+  override drop(): void {
     super.drop()
+    this.#isDropped = true
     const holder = this.#req as { user?: unknown }
     if (this.#published !== undefined && holder.user === this.#published) holder.user = undefined
     if (isLoginBy(sessionOf(this.#req), this.#grants.client.name)) clearUser(this.#req)

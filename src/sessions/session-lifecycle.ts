@@ -32,6 +32,7 @@ export interface Renewal {
 interface Guarded {
   readonly grants: UserGrants
   readonly logins: Logins | undefined
+  readonly ended: (() => void) | undefined
 }
 
 /** What happens to a request's session: to the one it has now, and to those that come in its place. */
@@ -57,9 +58,14 @@ export function newSessionID(req: IncomingMessage, name: string): string {
   return grantID === undefined ? random : `${grantID}.${random}`
 }
 
-/** Makes `req.logout()`, `session.regenerate()` and `session.destroy()` end the grant that the session holds. */
-export function guardGrant(req: IncomingMessage, grants: UserGrants, logins?: Logins): void {
-  watch(req)?.guarded.set(grants.client.name, { grants, logins })
+/** Makes `req.logout()`, `session.regenerate()` and `session.destroy()` end the grant that the session holds, and then call `ended`. */
+export function guardGrant(
+  req: IncomingMessage,
+  grants: UserGrants,
+  logins?: Logins,
+  ended?: () => void,
+): void {
+  watch(req)?.guarded.set(grants.client.name, { grants, logins, ended })
 }
 
 /** Says what the next regeneration of a request's session takes along. */
@@ -176,8 +182,9 @@ async function endGrants(
   end: () => Promise<void>,
 ): Promise<void> {
   const held = [...guarded].filter(([name]) => grantIn(session, name) !== undefined)
-  const ended = held.map(async ([name, { grants, logins }]) => {
+  const ended = held.map(async ([name, { grants, logins, ended: tell }]) => {
     await grants.forget(grantIn(session, name) as string)
+    tell?.()
     // Afterwards: a login in progress that does not see the end of the grant is seen here.
     await logins?.endLogins(req)
   })
@@ -189,6 +196,5 @@ async function endGrants(
 
 /** What a callback of the app throws must not end the process. */
 function reportTo({ guarded }: Watch, error: Error): void {
-  const [first] = guarded.values()
-  first?.grants.events.emit('warning', { error })
+  ;[...guarded.values()][0]?.grants.events.emit('warning', { error })
 }

@@ -3,7 +3,7 @@ import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
-import { deferSession, deferredSession } from './deferred-session'
+import { deferSession, deferredSession, keepPlace } from './deferred-session'
 import { noSession } from './from-request'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
@@ -118,6 +118,7 @@ export function dropInSession(
       const make = (done: (error?: unknown) => void) => store.give(id, record, () => makeSession(done))
       const { grant: sealed, extendedAt } = record
       if (sealed === undefined || !holdsGrant(record, client.name, grantID)) return make(next)
+      const inPlace = keepPlace(res)
       let isMade = false
       // express-session keeps the function, for a session that cannot be saved at the end of the response.
       const failed = (error: unknown) => {
@@ -125,7 +126,7 @@ export function dropInSession(
         throw error
       }
       deferSession(req, { store, id, grantID, sealed, extendedAt }, () => {
-        make((error) => error && failed(error))
+        inPlace(() => make((error) => error && failed(error)))
         isMade = true
       })
       next()

@@ -60,6 +60,8 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
       const holder = req as unknown as Record<string, RequestGrant>
       holder[name] = new RequestGrant(grants, grant, req, res, parts, idleEnd)
     }
+    /** For the rest of the request. */
+    const logOut = () => grantOf(req, name)?.drop()
     const accept = (grant: Grant, isLogin: boolean) => {
       attach(grant, extendIfDue(req, grant, isTouch))
       if (isLogin) renewIfEnded(grants, grant)
@@ -67,7 +69,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
     const carried = deferred && grants.open(deferred.grantID, deferred.sealed)
     if (deferred !== undefined && carried !== undefined && !isOver(carried)) {
       deferred.onceMade = () => {
-        guardGrant(req, grants, parts.strategy)
+        guardGrant(req, grants, parts.strategy, logOut)
         if (!isTouch) parts.sessions?.skipTouch(req)
       }
       accept(carried, true)
@@ -101,7 +103,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
       attach(undefined)
       return isLoginBy(session, name) ? finish(endLogin(req, name, undefined)) : next()
     }
-    guardGrant(req, grants, parts.strategy)
+    guardGrant(req, grants, parts.strategy, logOut)
     const read = parts.sessions?.grantReadWith(req)
     if (read === undefined) return finish(store.get(grantKey(id)).then((sealed) => present(id, sealed)))
     const ending = present(id, read.sealed)

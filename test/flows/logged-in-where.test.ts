@@ -268,20 +268,21 @@ describe('revoke() with except', () => {
     expect([await isIn(here), await isIn(browser)]).toEqual([true, false])
   })
 
-  test('ends all where the named grant is over', async () => {
+  test('is refused where the named grant is over, and ends nothing', async () => {
     await start()
     const { browser: here } = await app.logIn()
     const id = await idOf(here)
     await app.logOut(here)
     const { browser: there } = await app.logIn()
-    await app.pd.grants.revoke({ ...owner, except: id })
-    expect(await isIn(there)).toBe(false)
+    await expect(app.pd.grants.revoke({ ...owner, except: id })).rejects.toThrow('"except"')
+    expect(await isIn(there)).toBe(true)
   })
 
   test.each<[string, object]>([
     ['undefined', { except: undefined }],
     ['empty', { except: '' }],
     ['a list', { except: ['one'] }],
+    ['the id of no grant', { except: 'bogus-id-12345678901234' }],
   ])('that is %s is refused, and ends nothing', async (_what, more) => {
     await start()
     const { browser } = await app.logIn()

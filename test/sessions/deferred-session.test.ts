@@ -133,6 +133,27 @@ function behaves(options: () => Parameters<typeof startDropIn>[1]): void {
     expect(await read('/cart?late=')).toBe('pear')
   })
 
+  test('what the app writes into it at the end of the response is saved, though a handler has used it before', async () => {
+    expect([await read('/counted'), await read('/counted'), await read('/counted')]).toEqual([0, 1, 2])
+  })
+
+  test.each(['destroyed', 'regenerated'])(
+    'a session that is %s lets nothing more of its request through',
+    async (how) => {
+      const answer = await app.get(browser, `/end-first?how=${how}`)
+      expect([answer.status, await answer.json()]).toMatchObject([
+        401,
+        { code: 'ERR_PAGERDUTY_UNAUTHORIZED' },
+      ])
+    },
+  )
+
+  test('an object that has the request as its prototype may have a session of its own', async () => {
+    await read('/put?late=')
+    expect(await read('/shadowed')).toBe('apple')
+    expect(await read('/cart?late=')).toBe('apple')
+  })
+
   test('an object that has the request as its prototype has the session too', async () => {
     await read('/put?late=')
     expect(await read('/derived')).toEqual({ cart: 'apple', isSame: true })
@@ -167,6 +188,7 @@ function behaves(options: () => Parameters<typeof startDropIn>[1]): void {
   })
 }
 
+const counted = (req: Request) => req.session as { count?: number }
 const cartOf = (req: Request) => req.session as { cart?: string }
 
 /** An app with somebody logged in, and the id of the session. */
@@ -191,6 +213,18 @@ async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
       cartOf(req).cart = 'pear'
       req.session.save(afterwards)
     })
+    express.get(
+      '/counted',
+      (req, res, next) => {
+        const { end } = res
+        res.end = ((...args: unknown[]) => {
+          counted(req).count = (counted(req).count ?? 0) + 1
+          return Reflect.apply(end, res, args)
+        }) as typeof end
+        next()
+      },
+      (req, res) => void res.json(counted(req).count ?? 0),
+    )
     express.get('/derived', (req, res) => {
       const derived = Object.create(req) as Request
       res.json({ cart: cartOf(derived).cart, isSame: derived.session === req.session })
@@ -208,6 +242,18 @@ async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
       res.json(req.session)
     })
     express.use((error: unknown, _req: Request, _res: unknown, _next: unknown) => void errors.push(error))
+    express.get(
+      '/end-first',
+      (req, _res, next) =>
+        void (req.query['how'] === 'destroyed' ? req.session.destroy(next) : req.session.regenerate(next)),
+      pd.requireLogin(),
+      (_req, res) => void res.json('open'),
+    )
+    express.get('/shadowed', (req, res) => {
+      const derived = Object.create(req) as { session: unknown }
+      derived.session = { cart: 'pear' }
+      res.json(cartOf(req).cart)
+    })
     express.get('/destroy', (req, res) => void req.session.destroy(() => res.json('destroyed')))
     express.get('/regenerate', (req, res) => void req.session.regenerate(() => res.json('regenerated')))
   })

@@ -216,11 +216,11 @@ async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
     express.get(
       '/counted',
       (req, res, next) => {
-        const { end } = res
+        const end = res.end.bind(res) as (...args: unknown[]) => typeof res
         res.end = ((...args: unknown[]) => {
           counted(req).count = (counted(req).count ?? 0) + 1
-          return Reflect.apply(end, res, args)
-        }) as typeof end
+          return end(...args)
+        }) as typeof res.end
         next()
       },
       (req, res) => void res.json(counted(req).count ?? 0),

@@ -97,7 +97,12 @@ function isOne(answer: unknown): boolean {
  * grant live on one node of a Redis Cluster.
  */
 export function redisKey(prefix: string, key: string): string {
-  const [, kind, tag, rest] = /^([^:]*:?)([^.]*)(.*)$/.exec(key) as unknown as [string, string, string, string]
+  const [, kind, tag, rest] = /^([^:]*:?)([^.]*)(.*)$/.exec(key) as unknown as [
+    string,
+    string,
+    string,
+    string,
+  ]
   return `${prefix}${kind}{${tag}}${rest}`
 }
 

@@ -114,11 +114,6 @@ export class UserGrants {
     this.#recentlyRejected.take(id)
   }
 
-  /** The value to store for a grant that is used now. */
-  sealUsed(grant: Grant): string {
-    return this.#repository.sealUsed(grant)
-  }
-
   /** Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. A kept one expires later. */
   async extend(grant: Grant, idle: number): Promise<void> {
     const ttl = grant.record.isKept ? undefined : lifeLeft(grant, idle)

@@ -5,7 +5,8 @@ import { loginEnded } from './concurrent-logins'
 import { ConfigurationError, reasonOf } from '../errors'
 import { isResponseSent } from '../http/error-response'
 import type { Placement } from '../sessions/login-session'
-import { isOvertaken, sessionOf } from '../sessions/session'
+import { grantOf } from '../sessions/request-grant'
+import { type Session, forgetGrant, grantIn, holdsOthers, sessionOf } from '../sessions/session'
 import type { Grant, UserGrants } from '../grants/grants'
 
 /**
@@ -50,21 +51,38 @@ export function placementOf(
  *
  * @throws {PagerDutyOAuthError} the response was sent meanwhile, without the session's cookie
  */
-export async function establishSession(req: Request, res: Response): Promise<void> {
+export async function establishSession(req: Request, res: Response, grants: UserGrants): Promise<void> {
   const session = sessionOf(req)
   if (session === undefined)
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
   await calledBack((done) => session.regenerate(done))
   await calledBack((done) => sessionOf(req)?.save(done))
   const made = sessionOf(req)
-  if (made !== undefined && isOvertaken(made)) {
-    Object.assign(req, { session: undefined })
-    return
+  if (made !== undefined && (await isOvertaken(req, made, grants))) {
+    forgetGrant(made, grants.client.name)
+    return calledBack((done) => made.destroy(done))
   }
   if (!isResponseSent(res) || hasCookie(res, made?.id)) return
   // No response can give the session to the browser any more. Destroying it ends its grant too.
   await calledBack((done) => made?.destroy(done))
   throw responseSent()
+}
+
+/**
+ * Whether another login has replaced the only grant of this new session: the browser keeps the cookie of that one. It can only
+ * where both have replaced the grant of one session.
+ */
+async function isOvertaken(req: Request, made: Session, grants: UserGrants): Promise<boolean> {
+  const { name } = grants.client
+  const id = grantIn(made, name)
+  const isFirst = grantOf(req, name)?.grantID === undefined
+  if (isFirst || id === undefined || holdsOthers(made, name)) return false
+  try {
+    return (await grants.read(id)) === undefined
+  } catch {
+    // The session is stored: whatever became of its grant, the next request sees it.
+    return false
+  }
 }
 
 /** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */

@@ -4,7 +4,7 @@ import { Throttle } from '../async/throttle'
 import { type Context, createContext } from '../context'
 import { ConfigurationError } from '../errors'
 import { grantOptionNames } from '../grants/grant-options'
-import { type Grant, UserGrants, grantKey, isOver, unpresentedFor } from '../grants/grants'
+import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
 import { requireSpelling } from '../known-members'
@@ -70,7 +70,6 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
     if (deferred !== undefined && carried !== undefined && !isOver(carried)) {
       deferred.onceMade = () => {
         guardGrant(req, grants, parts.strategy, logOut)
-        if (!isTouch) parts.sessions?.skipTouch(req)
       }
       accept(carried, true)
       return next()
@@ -78,7 +77,6 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
     const refusal = sessionRefusal(req)
     if (refusal !== undefined) return next(refusal)
     const session = sessionOf(req)
-    if (!isTouch) parts.sessions?.skipTouch(req)
     const id = grantIn(session, name)
     const isLogin = parts.sessions !== undefined || isLoginBy(session, name)
     const finish = (work: Promise<void>) =>
@@ -100,6 +98,7 @@ export function createSessionTokens(context: Context, grants: UserGrants, parts:
       return undefined
     }
     if (id === undefined) {
+      extendIfDue(req, undefined, isTouch)
       attach(undefined)
       return isLoginBy(session, name) ? finish(endLogin(req, name, undefined)) : next()
     }
@@ -122,38 +121,49 @@ function renewIfEnded(grants: UserGrants, grant: Grant): void {
 }
 
 /**
- * Extends a grant with its session: in the background, now and then, and surely when it is presented first. Returns when it
- * expires if nothing else extends it; undefined where that is not known.
+ * Extends a grant, and the drop-in's session with it: in the background, now and then, and surely when the grant is presented
+ * first. A grant says when it was extended last, so that one process does it and not each. A session of the drop-in without a
+ * grant is extended by each process.
+ *
+ * @returns when the grant expires if nothing else extends it; undefined where that is not known
  */
 function extender(
   grants: UserGrants,
   parts: SessionParts,
-): (req: IncomingMessage, grant: Grant, isTouch: boolean) => number | undefined {
+): (req: IncomingMessage, grant: Grant | undefined, isTouch: boolean) => number | undefined {
   const throttle = new Throttle(touchInterval(grants.lifetimes.idle))
-  const extend = (grant: Grant, lifetime: number) => {
-    const once = () => grants.extend(grant, lifetime)
-    // Once more: a new grant has a minute to live, and the next request may come later.
-    once()
-      .catch(once)
-      .catch((error: Error) => {
-        throttle.undo(grant.id)
-        grants.events.emit('warning', { error })
-      })
-  }
   return (req, grant, isTouch) => {
-    const idleEnd = parts.sessions?.extend(req, grant, isTouch)
-    if (idleEnd !== undefined) return idleEnd
+    const session = parts.sessions?.stored(req)
+    const key = grant?.id ?? session?.id
+    if (key === undefined) return undefined
     const lifetime = idleTimeOf(req, grants, parts)
-    const isExtended = isTouch || isNew(grant, grants.lifetimes.absolute)
-    if (isExtended && throttle.take(grant.id, touchInterval(lifetime))) extend(grant, lifetime)
-    if (grant.record.isKept) return grant.record.absoluteEnd
-    return isExtended ? Date.now() - (throttle.age(grant.id) ?? 0) + lifetime : undefined
+    const interval = touchInterval(lifetime)
+    const lastUsedAt = grant?.record.lastUsedAt ?? 0
+    // A process whose clock is far ahead does not keep the others from doing it.
+    const isDue = isTouch && Math.abs(Date.now() - lastUsedAt) >= interval
+    const isExtended = (isDue || (grant !== undefined && isNew(grant))) && throttle.take(key, interval)
+    if (isExtended) {
+      const once = async () => {
+        // First: a new grant has a minute to live.
+        if (grant !== undefined) await grants.extend(grant, lifetime)
+        if (session !== undefined) await parts.sessions?.extend(session)
+      }
+      // Once more: the next request may come later than a new grant lives.
+      once()
+        .catch(once)
+        .catch((error: Error) => {
+          throttle.undo(key)
+          grants.events.emit('warning', { error })
+        })
+    }
+    if (grant?.record.isKept && parts.sessions === undefined) return grant.record.absoluteEnd
+    return (isExtended ? Date.now() : lastUsedAt) + lifetime
   }
 }
 
-/** Whether a grant may have been presented by no request so far. It has a minute to live then. */
-function isNew({ record }: Grant, absolute: number): boolean {
-  return Math.abs(Date.now() + absolute - record.absoluteEnd) < unpresentedFor
+/** Whether no request has presented the grant so far. It has a minute to live then. */
+function isNew({ record }: Grant): boolean {
+  return record.lastUsedAt === record.createdAt
 }
 
 /** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */

@@ -127,11 +127,15 @@ export class GrantRepository {
     return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
   }
 
-  /** Notes that an unchanged grant is used now, and lets it expire `ttl` milliseconds from now. Without `ttl` the expiry stays. */
-  async extend(grant: Grant, ttl?: number): Promise<boolean> {
+  /**
+   * Lets an unchanged grant expire `ttl` milliseconds from now, and notes that it is used. Without `ttl` the expiry stays.
+   *
+   * @param isUse whether a request presents it
+   */
+  async extend(grant: Grant, ttl: number | undefined, isUse: boolean): Promise<boolean> {
     const { record } = grant
     // Later than `createdAt`, also in the same millisecond: it says that a request has presented the grant.
-    const lastUsedAt = Math.max(Date.now(), record.createdAt + 1)
+    const lastUsedAt = isUse ? Math.max(Date.now(), record.createdAt + 1) : record.lastUsedAt
     return (await this.update(grant, { ...record, lastUsedAt }, ttl)) !== undefined
   }
 

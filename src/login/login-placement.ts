@@ -47,6 +47,12 @@ export function placementOf(
 }
 
 /**
+ * Milliseconds that no login is done within. Where a browser had no grant, another login can replace the new one only if its
+ * session takes as long to store.
+ */
+const shortestLogin = 20
+
+/**
  * Finishes a login of `pd.auth()`: gives it a session with a new id, which the strategy has arranged to hold the grant's id.
  *
  * @throws {PagerDutyOAuthError} the response was sent meanwhile, without the session's cookie
@@ -55,10 +61,13 @@ export async function establishSession(req: Request, res: Response, grants: User
   const session = sessionOf(req)
   if (session === undefined)
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
+  const startedAt = performance.now()
   await calledBack((done) => session.regenerate(done))
   await calledBack((done) => sessionOf(req)?.save(done))
   const made = sessionOf(req)
-  if (made !== undefined && (await isOvertaken(req, made, grants))) {
+  const mayBeOvertaken =
+    grantOf(req, grants.client.name)?.grantID !== undefined || performance.now() - startedAt > shortestLogin
+  if (made !== undefined && mayBeOvertaken && (await isOvertaken(made, grants))) {
     forgetGrant(made, grants.client.name)
     return calledBack((done) => made.destroy(done))
   }
@@ -68,15 +77,11 @@ export async function establishSession(req: Request, res: Response, grants: User
   throw responseSent()
 }
 
-/**
- * Whether another login has replaced the only grant of this new session: the browser keeps the cookie of that one. It can only
- * where both have replaced the grant of one session.
- */
-async function isOvertaken(req: Request, made: Session, grants: UserGrants): Promise<boolean> {
+/** Whether another login has replaced the only grant of this new session: the browser keeps the cookie of that one. */
+async function isOvertaken(made: Session, grants: UserGrants): Promise<boolean> {
   const { name } = grants.client
   const id = grantIn(made, name)
-  const isFirst = grantOf(req, name)?.grantID === undefined
-  if (isFirst || id === undefined || holdsOthers(made, name)) return false
+  if (id === undefined || holdsOthers(made, name)) return false
   try {
     return (await grants.read(id)) === undefined
   } catch {

@@ -6,7 +6,7 @@ import { ConfigurationError } from '../errors'
 import { type DeferredSession, deferSession, deferredSession, keepPlace } from './deferred-session'
 import { noSession } from './from-request'
 import { carryOthers } from './login-session'
-import { grantIDOf, noteArrival, promised, sessionOf } from './session'
+import { grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
 import { pathOf, targetOf } from '../http/request-url'
 import { clearCookie, mindCookie, sessionIDOf } from './session-cookie'
@@ -14,13 +14,15 @@ import { type CookieSettings, type SessionOptions, cookieSettings } from './sess
 import { type SessionRecord, SessionStore, type StoredSession } from './session-store'
 import type { Middleware } from './session-tokens'
 import type { OwnSessions } from './session-parts'
-import type { UserGrants } from '../grants/grants'
+import { type Grant, type UserGrants, lifeLeft } from '../grants/grants'
+import { parseJSON } from '../store/decode'
 
 /** The session of `pd.auth()`. One that the app brought along is used as it is; express-session sees to that. */
 export class DropInSession implements OwnSessions {
   readonly #name: string
   readonly #cookie: CookieSettings
   readonly #secrets: string[]
+  readonly #idle: number
   readonly #store: SessionStore
   readonly #expressSession: RequestHandler
   readonly #warn: (error: Error) => void
@@ -33,7 +35,8 @@ export class DropInSession implements OwnSessions {
     this.#cookie = cookieSettings(options, client, grants.lifetimes.absolute)
     this.#secrets = keys.texts('session cookie')
     this.#warn = (error) => events.emit('warning', { error })
-    this.#store = new SessionStore(store, grants.lifetimes.idle, this.#warn)
+    this.#idle = grants.lifetimes.idle
+    this.#store = new SessionStore(store, this.#idle, this.#warn)
     const { name, ...cookie } = this.#cookie
     this.#expressSession = session({
       name,
@@ -72,8 +75,10 @@ export class DropInSession implements OwnSessions {
     return this.deferred(req) ?? (this.#isOwn(req) ? this.#store.stored(req) : undefined)
   }
 
-  extend(current: StoredSession): Promise<void> {
-    return this.#store.extend(current)
+  extend(current: StoredSession, grant: Grant | undefined): Promise<void> {
+    const isShared = holdsOthers(Object(parseJSON(current.text)), this.#name)
+    const ttl = grant === undefined || isShared ? this.#idle : lifeLeft(grant, this.#idle)
+    return this.#store.extend(current, ttl)
   }
 
   async end(req: IncomingMessage, res: ServerResponse): Promise<void> {

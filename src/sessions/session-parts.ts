@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { UserGrants } from '../grants/grants'
+import type { Grant, UserGrants } from '../grants/grants'
 import type { DeferredSession } from './deferred-session'
 import { sessionOf } from './session'
 import type { StoredSession } from './session-store'
@@ -19,8 +19,8 @@ export interface OwnSessions {
   grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
   /** The request's session, where it is the drop-in's, and in the token store. */
   stored(req: IncomingMessage): StoredSession | undefined
-  /** Lets a session live on from now, if it still exists. */
-  extend(session: StoredSession): Promise<void>
+  /** Lets a session live on from now, if it still exists: as long as the grant where it holds no other one. */
+  extend(session: StoredSession, grant: Grant | undefined): Promise<void>
   /**
    * The grant in the session of a request that goes through no middleware. Nothing is written.
    *

@@ -47,7 +47,7 @@ export class SessionStore extends session.Store {
   #given: { readonly id: string; readonly record: SessionRecord } | undefined
 
   /**
-   * @param idle milliseconds a session lives after it was created or extended
+   * @param idle milliseconds a new session lives
    * @param report takes what a callback of the app throws, so that it ends no process
    */
   constructor(store: CheckedStore, idle: number, report: (error: Error) => void) {
@@ -87,12 +87,16 @@ export class SessionStore extends session.Store {
     return text === undefined ? undefined : { id: current?.id as string, text }
   }
 
-  /** Lets a session live on from now, if it still exists. */
-  async extend({ id, text }: StoredSession): Promise<void> {
+  /**
+   * Lets a session live on from now, if it still exists.
+   *
+   * @param ttl milliseconds
+   */
+  async extend({ id, text }: StoredSession, ttl: number): Promise<void> {
     const key = sessionKey(id)
-    if (await this.#store.replace(key, text, text, this.#idle)) return
+    if (await this.#store.replace(key, text, text, ttl)) return
     const current = await this.#store.get(key)
-    if (current !== undefined) await this.extend({ id, text: current })
+    if (current !== undefined) await this.extend({ id, text: current }, ttl)
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {

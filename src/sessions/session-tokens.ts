@@ -146,7 +146,7 @@ function extender(
       const once = async () => {
         // First: a new grant has a minute to live.
         if (grant !== undefined) await grants.extend(grant, lifetime)
-        if (session !== undefined) await parts.sessions?.extend(session)
+        if (session !== undefined) await parts.sessions?.extend(session, grant)
       }
       // Once more: the next request may come later than a new grant lives.
       once()

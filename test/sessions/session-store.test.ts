@@ -44,7 +44,7 @@ function testSessions(placeOf: () => Place): void {
   const cartOf = async (id: string) => ((await get(id)) as Content | undefined)?.['cart']
   const extend = async (id: string) => {
     const { text } = await sessions.read(id)
-    await sessions.extend({ id, text: text as string })
+    await sessions.extend({ id, text: text as string }, idle)
   }
 
   test('a session is read as it was written, with the grant that its id carries, in one round trip', async () => {
@@ -171,7 +171,7 @@ function testSessions(placeOf: () => Place): void {
     const { text } = await sessions.read('abc')
     await pass(idle - minute)
     await set('abc', Object.assign(await held('abc'), { cart: 'pear' }))
-    await sessions.extend({ id: 'abc', text: text as string })
+    await sessions.extend({ id: 'abc', text: text as string }, idle)
     await pass(idle - minute)
     expect(await cartOf('abc')).toBe('pear')
   })
@@ -180,7 +180,7 @@ function testSessions(placeOf: () => Place): void {
     await set('abc', dataOf('apple'))
     const { text } = await sessions.read('abc')
     await destroy('abc')
-    await sessions.extend({ id: 'abc', text: text as string })
+    await sessions.extend({ id: 'abc', text: text as string }, idle)
     expect(await get('abc')).toBeUndefined()
   })
 }

@@ -50,6 +50,6 @@ function isNew({ record }: Grant): boolean {
 }
 
 /** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */
-function touchInterval(idle: number): number {
+export function touchInterval(idle: number): number {
   return Math.min(idle / 10, 5 * 60_000)
 }

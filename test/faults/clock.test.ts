@@ -1,20 +1,23 @@
-import { describeWithRedis } from '../support/redis'
+import { describeOnEachStore } from './backing'
 import { Score, nothingWrong } from './score'
 import { inWorld, lifetime } from './world'
 
 const hour = 60 * 60_000
 
-describeWithRedis('a clock that steps', () => {
+describeOnEachStore('a clock that steps', (store) => {
+  // The processes on one file are on one machine, and have one clock.
+  const stepped = store === 'SQLite' ? [0, 1, 2] : [0]
+
   test.each([
     ['an hour ahead', hour, lifetime / 2],
     ['an hour back', -hour, lifetime + 60],
   ])('%s costs one refresh more at the most, and no user notices', (what, step, age) =>
-    inWorld({ workers: 3 }, async (world) => {
-      const score = new Score(`the clock of one process steps ${what}`)
+    inWorld({ store, workers: 3 }, async (world) => {
+      const score = new Score(`the clock of ${stepped.length} of 3 processes steps ${what}, on ${store}`)
       const users = await world.logIn(20)
       await world.pass(age)
-      const stepped = world.workers[0]
-      await stepped?.order({ kind: 'clock', offset: world.now() - Date.now() + step })
+      const order = { kind: 'clock', offset: world.now() - Date.now() + step } as const
+      await Promise.all(stepped.map((position) => world.workers[position]?.order(order)))
       for (let i = 0; i < 10; i++) {
         await Promise.all(
           users.flatMap((user) =>
@@ -32,10 +35,10 @@ describeWithRedis('a clock that steps', () => {
   )
 })
 
-describeWithRedis('a PagerDuty that ends the old access token at a refresh', () => {
+describeOnEachStore('a PagerDuty that ends the old access token at a refresh', (store) => {
   test('makes two processes that hold the old one take the new one, not refresh in turns', () =>
-    inWorld({ revokeOldAccessToken: true }, async (world) => {
-      const score = new Score('old access token revoked at refresh, held by 2 processes')
+    inWorld({ store, revokeOldAccessToken: true }, async (world) => {
+      const score = new Score(`old access token revoked at refresh, held by 2 processes, on ${store}`)
       const users = await world.logIn(20)
       await world.pass(lifetime - 60)
       await Promise.all(

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { bundledWorker } from './paths'
 import type { Message, Order, Results } from './worker'
-import type { Tap } from './tap'
+import { type Tap, grantWrite, lockCommand } from './tap'
 
 /** How a worker ended. */
 export interface Exit {
@@ -14,8 +14,8 @@ export interface Exit {
 /** One process of the app. */
 export class Worker {
   readonly url: string
-  /** Between this worker and Redis, if it was started with one. */
-  readonly toRedis: Tap | undefined
+  /** Between this worker and the server of its store, if it was started with one. */
+  readonly toStore: Tap | undefined
   /** Between this worker and PagerDuty, if it was started with one. */
   readonly toPagerDuty: Tap | undefined
   readonly #child: ChildProcess
@@ -27,7 +27,7 @@ export class Worker {
     this.#child = child
     this.#exited = once(child, 'exit')
     this.url = url
-    this.toRedis = taps.toRedis
+    this.toStore = taps.toStore
     this.toPagerDuty = taps.toPagerDuty
     child.on('message', (message: Message) => {
       if ('problem' in message) listener.problem(message.problem)
@@ -56,6 +56,17 @@ export class Worker {
 
   get isAlive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  /** Resolves when it has taken the lock of a grant, and does not know it yet; it gets no further. */
+  atLock(): Promise<unknown> {
+    if (this.toStore === undefined) return this.order({ kind: 'stop', after: 'create lock:' })
+    return this.toStore.passing(lockCommand).then(() => this.toStore?.holding((_, to) => to === 'back'))
+  }
+
+  /** Resolves when it is about to store the next version of a grant; it gets no further. */
+  atGrantWrite(): Promise<unknown> {
+    return this.toStore?.holding(grantWrite) ?? this.order({ kind: 'stop', before: 'replace grant:' })
   }
 
   /** Has the worker do something, and returns what came of it. */
@@ -104,7 +115,7 @@ export class Worker {
   }
 
   async #closeTaps(): Promise<void> {
-    await Promise.all([this.toRedis?.close(), this.toPagerDuty?.close()])
+    await Promise.all([this.toStore?.close(), this.toPagerDuty?.close()])
   }
 }
 
@@ -118,6 +129,6 @@ export interface Listener {
 
 /** The relays of one worker. */
 export interface Taps {
-  toRedis?: Tap | undefined
+  toStore?: Tap | undefined
   toPagerDuty?: Tap | undefined
 }

@@ -69,15 +69,15 @@ async function comeTogether(world: World, count: number): Promise<[User[], Worke
 
 /** Redis has done the commands; the worker has not read the last reply. */
 async function freezeAfter(commands: readonly Which[], user: User, worker: Worker): Promise<Held> {
-  const { toRedis } = worker
-  if (toRedis === undefined) throw new Error('This needs a relay')
+  const { toStore } = worker
+  if (toStore === undefined) throw new Error('This needs a relay')
   const answer = commands.reduce<Promise<unknown> | undefined>(
-    (before, command) => (before ? before.then(() => toRedis.passing(command)) : toRedis.passing(command)),
+    (before, command) => (before ? before.then(() => toStore.passing(command)) : toStore.passing(command)),
     undefined,
   )
   void user.ask(worker)
   await answer
-  const held = await toRedis.holding((_, direction) => direction === 'back')
+  const held = await toStore.holding((_, direction) => direction === 'back')
   worker.freeze()
   return held
 }

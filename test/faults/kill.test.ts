@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { describeWithRedis } from '../support/redis'
+import { describeOnEachStore } from './backing'
 import type { Worker } from './fleet'
 import { busyMachine, rounds } from './scale'
 import { Score, nothingWrong } from './score'
-import { grantWrite, lockCommand, refreshAnswer, refreshRequest } from './tap'
+import { refreshAnswer, refreshRequest } from './tap'
 import type { User } from './user'
 import { type World, inWorld, lifetime, until } from './world'
 
@@ -11,15 +11,12 @@ import { type World, inWorld, lifetime, until } from './world'
 type Point = (worker: Worker) => Promise<unknown>
 
 const harmless: Record<string, Point> = {
-  'after the lock, before the POST': async ({ toRedis }) => {
-    await toRedis?.passing(lockCommand)
-    await toRedis?.holding((_, direction) => direction === 'back')
-  },
+  'after the lock, before the POST': (worker) => worker.atLock(),
   'after the POST, before PagerDuty saw it': async ({ toPagerDuty }) => toPagerDuty?.holding(refreshRequest),
 }
 const harmful: Record<string, Point> = {
   'after PagerDuty did it, before its answer': async ({ toPagerDuty }) => toPagerDuty?.holding(refreshAnswer),
-  'after the answer, before it is stored': async ({ toRedis }) => toRedis?.holding(grantWrite),
+  'after the answer, before it is stored': (worker) => worker.atGrantWrite(),
 }
 const noGrace = { grace: 0, reuse: 'revoke-family' } as const
 
@@ -27,12 +24,12 @@ const atOnce = 10
 /** The lock of a dead process stands for 15 s, and a second later somebody has taken over. */
 const takenOverWithin = 16_000 + busyMachine
 
-describeWithRedis('kill -9 of the process that refreshes', () => {
+describeOnEachStore('kill -9 of the process that refreshes', (store) => {
   const points = Object.entries({ ...harmless, ...harmful })
 
   test.concurrent.each(points)('%s: users do not notice while the token lives', (name, point) =>
-    inWorld({ grace: 60 }, async (world) => {
-      const score = new Score(`kill -9 ${name}: token alive, grace 60 s`)
+    inWorld({ store, grace: 60 }, async (world) => {
+      const score = new Score(`kill -9 ${name}: token alive, grace 60 s, on ${store}`)
       await inBatches(rounds(70), async (count) => {
         const users = await strike(world, point, count, lifetime - 60)
         await Promise.all(users.map((user) => takeOver(world, user, score, 200)))
@@ -43,8 +40,8 @@ describeWithRedis('kill -9 of the process that refreshes', () => {
   )
 
   test.concurrent.each(points)('%s: another takes over where the token has ended', (name, point) =>
-    inWorld({ grace: 60 }, async (world) => {
-      const score = new Score(`kill -9 ${name}: token ended, grace 60 s`)
+    inWorld({ store, grace: 60 }, async (world) => {
+      const score = new Score(`kill -9 ${name}: token ended, grace 60 s, on ${store}`)
       await inBatches(rounds(30), async (count) => {
         const users = await strike(world, point, count, lifetime)
         await Promise.all(users.map((user) => takeOver(world, user, score, 200, 503)))
@@ -57,8 +54,8 @@ describeWithRedis('kill -9 of the process that refreshes', () => {
   test.concurrent.each(Object.entries(harmful))(
     '%s: without grace it costs one login, at the end of the old token',
     (name, point) =>
-      inWorld(noGrace, async (world) => {
-        const score = new Score(`kill -9 ${name}: token alive, no grace`)
+      inWorld({ ...noGrace, store }, async (world) => {
+        const score = new Score(`kill -9 ${name}: token alive, no grace, on ${store}`)
         await inBatches(rounds(100), async (count) => {
           const before = world.standIn.reuses
           const users = await strike(world, point, count, lifetime - 60)
@@ -74,8 +71,8 @@ describeWithRedis('kill -9 of the process that refreshes', () => {
   test.concurrent.each(Object.entries(harmful))(
     '%s: without grace and with an ended token it costs one login, when the lock has ended',
     (name, point) =>
-      inWorld(noGrace, async (world) => {
-        const score = new Score(`kill -9 ${name}: token ended, no grace`)
+      inWorld({ ...noGrace, store }, async (world) => {
+        const score = new Score(`kill -9 ${name}: token ended, no grace, on ${store}`)
         await inBatches(rounds(30), async (count) => {
           const users = await strike(world, point, count, lifetime)
           await Promise.all(users.map((user) => logInAgain(world, user, score)))

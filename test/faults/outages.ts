@@ -34,8 +34,8 @@ export const outages: Record<string, Outage> = {
 
 function relays(mode: RelayMode): (world: World) => void {
   return ({ workers }) => {
-    for (const { toRedis } of workers) {
-      if (toRedis !== undefined) toRedis.relay.mode = mode
+    for (const { toStore } of workers) {
+      if (toStore !== undefined) toStore.relay.mode = mode
     }
   }
 }

@@ -101,16 +101,16 @@ describeWithRedis('a Redis that fails', () => {
     inWorld({ tapped: true, grace: 0, reuse: 'revoke-family' }, async (world) => {
       const score = new Score('a tenth of the replies of Redis lost, with the connection')
       const users = await world.logIn(20)
-      for (const { toRedis } of world.workers) {
-        toRedis?.listen((_, direction) => {
-          if (direction === 'back' && Math.random() < 0.1) toRedis.relay.cut()
+      for (const { toStore } of world.workers) {
+        toStore?.listen((_, direction) => {
+          if (direction === 'back' && Math.random() < 0.1) toStore.relay.cut()
         })
       }
       for (let round = 0; round < rounds(50); round++) {
         await world.pass(lifetime)
         await Promise.all(users.map((user) => recover(world, user, score)))
       }
-      for (const { toRedis } of world.workers) toRedis?.ignore()
+      for (const { toStore } of world.workers) toStore?.ignore()
       await world.noLocks(lockLife + busyMachine)
       expect(score.finish(world, users.length * rounds(50))).toEqual(nothingWrong)
       expect(score.slowestRecovery).toBeLessThan(lockLife + busyMachine)
@@ -123,7 +123,7 @@ describeWithRedis('a Redis that fails', () => {
       const score = new Score('Redis takes 2 s for each command')
       const users = await world.logIn(20)
       await world.pass(lifetime)
-      for (const { toRedis } of world.workers) if (toRedis) toRedis.relay.delay = 1_000
+      for (const { toStore } of world.workers) if (toStore) toStore.relay.delay = 1_000
       for (let i = 0; i < 3; i++) {
         await Promise.all(
           users.map(async (user) => {
@@ -135,7 +135,7 @@ describeWithRedis('a Redis that fails', () => {
         )
       }
       expect(world.tokenCalls).toBe(0)
-      for (const { toRedis } of world.workers) if (toRedis) toRedis.relay.delay = 0
+      for (const { toStore } of world.workers) if (toStore) toStore.relay.delay = 0
       await Promise.all(users.map((user) => recover(world, user, score)))
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(users.length)

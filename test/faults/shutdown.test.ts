@@ -1,4 +1,4 @@
-import { describeWithRedis } from '../support/redis'
+import { describeOnEachStore } from './backing'
 import type { Worker } from './fleet'
 import { busyMachine, rounds } from './scale'
 import { Score, nothingWrong } from './score'
@@ -9,10 +9,10 @@ import { type World, inWorld, lifetime } from './world'
 const latency = 2_000
 const atOnce = 10
 
-describeWithRedis('SIGTERM', () => {
+describeOnEachStore('SIGTERM', (store) => {
   test('during a refresh lets it finish, stores the pair and ends the process', () =>
-    inWorld({ tokenLatency: latency, grace: 0, reuse: 'revoke-family' }, async (world) => {
-      const score = new Score('SIGTERM during a refresh')
+    inWorld({ store, tokenLatency: latency, grace: 0, reuse: 'revoke-family' }, async (world) => {
+      const score = new Score(`SIGTERM during a refresh, on ${store}`)
       for (let done = 0; done < rounds(100); done += atOnce) {
         world.standIn.settings.tokenLatency = 0
         const ending = await Promise.all(

@@ -1,4 +1,4 @@
-import { describeWithRedis } from '../support/redis'
+import { describeOnEachStore } from './backing'
 import { isFull, rounds } from './scale'
 import { Score, nothingWrong } from './score'
 import type { User } from './user'
@@ -9,10 +9,10 @@ const strict = { workers: 4, reuse: 'revoke-family', grace: 0 } as const
 // What takes a process of a small machine longer than a second is an outage of Redis to it.
 const requests = isFull ? 1000 : 250
 
-describeWithRedis('four processes', () => {
+describeOnEachStore('four processes', (store) => {
   test(`send one refresh for ${requests} requests each on one expired grant`, () =>
-    inWorld({ ...strict, tokenLatency: 300 }, async (world) => {
-      const score = new Score(`storm of 4 x ${requests} requests on an expired grant`)
+    inWorld({ store, ...strict, tokenLatency: 300 }, async (world) => {
+      const score = new Score(`storm of 4 x ${requests} requests on an expired grant, on ${store}`)
       const storm = (user: User | undefined) =>
         Promise.all(
           world.workers.map((worker) =>
@@ -37,8 +37,8 @@ describeWithRedis('four processes', () => {
     }))
 
   test('send one refresh each for two hundred grants that expire together', () =>
-    inWorld({ ...strict, tokenLatency: 300 }, async (world) => {
-      const score = new Score('200 grants expire together, at 4 processes')
+    inWorld({ store, ...strict, tokenLatency: 300 }, async (world) => {
+      const score = new Score(`200 grants expire together, at 4 processes, on ${store}`)
       const users = await world.logIn(200)
       await world.pass(lifetime)
       await Promise.all(
@@ -56,8 +56,8 @@ describeWithRedis('four processes', () => {
     }))
 
   test('send one refresh where all callers hang up', () =>
-    inWorld({ ...strict, tokenLatency: 500 }, async (world) => {
-      const score = new Score('all callers hang up while the answer takes 500 ms')
+    inWorld({ store, ...strict, tokenLatency: 500 }, async (world) => {
+      const score = new Score(`all callers hang up while the answer takes 500 ms, on ${store}`)
       const users = await world.logIn(rounds(100))
       await world.pass(lifetime)
       // Ten at a time, and not before each is asked for: what a process has not begun to read asks for nothing.
@@ -78,8 +78,8 @@ describeWithRedis('four processes', () => {
     }))
 
   test('ask once where PagerDuty has ended the grant that a thousand requests wait for', () =>
-    inWorld({ ...strict, tokenLatency: 300 }, async (world) => {
-      const score = new Score('1000 requests on a grant that PagerDuty has ended')
+    inWorld({ store, ...strict, tokenLatency: 300 }, async (world) => {
+      const score = new Score(`1000 requests on a grant that PagerDuty has ended, on ${store}`)
       const [user] = await world.logIn(1)
       if (user === undefined) throw new Error('Nobody is there')
       await world.pass(lifetime)

@@ -76,12 +76,12 @@ export const refreshAnswer: Which = (text, direction) => direction === 'back' &&
 
 /** The command that takes the lock of a grant. */
 export const lockCommand: Which = (text, direction) =>
-  direction === 'out' && /\r\nset\r\n/i.test(text) && text.includes('lock:{')
+  direction === 'out' && /\r\nset\r\n[^]*lock:\{|INSERT [^]*lock:/i.test(text)
 
 /** The command that stores the next version of a grant. */
 export const grantWrite: Which = (text, direction) =>
-  direction === 'out' && text.includes('grant:{') && text.includes('KEEPTTL')
+  direction === 'out' && /grant:\{[^]*KEEPTTL|UPDATE [^]*grant:/.test(text)
 
 /** The command that looks at a grant alone; a request reads it together with its session. */
 export const grantRead: Which = (text, direction) =>
-  direction === 'out' && /\r\nget\r\n/i.test(text) && text.includes('grant:{')
+  direction === 'out' && /\r\nget\r\n[^]*grant:\{/i.test(text)

@@ -61,9 +61,9 @@ function slow(latency: number): Trouble {
 }
 
 async function slowRedis({ workers }: World): Promise<void> {
-  for (const { toRedis } of workers) if (toRedis) toRedis.relay.delay = 200
+  for (const { toStore } of workers) if (toStore) toStore.relay.delay = 200
   await pause(2_000)
-  for (const { toRedis } of workers) if (toRedis) toRedis.relay.delay = 0
+  for (const { toStore } of workers) if (toStore) toStore.relay.delay = 0
 }
 
 async function freezeOne({ workers }: World): Promise<void> {

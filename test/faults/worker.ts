@@ -1,19 +1,30 @@
-// One process of an app: the drop-in over Redis. The parent sends orders; SIGTERM ends it as an orchestrator would.
+// One process of an app: the drop-in over a store. The parent sends orders; SIGTERM ends it as an orchestrator would.
 import { Agent, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import express, { type Request } from 'express'
-import { pagerduty } from '../../src'
+import { SQLiteTokenStore, type TokenStore, pagerduty } from '../../src'
 
 /** What the parent asks for. */
 export type Order =
-  { kind: 'clock'; offset: number } | { kind: 'storm'; cookie: string; requests: number } | { kind: 'size' }
+  | { kind: 'clock'; offset: number }
+  | { kind: 'storm'; cookie: string; requests: number }
+  | { kind: 'size' }
+  | ({ kind: 'stop' } & Stop)
+
+/** A point of an operation of the store, by its name and the beginning of its key: "replace grant:". */
+export interface Stop {
+  before?: string
+  after?: string
+}
 
 /** What comes back for each kind of order. */
 export interface Results {
   clock: true
   storm: { statuses: Record<string, number>; tokens: string[]; slowest: number }
   size: { heap: number; handles: number }
+  /** It has come there, and gets no further. */
+  stop: true
 }
 
 /** What a worker says: its URL once, results of orders, and what must never happen. */
@@ -37,7 +48,35 @@ process.on('unhandledRejection', (reason) => say({ problem: `unhandled rejection
 process.on('uncaughtException', (error) => say({ problem: `uncaught exception: ${describe(error)}` }))
 process.on('warning', (warning) => say({ problem: `warning: ${describe(warning)}` }))
 
-const pd = pagerduty({ scope: 'incidents.read' })
+/** Where an operation of the store ends for good, as in a process that dies there; a relay does that for stores with a server. */
+let stop: (Stop & { reached: () => void }) | undefined
+const stopIf = (isReached: boolean) => {
+  if (!isReached) return undefined
+  stop?.reached()
+  return new Promise<never>(() => {})
+}
+function stoppable(store: TokenStore): TokenStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      return async (...args: unknown[]) => {
+        const operation = `${String(name)} ${String(args[0])}`
+        const isAt = (point: string | undefined) => point !== undefined && operation.startsWith(point)
+        await stopIf(isAt(stop?.before))
+        const result = (await (member as (...all: unknown[]) => unknown).apply(target, args)) as unknown
+        await stopIf(isAt(stop?.after))
+        return result
+      }
+    },
+  })
+}
+
+const file = process.env['FAULTS_STOPPABLE_SQLITE']
+const pd = pagerduty({
+  scope: 'incidents.read',
+  ...(file === undefined ? {} : { tokenStore: stoppable(new SQLiteTokenStore(file)) }),
+})
 // So that a user who is lost can be told how it came about.
 pd.on('refresh', ({ grantID, version }) => say({ told: `refreshed to version ${version}`, grantID }))
 pd.on('refreshFailed', ({ grantID, error }) => say({ told: `not refreshed: ${error.message}`, grantID }))
@@ -89,8 +128,15 @@ process.once('SIGTERM', async () => {
 async function obey(order: Order): Promise<Results[Order['kind']]> {
   if (order.kind === 'storm') return storm(order.cookie, order.requests)
   if (order.kind === 'size') return size()
+  if (order.kind === 'stop') return stopAt(order)
   offset = order.offset
   return true
+}
+
+function stopAt(where: Stop): Promise<true> {
+  return new Promise((resolve) => {
+    stop = { ...where, reached: () => resolve(true) }
+  })
 }
 
 // Kept open between storms, as browsers and proxies keep theirs.

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { type Account, type StandIn, type StandInOptions, startPagerDuty } from '../../src/testing'
-import { type RedisServer, startRedis } from '../support/redis'
+import type { RedisServer } from '../support/redis'
+import { type Backing, RedisBacking, type StoreName, startBacking } from './backing'
 import { Worker } from './fleet'
 import { User } from './user'
 import { Tap } from './tap'
@@ -9,6 +10,8 @@ import { Tap } from './tap'
 /** How to set one up: settings of the stand-in, and how many workers there are from the beginning. */
 export interface WorldOptions extends StandInOptions {
   workers?: number
+  /** Where they keep their state. @default 'Redis' */
+  store?: StoreName
   /** Put relays between the workers and both servers. */
   tapped?: boolean
 }
@@ -29,12 +32,10 @@ const client = {
 }
 const secret = 'a secret of thirty-two characters or more for tests'
 
-/** An app of several processes over one Redis, at a PagerDuty of its own, and the people who use it. */
+/** An app of several processes over one store, at a PagerDuty of its own, and the people who use it. */
 export class World {
   readonly standIn: StandIn
-  readonly redis: RedisServer
-  /** The test's own connection to Redis. */
-  readonly store: Redis
+  readonly backing: Backing
   /** Those that were started with the world, for its users to go to. */
   readonly workers: Worker[] = []
   /** What must never happen in a worker, and did. */
@@ -44,15 +45,18 @@ export class World {
   #offset = 0
   #people = 0
 
-  private constructor(standIn: StandIn, redis: RedisServer) {
+  private constructor(standIn: StandIn, backing: Backing) {
     this.standIn = standIn
-    this.redis = redis
-    this.store = new Redis(redis.url)
-    this.store.on('error', () => {})
+    this.backing = backing
     standIn.settings.now = () => this.now()
   }
 
-  static async open({ workers = 2, tapped = false, ...settings }: WorldOptions = {}): Promise<World> {
+  static async open({
+    workers = 2,
+    store = 'Redis',
+    tapped = false,
+    ...settings
+  }: WorldOptions = {}): Promise<World> {
     const accounts = [{ ...account, users: people }]
     const standIn = await startPagerDuty({
       accounts,
@@ -60,10 +64,20 @@ export class World {
       accessTokenLifetime: lifetime,
       ...settings,
     })
-    const world = new World(standIn, await startRedis())
+    const world = new World(standIn, await startBacking(store))
     const started = Array.from({ length: workers }, () => world.startWorker({ tapped }))
     world.workers.push(...(await Promise.all(started)))
     return world
+  }
+
+  /** Where the store is Redis. */
+  get redis(): RedisServer {
+    return (this.backing as RedisBacking).server
+  }
+
+  /** The test's own connection to Redis. */
+  get store(): Redis {
+    return (this.backing as RedisBacking).client
   }
 
   /** What time it is for PagerDuty and all workers. */
@@ -74,8 +88,12 @@ export class World {
   /** Starts one more worker, which `workers` does not count. */
   async startWorker({ env = {}, tapped = false }: WorkerOptions = {}): Promise<Worker> {
     const pagerDutyPort = Number(new URL(this.standIn.url).port)
+    const { port } = this.backing
     const taps = tapped
-      ? { toRedis: await Tap.start(this.redis.port), toPagerDuty: await Tap.start(pagerDutyPort) }
+      ? {
+          toStore: port === undefined ? undefined : await Tap.start(port),
+          toPagerDuty: await Tap.start(pagerDutyPort),
+        }
       : {}
     const worker = await Worker.start(
       {
@@ -83,7 +101,7 @@ export class World {
         PAGERDUTY_IDENTITY_URL: `http://127.0.0.1:${taps.toPagerDuty?.relay.port ?? pagerDutyPort}`,
         // All workers are one app to PagerDuty; the crowd takes the path to whichever it likes.
         PAGERDUTY_CALLBACK_URL: 'http://127.0.0.1:9/auth/pagerduty/callback',
-        REDIS_URL: `redis://127.0.0.1:${taps.toRedis?.relay.port ?? this.redis.port}`,
+        ...this.backing.env(taps.toStore?.relay.port ?? port, tapped),
         SESSION_SECRET: secret,
         FAULTS_CLOCK: `${this.#offset}`,
         ...env,
@@ -148,9 +166,9 @@ export class World {
     return this.standIn.calls.token.refresh_token
   }
 
-  /** The keys in Redis of one kind: `sess`, `grant`, `lock`. */
+  /** The keys in the store of one kind: `sess`, `grant`, `lock`. */
   keys(kind: string): Promise<string[]> {
-    return this.store.keys(`pagerduty:${kind}:*`)
+    return this.backing.keys(kind)
   }
 
   /** Waits until nobody refreshes: who does holds a lock until the new pair is stored. */
@@ -163,9 +181,8 @@ export class World {
       worker.thaw()
       await worker.kill()
     }
-    this.store.disconnect()
     await this.standIn.close()
-    await this.redis.stop()
+    await this.backing.stop()
   }
 }
 

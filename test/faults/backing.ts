@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
+import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { describeWithSQLite, keysOf } from '../support/sqlite'
+
+/** Where the workers of a world keep their state. */
+export interface Backing {
+  /** Of the server, which a relay may stand before; undefined where there is none. */
+  readonly port: number | undefined
+  /** What makes a worker use it, at this port; without a port it is one that can be stopped in the middle of an operation. */
+  env(port: number | undefined, isTapped: boolean): Record<string, string>
+  /** The keys of one kind: `sess`, `grant`, `lock`. */
+  keys(kind: string): Promise<string[]>
+  stop(): Promise<void>
+}
+
+export class RedisBacking implements Backing {
+  readonly server: RedisServer
+  /** The test's own connection. */
+  readonly client: Redis
+
+  private constructor(server: RedisServer) {
+    this.server = server
+    this.client = new Redis(server.url)
+    this.client.on('error', () => {})
+  }
+
+  static async start(): Promise<RedisBacking> {
+    return new RedisBacking(await startRedis())
+  }
+
+  get port(): number {
+    return this.server.port
+  }
+
+  env(port: number): Record<string, string> {
+    return { REDIS_URL: `redis://127.0.0.1:${port}` }
+  }
+
+  keys(kind: string): Promise<string[]> {
+    return this.client.keys(`pagerduty:${kind}:*`)
+  }
+
+  async stop(): Promise<void> {
+    this.client.disconnect()
+    await this.server.stop()
+  }
+}
+
+class PostgresBacking implements Backing {
+  readonly server: PostgresServer
+
+  private constructor(server: PostgresServer) {
+    this.server = server
+  }
+
+  static async start(): Promise<PostgresBacking> {
+    return new PostgresBacking(await startPostgres())
+  }
+
+  get port(): number {
+    return this.server.port
+  }
+
+  env(port: number): Record<string, string> {
+    return { PAGERDUTY_TOKEN_STORE: `postgres://postgres@127.0.0.1:${port}/postgres` }
+  }
+
+  async keys(kind: string): Promise<string[]> {
+    const { rows } = await this.server.admin.query<{ key: string }>(
+      "SELECT key FROM pagerduty_tokens WHERE key LIKE $1 || ':%' AND expires_at > clock_timestamp()",
+      [kind],
+    )
+    return rows.map(({ key }) => key)
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop()
+  }
+}
+
+class SQLiteBacking implements Backing {
+  readonly port = undefined
+  readonly #folder = mkdtempSync(join(tmpdir(), 'faults-'))
+  readonly #file = join(this.#folder, 'pagerduty.db')
+
+  env(_port: undefined, isTapped: boolean): Record<string, string> {
+    const url = `sqlite:${this.#file}`
+    return isTapped ? { FAULTS_STOPPABLE_SQLITE: this.#file } : { PAGERDUTY_TOKEN_STORE: url }
+  }
+
+  async keys(kind: string): Promise<string[]> {
+    return keysOf(this.#file, kind)
+  }
+
+  async stop(): Promise<void> {
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+const starts = {
+  Redis: () => RedisBacking.start(),
+  PostgreSQL: () => PostgresBacking.start(),
+  SQLite: async () => new SQLiteBacking(),
+}
+
+export type StoreName = keyof typeof starts
+
+export function startBacking(store: StoreName): Promise<Backing> {
+  return starts[store]()
+}
+
+/** The same tests on each store. */
+export function describeOnEachStore(title: string, declare: (store: StoreName) => void): void {
+  describeWithRedis(`${title} (Redis)`, () => declare('Redis'))
+  describeWithPostgres(`${title} (PostgreSQL)`, () => declare('PostgreSQL'))
+  describeWithSQLite(`${title} (SQLite)`, () => declare('SQLite'))
+}

@@ -1,7 +1,7 @@
 // npm run bench -- [section …] [--quick] [--long] [--write]
-//   section  guarded-request, refresh, login, app-token, webhook, size, redis; all of them if none is named
+//   section  guarded-request, refresh, login, app-token, webhook, size, redis, stores; all of them if none is named
 //   --quick  fewer rounds
-//   --long   also a million users in Redis
+//   --long   also a million users in Redis, and a million rows in SQLite and PostgreSQL
 //   --write  brings docs/benchmark.md and its drawings up to date
 import type { Bench, Finding } from './bench'
 import { isMet, wantedOf } from './bench'
@@ -13,6 +13,7 @@ import { login } from './sections/login'
 import { redisMemory } from './sections/redis-memory'
 import { refresh } from './sections/refresh'
 import { size } from './sections/size'
+import { stores } from './sections/stores'
 import { webhook } from './sections/webhook'
 
 const sections: Record<string, (bench: Bench) => Promise<Finding>> = {
@@ -23,6 +24,7 @@ const sections: Record<string, (bench: Bench) => Promise<Finding>> = {
   webhook,
   size,
   redis: redisMemory,
+  stores,
 }
 
 async function main(args: readonly string[]): Promise<void> {

@@ -1,4 +1,6 @@
-// What people wire by hand: express-session, connect-redis, Passport, passport-oauth2, and a check of their own.
+// What people wire by hand: express-session, connect-redis (or connect-pg-simple where POSTGRES_URL is set), Passport,
+// passport-oauth2, and a check of their own.
+import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import session from 'express-session'
 import { Redis } from 'ioredis'
@@ -32,7 +34,9 @@ await serve((app, url) => {
 
   app.use(
     session({
-      store: new RedisStore({ client: new Redis(process.env.REDIS_URL) }),
+      store: process.env.POSTGRES_URL
+        ? new (connectPgSimple(session))({ conString: process.env.POSTGRES_URL, createTableIfMissing: true })
+        : new RedisStore({ client: new Redis(process.env.REDIS_URL) }),
       secret,
       resave: false,
       saveUninitialized: false,

@@ -132,13 +132,21 @@ function distribution(label: string, { good, failed, latencies }: Storm) {
   }
 }
 
-async function storms(program: string, requests: number, latency: number): Promise<Storms> {
+/**
+ * @param store variables that name another store than Redis
+ */
+export async function storms(
+  program: string,
+  requests: number,
+  latency: number,
+  store?: Record<string, string>,
+): Promise<Storms> {
   const provider = await startProvider()
   const redis = await RedisWatch.start()
   const { standIn } = provider
   const workers: AppProcess[] = []
   try {
-    const env = provider.environment(program, redis.url)
+    const env = { ...provider.environment(program, store ? '' : redis.url), ...store }
     while (workers.length < processes) workers.push(await AppProcess.start(program, env))
     const cookie = await logIn(program, workers[0] as AppProcess)
     let offset = 0

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
-import { describeWithSQLite, keysOf } from '../support/sqlite'
+import { describeWithSQLite, rawConnection } from '../support/sqlite'
 
 /** Where the workers of a world keep their state. */
 export interface Backing {
@@ -93,7 +93,15 @@ class SQLiteBacking implements Backing {
   }
 
   async keys(kind: string): Promise<string[]> {
-    return keysOf(this.#file, kind)
+    const database = rawConnection(this.#file)
+    try {
+      const rows = database
+        .prepare("SELECT key FROM pagerduty_tokens WHERE key LIKE $kind || ':%' AND expires_at > $now")
+        .all({ kind, now: Date.now() })
+      return rows.map((row) => row['key'] as string)
+    } finally {
+      database.close()
+    }
   }
 
   async stop(): Promise<void> {

@@ -6,7 +6,7 @@ import { PostgresTokenStore, SQLiteTokenStore } from '../../../src'
 import { approve } from '../../../src/testing'
 import { Browser } from '../../support/browser'
 import { startPostgres } from '../../support/postgres'
-import { databaseOf } from '../../support/sqlite'
+import { rawConnection } from '../../support/sqlite'
 import { AppProcess } from '../app-process'
 import { type Bench, type Finding, type Rows, count, exactly, ratio, whereItRuns } from '../bench'
 import { interleave, median, quantile } from '../figures'
@@ -177,7 +177,7 @@ async function openSQLite(): Promise<Place> {
     async bytesPerUser(users) {
       const sized = join(folder, `sized-${users}.db`)
       new SQLiteTokenStore(sized).close()
-      const database = databaseOf(sized)
+      const database = rawConnection(sized)
       for (const [kind, length] of Object.entries(values)) {
         database.exec(
           `WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${users})

@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express'
 import { type Markup, html } from './html'
 import type { AppUser } from './pagerduty-api'
+import { nonceOf } from './security'
+import { sessionWarning } from './session-warning'
 
 /** What every page is made of. */
 export interface Page {
@@ -30,6 +32,7 @@ export function sendPage(req: Request, res: Response, { title, content, status =
             ${req.pagerduty.user && navigation(req)}
           </div>
         </header>
+        ${req.pagerduty.user && sessionWarning(req, nonceOf(res))}
         <main>${content}</main>
         <footer>
           <p>An example of <strong>passport-pagerduty</strong>. Not made or endorsed by PagerDuty, Inc.</p>

@@ -1,6 +1,7 @@
 import { type Markup, html } from './html'
 import { empty } from './layout'
 import type { Incident, Service } from './pagerduty-api'
+import { ago } from './time'
 
 const columns = ['Number', 'Title', 'Status', 'Urgency', 'Service', 'Created']
 
@@ -28,7 +29,7 @@ function incidentRow({ incident_number, title, status, urgency, service, created
     <td role="cell"><span class="status" data-status="${status}">${status}</span></td>
     <td role="cell" class="urgency" data-urgency="${urgency}">${urgency}</td>
     <td role="cell" class="service">${service?.summary ?? '–'}</td>
-    <td role="cell" class="created"><time datetime="${created_at}">${ago(created_at)}</time></td>
+    <td role="cell" class="created"><time datetime="${created_at}">${ago(Date.parse(created_at))}</time></td>
   </tr>`
 }
 
@@ -37,12 +38,4 @@ export function serviceList(services: readonly Service[]): Markup {
   return html`<ul class="plain">
     ${services.map(({ name, status }) => html`<li><strong>${name}</strong>, ${status}</li>`)}
   </ul>`
-}
-
-function ago(time: string): string {
-  const minutes = Math.max(0, Math.round((Date.now() - Date.parse(time)) / 60_000))
-  if (minutes < 1) return 'just now'
-  if (minutes < 60) return `${minutes} min ago`
-  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h ago`
-  return `${Math.round(minutes / 1440)} days ago`
 }

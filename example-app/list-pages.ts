@@ -1,25 +1,15 @@
 import { type Markup, html } from './html'
-import { empty } from './layout'
+import { empty, table } from './layout'
 import type { Incident, Service } from './pagerduty-api'
 import { ago } from './time'
 
 const columns = ['Number', 'Title', 'Status', 'Urgency', 'Service', 'Created']
 
-/** A table that turns into cards on a phone; the roles keep it a table for screen readers all the same. */
 export function incidentTable(incidents: readonly Incident[]): Markup {
   if (incidents.length === 0) return empty('There are no incidents in this account.')
   const open = incidents.filter(({ status }) => status !== 'resolved').length
   return html`<p class="lead">${open} open, ${incidents.length - open} resolved</p>
-    <table class="list" role="table" data-testid="incidents-table">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${columns.map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${incidents.map(incidentRow)}
-      </tbody>
-    </table>`
+    ${table('incidents-table', columns, incidents.map(incidentRow))}`
 }
 
 function incidentRow({ incident_number, title, status, urgency, service, created_at }: Incident): Markup {
@@ -35,7 +25,12 @@ function incidentRow({ incident_number, title, status, urgency, service, created
 
 export function serviceList(services: readonly Service[]): Markup {
   if (services.length === 0) return empty('There are no services in this account.')
-  return html`<ul class="plain">
-    ${services.map(({ name, status }) => html`<li><strong>${name}</strong>, ${status}</li>`)}
-  </ul>`
+  return table('services-table', ['Name', 'Status'], services.map(serviceRow))
+}
+
+function serviceRow({ name, status }: Service): Markup {
+  return html`<tr role="row">
+    <th role="rowheader" scope="row">${name}</th>
+    <td role="cell"><span data-status="${status}">${status}</span></td>
+  </tr>`
 }

@@ -43,8 +43,8 @@ export function mePage(
         <ul class="plain">
           <li><a href="/incidents">Incidents</a>, a page that your grant covers</li>
           <li><a href="/services">A page you have no scope for</a></li>
-          <li><a href="/sessions">Your sessions</a>: where you are logged in, and how to end the others</li>
           <li><a href="/scopes">What you granted, what is missing, and how to get it</a></li>
+          <li><a href="/sessions">Your sessions</a>, here and in other browsers</li>
           <li>
             The same incidents as JSON. Without your cookie the response is 401:
             <pre tabindex="0"><code>curl -i ${url.replace('http://', '')}/api/incidents</code></pre>

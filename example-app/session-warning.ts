@@ -24,8 +24,8 @@ function timeLeft({ pagerduty: { sessionExpiresAt } }: Request): number {
 export function sessionWarning(req: Request, nonce: string): Markup {
   return html`<div class="warning" id="warning" data-left="${timeLeft(req)}">
       <p role="status"></p>
-      <button hidden data-testid="stay">Stay logged in</button>
-      <a class="button" hidden href="/auth/pagerduty?returnTo=${encodeURIComponent(req.path)}"
+      <button class="quiet" hidden data-testid="stay">Stay logged in</button>
+      <a class="button quiet" hidden href="/auth/pagerduty?returnTo=${encodeURIComponent(req.path)}"
         >Log in again</a
       >
     </div>

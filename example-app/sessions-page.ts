@@ -1,7 +1,7 @@
 import type { UserGrant } from '../src'
 import { type Markup, html } from './html'
-import { empty, notice } from './layout'
-import { ago, moment } from './time'
+import { empty, notice, table } from './layout'
+import { ago } from './time'
 
 const columns = ['Browser', 'Logged in', 'Last used', '']
 
@@ -13,17 +13,10 @@ export function sessionsPage(grants: readonly UserGrant[], thisID: string, hasEn
   return html`<h1>Your sessions</h1>
     <p class="lead">Every browser in which you are logged in here.</p>
     ${hasEnded && notice('Ended. That browser is logged out.')}
-    <table class="list" role="table" data-testid="sessions">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${columns.map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${current.map((grant) => row(grant, html`<span class="granted">This browser</span>`))}
-        ${others.map((grant) => row(grant, endButton(grant)))}
-      </tbody>
-    </table>
+    ${table('sessions', columns, [
+      ...current.map((grant) => row(grant, html`<span class="granted">This browser</span>`)),
+      ...others.map((grant) => row(grant, endButton(grant))),
+    ])}
     ${
       others.length === 0
         ? empty('You are logged in nowhere else.')
@@ -38,7 +31,7 @@ function row({ label, createdAt = 0, lastUsedAt = 0, isKept }: UserGrant, action
     <th role="rowheader" scope="row">
       ${label ?? 'Unknown browser'} ${isKept && html`<span class="kept">also used by background jobs</span>`}
     </th>
-    <td role="cell" data-label="Logged in">${moment(createdAt)}</td>
+    <td role="cell" data-label="Logged in">${ago(createdAt)}</td>
     <td role="cell" data-label="Last used">${ago(lastUsedAt)}</td>
     <td role="cell" class="action">${action}</td>
   </tr>`

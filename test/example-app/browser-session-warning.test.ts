@@ -64,6 +64,7 @@ describeWithChromium('a page of a login that is about to end', () => {
     await stay(page).waitFor()
     await other.goto(`${app.url}/scopes`)
     await stay(page).waitFor({ state: 'hidden' })
+    expect(await status(page).innerText()).toBe('')
   })
 
   test('extends nothing by what it requests itself', async () => {
@@ -89,6 +90,7 @@ describeWithChromium('a page of a login that is about to end', () => {
     await context.unroute('**/session-time')
     await pass(5_000)
     await stay(page).waitFor()
+    expect(await status(page).innerText()).toMatch(/^Your login ends at/)
     complaints.length = 0 // Chromium notes what failed.
   })
 

@@ -41,14 +41,13 @@ export function sessionWarning(req: Request, nonce: string): Markup {
           status.textContent = text
           for (const one of [stay, logIn]) one.hidden = one !== button
         }
-        const expectEnd = (endsAt, atLeast = stay) => {
+        const expectEnd = (endsAt, button = stay) => {
           const left = endsAt - Date.now()
           clearTimeout(timer)
           if (left > 0)
             timer = setTimeout(request, Math.min(left > ahead ? left - ahead : left, longestTimer))
           if (left > ahead) show('')
-          else if (left > 0)
-            show('Your login ends at ' + new Date(endsAt).toLocaleTimeString() + '.', atLeast)
+          else if (left > 0) show('Your login ends at ' + new Date(endsAt).toLocaleTimeString() + '.', button)
           else show('Your login has ended.', logIn)
         }
         const request = async (method = 'GET') => {

@@ -12,7 +12,7 @@ export function sessionsPage(grants: readonly UserGrant[], thisID: string, hasEn
   const current = grants.filter(({ grantID }) => grantID === thisID)
   return html`<h1>Your sessions</h1>
     <p class="lead">Every browser in which you are logged in here.</p>
-    ${hasEnded && notice('Ended. That browser is logged out.')}
+    ${hasEnded && notice('Ended. It takes effect at once.')}
     ${table('sessions', columns, [
       ...current.map((grant) => row(grant, html`<span class="granted">This browser</span>`)),
       ...others.map((grant) => row(grant, endButton(grant))),

@@ -7,9 +7,11 @@ import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
+import { clocks } from '../support/clocks'
 import { startDropIn } from '../support/drop-in'
 import { secret, startPassportApp } from '../support/passport-app'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { failOnUnhandledRejections } from '../support/unhandled'
 import { WatchedStore } from '../support/watched-store'
 
 const minute = 60_000
@@ -19,8 +21,8 @@ let standIn: StandIn
 let store: WatchedStore
 let app: { url: string; pd: PagerDuty; close(): Promise<void> }
 let browser: Browser
-const unhandled = jest.fn()
 
+failOnUnhandledRejections()
 beforeAll(async () => {
   standIn = await startPagerDuty()
 })
@@ -28,24 +30,11 @@ afterAll(() => standIn.close())
 beforeEach(() => {
   store = new WatchedStore()
   browser = new Browser()
-  unhandled.mockReset()
-  process.on('unhandledRejection', unhandled)
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  process.off('unhandledRejection', unhandled)
   await app.close()
-  if (unhandled.mock.calls.length > 0) throw new Error(`Unhandled: ${String(unhandled.mock.calls)}`)
 })
-
-/** Both clocks, moved together. */
-function clocks(): (milliseconds: number) => void {
-  let passed = 0
-  const [wall, monotonic] = [Date.now.bind(Date), performance.now.bind(performance)]
-  jest.spyOn(Date, 'now').mockImplementation(() => wall() + passed)
-  jest.spyOn(performance, 'now').mockImplementation(() => monotonic() + passed)
-  return (milliseconds) => void (passed += milliseconds)
-}
 
 const shouldTouch = (req: IncomingMessage) => req.url?.startsWith('/poll') !== true
 

@@ -3,7 +3,7 @@ import { type Markup, html } from './html'
 import { empty, notice, table } from './layout'
 import { ago } from './time'
 
-const columns = ['Browser', 'Logged in', 'Last used', '']
+const columns = ['Browser', 'Logged in', 'Last used', 'Action']
 
 /** Where the user is logged in: this browser, then the others, the one used last first. */
 export function sessionsPage(grants: readonly UserGrant[], thisID: string, hasEnded: boolean): Markup {

@@ -103,6 +103,6 @@ describeWithChromium('the page of sessions in a browser', () => {
     for (const button of await page.getByRole('button').all())
       expect((await button.boundingBox())?.height).toBeGreaterThanOrEqual(44)
     expect(await page.getByRole('table').getByRole('row').count()).toBe(3)
-    expect(await page.getByRole('columnheader').count()).toBe(4)
+    expect(await page.getByRole('columnheader').allTextContents()).not.toContain('')
   })
 })

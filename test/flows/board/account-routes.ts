@@ -6,13 +6,11 @@ import { type Name, accounts, redis } from './accounts'
 import { button, escape } from './html'
 import { follow } from './live'
 
-type Incidents = { incidents: { id: string; title: string; status: string }[] }
-
 export function accountRoutes(name: Name): Router {
   const pd = accounts[name]
   const router = Router()
-  const link = passport.authorize(name, { failureRedirect: '/' })
 
+  const link = passport.authorize(name, { failureRedirect: '/' })
   router.get(`/auth/${name}`, link)
   router.get(`/auth/${name}/callback`, link, async (req, res) => {
     const { user } = req[name].requireLogin()
@@ -20,26 +18,25 @@ export function accountRoutes(name: Name): Router {
     const { returnTo = '/' } = (req.authInfo ?? {}) as { returnTo?: string }
     res.redirect(returnTo)
   })
-  router.post(`/auth/${name}/unlink`, async (req, res) => {
-    const { user } = req[name]
-    if (user !== undefined) {
-      await redis.hdel('board:links', `${name}/${user.accountID}/${user.id}`)
-      await pd.grants.revoke({ accountID: user.accountID, userID: user.id }) // also at other devices, and the nightly job's
-    }
+  router.post(`/auth/${name}/unlink`, pd.requireLogin(), async (req, res) => {
+    const { accountID, id: userID } = req[name].requireLogin().user
+    await redis.hdel('board:links', `${name}/${accountID}/${userID}`)
+    await pd.grants.revoke({ accountID, userID }) // also at other devices, and the one of the nightly job
     res.redirect(303, '/')
   })
 
   router.get(`/${name}`, pd.requireScopes('incidents.read'), async (req, res) => {
     const answer = await req[name].fetch('/incidents')
     if (!answer.ok) throw await apiError(answer)
-    const { incidents } = (await answer.json()) as Incidents
+    const { incidents } = (await answer.json()) as { incidents: Record<'id' | 'title' | 'status', string>[] }
     const label = req[name].has('incidents.write') ? 'Acknowledge' : 'Allow changes first'
-    const lines = incidents.map(
-      ({ id, title, status }) =>
-        `<p>${id} ${escape(title)}: ${status}</p>${button(`/${name}/incidents/${id}/acknowledge`, label)}`,
-    )
-    const others = [button(`/${name}/nightly`, 'Report each night'), button(`/auth/${name}/unlink`, 'Unlink')]
-    res.send([...lines, ...others].join('\n'))
+    const lines = incidents.map(({ id, title, status }) => {
+      return (
+        `<p>${id} ${escape(title)}: ${status}</p>` + button(`/${name}/incidents/${id}/acknowledge`, label)
+      )
+    })
+    lines.push(button(`/${name}/nightly`, 'Report each night'), button(`/auth/${name}/unlink`, 'Unlink'))
+    res.send(lines.join('\n'))
   })
   router.post(`/${name}/incidents/:id/acknowledge`, pd.requireScopes('incidents.write'), async (req, res) => {
     const answer = await req[name].fetch(`/incidents/${encodeURIComponent(String(req.params['id']))}`, {
@@ -57,5 +54,5 @@ export function accountRoutes(name: Name): Router {
     res.redirect(303, `/${name}`)
   })
   router.get(`/${name}/events`, pd.requireScopes('incidents.read'), follow(name))
-  return router
+  return router.use(pd.errors())
 }

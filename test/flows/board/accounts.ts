@@ -8,6 +8,10 @@ declare global {
       acme: RequestGrant
       globex: RequestGrant
     }
+    interface User {
+      id: string
+      isAdministrator?: boolean
+    }
   }
 }
 
@@ -20,12 +24,12 @@ function make(name: Name, account: string): PagerDuty {
   return pagerduty({
     name,
     redis,
-    prefix: `board:${name}:`,
+    prefix: 'board:',
     clientID: own('CLIENT_ID'),
     clientSecret: own('CLIENT_SECRET'),
     callbackURL: `${process.env['BOARD_URL']}/auth/${name}/callback`,
     accounts: [account],
-    scope: ['incidents.read'],
+    scope: 'incidents.read',
     label: (req) => req.get('user-agent'),
     webhookSecret: own('WEBHOOK_SECRET'),
   })

@@ -11,9 +11,9 @@ admin.get('/', async (_req, res) => {
     const [name, accountID, userID] = link.split('/') as [Name, string, string]
     const grants = await accounts[name].grants.list({ accountID, userID })
     return grants.map(({ grantID = '', label = '', createdAt = 0, isKept }) => {
-      const line = [person, link, label, new Date(createdAt).toISOString(), isKept ? 'kept' : 'in a browser']
+      const line = [person, link, label, new Date(createdAt).toISOString(), isKept ? 'kept' : ''].map(escape)
       const values = { name, accountID, userID, except: grantID }
-      return `<p>${line.map(escape).join(', ')}</p>${button('/admin/end-others', 'End the others', values)}`
+      return `<p>${line.join(', ')}</p>` + button('/admin/end-others', 'End the others', values)
     })
   })
   res.send((await Promise.all(links)).flat().join('\n'))

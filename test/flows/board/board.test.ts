@@ -98,7 +98,7 @@ const start = () => startWorker('../flows/board/server.ts', standIn, redis, env)
 /** Ends all sessions of the board, as time does. */
 async function endSessions(): Promise<void> {
   const client = new Redis(redis.url)
-  const keys = await client.keys('board:sess:*')
+  const keys = await client.keys('board:people:*')
   await client.del(keys)
   await client.quit()
 }

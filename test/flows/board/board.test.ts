@@ -214,6 +214,9 @@ describeWithRedis('the board of an on-call team', () => {
   test('the nightly job reports for who has asked for it, when no session is left', async () => {
     const ben = await loggedIn('ben', 'PACME02')
     expect((await ben.post('/acme/nightly')).status).toBe(303)
+    const administrator = new Visitor()
+    await administrator.logIn()
+    expect(await administrator.text('/admin')).toContain(', kept</p>')
     await endSessions()
     standIn.expireTokens()
     expect(await report()).toMatch(/^acme: \{"incidents":\[/)

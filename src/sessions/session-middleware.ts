@@ -5,6 +5,7 @@ import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
 import { deferSession, deferredSession, keepPlace } from './deferred-session'
 import { noSession } from './from-request'
+import { GuestSessions } from './guest-sessions'
 import { carryOthers } from './login-session'
 import { type Session, grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
@@ -80,8 +81,7 @@ export function dropInSession(
     pathOf(targetOf(req))
       .replace(/^https?:\/\/[^/]*/i, '')
       .startsWith(path)
-  /** Another session middleware runs first, and its sessions hold the logins. */
-  let isGuest = false
+  const guests = new GuestSessions(store, warn)
   const isOwn = (req: IncomingMessage) => (req as { sessionStore?: unknown }).sessionStore === store
   /** Whether the browser has the cookie of the session, as it was set by its login. */
   const isHeld = (req: IncomingMessage) => {
@@ -109,9 +109,7 @@ export function dropInSession(
       mindCookie(res, name, () => isHeld(req))
       ownSession(req as Request, res as Parameters<RequestHandler>[1], done)
     }
-    const isAnother = sessionOf(req) !== undefined
-    isGuest ||= isAnother && !isOwn(req)
-    const id = isAnother || !isBelow(req) ? undefined : sessionIDOf(req, name, secrets)
+    const id = guests.notice(req) || !isBelow(req) ? undefined : sessionIDOf(req, name, secrets)
     const grantID = id === undefined ? undefined : grantIDOf(id)
     if (id === undefined || grantID === undefined) return makeSession(next)
     const found = store.read(id).then((record) => {
@@ -179,7 +177,7 @@ export function dropInSession(
           if (holdsGrant(record, client.name, grantID)) return { id: grantID, sealed: record.grant }
         }
         if (targetOf(req) !== '*') requireCookiePath(req)
-        if (isGuest) throw noSession()
+        if (guests.isGuest) throw noSession()
         return undefined
       },
       requireCookiePath,

@@ -1,25 +1,16 @@
+// The board is written from README.md and docs/ alone. Where a change of the library changes it, they have to say why.
 import { execFile } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
-import { get } from 'node:http'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { type StandIn, approve, defaultClient, startPagerDuty } from '../../../src/testing'
-import { Browser } from '../../support/browser'
+import { type StandIn, defaultClient, startPagerDuty } from '../../../src/testing'
 import { type RedisServer, describeWithRedis, startRedis } from '../../support/redis'
 import { type Worker, startWorker } from '../../support/worker'
+import { Visitor, env, listen } from './visitor'
 
-const publicURL = 'http://localhost:3000'
-const env = {
-  BOARD_URL: publicURL,
-  BOARD_PEOPLE: 'ada:first password:admin,ben:second password',
-  ACME_CLIENT_ID: 'at-acme',
-  ACME_CLIENT_SECRET: 'secret-of-acme',
-  ACME_WEBHOOK_SECRET: 'secret-of-the-subscription-of-acme',
-  GLOBEX_CLIENT_ID: 'at-globex',
-  GLOBEX_CLIENT_SECRET: 'secret-of-globex',
-  GLOBEX_WEBHOOK_SECRET: 'secret-of-the-subscription-of-globex',
-}
+// Processes start in some of them.
+jest.setTimeout(60_000)
 
 const secret = 'a secret of thirty-two characters or more for tests'
 
@@ -29,68 +20,13 @@ let workers: Worker[]
 /** Of the two processes. */
 let urls: [string, string]
 
-/** Says where a page of the board is at one of the processes: a proxy would choose. */
-const at = (url: string, path: string) => new URL(path, publicURL).href.replace(publicURL, url)
-
-/** Someone of the team with a browser. */
-class Visitor extends Browser {
-  userAgent = 'Firefox'
-
-  override visit(url: string): Promise<Response> {
-    return super.visit(url, { 'User-Agent': this.userAgent })
-  }
-
-  /** Logs in with a password, and returns where that leads. */
-  async logIn(person = 'ada', password = person === 'ada' ? 'first password' : 'second password') {
-    const answer = await this.post('/login', new URLSearchParams({ id: person, password }))
-    return answer.headers.get('location')
-  }
-
-  /** Presses a button of a page. */
-  post(path: string, values = new URLSearchParams(), url = urls[0]) {
-    const headers = {
-      ...Browser.navigation,
-      'Sec-Fetch-Site': 'same-origin',
-      'Content-Type': 'application/x-www-form-urlencoded',
-      Referer: publicURL + path.replace(/(.)\/.*/, '$1'),
-    }
-    return this.fetch(at(url, path), { method: 'POST', headers, body: values.toString() })
-  }
-
-  /** Goes to a page, consents wherever PagerDuty asks for it, and returns the page at which that ends. */
-  async open(path: string, user = 'PACME01', url = urls[0]): Promise<Response & { path: string }> {
-    for (let next = path, hops = 0; hops < 10; hops++) {
-      const answer = await this.visit(at(url, next))
-      const location = answer.headers.get('location')
-      if (location === null) return Object.assign(answer, { path: new URL(next, publicURL).pathname })
-      next = location.startsWith(standIn.url) ? await approve(location, { user }) : location
-    }
-    throw new Error('It goes round and round')
-  }
-
-  async text(path: string, url = urls[0]): Promise<string> {
-    return (await this.visit(at(url, path))).text()
-  }
-}
+const visitor = () => new Visitor(urls, standIn.url)
 
 async function loggedIn(person = 'ada', user = 'PACME01'): Promise<Visitor> {
-  const visitor = new Visitor()
-  await visitor.logIn(person)
-  await visitor.open('/acme', user)
-  return visitor
-}
-
-/** Server-sent events of a page that is open. */
-async function listen(visitor: Visitor, account: string, url: string) {
-  const cookie = [...visitor.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-  const events = new EventEmitter()
-  const request = get(`${url}/${account}/events`, { agent: false, headers: { cookie } }, (answer) => {
-    events.emit('open', answer.statusCode)
-    answer.setEncoding('utf8').on('data', (chunk: string) => events.emit('message', chunk))
-    answer.on('end', () => events.emit('end'))
-  })
-  expect(await once(events, 'open')).toEqual([200])
-  return { events, stop: () => request.destroy() }
+  const someone = visitor()
+  await someone.logIn(person)
+  await someone.open('/acme', user)
+  return someone
 }
 
 const start = () => startWorker('../flows/board/server.ts', standIn, redis, env)
@@ -122,7 +58,7 @@ describeWithRedis('the board of an on-call team', () => {
     redis = await startRedis()
     workers = await Promise.all([start(), start()])
     urls = workers.map(({ url }) => url) as [string, string]
-  }, 60_000)
+  })
   afterAll(async () => {
     for (const { child } of workers) child.kill('SIGKILL')
     await standIn.close()
@@ -130,7 +66,7 @@ describeWithRedis('the board of an on-call team', () => {
   })
 
   test('people log in with a password, and link an account of PagerDuty beside the other', async () => {
-    const ada = new Visitor()
+    const ada = visitor()
     expect(await ada.logIn('ada', 'a wrong one')).toBe('/login')
     expect(await ada.logIn()).toBe('/')
     expect((await ada.open('/acme', 'PACME01')).path).toBe('/acme')
@@ -140,7 +76,7 @@ describeWithRedis('the board of an on-call team', () => {
   })
 
   test('a user of another account is not linked', async () => {
-    const ben = new Visitor()
+    const ben = visitor()
     await ben.logIn('ben')
     expect((await ben.open('/acme', 'PGLBX02')).path).toBe('/')
     expect(await ben.text('/')).toContain('acme: not linked')
@@ -189,7 +125,7 @@ describeWithRedis('the board of an on-call team', () => {
   })
 
   test('an administrator sees who is logged in where, and ends all logins of a user but one', async () => {
-    const [ada, here, there] = [new Visitor(), new Visitor(), new Visitor()]
+    const [ada, here, there] = [visitor(), visitor(), visitor()]
     await ada.logIn()
     here.userAgent = 'Firefox <b>on Mac'
     there.userAgent = 'Chrome on Windows'
@@ -197,7 +133,7 @@ describeWithRedis('the board of an on-call team', () => {
       await device.logIn('ben')
       await device.open('/acme', 'PACME02')
     }
-    expect((await here.visit(at(urls[0], '/admin'))).status).toBe(403)
+    expect((await here.open('/admin')).status).toBe(403)
     const list = async () =>
       (await ada.text('/admin', urls[1])).split('\n').filter((line) => line.includes('ben'))
     const row = (await list()).find((line) => line.includes('Firefox &#60;b&#62;on Mac')) ?? ''
@@ -214,7 +150,7 @@ describeWithRedis('the board of an on-call team', () => {
   test('the nightly job reports for who has asked for it, when no session is left', async () => {
     const ben = await loggedIn('ben', 'PACME02')
     expect((await ben.post('/acme/nightly')).status).toBe(303)
-    const administrator = new Visitor()
+    const administrator = visitor()
     await administrator.logIn()
     expect(await administrator.text('/admin')).toContain(', kept</p>')
     await endSessions()

@@ -2,16 +2,15 @@ import { Background } from './async/background'
 import { Client } from './oauth/client'
 import type { ClientOptions } from './oauth/client-options'
 import { Events } from './observability/events'
-import { checkedTokenStore } from './store/checked-token-store'
+import { type CheckedStore, checkedTokenStore } from './store/checked-token-store'
 import type { KeyRing } from './store/encryption'
 import { MemoryTokenStore } from './store/memory-token-store'
 import { type StoreOptions, resolveSecret } from './store/store-options'
-import type { TokenStore } from './store/token-store'
 
 /** What the parts of an instance share. A part that is used alone has one of its own. */
 export interface Context {
   readonly client: Client
-  readonly store: TokenStore
+  readonly store: CheckedStore
   readonly keys: KeyRing
   readonly events: Events
   readonly background: Background

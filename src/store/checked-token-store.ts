@@ -8,7 +8,10 @@ import type { TokenStore } from './token-store'
 /** Milliseconds that an operation of a given store may take. */
 const timeout = 1_000
 
-const checked = new WeakMap<TokenStore, TokenStore>()
+/** A store with all operations. */
+export type CheckedStore = Required<TokenStore>
+
+const checked = new WeakMap<TokenStore, CheckedStore>()
 
 /**
  * Enforces the contract of {@link TokenStore}: an operation that fails in any way, takes more than a second or resolves with
@@ -18,7 +21,7 @@ const checked = new WeakMap<TokenStore, TokenStore>()
  *
  * @throws {ConfigurationError} the store lacks an operation
  */
-export function checkedTokenStore(store: TokenStore): TokenStore {
+export function checkedTokenStore(store: TokenStore): CheckedStore {
   const known = checked.get(store)
   if (known !== undefined) return known
   for (const operation of ['get', 'create', 'replace', 'delete'] as const) {
@@ -35,7 +38,7 @@ export function checkedTokenStore(store: TokenStore): TokenStore {
   return made
 }
 
-class CheckedTokenStore implements TokenStore {
+class CheckedTokenStore implements CheckedStore {
   readonly #store: TokenStore
   readonly #timeout: number | undefined
 
@@ -48,8 +51,18 @@ class CheckedTokenStore implements TokenStore {
 
   async get(key: string): Promise<string | undefined> {
     // An app may look up a grant by an id from a request, which may not be a valid key.
-    if (!/^[ -~]{1,300}$/.test(key)) return undefined
+    if (!isKey(key)) return undefined
     return this.#run('get', () => this.#store.get(key), isOptionalString)
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    const store = this.#store
+    if (typeof store.getMany !== 'function' || !keys.every(isKey)) {
+      return Promise.all(keys.map((key) => this.get(key)))
+    }
+    const isValid = (values: unknown) =>
+      Array.isArray(values) && values.length === keys.length && values.every(isOptionalString)
+    return this.#run('getMany', () => (store as CheckedStore).getMany(keys), isValid)
   }
 
   create(key: string, value: string, ttl: number): Promise<boolean> {
@@ -82,10 +95,13 @@ class CheckedTokenStore implements TokenStore {
     }
     if (isValid(result)) return result
     const type = result === null ? 'null' : typeof result
-    throw new TokenStoreError(
-      `${operation}() of the token store must not resolve with a value of type ${type}`,
-    )
+    const what = Array.isArray(result) ? 'other than one string or undefined per key' : `of type ${type}`
+    throw new TokenStoreError(`${operation}() of the token store must not resolve with a value ${what}`)
   }
+}
+
+function isKey(key: string): boolean {
+  return /^[ -~]{1,300}$/.test(key)
 }
 
 function isBoolean(value: unknown): boolean {

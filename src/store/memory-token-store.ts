@@ -18,6 +18,11 @@ export class MemoryTokenStore implements TokenStore {
     return this.#live(key)?.value
   }
 
+  /** The values of several keys, in their order. */
+  async getMany(keys: readonly string[]): Promise<(string | undefined)[]> {
+    return keys.map((key) => this.#live(key)?.value)
+  }
+
   /** Stores a value for `ttl` milliseconds of the monotonic clock, if the key has none. */
   async create(key: string, value: string, ttl: number): Promise<boolean> {
     if (this.#live(key) !== undefined) return false

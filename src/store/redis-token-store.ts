@@ -40,6 +40,14 @@ export class RedisTokenStore implements TokenStore {
     return ((await this.#link.send('get', this.#key(key))) as string | null) ?? undefined
   }
 
+  /** `MGET`; several `GET` where a Redis Cluster may keep the keys on different nodes. */
+  async getMany(keys: readonly string[]): Promise<(string | undefined)[]> {
+    const names = keys.map((key) => this.#key(key))
+    if (new Set(names.map(hashTagOf)).size !== 1) return Promise.all(keys.map((key) => this.get(key)))
+    const values = (await this.#link.send('mget', ...names)) as (string | null)[]
+    return values.map((value) => value ?? undefined)
+  }
+
   /** `SET` with `NX` and `PX`: `ttl` counts in whole milliseconds, rounded up. */
   async create(key: string, value: string, ttl: number): Promise<boolean> {
     return (await this.#link.send('set', this.#key(key), value, 'PX', lifetime(ttl), 'NX')) === 'OK'
@@ -85,10 +93,16 @@ function isOne(answer: unknown): boolean {
 }
 
 /**
- * A logical key `kind:id` as a Redis key. The id is the hash tag, so that all keys of one grant live on one node of a
- * Redis Cluster.
+ * A logical key `kind:id` as a Redis key. What the id has before its first dot is the hash tag, so that a session and its
+ * grant live on one node of a Redis Cluster.
  */
 export function redisKey(prefix: string, key: string): string {
-  const colon = key.indexOf(':')
-  return `${prefix}${key.slice(0, colon + 1)}{${key.slice(colon + 1)}}`
+  const begin = key.indexOf(':') + 1
+  const dot = key.indexOf('.', begin)
+  const end = dot === -1 ? key.length : dot
+  return `${prefix}${key.slice(0, begin)}{${key.slice(begin, end)}}${key.slice(end)}`
+}
+
+function hashTagOf(name: string): string {
+  return name.slice(name.indexOf('{'), name.indexOf('}'))
 }

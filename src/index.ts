@@ -58,6 +58,8 @@ export type {
   WebhookReceiverOptions,
 } from './webhooks/options'
 export type { WebhookSecret } from './webhooks/secrets'
+export { verifyWebhook } from './webhooks/verify-webhook'
+export type { WebhookDelivery } from './webhooks/verify-webhook'
 export { incidentIDOf, webhookEventTypes } from './webhooks/events'
 export type {
   UnknownWebhookEvent,

@@ -1,7 +1,6 @@
 import { RedisStore } from 'connect-redis'
 import type { Express, Request } from 'express'
 import session from 'express-session'
-import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import {
   type Login,
@@ -20,7 +19,7 @@ import {
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { describeWithRedis, useRedis } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
@@ -392,26 +391,17 @@ test('two instances, Scoped and Classic, live in one app and keep apart', async 
 })
 
 describeWithRedis('the parts over Redis', () => {
-  let server: RedisServer
-  let redis: Redis
-
-  beforeAll(async () => {
-    server = await startRedis()
-    redis = new Redis(server.url)
-  })
-  afterAll(async () => {
-    redis.disconnect()
-    await server.stop()
-  })
+  const redis = useRedis()
 
   test('send one command more for a guarded request than the app did', async () => {
-    await start({ tokenStore: new RedisTokenStore(redis), store: new RedisStore({ client: redis }) })
+    const { client } = redis
+    await start({ tokenStore: new RedisTokenStore(client), store: new RedisStore({ client }) })
     const browser = new Browser()
     await logIn(browser)
     await at(browser, '/incidents')
     const sent: string[] = []
-    const send = redis.sendCommand.bind(redis)
-    redis.sendCommand = (command, stream) => {
+    const send = client.sendCommand.bind(client)
+    client.sendCommand = (command, stream) => {
       sent.push(command.name)
       return send(command, stream)
     }

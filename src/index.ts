@@ -84,6 +84,8 @@ export { MemoryTokenStore } from './store/memory-token-store'
 export { RedisTokenStore } from './store/redis-token-store'
 export type { RedisClient } from './store/redis-client'
 export type { RedisTokenStoreOptions } from './store/redis-token-store'
+export { SQLiteTokenStore } from './store/sqlite-token-store'
+export type { SQLiteTokenStoreOptions } from './store/sqlite-token-store'
 export type { TokenStore } from './store/token-store'
 
 // PagerDuty's scopes

@@ -1,6 +1,7 @@
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, TokenStoreError } from '../errors'
 import { MemoryTokenStore } from './memory-token-store'
+import { PostgresTokenStore } from './postgres-token-store'
 import { RedisTokenStore } from './redis-token-store'
 import { SQLiteTokenStore } from './sqlite-token-store'
 import { storeFailure } from './store-failure'
@@ -12,7 +13,7 @@ const timeout = 1_000
 /** A store with all operations. */
 export type CheckedStore = Required<TokenStore>
 
-const ours = [MemoryTokenStore, SQLiteTokenStore, RedisTokenStore]
+const ours = [MemoryTokenStore, SQLiteTokenStore, PostgresTokenStore, RedisTokenStore]
 
 const checked = new WeakMap<TokenStore, CheckedStore>()
 

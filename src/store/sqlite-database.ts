@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync } from 'node:fs'
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { ConfigurationError } from '../errors'
 
@@ -79,12 +79,17 @@ function makeFile(file: string): void {
     closeSync(openSync(file, 'wx', 0o600))
   } catch (error) {
     const { code } = error as { code?: string }
-    if (code === 'ENOENT')
-      throw unusable(file, 'its folder does not exist', `Make it: mkdir -p ${dirname(file)}`)
+    if (code === 'ENOENT') throw withoutFolder(file)
     if (code !== 'EEXIST') throw unusable(file, `it cannot be made (${code})`, rights)
   }
+  requireWritable(file)
+}
+
+/** @throws {ConfigurationError} the file, if it is there, or its folder is not writable */
+export function requireWritable(file: string): void {
+  if (!existsSync(dirname(file))) throw withoutFolder(file)
   try {
-    accessSync(file, constants.R_OK | constants.W_OK)
+    if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
     accessSync(dirname(file), constants.W_OK | constants.X_OK)
   } catch (error) {
     throw unusable(
@@ -97,6 +102,10 @@ function makeFile(file: string): void {
 
 const rights =
   'The user that runs the app must be able to write the file and the folder: SQLite makes two more files in it.'
+
+function withoutFolder(file: string): ConfigurationError {
+  return unusable(file, 'its folder does not exist', `Make it: mkdir -p ${dirname(file)}`)
+}
 
 function unusable(file: string, reason: string, hint: string): ConfigurationError {
   return new ConfigurationError('tokenStore', `cannot use ${file}: ${reason}`, hint)

@@ -117,9 +117,10 @@ describeWithPostgres('PostgresTokenStore', () => {
     const ended = 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()'
     const reads = Promise.allSettled(Array.from({ length: 50 }, () => store.get('grant:a')))
     await server.admin.query(ended)
-    for (const outcome of await reads)
-      if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(TokenStoreError)
-      else expect(outcome.value).toBe('one')
+    const outcomes = (await reads).map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value : outcome.reason instanceof TokenStoreError,
+    )
+    expect(outcomes.filter((outcome) => outcome !== 'one' && outcome !== true)).toEqual([])
     await until(async () => (await store.get('grant:a').catch(() => '')) === 'one')
     expect(await store.replace('grant:a', 'one', 'two')).toBe(true)
   })
@@ -298,7 +299,8 @@ describeWithPostgres('PostgresTokenStore', () => {
       const { rows } = await server.admin.query<{ key: string }>(`SELECT key FROM ${table} ORDER BY key`)
       return rows.map(({ key }) => key).join()
     }
-    await until(async () => (await keys()) === 'grant:500,grant:living')
+    await until(async () => (await keys()).length < 30)
+    expect(await keys()).toBe('grant:500,grant:living')
     await other.query('ROLLBACK')
     other.release()
   })

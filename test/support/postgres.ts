@@ -100,11 +100,11 @@ default_pool_size = 3
 `,
     { mode: 0o644 },
   )
-  const { end } = await runServer(programs.pgbouncer as string, [file], directory)
+  const bouncer = await runServer(programs.pgbouncer as string, [file], directory)
   return {
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     async stop() {
-      await end('SIGKILL')
+      await bouncer.end('SIGKILL')
       rmSync(directory, { recursive: true, force: true })
     },
   }

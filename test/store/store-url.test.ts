@@ -130,30 +130,29 @@ describe('where PostgreSQL cannot be used', () => {
 })
 
 /** A login, a restart of the app, and the login is still there. */
-async function survivesRestart(tokenStore: string): Promise<void> {
+async function statusAfterRestart(tokenStore: string): Promise<number> {
   const standIn = await startPagerDuty()
   const options = { tokenStore, secret }
   const before = await startDropIn(standIn, options)
   const { browser } = await before.logIn()
-  expect((await before.get(browser, '/me')).status).toBe(200)
   await before.close()
   const after = await startDropIn(standIn, options)
   // Another port, and the same cookie.
-  expect((await after.get(browser, '/me')).status).toBe(200)
+  const { status } = await after.get(browser, '/me')
   await after.close()
   await standIn.close()
+  return status
 }
 
-const testWithSQLite = hasSQLite ? test : test.skip
+const describeWithSQLite = hasSQLite ? describe : describe.skip
 
-testWithSQLite(
-  'a login survives a restart in a SQLite file, in a table of the name of the instance',
-  async () => {
+describeWithSQLite('SQLite by URL', () => {
+  test('a login survives a restart, in a table of the name of the instance', async () => {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'store-url-')))
     const cwd = process.cwd()
     process.chdir(folder)
     try {
-      await survivesRestart('sqlite:./pagerduty.db')
+      expect(await statusAfterRestart('sqlite:./pagerduty.db')).toBe(200)
       const raw = rawConnection(join(folder, 'pagerduty.db'))
       const names = raw.prepare(`SELECT name FROM sqlite_master WHERE type = 'table'`).all({})
       expect(names).toEqual([{ name: 'pagerduty_tokens' }])
@@ -167,8 +166,8 @@ testWithSQLite(
     } finally {
       process.chdir(cwd)
     }
-  },
-)
+  })
+})
 
 describeWithPostgres('PostgreSQL by URL', () => {
   let server: PostgresServer
@@ -177,13 +176,15 @@ describeWithPostgres('PostgreSQL by URL', () => {
   }, 60_000)
   afterAll(() => server.stop())
 
-  test('a login survives a restart', () => survivesRestart(server.url))
+  test('a login survives a restart', async () => {
+    expect(await statusAfterRestart(server.url)).toBe(200)
+  })
 })
 
 describeWithRedis('Redis by the URL of Valkey', () => {
   test('a login survives a restart', async () => {
     const redis = await startRedis()
-    await survivesRestart(redis.url.replace('redis', 'valkey'))
+    expect(await statusAfterRestart(redis.url.replace('redis', 'valkey'))).toBe(200)
     await redis.stop()
   })
 })

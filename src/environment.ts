@@ -16,11 +16,18 @@ export const variables = {
   accounts: 'PAGERDUTY_ACCOUNTS',
   webhookSecret: 'PAGERDUTY_WEBHOOK_SECRET',
   secret: 'SESSION_SECRET',
+  tokenStore: 'PAGERDUTY_TOKEN_STORE',
   redis: 'REDIS_URL',
 } as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
 
 /** Lists in variables are separated by commas. */
 const lists = new Set(['accounts', 'callbackURL', 'trustedOrigins', 'issuer', 'secret', 'webhookSecret'])
+
+/**
+ * Two that exclude each other. An option that the code gives hides the other's variable, as it hides its own: platforms set
+ * REDIS_URL for whatever needs a Redis. Two variables say nothing about which of them is meant, and are refused.
+ */
+const rivals: Readonly<Record<string, keyof PagerDutyOptions>> = { redis: 'tokenStore', tokenStore: 'redis' }
 
 /** The options, with what they leave out taken from the environment. An empty variable counts as not set. */
 export function withEnvironment(
@@ -30,8 +37,8 @@ export function withEnvironment(
   const found: Record<string, unknown> = {}
   for (const [option, variable] of Object.entries(variables)) {
     const value = environment[variable]
-    if (value === undefined || value === '' || options[option as keyof PagerDutyOptions] !== undefined)
-      continue
+    const given = [option as keyof PagerDutyOptions, rivals[option]]
+    if (!value || given.some((name) => name !== undefined && options[name] !== undefined)) continue
     found[option] =
       lists.has(option) && value.includes(',') ? value.split(',').map((part) => part.trim()) : value
   }

@@ -86,6 +86,11 @@ export { MemoryTokenStore } from './store/memory-token-store'
 export { RedisTokenStore } from './store/redis-token-store'
 export type { RedisClient } from './store/redis-client'
 export type { RedisTokenStoreOptions } from './store/redis-token-store'
+export { PostgresTokenStore } from './store/postgres-token-store'
+export type { PostgresClient } from './store/postgres-connection'
+export type { PostgresTokenStoreOptions } from './store/postgres-token-store'
+export { SQLiteTokenStore } from './store/sqlite-token-store'
+export type { SQLiteTokenStoreOptions } from './store/sqlite-token-store'
 export type { TokenStore } from './store/token-store'
 
 // PagerDuty's scopes

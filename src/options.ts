@@ -7,6 +7,7 @@ import type { RedisClient } from './store/redis-client'
 import { requireKnown } from './known-members'
 import { type StrategyOptions, insteadOfOAuth2, strategyOptionNames } from './login/strategy-options'
 import type { SessionOptions } from './sessions/session-options'
+import type { TokenStore } from './store/token-store'
 import type { VerifyLogin } from './login/verify'
 import type { WebhookSecret } from './webhooks/secrets'
 
@@ -31,7 +32,7 @@ export function requireOptionNames(options: object): void {
 export interface PagerDutyOptions
   extends
     Omit<ClientOptions, 'clientID' | 'callbackURL' | 'scope'>,
-    Omit<StrategyOptions, keyof ClientOptions | 'session' | 'state' | 'pkce'> {
+    Omit<StrategyOptions, keyof ClientOptions | 'session' | 'state' | 'pkce' | 'tokenStore'> {
   /** The app's Client ID. `PAGERDUTY_CLIENT_ID` */
   clientID?: string | undefined
   /** The app's Client Secret; a list or a function rotates it. `PAGERDUTY_CLIENT_SECRET` */
@@ -63,6 +64,13 @@ export interface PagerDutyOptions
   webhookSecret?: WebhookSecret | undefined
   /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
   secret?: string | readonly string[] | undefined
+  /**
+   * Where sessions, grants and all other state live: a store, or the URL of one. `sqlite:./var/pagerduty.db` is a file, from the
+   * working directory (`sqlite:///` from the root); `postgres://…` needs the package `pg`; `redis://…`, `rediss://…`,
+   * `valkey://…` and `valkeys://…` are the option `redis`; `memory:` is lost with the process. `pd.close()` closes what a URL
+   * opened. `PAGERDUTY_TOKEN_STORE` @default in memory
+   */
+  tokenStore?: TokenStore | string | undefined
   /**
    * Sessions and grants live in Redis: a client of ioredis 5 or 6 (standalone, Sentinel or Cluster), a standalone
    * client of node-redis that the app connects, or a URL. Whatever the client's options, a command is over within a

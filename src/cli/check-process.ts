@@ -31,14 +31,14 @@ function trust({ environment }: Configuration): Finding[] {
   ]
 }
 
-function processes({ environment, options }: Configuration): Finding[] {
+function processes({ environment, store }: Configuration): Finding[] {
   const count = Number(environment['WEB_CONCURRENCY'])
-  if (!(count > 1) || options.redis !== undefined) return []
+  if (!(count > 1) || store.kind !== 'memory') return []
   return [
     error(
       'processes',
-      `WEB_CONCURRENCY asks for ${count} processes, which do not know each other’s logins without Redis`,
-      'Set REDIS_URL.',
+      `WEB_CONCURRENCY asks for ${count} processes, which do not know each other’s logins in memory`,
+      'Set PAGERDUTY_TOKEN_STORE, such as sqlite:./var/pagerduty.db, or REDIS_URL.',
     ),
   ]
 }

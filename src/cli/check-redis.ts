@@ -1,4 +1,3 @@
-import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 import { type RedisFacts, probeRedis } from './redis-probe'
 import { checkRedisSettings } from './redis-settings'
@@ -9,11 +8,7 @@ const oldest = 6
 const slow = 50
 
 /** Redis: there, let in, new enough, and fit for logins. */
-export async function checkRedis({ options, isRefused, isProduction }: Configuration): Promise<Finding[]> {
-  const { redis } = options
-  if (typeof redis !== 'string') {
-    return isRefused('redis') ? [] : [without(isProduction)]
-  }
+export async function checkRedis(redis: string, isProduction: boolean): Promise<Finding[]> {
   const place = hostOf(redis)
   let facts: RedisFacts
   try {
@@ -23,12 +18,6 @@ export async function checkRedis({ options, isRefused, isProduction }: Configura
   }
   const found = [...kindOf(facts, place), ...allowed(facts), ...versionOf(facts), ...distance(facts)]
   return [...found, ...checkRedisSettings(facts, isProduction)]
-}
-
-function without(isProduction: boolean): Finding {
-  const message =
-    'REDIS_URL is not set: logins are kept in memory, seen by one process, and lost at a restart'
-  return isProduction ? warning('redis', message, 'Set REDIS_URL.') : note('redis', message)
 }
 
 function unreachable({ message }: Error, place: string, hasTLS: boolean): Finding {
@@ -44,10 +33,10 @@ const troubles: readonly (readonly [RegExp, string])[] = [
   [/NOAUTH/, 'Redis demands a password: redis://:password@host, or redis://user:password@host.'],
   [
     /WRONGPASS|invalid password/i,
-    'Correct user and password in REDIS_URL; special characters have to be percent-encoded.',
+    'Correct user and password in the URL; special characters have to be percent-encoded.',
   ],
-  [/ECONNREFUSED/, 'Nothing listens there: start Redis, or correct host and port in REDIS_URL.'],
-  [/ENOTFOUND|EAI_AGAIN/, 'The host name is not known here: correct it in REDIS_URL.'],
+  [/ECONNREFUSED/, 'Nothing listens there: start Redis, or correct host and port in the URL.'],
+  [/ENOTFOUND|EAI_AGAIN/, 'The host name is not known here: correct it in the URL.'],
   [/certificate|self.signed/i, 'Let NODE_EXTRA_CA_CERTS name the authority that signed Redis’s certificate.'],
 ]
 
@@ -75,7 +64,7 @@ function kindOf({ info }: RedisFacts, place: string): Finding[] {
       error(
         'redis-kind',
         `${place} is a replica, where nothing can be written and reads are stale`,
-        'Let REDIS_URL name the master, or pass a client of ioredis with the option sentinels.',
+        'Let the URL name the master, or pass a client of ioredis with the option sentinels.',
       ),
     ]
   }

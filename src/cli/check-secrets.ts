@@ -11,10 +11,10 @@ export function checkSecrets(configuration: Configuration): Finding[] {
   return [...sessionSecret(configuration), ...webhookSecret(configuration), ...reused(configuration)]
 }
 
-function sessionSecret({ options, has, isProduction }: Configuration): Finding[] {
+function sessionSecret({ options, store, has, isProduction }: Configuration): Finding[] {
   const check = 'session-secret'
   if (!has('secret')) {
-    if (isProduction || options.redis !== undefined) return []
+    if (isProduction || store.kind !== 'memory') return []
     return [
       note(check, 'SESSION_SECRET is not set: outside production a random one is made at each start', make),
     ]

@@ -8,7 +8,9 @@ import { ConfigurationError } from '../errors'
 import { resolveSecret } from '../store/store-options'
 import { MemoryTokenStore } from '../store/memory-token-store'
 import type { PagerDutyOptions } from '../options'
+import { requireOneStore } from '../store/open-store'
 import { requireRedisURL } from '../store/redis-connection'
+import { type StoreKind, redisURLOf, sqlitePathOf, storeKindOf } from '../store/store-url'
 import { secretSource } from '../webhooks/secrets'
 import { type Finding, error, note, ok } from './finding'
 import type { Environment } from './variables'
@@ -19,6 +21,7 @@ export interface Configuration {
   /** Those that the library refuses are replaced with sound ones, so that the others can be looked at. */
   readonly options: PagerDutyOptions
   readonly client: Client
+  readonly store: { readonly kind: StoreKind; readonly url: string }
   /** Whether an option is there, and is not one that was replaced. */
   has: (option: keyof typeof variables) => boolean
   /** Whether an option was replaced. */
@@ -41,6 +44,7 @@ const checks = {
   webhookSecret: 'webhook-secret',
   secret: 'session-secret',
   redis: 'redis-url',
+  tokenStore: 'token-store',
 } as const satisfies Record<keyof typeof variables, string>
 
 /** Everything that the library would refuse, and not only the first of it: what is refused is put right, and tried again. */
@@ -58,6 +62,7 @@ export function readConfiguration(
         environment,
         options,
         client: outcome,
+        store: storeOf(options),
         has: (option) => given[option] !== undefined && !refused.has(option),
         isRefused: (option) => refused.has(option),
         isProduction: environment['NODE_ENV'] === 'production',
@@ -75,9 +80,9 @@ export function readConfiguration(
 function attempt(options: PagerDutyOptions): Client | ConfigurationError {
   try {
     const client = new Client(options as ClientOptions)
-    const { secret, redis, account, accounts, webhookSecret } = options
-    if (typeof redis === 'string') requireRedisURL(redis)
-    resolveSecret({ secret, tokenStore: redis === undefined ? undefined : new MemoryTokenStore() })
+    const { secret, account, accounts, webhookSecret } = options
+    const { kind } = storeOf(options)
+    resolveSecret({ secret, tokenStore: kind === 'memory' ? undefined : new MemoryTokenStore() })
     if (account !== undefined) parseAccount(account)
     requireAccounts(accounts)
     if (webhookSecret !== undefined) secretSource(webhookSecret)
@@ -86,6 +91,16 @@ function attempt(options: PagerDutyOptions): Client | ConfigurationError {
     if (failure instanceof ConfigurationError) return failure
     throw failure
   }
+}
+
+/** @throws {ConfigurationError} */
+function storeOf({ tokenStore, redis }: PagerDutyOptions): Configuration['store'] {
+  requireOneStore(tokenStore, redis)
+  if (redis !== undefined) requireRedisURL(redis as string)
+  const url = (tokenStore ?? redis ?? 'memory:') as string
+  const kind = storeKindOf(url)
+  if (kind === 'sqlite') sqlitePathOf(url)
+  return { kind, url: kind === 'redis' ? redisURLOf(url) : url }
 }
 
 function soundValue(option: keyof typeof variables, { scope, appType }: PagerDutyOptions): unknown {

@@ -3,9 +3,9 @@ import { checkCallback } from './check-callback'
 import { checkCredentials, checkRegistration } from './check-client'
 import { checkPagerDuty } from './check-pagerduty'
 import { checkProcess } from './check-process'
-import { checkRedis } from './check-redis'
 import { checkScopes } from './check-scopes'
 import { checkSecrets } from './check-secrets'
+import { checkStore } from './check-store'
 import { type Configuration, readConfiguration } from './configuration'
 import type { Finding } from './finding'
 import { hasErrors, reportJSON, reportText, shown } from './report'
@@ -26,7 +26,7 @@ export interface DoctorOptions {
 export async function doctor(environment: Environment, options: DoctorOptions): Promise<number> {
   const findings = await withSpinner(
     process.stderr,
-    'Asking Redis and PagerDuty…',
+    'Asking the token store and PagerDuty…',
     examine(environment, options),
   )
   const list = shown(findings, environment)
@@ -42,7 +42,7 @@ async function examine(given: Environment, { readsFile, url }: DoctorOptions): P
     check(configuration),
   )
   const asked = await Promise.all([
-    checkRedis(configuration),
+    checkStore(configuration),
     askPagerDuty(configuration),
     checkApp(configuration, url),
   ])

@@ -13,6 +13,7 @@ export const secretVariables = [
   variables.secret,
   variables.webhookSecret,
   variables.redis,
+  variables.tokenStore,
 ]
 
 const known: readonly string[] = Object.values(variables)

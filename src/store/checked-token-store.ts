@@ -1,8 +1,10 @@
 import { withinDeadline } from '../async/timeout'
 import { ConfigurationError, TokenStoreError } from '../errors'
-import { causeWith } from '../error-cause'
 import { MemoryTokenStore } from './memory-token-store'
+import { PostgresTokenStore } from './postgres-token-store'
 import { RedisTokenStore } from './redis-token-store'
+import { SQLiteTokenStore } from './sqlite-token-store'
+import { storeFailure } from './store-failure'
 import type { TokenStore } from './token-store'
 
 /** Milliseconds that an operation of a given store may take. */
@@ -10,6 +12,8 @@ const timeout = 1_000
 
 /** A store with all operations. */
 export type CheckedStore = Required<TokenStore>
+
+const ours = [MemoryTokenStore, SQLiteTokenStore, PostgresTokenStore, RedisTokenStore]
 
 const checked = new WeakMap<TokenStore, CheckedStore>()
 
@@ -44,9 +48,8 @@ class CheckedTokenStore implements CheckedStore {
 
   constructor(store: TokenStore) {
     this.#store = store
-    // RedisTokenStore has its own timeout, which is an option; the one in memory needs none.
-    const isOurs = store instanceof RedisTokenStore || store instanceof MemoryTokenStore
-    this.#timeout = isOurs ? undefined : timeout
+    // Ours keep the deadline themselves, or need none.
+    this.#timeout = ours.some((Store) => store instanceof Store) ? undefined : timeout
   }
 
   async get(key: string): Promise<string | undefined> {
@@ -91,7 +94,7 @@ class CheckedTokenStore implements CheckedStore {
         ? pending
         : withinDeadline(pending, this.#timeout, () => timedOut(operation)))
     } catch (error) {
-      throw error instanceof TokenStoreError ? error : failed(operation, error)
+      throw storeFailure(`${operation}() of the token store`, error)
     }
     if (isValid(result)) return result
     const type = result === null ? 'null' : typeof result
@@ -119,13 +122,4 @@ function lifetime(ttl: number): number {
 
 function timedOut(operation: string): TokenStoreError {
   return new TokenStoreError(`${operation}() of the token store did not settle within ${timeout} ms`)
-}
-
-/** Without the message of the cause: drivers put keys and values into theirs, session ids among them. */
-function failed(operation: string, error: unknown): TokenStoreError {
-  const original = Object(error) as { name?: unknown; code?: unknown; message?: unknown; stack?: unknown }
-  const { name, code } = original
-  const words = [name, code].filter((word) => typeof word === 'string' && /^[\w.-]{1,64}$/.test(word))
-  const what = words.join(' ') || 'an unknown error'
-  return new TokenStoreError(`${operation}() of the token store failed: ${what}`, causeWith(what, original))
 }

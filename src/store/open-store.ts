@@ -2,10 +2,13 @@ import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
 import { ConfigurationError } from '../errors'
 import { MemoryTokenStore } from './memory-token-store'
+import { PostgresTokenStore } from './postgres-token-store'
 import type { RedisClient } from './redis-client'
-import { type RedisConnection, connectRedis } from './redis-connection'
+import { connectRedis } from './redis-connection'
 import { RedisTokenStore, requirePrefix } from './redis-token-store'
+import { SQLiteTokenStore } from './sqlite-token-store'
 import type { StoreOptions } from './store-options'
+import { type StoreKind, redisURLOf, sqlitePathOf, storeKindOf } from './store-url'
 import type { TokenStore } from './token-store'
 
 /** Where an instance stores its state. */
@@ -13,13 +16,12 @@ export interface OpenStore {
   readonly tokenStore: TokenStore
   /** Undefined where one is required, and not given. */
   readonly secret: StoreOptions['secret']
-  /** The connection, if state is stored in Redis and no store was passed in. */
-  readonly redis: (Pick<RedisConnection, 'client'> & { readonly prefix: string }) | undefined
   /** Closes what was opened here. */
   close(): Promise<void>
 }
 
 interface OpenOptions {
+  tokenStore?: TokenStore | string | undefined
   redis?: RedisClient | string | undefined
   prefix?: string | undefined
 }
@@ -30,54 +32,101 @@ export interface StoreReports {
   readonly failed: (error: Error) => void
 }
 
+type Opened = Omit<OpenStore, 'secret'> & Partial<Pick<OpenStore, 'secret'>>
+
+/** What an instance is called in its store: the beginning of its keys in Redis, and its table. */
+interface Place {
+  readonly prefix: string
+  readonly table: string
+}
+
+/** Each opens what the rest of a URL names. */
+const openers: Readonly<Record<StoreKind, (url: string, place: Place, reports: StoreReports) => Opened>> = {
+  memory: (_url, _place, { warn }) => openMemory(warn),
+  sqlite(url, { table }) {
+    const tokenStore = new SQLiteTokenStore(sqlitePathOf(url), { table })
+    return { tokenStore, close: async () => tokenStore.close() }
+  },
+  postgres(url, { table }, { failed }) {
+    const tokenStore = new PostgresTokenStore(url, { table })
+    // What is wrong is reported at the start, and not with the first login.
+    tokenStore.get('start').catch(failed)
+    return { tokenStore, close: () => tokenStore.close() }
+  },
+  redis: (url, { prefix }, { failed }) => openRedis(redisURLOf(url), prefix, failed),
+}
+
 /**
- * The store that was passed in, else one in Redis, else one in memory.
+ * The store that was passed in, else one by URL, else one in memory.
  *
- * @param name of the instance, which tells its keys in Redis from those of the app's others
- * @throws {ConfigurationError} in a cluster without Redis
+ * @param name of the instance, which tells its keys in Redis, and its table, from those of the app's others
+ * @throws {ConfigurationError} in a cluster without a store that its workers share
  */
 export function openStore(
-  options: Pick<StoreOptions, 'tokenStore' | 'secret'> & OpenOptions,
+  options: Pick<StoreOptions, 'secret'> & OpenOptions,
   name: string,
-  { warn, failed }: StoreReports,
+  reports: StoreReports,
 ): OpenStore {
-  const { tokenStore, secret } = options
-  const given = options.prefix === undefined ? '' : requirePrefix(options.prefix)
-  if (tokenStore !== undefined) {
-    if (given !== '') throw notForStore()
-    return { tokenStore, secret, redis: undefined, async close() {} }
+  const { tokenStore: store, redis, secret } = options
+  requireOneStore(store, redis)
+  const kind = typeof store === 'string' ? storeKindOf(store) : undefined
+  const usesPrefix = store === undefined || kind === 'redis'
+  if (options.prefix !== undefined && !usesPrefix) throw notForStore()
+  const own = options.prefix === undefined ? '' : requirePrefix(options.prefix)
+  const prefix = requirePrefix(`${own}${name}:`)
+  const place = { prefix, table: `${name.replace(/\W/g, '_')}_tokens` }
+  const open = (): Opened => {
+    if (kind !== undefined) return openers[kind](store as string, place, reports)
+    if (store !== undefined) return { tokenStore: store as TokenStore, async close() {} }
+    return redis === undefined ? openMemory(reports.warn) : openRedis(redis, prefix, reports.failed)
   }
-  if (options.redis !== undefined) {
-    const prefix = requirePrefix(`${given}${name}:`)
-    const redis = connectRedis(options.redis, failed)
-    return {
-      tokenStore: new RedisTokenStore(redis.client, { prefix }),
-      secret,
-      redis: { ...redis, prefix },
-      close: () => redis.close(),
-    }
+  const opened = open()
+  return { ...opened, secret: secret ?? opened.secret }
+}
+
+function openRedis(redis: RedisClient | string, prefix: string, failed: (error: Error) => void): Opened {
+  const connection = connectRedis(redis, failed)
+  return {
+    tokenStore: new RedisTokenStore(connection.client, { prefix }),
+    close: () => connection.close(),
   }
+}
+
+function openMemory(warn: (message: string) => void): Opened {
   if (cluster.isWorker) {
     throw new ConfigurationError(
-      'redis',
-      'is required in a cluster: its workers share no memory',
-      'Supply REDIS_URL.',
+      'tokenStore',
+      'must not be in memory in a cluster: its workers share none',
+      'Set PAGERDUTY_TOKEN_STORE to a file (sqlite:./var/pagerduty.db), PostgreSQL or Redis; or REDIS_URL.',
     )
   }
   const isProduction = process.env['NODE_ENV'] === 'production'
   if (isProduction) {
-    warn('"redis" is not set: logins are kept in memory, are lost at a restart and seen by this process only')
+    warn('"tokenStore" is in memory: logins are lost at a restart, and seen by this process only')
   }
-  const memory = new MemoryTokenStore()
-  // State in memory is lost with the process, so its secret may be, too.
-  const random = isProduction ? undefined : randomBytes(32).toString('base64url')
-  return { tokenStore: memory, secret: secret ?? random, redis: undefined, close: async () => memory.close() }
+  const tokenStore = new MemoryTokenStore()
+  return {
+    tokenStore,
+    // State in memory is lost with the process, so its secret may be, too.
+    secret: isProduction ? undefined : randomBytes(32).toString('base64url'),
+    close: async () => tokenStore.close(),
+  }
+}
+
+/** @throws {ConfigurationError} state would be in one of two places, whichever the code prefers */
+export function requireOneStore(tokenStore: unknown, redis: unknown): void {
+  if (tokenStore === undefined || redis === undefined) return
+  throw new ConfigurationError(
+    'tokenStore',
+    'and "redis" are both given, and state can only be in one place',
+    'Leave out one of the two options, or of PAGERDUTY_TOKEN_STORE and REDIS_URL. An option wins over the other’s variable.',
+  )
 }
 
 function notForStore(): ConfigurationError {
   return new ConfigurationError(
     'prefix',
-    'is for keys in Redis, and has no effect on a tokenStore that is passed in',
-    'Give the prefix to the store: new RedisTokenStore(client, { prefix: "…" }).',
+    'is for keys in Redis, and has no effect on this tokenStore',
+    'Give the prefix to the store: new RedisTokenStore(client, { prefix: "…" }). In SQLite and PostgreSQL, the table has the name of the instance.',
   )
 }

@@ -109,7 +109,7 @@ const mistakes: readonly Case[] = [
   [
     'localhost in production',
     { NODE_ENV: 'production', PAGERDUTY_IDENTITY_URL: 'http://127.0.0.1:9' },
-    ['warning endpoints', 'warning callback-url', 'warning redis', 'error identity'],
+    ['warning endpoints', 'warning callback-url', 'warning store', 'error identity'],
     /In production PAGERDUTY_CALLBACK_URL is localhost/,
   ],
   [
@@ -293,17 +293,17 @@ const mistakes: readonly Case[] = [
       SESSION_SECRET: undefined,
       PAGERDUTY_CALLBACK_URL: 'https://app.example/auth/pagerduty/callback',
     },
-    ['error session-secret', 'warning endpoints', 'warning redis'],
+    ['error session-secret', 'warning endpoints', 'warning store'],
     /SESSION_SECRET is not set; it is required in production/,
   ],
   [
     'no Redis in production',
     { NODE_ENV: 'production', PAGERDUTY_CALLBACK_URL: 'https://app.example/auth/pagerduty/callback' },
-    ['warning endpoints', 'warning redis'],
+    ['warning endpoints', 'warning store'],
     /lost at a restart/,
   ],
   [
-    'several processes without Redis',
+    'several processes with state in memory',
     { WEB_CONCURRENCY: '4' },
     ['error processes'],
     /do not know each other’s logins/,

@@ -96,10 +96,10 @@ test('in production a secret is demanded, and memory is warned about once', () =
   const warn = jest.fn()
   const pd = pagerduty({ ...good, secret: 'abcdefghijklmnopqrstuvwxyz012345', logger: { warn } })
   pd.auth()
-  expect(warn.mock.calls).toEqual([[expect.stringContaining('"redis" is not set')]])
+  expect(warn.mock.calls).toEqual([[expect.stringContaining('"tokenStore" is in memory')]])
 })
 
 test('in a cluster worker memory is refused', () => {
   jest.replaceProperty(cluster, 'isWorker', true)
-  expect(() => pagerduty(good)).toThrow(/"redis" is required in a cluster/)
+  expect(() => pagerduty(good)).toThrow(/"tokenStore" must not be in memory in a cluster/)
 })

@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, readdirSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 /** The whole path of a program; undefined when it is not installed. */
@@ -18,11 +18,29 @@ function isProgram(path: string): boolean {
   }
 }
 
+/** The folder of PostgreSQL's programs, which Debian keeps by version, and away from the PATH. */
+function findPostgres(): string | undefined {
+  const versions = readdirOr('/usr/lib/postgresql').toSorted((one, other) => Number(other) - Number(one))
+  const folders = [process.env['POSTGRES_BIN'], ...versions.map((one) => `/usr/lib/postgresql/${one}/bin`)]
+  const path = folders.find((folder) => folder !== undefined && isProgram(join(folder, 'initdb')))
+  return path ?? find('initdb')?.slice(0, -'/initdb'.length)
+}
+
+function readdirOr(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
+
 /** Programs that parts of the tests cannot do without, under the names of their Debian packages. */
 export const programs = {
   'redis-server': find(process.env['REDIS_SERVER_BIN'] ?? 'redis-server'),
   chromium: find(process.env['CHROMIUM_BIN'] ?? 'chromium'),
   'nginx-light': find(process.env['NGINX_BIN'] ?? 'nginx'),
+  postgresql: findPostgres(),
+  pgbouncer: find(process.env['PGBOUNCER_BIN'] ?? 'pgbouncer'),
 }
 
 /** `describe`, where the programs are installed. The global set-up has said loudly what is missing. */

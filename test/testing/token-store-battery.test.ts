@@ -1,5 +1,5 @@
 import type { TokenStore } from '../../src'
-import { testTokenStore } from '../../src/testing'
+import { type TokenStoreTestOptions, testTokenStore } from '../../src/testing'
 
 /** A store over a map that is right in everything; each of the broken ones changes one thing. */
 class RightStore implements TokenStore {
@@ -411,10 +411,147 @@ const broken: [string, new () => TokenStore, RegExp][] = [
   ],
 ]
 
+/** A store that has what is optional, too. */
+class FullStore extends RightStore {
+  async getMany(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return keys.map((key) => this.live(key)?.value)
+  }
+}
+
+const brokenMany: [string, new () => TokenStore, RegExp][] = [
+  [
+    'getMany() gives the values in an order of its own',
+    class extends FullStore {
+      override getMany(keys: readonly string[]) {
+        return super.getMany([...keys].sort())
+      }
+    },
+    /one value per key, in their order/,
+  ],
+  [
+    'getMany() leaves out what is not there',
+    class extends FullStore {
+      override async getMany(keys: readonly string[]) {
+        return (await super.getMany(keys)).filter((value) => value !== undefined)
+      }
+    },
+    /one value per key, in their order/,
+  ],
+  [
+    'getMany() gives a value once where its key is asked for twice',
+    class extends FullStore {
+      override getMany(keys: readonly string[]) {
+        return super.getMany([...new Set(keys)])
+      }
+    },
+    /one value per key, in their order/,
+  ],
+  [
+    'getMany() gives null where there is nothing',
+    class extends FullStore {
+      override async getMany(keys: readonly string[]) {
+        return (await super.getMany(keys)).map((value) => value ?? (null as unknown as undefined))
+      }
+    },
+    /undefined where there is none/,
+  ],
+  [
+    'getMany() needs at least one key',
+    class extends FullStore {
+      override async getMany(keys: readonly string[]) {
+        return keys.length === 0 ? [undefined] : super.getMany(keys)
+      }
+    },
+    /getMany\(\) of no keys must give an empty list/,
+  ],
+  [
+    'getMany() splits its keys at commas',
+    class extends FullStore {
+      override getMany(keys: readonly string[]) {
+        return super.getMany(keys.map((key) => key.split(',')[0] as string))
+      }
+    },
+    /getMany\(\) must take any key/,
+  ],
+  [
+    'getMany() does not look at the lifetime',
+    class extends FullStore {
+      override async getMany(keys: readonly string[]) {
+        return keys.map((key) => this.any(key)?.value)
+      }
+    },
+    /getMany\(\) must treat an expired value as none/,
+  ],
+]
+
+/** An instance beside another, which sees what the other has by way of a cache of its own. */
+class CachingStore extends RightStore {
+  readonly #cache = new Map<string, string | undefined>()
+
+  constructor(store: RightStore) {
+    super()
+    Object.assign(this, { held: (store as CachingStore).held })
+  }
+
+  override async get(key: string) {
+    if (!this.#cache.has(key)) this.#cache.set(key, await super.get(key))
+    return this.#cache.get(key)
+  }
+}
+
+/** An instance beside another, whose locks are those of its own process. */
+class LateStore extends CachingStore {
+  override async create(key: string, value: string, ttl: number) {
+    if (this.live(key) !== undefined) return false
+    await later()
+    this.held.set(key, { value, endsAt: this.endOf(ttl) })
+    return true
+  }
+
+  override async replace(key: string, expected: string, value: string, ttl?: number) {
+    const isExpected = this.live(key)?.value === expected
+    await later()
+    return isExpected && super.replace(key, this.live(key)?.value ?? '', value, ttl)
+  }
+
+  override async delete(key: string, expected?: string) {
+    const isExpected = expected === undefined || this.live(key)?.value === expected
+    await later()
+    return isExpected && super.delete(key)
+  }
+}
+
+class SharedStore extends RightStore {
+  constructor(store: RightStore) {
+    super()
+    Object.assign(this, { held: (store as SharedStore).held })
+  }
+}
+
+/** Loses its connection, and does something else than to reject. */
+function failing(outcome: () => Promise<never>) {
+  return class extends FullStore {
+    isConnected = true
+
+    protected override live(key: string) {
+      if (!this.isConnected) throw new Error('not connected')
+      return super.live(key)
+    }
+
+    override async delete(key: string, expected?: string) {
+      return this.isConnected ? super.delete(key, expected) : outcome()
+    }
+  }
+}
+
 /** Runs the battery, and gives the messages of what failed. */
-async function failuresOf(make: () => TokenStore): Promise<string[]> {
+async function failuresOf<Store extends TokenStore>(
+  make: () => Store,
+  options: TokenStoreTestOptions<Store> = {},
+): Promise<string[]> {
   const runs: Promise<string>[] = []
   testTokenStore(make, {
+    ...options,
     test: (_name, run) =>
       runs.push(
         run().then(
@@ -430,7 +567,39 @@ test('a store that keeps the contract passes', async () => {
   expect(await failuresOf(() => new RightStore())).toEqual([])
 })
 
-test.concurrent.each(broken)('the battery catches that %s, and says so', async (_what, Store, message) => {
-  const failures = await failuresOf(() => new Store())
+test('a store that has what is optional passes, beside another instance and without connection', async () => {
+  const Store = failing(() => Promise.reject(new Error('not connected')))
+  const options: TokenStoreTestOptions<InstanceType<typeof Store>> = {
+    another: (store) => new SharedStore(store),
+    disconnect: (store) => (store.isConnected = false),
+  }
+  expect(await failuresOf(() => new Store(), options)).toEqual([])
+})
+
+test.each([
+  ['is seen late', CachingStore, /seen by another at once/],
+  ['is created by both', LateStore, /create\(\) is not atomic between instances/],
+  ['is replaced by both', LateStore, /replace\(\) and delete\(\) are not atomic between instances/],
+])('the battery catches what %s of two instances, and says so', async (_what, Store, message) => {
+  const failures = await failuresOf(() => new Store(new RightStore()), {
+    another: (store) => new Store(store),
+  })
   expect(failures.filter((failure) => message.test(failure))).not.toEqual([])
 })
+
+test.each([
+  ['resolves', async () => false as never, /delete\(\) resolved with false/],
+  ['never settles', () => new Promise<never>(() => {}), /delete\(\) was not over in time/],
+])('the battery catches a store that %s without connection', async (_what, outcome, message) => {
+  const Store = failing(outcome)
+  const failures = await failuresOf(() => new Store(), { disconnect: (store) => (store.isConnected = false) })
+  expect(failures).toEqual([expect.stringMatching(message)])
+})
+
+test.concurrent.each([...broken, ...brokenMany])(
+  'the battery catches that %s, and says so',
+  async (_what, Store, message) => {
+    const failures = await failuresOf(() => new Store())
+    expect(failures.filter((failure) => message.test(failure))).not.toEqual([])
+  },
+)

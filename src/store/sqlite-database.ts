@@ -1,0 +1,112 @@
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { ConfigurationError } from '../errors'
+
+/** `DatabaseSync` of `node:sqlite`, as far as it is used here. */
+export interface SQLiteDatabase {
+  exec(sql: string): void
+  prepare(sql: string): SQLiteStatement
+  close(): void
+}
+
+/** What the parameters of a statement stand for. Numbered ones (?1) are refused by the first Nodes that have SQLite. */
+export type SQLiteValues = Readonly<Record<string, string | number | null>>
+
+/** `StatementSync` of `node:sqlite`, as far as it is used here. */
+export interface SQLiteStatement {
+  get(values: SQLiteValues): Record<string, unknown> | undefined
+  all(values: SQLiteValues): Record<string, unknown>[]
+  run(values: SQLiteValues): { changes: number | bigint }
+}
+
+/**
+ * Milliseconds that SQLite waits for another process's write while it blocks the event loop: enough for a write that is under
+ * way, and hardly a pause for anybody else. What takes longer is tried again by a timer.
+ */
+const busyTimeout = 25
+/** Milliseconds at start-up, where nobody waits yet and several processes may be making the same file. */
+const busyTimeoutAtStart = 5_000
+
+/**
+ * Opens a file, makes it where it is missing, and runs `schema`.
+ *
+ * @throws {ConfigurationError} this Node has no SQLite, or the file cannot be used
+ */
+export function openSQLite(path: unknown, schema: string): SQLiteDatabase {
+  const { DatabaseSync } = requireSQLite()
+  if (typeof path !== 'string' || path === '') {
+    throw new ConfigurationError(
+      'tokenStore',
+      'of SQLite needs the path of a file, as in "sqlite:./var/pagerduty.db"',
+    )
+  }
+  const file = resolve(path)
+  makeFile(file)
+  let database: SQLiteDatabase | undefined
+  try {
+    database = new DatabaseSync(file)
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutAtStart}`)
+    const { journal_mode: mode } = database.prepare('PRAGMA journal_mode = WAL').get({}) ?? {}
+    if (mode !== 'wal') throw new Error('its file system has no shared memory')
+    database.exec(`PRAGMA synchronous = FULL; ${schema}; PRAGMA busy_timeout = ${busyTimeout}`)
+    return database
+  } catch (error) {
+    database?.close()
+    throw unusable(
+      file,
+      (error as Error).message,
+      'It must be a database of SQLite, or a new file, on a local disk.',
+    )
+  }
+}
+
+/** @throws {ConfigurationError} */
+export function requireSQLite(): { DatabaseSync: new (path: string) => SQLiteDatabase } {
+  // Loaded so, bundlers and a Node without it have nothing to complain about.
+  const sqlite = process.getBuiltinModule('node:sqlite') as ReturnType<typeof requireSQLite> | undefined
+  if (sqlite !== undefined) return sqlite
+  throw new ConfigurationError(
+    'tokenStore',
+    `is a SQLite file, which needs node:sqlite, and Node ${process.versions.node} has none`,
+    'Use Node 22.13 or newer, or store state in PostgreSQL or Redis.',
+  )
+}
+
+/** Only its owner may read it. SQLite gives the files beside it (-wal, -shm) the same mode. */
+function makeFile(file: string): void {
+  try {
+    // Never one that exists: closing it would end the locks that other connections of this process have on it.
+    closeSync(openSync(file, 'wx', 0o600))
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code === 'ENOENT') throw withoutFolder(file)
+    if (code !== 'EEXIST') throw unusable(file, `it cannot be made (${code})`, rights)
+  }
+  requireWritable(file)
+}
+
+/** @throws {ConfigurationError} the file, if it is there, or its folder is not writable */
+export function requireWritable(file: string): void {
+  if (!existsSync(dirname(file))) throw withoutFolder(file)
+  try {
+    if (existsSync(file)) accessSync(file, constants.R_OK | constants.W_OK)
+    accessSync(dirname(file), constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw unusable(
+      file,
+      `this user may not write it and its folder (${(error as { code?: string }).code})`,
+      rights,
+    )
+  }
+}
+
+const rights =
+  'The user that runs the app must be able to write the file and the folder: SQLite makes two more files in it.'
+
+function withoutFolder(file: string): ConfigurationError {
+  return unusable(file, 'its folder does not exist', `Make it: mkdir -p ${dirname(file)}`)
+}
+
+function unusable(file: string, reason: string, hint: string): ConfigurationError {
+  return new ConfigurationError('tokenStore', `cannot use ${file}: ${reason}`, hint)
+}

@@ -20,7 +20,6 @@ export function statementsOf({ name }: SQLTable) {
     ), changed AS (${change} RETURNING 1)
     SELECT (SELECT count(*) FROM in_time)::int AS in_time, (SELECT count(*) FROM changed)::int AS changed, ${clock} AS now`
   return {
-    get: `SELECT value FROM ${name} WHERE key = $1::text AND ${isAlive}`,
     getMany: `SELECT key, value FROM ${name} WHERE key = ANY ($1::text[]) AND ${isAlive}`,
     create: write(`INSERT INTO ${name} AS kept (key, value, expires_at)
       SELECT $2::text, $3::text, ${fromNow('$4')} FROM in_time

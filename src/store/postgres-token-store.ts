@@ -1,3 +1,4 @@
+import { BatchedReads } from '../async/batched-reads'
 import { pause, withinDeadline } from '../async/timeout'
 import { TokenStoreError } from '../errors'
 import { type PostgresClient, PostgresConnection, type PostgresRow, late } from './postgres-connection'
@@ -17,6 +18,8 @@ export interface PostgresTokenStoreOptions {
 
 type Statement = keyof ReturnType<typeof statementsOf>
 
+/** Queries at a time that read, of the ten clients that a pool has by default. */
+const readsAtOnce = 4
 /** Milliseconds that an operation has. */
 const timeout = 1_000
 /** Milliseconds after its start at which a write must have begun in the database. */
@@ -34,6 +37,7 @@ export class PostgresTokenStore implements TokenStore {
   readonly #connection: PostgresConnection
   readonly #table: SQLTable
   readonly #statements: Readonly<Record<Statement, string>>
+  readonly #reads = new BatchedReads((keys) => this.#readMany(keys), readsAtOnce)
   readonly #stopSweeping: () => void
   #prepared: Promise<void> | undefined
   /** What the database's clock is ahead of `performance.now()`, at least. */
@@ -60,15 +64,17 @@ export class PostgresTokenStore implements TokenStore {
 
   /** The value, until it expires. All of these methods reject with `TokenStoreError` when PostgreSQL fails, or a second is over. */
   async get(key: string): Promise<string | undefined> {
-    const [row] = await this.#read('get', [key])
-    return row?.['value'] as string | undefined
+    return (await this.getMany([key]))[0]
   }
 
-  /** The values of several keys, in their order, by one query. */
+  /** The values of several keys, in their order, by one query. Reads that come at the same time share one. */
   async getMany(keys: readonly string[]): Promise<(string | undefined)[]> {
-    const rows = await this.#read('getMany', [keys])
-    const values = new Map(rows.map((row) => [row['key'], row['value'] as string]))
-    return keys.map((key) => values.get(key))
+    try {
+      const values = await withinDeadline(this.#reads.read(keys), timeout, late)
+      return keys.map((key) => values.get(key))
+    } catch (error) {
+      throw this.#failure('getMany', error)
+    }
   }
 
   /** `INSERT`, or `UPDATE` of a row that has expired. */
@@ -92,14 +98,11 @@ export class PostgresTokenStore implements TokenStore {
     await this.#connection.close()
   }
 
-  async #read(name: 'get' | 'getMany', values: readonly unknown[]): Promise<readonly PostgresRow[]> {
+  async #readMany(keys: readonly string[]): Promise<ReadonlyMap<string, string>> {
     const giveUpAt = performance.now() + timeout
-    try {
-      await this.#prepare(giveUpAt)
-      return await this.#query(name, values, giveUpAt)
-    } catch (error) {
-      throw this.#failure(name, error)
-    }
+    await this.#prepare(giveUpAt)
+    const rows = await this.#query('getMany', [keys], giveUpAt)
+    return new Map(rows.map((row) => [row['key'] as string, row['value'] as string]))
   }
 
   async #write(name: 'create' | 'replace' | 'delete', values: readonly unknown[]): Promise<boolean> {

@@ -46,9 +46,12 @@ export class Worker {
     const died = once(child, 'exit').then(([code]) =>
       Promise.reject(new Error(`A worker ended with ${code} before it listened`)),
     )
-    const [message] = (await Promise.race([once(child, 'message'), died])) as [{ url: string }]
+    const listening = new Promise<string>((resolve) => {
+      child.on('message', (message: Message) => 'url' in message && resolve(message.url))
+    })
+    const url = await Promise.race([listening, died])
     died.catch(() => {})
-    return new Worker(child, message.url, taps, listener)
+    return new Worker(child, url, taps, listener)
   }
 
   /** Whether it has been stopped by {@link freeze}. */

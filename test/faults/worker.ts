@@ -46,7 +46,10 @@ globalThis.Date = new Proxy(Date, {
 const say = (message: Message) => void process.send?.(message)
 process.on('unhandledRejection', (reason) => say({ problem: `unhandled rejection: ${describe(reason)}` }))
 process.on('uncaughtException', (error) => say({ problem: `uncaught exception: ${describe(error)}` }))
-process.on('warning', (warning) => say({ problem: `warning: ${describe(warning)}` }))
+process.on('warning', (warning) => {
+  // Node 22 says of its SQLite that it is new.
+  if (warning.name !== 'ExperimentalWarning') say({ problem: `warning: ${describe(warning)}` })
+})
 
 /** Where an operation of the store ends for good, as in a process that dies there; a relay does that for stores with a server. */
 let stop: (Stop & { reached: () => void }) | undefined

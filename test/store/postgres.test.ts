@@ -245,7 +245,7 @@ describeWithPostgres('PostgresTokenStore', () => {
     const store = open(server.url.replace('postgres@', 'app:canary@'))
     const failure = await failureOf(store.get('grant:a'))
     expect(failure.message).toBe(
-      'get() of the PostgreSQL store failed: permission denied for schema public (42501)',
+      'getMany() of the PostgreSQL store failed: permission denied for schema public (42501)',
     )
     const sql = failure.hint?.slice(failure.hint.indexOf('CREATE')) as string
     await server.admin.query(sql)

@@ -11,6 +11,11 @@ const sqlite = process.getBuiltinModule('node:sqlite') as
 /** Whether this is Node 22.13 or newer. */
 export const hasSQLite = sqlite !== undefined
 
+/** `describe`, where Node has SQLite. The global set-up has said loudly that it has none. */
+export const describeWithSQLite = (
+  hasSQLite || !('describe' in globalThis) ? globalThis.describe : describe.skip
+) as typeof describe
+
 /** Where a test can have a database. */
 export function temporaryFile(): string {
   return join(mkdtempSync(join(tmpdir(), 'sqlite-')), 'pagerduty.db')

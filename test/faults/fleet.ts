@@ -43,11 +43,15 @@ export class Worker {
       execArgv: ['--expose-gc'],
       env: { PATH: process.env['PATH'], NODE_ENV: 'production', ...env },
     })
+    const problems: string[] = []
     const died = once(child, 'exit').then(([code]) =>
-      Promise.reject(new Error(`A worker ended with ${code} before it listened`)),
+      Promise.reject(new Error(`A worker ended with ${code} before it listened: ${problems.join('\n')}`)),
     )
     const listening = new Promise<string>((resolve) => {
-      child.on('message', (message: Message) => 'url' in message && resolve(message.url))
+      child.on('message', (message: Message) => {
+        if ('url' in message) resolve(message.url)
+        if ('problem' in message) problems.push(message.problem)
+      })
     })
     const url = await Promise.race([listening, died])
     died.catch(() => {})

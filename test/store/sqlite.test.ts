@@ -4,7 +4,14 @@ import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigurationError, SQLiteTokenStore, TokenStoreError } from '../../src'
 import { testTokenStore } from '../../src/testing'
-import { hasSQLite, order, rawConnection, startSQLiteWorker, temporaryFile } from '../support/sqlite'
+import {
+  hasSQLite,
+  order,
+  rawConnection,
+  removeTemporaryFiles,
+  startSQLiteWorker,
+  temporaryFile,
+} from '../support/sqlite'
 
 const opened: { close(): unknown }[] = []
 
@@ -24,6 +31,8 @@ afterEach(() => {
     }
   }
 })
+
+afterAll(removeTemporaryFiles)
 
 /** A process of the test's own, which ends with the test. */
 async function worker(file: string, options = {}) {

@@ -155,7 +155,7 @@ export class TokenStoreError extends PagerDutyOAuthError {
       code: 'ERR_PAGERDUTY_TOKEN_STORE',
       status: 503,
       headers: { 'Retry-After': '2' },
-      hint: 'Check that the token store (Redis, or your own) is reachable, writable and quick to answer.',
+      hint: 'Check that the token store is reachable, writable and quick to answer: npx passport-pagerduty doctor.',
       isTransient: true,
       // Redis errors carry the whole command, and the message about an unknown one its first arguments.
       cause:

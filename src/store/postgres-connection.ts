@@ -3,6 +3,7 @@ import { ConfigurationError, TokenStoreError } from '../errors'
 
 /** What a pool of `pg` has, and whatever is like it: Neon's pool, PGlite. */
 export interface PostgresClient {
+  /** Sends one statement with its parameters. */
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
 }
 

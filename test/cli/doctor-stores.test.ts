@@ -5,7 +5,7 @@ import { type StandIn, startPagerDuty } from '../../src/testing'
 import { type JSONFinding, askDoctor, troubles } from '../support/command'
 import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
 import { startRelay } from '../support/relay'
-import { hasSQLite } from '../support/sqlite'
+import { describeWithSQLite, hasSQLite } from '../support/sqlite'
 
 jest.setTimeout(120_000)
 
@@ -61,7 +61,6 @@ test('a secret is demanded where state outlives the process', async () => {
   expect(all).toContain('error session-secret')
 })
 
-const describeWithSQLite = hasSQLite ? describe : describe.skip
 
 if (!hasSQLite) {
   test('a Node without SQLite is found', async () => {

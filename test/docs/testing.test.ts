@@ -111,7 +111,7 @@ test('the tests of the pages pass, and the pieces of tests do what they say', as
   const files = {
     'README.md, In your tests, ts': 1,
     'docs/testing.md, Tests of your own, ts': 1,
-    'docs/testing.md, A token store of your own, ts': 17,
+    'docs/testing.md, A token store of your own, ts': 19,
   }
   const report = await runTests({
     files: Object.keys(files).map((name) => programOf(example(name), '')),

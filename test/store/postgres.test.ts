@@ -97,9 +97,13 @@ describeWithPostgres('PostgresTokenStore', () => {
   })
 
   test('instances that start at once make one table', async () => {
-    const stores = Array.from({ length: 8 }, () => open(server.url, 'made_at_once'))
-    const won = await Promise.all(stores.map((store) => store.create('lock:a', 'one', 60_000)))
-    expect(won.filter(Boolean)).toHaveLength(1)
+    const pools = Array.from({ length: 8 }, () => userPool(server.url, { max: 1 }))
+    await Promise.all(pools.map((pool) => pool.query('SELECT 1')))
+    for (const round of [1, 2, 3, 4, 5]) {
+      const stores = pools.map((pool) => open(pool, `made_at_once_${round}`))
+      const won = await Promise.all(stores.map((store) => store.create('lock:a', 'one', 60_000)))
+      expect(won.filter(Boolean)).toHaveLength(1)
+    }
   })
 
   test('a table may have a schema, and a name is never more than a name', async () => {
@@ -199,6 +203,19 @@ describeWithPostgres('PostgresTokenStore', () => {
     await Promise.all([1, 2, 3, 4].map(() => failureOf(store.get('grant:a'))))
     relay.mode = 'pass'
     expect(await Promise.all([1, 2, 3, 4].map(() => store.get('grant:a')))).toEqual(Array(4).fill('one'))
+  })
+
+  test('a connection that is reset under a query fails that query, and nothing else', async () => {
+    const { relay, url } = await relayed()
+    const store = open(userPool(url))
+    await store.create('grant:a', 'one', 60_000)
+    relay.delay = 100
+    const failed = failureOf(store.get('grant:a'))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    relay.cut()
+    expect((await failed).message).toMatch(/^get\(\) of the PostgreSQL store failed: /)
+    relay.delay = 0
+    expect(await store.get('grant:a')).toBe('one')
   })
 
   test('a reply that was lost is no "no", and nothing is sent again', async () => {

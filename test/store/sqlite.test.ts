@@ -4,7 +4,14 @@ import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigurationError, SQLiteTokenStore, TokenStoreError } from '../../src'
 import { testTokenStore } from '../../src/testing'
-import { hasSQLite, order, rawConnection, startSQLiteWorker, temporaryFile } from '../support/sqlite'
+import {
+  describeWithSQLite,
+  order,
+  rawConnection,
+  removeTemporaryFiles,
+  startSQLiteWorker,
+  temporaryFile,
+} from '../support/sqlite'
 
 const opened: { close(): unknown }[] = []
 
@@ -25,6 +32,8 @@ afterEach(() => {
   }
 })
 
+afterAll(removeTemporaryFiles)
+
 /** A process of the test's own, which ends with the test. */
 async function worker(file: string, options = {}) {
   const child = await startSQLiteWorker(file, options)
@@ -32,7 +41,6 @@ async function worker(file: string, options = {}) {
   return child
 }
 
-const describeWithSQLite = hasSQLite ? describe : describe.skip
 const files = new WeakMap<SQLiteTokenStore, string>()
 
 describeWithSQLite('SQLiteTokenStore', () => {
@@ -103,6 +111,7 @@ describeWithSQLite('SQLiteTokenStore', () => {
     expect((error as Error).message).toBe('replace() of the SQLite store failed: database is locked')
     expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('canary')
     expect(performance.now() - startedAt).toBeGreaterThan(800)
+    expect(performance.now() - startedAt).toBeLessThan(3_000)
     expect(turns).toBeGreaterThan(5)
     clearInterval(timer)
 

@@ -10,7 +10,7 @@ import { startPagerDuty } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
 import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
 import { describeWithRedis, startRedis } from '../support/redis'
-import { hasSQLite, rawConnection } from '../support/sqlite'
+import { describeWithSQLite, rawConnection } from '../support/sqlite'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 const good = {
@@ -143,8 +143,6 @@ async function statusAfterRestart(tokenStore: string): Promise<number> {
   await standIn.close()
   return status
 }
-
-const describeWithSQLite = hasSQLite ? describe : describe.skip
 
 describeWithSQLite('SQLite by URL', () => {
   test('a login survives a restart, in a table of the name of the instance', async () => {

@@ -20,19 +20,23 @@ describe('MemoryTokenStore', () => {
 describeWithRedis('RedisTokenStore', () => {
   let server: RedisServer
   let redis: Redis
+  let other: Redis
 
   beforeAll(async () => {
     server = await startRedis()
     redis = new Redis(server.url)
     redis.on('error', () => {})
+    other = new Redis(server.url)
+    other.on('error', () => {})
   })
   afterAll(async () => {
     redis.disconnect()
+    other.disconnect()
     await server.stop()
   })
   beforeEach(() => redis.flushall())
 
-  testTokenStore(() => new RedisTokenStore(redis))
+  testTokenStore(() => new RedisTokenStore(redis), { another: () => new RedisTokenStore(other) })
 
   test('keeps all keys of a grant on one node of a cluster', async () => {
     const store = new RedisTokenStore(redis, { prefix: 'mine:' })

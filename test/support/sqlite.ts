@@ -1,6 +1,6 @@
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SQLiteDatabase } from '../../src/store/sqlite-database'
@@ -16,9 +16,17 @@ export const describeWithSQLite = (
   hasSQLite || !('describe' in globalThis) ? globalThis.describe : describe.skip
 ) as typeof describe
 
-/** Where a test can have a database. */
+const folders: string[] = []
+
+/** Where a test can have a database, in a folder of its own. */
 export function temporaryFile(): string {
-  return join(mkdtempSync(join(tmpdir(), 'sqlite-')), 'pagerduty.db')
+  const folder = mkdtempSync(join(tmpdir(), 'sqlite-'))
+  folders.push(folder)
+  return join(folder, 'pagerduty.db')
+}
+
+export function removeTemporaryFiles(): void {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 }
 
 /** A connection beside a store, which does what no store does. */

@@ -23,6 +23,8 @@ export interface ExampleSetup {
   needs: { incidents: ScopeName; services: ScopeName }
   /** Whether there is a secret to check webhooks with. */
   hasWebhooks: boolean
+  /** Where logins are kept, in a few words. */
+  place: string
   /** Makes the stand-in send a delivery. */
   send?: SendDelivery | undefined
 }
@@ -64,7 +66,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
 
   app.use(sessionTime(pd))
-  app.use(sessions(pd))
+  app.use(sessions(pd, setup.place))
   app.use(events(pd))
   app.use(setup.hasWebhooks ? webhooks(pd, { url, send: setup.send }) : noWebhooks(pd))
 

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import { PagerDutyOAuthError } from '../src'
 import { type RunningExample, startExampleApp } from './start'
 
@@ -13,15 +14,17 @@ async function main(): Promise<void> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new Error(`PORT is "${wanted}": give a number up to 65535.`)
   }
+  const { store } = parseArgs({ options: { store: { type: 'string' } } }).values
+  const options = store === undefined ? {} : { store }
   let isElsewhere = false
-  const app = await startExampleApp({ port }).catch((error: NodeJS.ErrnoException) => {
+  const app = await startExampleApp({ port, ...options }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EADDRINUSE') throw error
     // A callback URL of the user's own would not lead to another port.
     if (wanted || process.env['PAGERDUTY_CALLBACK_URL']) {
       throw new Error(`Port ${port} is taken: stop what listens there, or set PORT to another one.`)
     }
     isElsewhere = true
-    return startExampleApp({ port: 0 })
+    return startExampleApp({ port: 0, ...options })
   })
   // eslint-disable-next-line no-console
   console.log(welcome(app, isElsewhere))
@@ -29,17 +32,13 @@ async function main(): Promise<void> {
   process.once('SIGTERM', () => void app.close(15_000)) // A deployment: whoever waits for PagerDuty gets an answer.
 }
 
-function welcome({ url, callbackURL, standIn }: RunningExample, isElsewhere: boolean): string {
-  const redis = process.env['REDIS_URL']
+function welcome({ url, callbackURL, place, standIn }: RunningExample, isElsewhere: boolean): string {
   const lines = [
     ['Open', isElsewhere ? `${url}   (port ${defaultPort} is taken)` : url],
     standIn
       ? ['PagerDuty', 'a simulator on this machine: no account needed']
       : ['PagerDuty', `the real one; its app must have the redirect URL ${callbackURL}`],
-    [
-      'Logins',
-      redis ? `in Redis at ${new URL(redis).host}` : 'in memory; set REDIS_URL to keep them in Redis',
-    ],
+    ['Logins', place === 'in memory' ? `${place}; --store URL keeps them elsewhere` : place],
     ['Stop', 'Ctrl-C'],
   ]
   return [

@@ -6,7 +6,10 @@ import { ago } from './time'
 const columns = ['Browser', 'Logged in', 'Last used', 'Action']
 
 /** Where the user is logged in: this browser, then the others, the one used last first. */
-export function sessionsPage(grants: readonly UserGrant[], thisID: string, hasEnded: boolean): Markup {
+export function sessionsPage(
+  grants: readonly UserGrant[],
+  { thisID, place, hasEnded }: { thisID: string; place: string; hasEnded: boolean },
+): Markup {
   const others = grants.filter(({ grantID }) => grantID !== thisID)
   others.sort((one, other) => (other.lastUsedAt ?? 0) - (one.lastUsedAt ?? 0))
   const current = grants.filter(({ grantID }) => grantID === thisID)
@@ -23,7 +26,8 @@ export function sessionsPage(grants: readonly UserGrant[], thisID: string, hasEn
         : html`<form class="ask" method="post" action="/sessions/end-others">
             <button class="primary">End the others</button>
           </form>`
-    }`
+    }
+    <p class="small" data-testid="store">Logins are kept ${place}.</p>`
 }
 
 function row({ label, createdAt = 0, lastUsedAt = 0, isKept }: UserGrant, action: Markup): Markup {

@@ -4,7 +4,7 @@ import { sendPage } from './layout'
 import { sessionsPage } from './sessions-page'
 
 /** The page that shows where a user is logged in, and what its buttons do. */
-export function sessions(pd: PagerDuty): Router {
+export function sessions(pd: PagerDuty, place: string): Router {
   const router = express.Router()
   const ownerOf = (req: Request) => {
     const { user, grantID } = req.pagerduty.requireLogin()
@@ -13,7 +13,11 @@ export function sessions(pd: PagerDuty): Router {
 
   router.get('/sessions', pd.requireLogin(), async (req, res) => {
     const { owner, grantID } = ownerOf(req)
-    const content = sessionsPage(await pd.grants.list(owner), grantID, 'ended' in req.query)
+    const content = sessionsPage(await pd.grants.list(owner), {
+      thisID: grantID,
+      place,
+      hasEnded: 'ended' in req.query,
+    })
     sendPage(req, res, { title: 'Your sessions', content })
   })
 

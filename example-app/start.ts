@@ -1,19 +1,20 @@
 import { once } from 'node:events'
 import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
+import { type PagerDuty, pagerduty } from '../src'
 import type { StandIn } from '../src/testing'
 import { type ExampleSetup, createExampleApp } from './app'
 import { appUser } from './pagerduty-api'
 import { isUse } from './session-warning'
 import { browserLabel } from './sessions'
+import { storePlace, storeURL } from './store'
 import { configurationOf, deliverer, standInOptions, startStandIn } from './stand-in'
 
 export interface ExampleOptions {
   /** 0 is any free port. */
   port: number
-  /** A client of ioredis, or a URL. @default REDIS_URL, else everything is kept in memory */
-  redis?: PagerDutyOptions['redis']
+  /** Where logins are kept: a URL, as the option `tokenStore` takes it. @default the environment's, else memory */
+  store?: string
   /** Milliseconds until a login ends that is not used. @default 8 hours */
   idle?: number
 }
@@ -22,6 +23,8 @@ export interface RunningExample {
   /** What to open in a browser. */
   url: string
   callbackURL: string
+  /** Where logins are kept, in a few words. */
+  place: string
   pd: PagerDuty
   /** The PagerDuty stand-in, where no PAGERDUTY_CLIENT_ID points to the real one. */
   standIn?: StandIn
@@ -30,7 +33,7 @@ export interface RunningExample {
 }
 
 /** Starts the example, with the environment's PagerDuty app or, without one, with a stand-in of its own. */
-export async function startExampleApp({ port, redis, idle }: ExampleOptions): Promise<RunningExample> {
+export async function startExampleApp({ port, store, idle }: ExampleOptions): Promise<RunningExample> {
   const server = createServer()
   await listen(server, port)
   const standIn = process.env['PAGERDUTY_CLIENT_ID'] ? undefined : await startStandIn()
@@ -45,7 +48,7 @@ export async function startExampleApp({ port, redis, idle }: ExampleOptions): Pr
       verify: appUser,
       label: browserLabel,
       session: { idle, shouldTouch: isUse },
-      ...(redis !== undefined && { redis }),
+      tokenStore: store,
       callbackURL,
       routes: { login: '/auth/pagerduty' },
     })
@@ -55,11 +58,12 @@ export async function startExampleApp({ port, redis, idle }: ExampleOptions): Pr
     const send = given && deliverer(given.webhookSecret)
     const hasWebhooks = !isClassic && (send !== undefined || Boolean(process.env['PAGERDUTY_WEBHOOK_SECRET']))
     const configuration = standIn && configurationOf(standIn)
-    const setup = { pd, callbackURL, configuration, needs, hasWebhooks, send }
+    const place = storePlace(storeURL(store))
+    const setup = { pd, callbackURL, configuration, needs, hasWebhooks, send, place }
     server.on('request', createExampleApp(setup))
     let closed: Promise<void> | undefined
     const close = (patience = 2_000) => (closed ??= shut(server, patience, pd, standIn))
-    return { url: new URL(callbackURL).origin, callbackURL, pd, ...(standIn && { standIn }), close }
+    return { url: new URL(callbackURL).origin, callbackURL, place, pd, ...(standIn && { standIn }), close }
   } catch (error) {
     server.close()
     await standIn?.close()

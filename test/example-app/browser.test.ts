@@ -500,7 +500,7 @@ describeWithChromium('the example app in a browser', () => {
       const pagerDuty = await startPagerDuty()
       const apps: RunningExample[] = []
       const start = async (): Promise<RunningExample> => {
-        const running = await startExampleApp({ port: 0, redis: redis.url })
+        const running = await startExampleApp({ port: 0, store: redis.url })
         apps.push(running)
         return running
       }

@@ -1,24 +1,21 @@
 import { withinDeadline } from '../async/timeout'
 import { TokenStoreError } from '../errors'
-import { IORedisLine } from './ioredis-line'
-import { NodeRedisLine } from './node-redis-line'
-import { type RedisClient, isIORedis, requireRedis } from './redis-client'
-import type { RedisLine } from './redis-line'
+import { type RedisClient, isClosed, requireRedis } from './redis-client'
+import { type RedisDuplicate, connectTimeout, duplicatesOf } from './redis-duplicate'
 
-/** Milliseconds between two looks at a connection that somebody waits for. */
-const look = 250
-/** Milliseconds a connection has for a sign of life after a command was not answered. */
-const grace = 500
-/** Milliseconds between two departures from servers that take no writes. */
-const between = 1_000
+/** Milliseconds between the beginnings of two attempts to connect. */
+const betweenAttempts = 250
+/** Milliseconds between two replacements of a connection, and that a replaced one has for what it has been sent. */
+const betweenReplacements = 1_000
+/** Milliseconds that closing waits for commands that are under way. */
+const closeTimeout = 1_000
 
 /**
- * The one way to Redis. Every command is over within its deadline, whatever the client's own options: it is sent only
- * over a ready connection, so that none waits in a client's queue to be executed when nobody reckons with it any more,
- * and while somebody waits for a connection, no slow retry of the client's is waited for.
+ * The one way to Redis: a connection of its own beside the app's, shared by all that use the same client. It is opened by
+ * the first command. Each command is over within its deadline, and is sent once, or not at all.
  */
 export class RedisLink {
-  readonly #gate: Gate
+  readonly #connection: SharedConnection
   readonly #timeout: number
 
   /**
@@ -27,125 +24,194 @@ export class RedisLink {
    */
   constructor(redis: RedisClient, timeout: number) {
     requireRedis(redis)
-    this.#gate = gateOf(redis)
+    this.#connection = connectionOf(redis)
     this.#timeout = timeout
   }
 
   /** @throws {TokenStoreError} it was not answered in time, or with an error */
-  async send(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
-    let left = this.#timeout
-    if (!this.#gate.isReady) {
-      const startedAt = performance.now()
-      // What is sent shall have a fair chance of being answered.
-      await this.#gate.opened(this.#timeout * 0.8)
-      left -= performance.now() - startedAt
-    }
-    try {
-      return await withinDeadline(
-        this.#gate.line.send(command, args.map(String)),
-        left,
-        () => new Unanswered(),
-      )
-    } catch (error) {
-      this.#gate.failed(error)
-      if (error instanceof Unanswered) {
-        throw new TokenStoreError(`Redis did not answer within ${this.#timeout} ms`)
-      }
-      throw new TokenStoreError('Redis did not do as it was told', error)
-    }
+  send(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    return this.#connection.send(command, args.map(String), this.#timeout)
   }
 
-  /** Closes what was opened beside the user's own connection. It is opened anew when it is needed again. */
-  close(): void {
-    this.#gate.line.close()
+  /** Connects now. @param onError gets the errors of the connection, one that repeats itself once */
+  connect(onError: (error: Error) => void): void {
+    this.#connection.onError = onError
+    this.#connection.connect()
+  }
+
+  /** Closes the connection once no command is under way. A later one opens it again, unless the client is closed. */
+  close(): Promise<void> {
+    return this.#connection.close()
   }
 }
 
 class Unanswered extends Error {}
 
-/** Where commands wait while a client has no connection. */
-class Gate {
-  readonly line: RedisLine
+class SharedConnection {
+  onError: (error: Error) => void = () => {}
+  readonly #client: RedisClient
+  readonly #duplicate: ReturnType<typeof duplicatesOf>
+  readonly #opened = new Set<RedisDuplicate>()
   readonly #waiting = new Set<() => void>()
-  #looking: NodeJS.Timeout | undefined
-  #lookedAt = -Infinity
-  #isProbing = false
-  #leftAt = -Infinity
+  #current: RedisDuplicate | undefined
+  #isConnecting = false
+  #connectedAt = -Infinity
+  #replacedAt = -Infinity
+  #later: NodeJS.Timeout | undefined
+  #failure: Error | undefined
+  #underWay = 0
+  #idle: (() => void)[] = []
 
-  constructor(redis: RedisClient) {
-    const changed = () => this.#open()
-    this.line = isIORedis(redis) ? new IORedisLine(redis, changed) : new NodeRedisLine(redis, changed)
+  constructor(client: RedisClient) {
+    this.#client = client
+    this.#duplicate = duplicatesOf(client)
+    const end = () => {
+      if (!isClosed(client)) return
+      this.#end()
+      this.#wake()
+    }
+    client.on('end', end)
+    client.on('disconnect' as 'end', end)
   }
 
-  get isReady(): boolean {
-    return this.line.isReady
+  async send(command: string, args: readonly string[], timeout: number): Promise<unknown> {
+    const until = performance.now() + timeout
+    this.#underWay++
+    try {
+      // What is sent must have a fair chance of being answered.
+      const redis = this.#ready() ?? (await this.#whenReady(timeout * 0.8))
+      const left = until - performance.now()
+      const answer = redis.send(command, args, Math.ceil(left))
+      return await withinDeadline(answer, left, () => new Unanswered()).catch((error: Error) => {
+        this.#replaceAfter(error, redis)
+        if (!(error instanceof Unanswered)) throw new TokenStoreError('The Redis command failed', error)
+        throw new TokenStoreError(`Redis did not answer within ${timeout} ms`)
+      })
+    } finally {
+      if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
   }
 
-  /** Resolves when a command can be sent. However many wait, the client gets no listener more. */
-  async opened(timeout: number): Promise<void> {
-    this.#hurry()
-    await new Promise<void>((resolve, reject) => {
+  async close(): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      if (this.#underWay === 0) resolve()
+      else this.#idle.push(resolve)
+    })
+    const isIdle = await withinDeadline(idle, closeTimeout, () => new Error('busy')).then(
+      () => true,
+      () => false,
+    )
+    if (isIdle) this.#end() // Otherwise another instance over the same client uses it.
+  }
+
+  /** Connects as soon as another attempt may begin. */
+  connect(): void {
+    if (this.#isConnecting || this.#later !== undefined) return
+    const pause = this.#connectedAt + betweenAttempts - performance.now()
+    if (pause <= 0) return void this.#attempt()
+    this.#later = setTimeout(() => {
+      this.#later = undefined
+      this.connect()
+    }, pause).unref()
+  }
+
+  /** The connection, if a command would be written at once. */
+  #ready(): RedisDuplicate | undefined {
+    if (isClosed(this.#client)) this.#end()
+    if (this.#current?.isReady === false) this.#discard(this.#current)
+    return this.#current
+  }
+
+  #whenReady(timeout: number): Promise<RedisDuplicate> {
+    return new Promise((resolve, reject) => {
       const settle = () => {
         clearTimeout(timer)
         this.#waiting.delete(settle)
-        if (this.isReady) resolve()
-        else reject(new TokenStoreError(this.line.isClosed ? closed : 'Redis is not connected'))
+        const redis = this.#ready()
+        if (redis !== undefined) resolve(redis)
+        else reject(isClosed(this.#client) ? closed() : notConnected(this.#failure))
       }
       // A busy event loop gets to read once more before the time counts as over.
       const timer = setTimeout(() => setImmediate(settle), timeout)
       this.#waiting.add(settle)
-      if (this.isReady || this.line.isClosed) settle()
+      if (isClosed(this.#client)) settle()
+      else this.connect()
     })
   }
 
-  /** What a failed command tells about the connection. */
-  failed(error: unknown): void {
-    const { message } = error as Error
-    // The latter is what ioredis says after a commandTimeout.
-    if (error instanceof Unanswered || message === 'Command timed out') return this.#probe()
-    const now = performance.now()
-    if (!message.includes('READONLY') || now - this.#leftAt < between) return
-    this.#leftAt = now
-    this.line.leave()
-  }
-
-  #probe(): void {
-    if (this.#isProbing) return
-    this.#isProbing = true
-    const probed = () => {
-      this.#isProbing = false
+  async #attempt(): Promise<void> {
+    this.#isConnecting = true
+    this.#connectedAt = performance.now()
+    let reason: Error | undefined
+    const redis = this.#duplicate((error) => this.#failed((reason = error)))
+    this.#opened.add(redis)
+    try {
+      await withinDeadline(redis.connect(), connectTimeout, () => new Error('no answer within 1 second'))
+      this.#use(redis)
+    } catch (error) {
+      if (reason === undefined && this.#opened.has(redis)) this.#failed(error as Error)
+      this.#discard(redis)
     }
-    this.line.probe(grace).then(probed, probed) // A client that fails at it is probed again by the next failure.
+    this.#isConnecting = false
+    if (this.#current !== undefined) this.#wake()
+    else if (this.#waiting.size > 0) this.connect()
   }
 
-  #open(): void {
-    if (!this.isReady && !this.line.isClosed) return
+  #use(redis: RedisDuplicate): void {
+    if (!this.#opened.has(redis)) return // Closed meanwhile.
+    const old = this.#current
+    this.#current = redis
+    this.#failure = undefined
+    if (old !== undefined) setTimeout(() => this.#discard(old), betweenReplacements).unref()
+  }
+
+  /** A connection that is silent, or leads to a server that has been demoted, is replaced. */
+  #replaceAfter(error: Error, redis: RedisDuplicate): void {
+    const isUnanswered = error instanceof Unanswered
+    if (redis !== this.#current || !(isUnanswered || error.message.includes('READONLY'))) return
+    const now = performance.now()
+    if (now - this.#replacedAt < betweenReplacements) return
+    this.#replacedAt = now
+    // The other nodes of a Cluster, and a server that still reads, serve until the next connection is there.
+    if (redis.isCluster || !isUnanswered) this.connect()
+    else this.#discard(redis)
+  }
+
+  #failed(error: Error): void {
+    const isNew = error.message !== this.#failure?.message
+    this.#failure = error
+    if (isNew) this.onError(error)
+  }
+
+  #discard(redis: RedisDuplicate): void {
+    if (this.#current === redis) this.#current = undefined
+    this.#opened.delete(redis)
+    redis.close()
+  }
+
+  #end(): void {
+    clearTimeout(this.#later)
+    this.#later = undefined
+    for (const redis of [...this.#opened]) this.#discard(redis)
+  }
+
+  #wake(): void {
     for (const settle of [...this.#waiting]) settle()
-  }
-
-  #hurry(): void {
-    this.#looking ??= setInterval(() => {
-      this.#open()
-      if (this.#waiting.size > 0) return this.#lookNow()
-      clearInterval(this.#looking)
-      this.#looking = undefined
-    }, look).unref()
-    if (performance.now() - this.#lookedAt >= look) this.#lookNow()
-  }
-
-  #lookNow(): void {
-    this.#lookedAt = performance.now()
-    if (!this.line.isClosed) this.line.hurry()
   }
 }
 
-const closed = 'The Redis client was closed, or never told to connect'
+function closed(): TokenStoreError {
+  return new TokenStoreError('The Redis client was closed, gave up reconnecting, or was never told to connect')
+}
 
-/** Stores and sessions over the same client wait at the same gate. */
-const gates = new WeakMap<RedisClient, Gate>()
+function notConnected(failure: Error | undefined): TokenStoreError {
+  return new TokenStoreError('Redis is not connected', failure)
+}
 
-function gateOf(redis: RedisClient): Gate {
-  const gate = gates.get(redis) ?? new Gate(redis)
-  gates.set(redis, gate)
-  return gate
+const connections = new WeakMap<RedisClient, SharedConnection>()
+
+function connectionOf(client: RedisClient): SharedConnection {
+  const connection = connections.get(client) ?? new SharedConnection(client)
+  connections.set(client, connection)
+  return connection
 }

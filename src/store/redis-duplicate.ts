@@ -146,7 +146,12 @@ function ofNodeRedisCluster(client: NodeRedis, onError: OnError): RedisDuplicate
     minimizeConnections: true,
     useReplicas: false,
   }) as Emitting<NodeRedis> & {
-    sendCommand(key: string | undefined, isReadonly: boolean, args: string[], options: object): Promise<unknown>
+    sendCommand(
+      key: string | undefined,
+      isReadonly: boolean,
+      args: string[],
+      options: object,
+    ): Promise<unknown>
     destroy(): void
     close(): Promise<void>
   }
@@ -181,7 +186,9 @@ function ofNodeRedisSentinel(client: NodeRedis, onError: OnError): RedisDuplicat
     reserveClient: false,
   }) as Emitting<NodeRedis> & {
     readonly isReady: boolean
-    acquire(): Promise<{ sendCommand(isReadonly: boolean, args: string[], options: object): Promise<unknown> }>
+    acquire(): Promise<{
+      sendCommand(isReadonly: boolean, args: string[], options: object): Promise<unknown>
+    }>
     destroy(): Promise<void>
   }
   let lease: Awaited<ReturnType<typeof redis.acquire>> | undefined

@@ -201,7 +201,9 @@ class SharedConnection {
 }
 
 function closed(): TokenStoreError {
-  return new TokenStoreError('The Redis client was closed, gave up reconnecting, or was never told to connect')
+  return new TokenStoreError(
+    'The Redis client was closed, gave up reconnecting, or was never told to connect',
+  )
 }
 
 function notConnected(failure: Error | undefined): TokenStoreError {

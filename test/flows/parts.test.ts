@@ -20,7 +20,7 @@ import {
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
@@ -405,12 +405,15 @@ describeWithRedis('the parts over Redis', () => {
   })
 
   test('send one command more for a guarded request than the app did', async () => {
+    const sent: string[] = []
+    watchCommands(redis, (name = '') => sent.push(name))
     await start({ tokenStore: new RedisTokenStore(redis), store: new RedisStore({ client: redis }) })
     const browser = new Browser()
     await logIn(browser)
     await at(browser, '/incidents')
-    const sent: string[] = []
+    sent.length = 0
     const send = redis.sendCommand.bind(redis)
+    // The app's own session store.
     redis.sendCommand = (command, stream) => {
       sent.push(command.name)
       return send(command, stream)

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { MemoryTokenStore, RedisTokenStore, type TokenStore } from '../../src'
 import { type SessionRecords, redisSessions, storedSessions } from '../../src/sessions/session-storage'
-import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '../support/redis'
 
 const minute = 60_000
 /** A full second, which is as exactly as it is kept. */
@@ -226,13 +226,7 @@ describeWithRedis('sessions in Redis', () => {
     server = await startRedis()
     redis = new Redis(server.url)
     redis.on('error', () => {})
-    const call = redis.call.bind(redis) as (...args: string[]) => Promise<unknown>
-    Object.assign(redis, {
-      call: (...args: string[]) => {
-        sent.push(args)
-        return call(...args)
-      },
-    })
+    watchCommands(redis, (...command) => sent.push(command))
     store = new RedisTokenStore(redis, { prefix: 'mine:' })
   })
   afterAll(async () => {

@@ -172,12 +172,13 @@ describe('a store that was passed in', () => {
 })
 
 /** A client of ioredis that is connected and answers nothing. */
-const silentClient = {
+const silentClient: RedisClient = {
   status: 'ready',
   options: {},
   call: () => new Promise<unknown>(() => {}),
   connect: async () => {},
   disconnect: () => {},
+  duplicate: () => silentClient,
   on: () => {},
 }
 

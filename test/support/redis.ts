@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Redis } from 'ioredis'
 import { describeWith, programs } from './programs'
 
 /** A Redis process of the test's own. */
@@ -55,6 +56,25 @@ export async function startRedis(settings: RedisSettings = {}): Promise<RedisSer
       await server.stop()
       if (settings.directory === undefined) rmSync(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/**
+ * Sees the commands that the library sends over its connection beside a client. To be called before that is opened.
+ *
+ * @param seen gets a command before it is sent; a promise holds it
+ */
+export function watchCommands(client: Redis, seen: (...command: string[]) => unknown): void {
+  const duplicate = client.duplicate.bind(client)
+  client.duplicate = (override) => {
+    const made = duplicate(override)
+    const call = made.call.bind(made) as (...command: string[]) => Promise<unknown>
+    return Object.assign(made, {
+      async call(...command: string[]) {
+        await seen(...command)
+        return call(...command)
+      },
+    })
   }
 }
 

@@ -132,7 +132,7 @@ function assemble(
   const webhooks = createWebhooks(ofWebhooks, events, warn)
   const reportOutage = outageReporter(events)
   const ofSessions = { session: options.session, strategy }
-  const sessions = createSessions(context, grants, ofSessions, store.redis, warn)
+  const sessions = createSessions(context, grants, ofSessions, warn)
   const served = new WeakSet<object>()
 
   return {

@@ -127,14 +127,16 @@ export class GrantRepository {
     return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
   }
 
-  /** The value to store for a grant that is used now. */
-  sealUsed({ id, record }: Grant): string {
-    return this.#seal(id, used(record))
-  }
-
-  /** Notes that an unchanged grant is used now, and lets it expire `ttl` milliseconds from now. Without `ttl` the expiry stays. */
-  async extend(grant: Grant, ttl?: number): Promise<boolean> {
-    return (await this.update(grant, used(grant.record), ttl)) !== undefined
+  /**
+   * Lets an unchanged grant expire `ttl` milliseconds from now, and notes that it is used. Without `ttl` the expiry stays.
+   *
+   * @param isUse whether a request presents it
+   */
+  async extend(grant: Grant, ttl: number | undefined, isUse: boolean): Promise<boolean> {
+    const { record } = grant
+    // Later than `createdAt`, also in the same millisecond: it says that a request has presented the grant.
+    const lastUsedAt = isUse ? Math.max(Date.now(), record.createdAt + 1) : record.lastUsedAt
+    return (await this.update(grant, { ...record, lastUsedAt }, ttl)) !== undefined
   }
 
   /** Removes a grant; given the grant as it was read, only if it has not changed. */
@@ -151,8 +153,4 @@ export class GrantRepository {
   #seal(id: string, record: GrantRecord): string {
     return this.#sealer.seal(encodeGrant(record), grantKey(id))
   }
-}
-
-function used(record: GrantRecord): GrantRecord {
-  return { ...record, lastUsedAt: Date.now() }
 }

@@ -114,18 +114,17 @@ export class UserGrants {
     this.#recentlyRejected.take(id)
   }
 
-  /** The value to store for a grant that is used now. */
-  sealUsed(grant: Grant): string {
-    return this.#repository.sealUsed(grant)
-  }
-
-  /** Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. A kept one expires later. */
-  async extend(grant: Grant, idle: number): Promise<void> {
+  /**
+   * Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. A kept one expires later.
+   *
+   * @param isUse whether a request presents it
+   */
+  async extend(grant: Grant, idle: number, isUse = true): Promise<void> {
     const ttl = grant.record.isKept ? undefined : lifeLeft(grant, idle)
-    if (await this.#repository.extend(grant, ttl)) return
+    if (await this.#repository.extend(grant, ttl, isUse)) return
     // A refresh came in between.
     const current = await this.#repository.read(grant.id)
-    if (current !== undefined) await this.extend(current, idle)
+    if (current !== undefined) await this.extend(current, idle, isUse)
   }
 
   /** Lets a grant outlive its session. Returns false when there is none. */

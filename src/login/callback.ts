@@ -147,7 +147,7 @@ async function link(
 /** Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late. */
 async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
   const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
-  await grants.extend(grant, idle).catch((error: Error) => grants.events.emit('warning', { error }))
+  await grants.extend(grant, idle, false).catch((error: Error) => grants.events.emit('warning', { error }))
 }
 
 /** Redirects as Passport does after a login, for one that changed nothing. Without a redirect, the app's handler responds. */

@@ -5,7 +5,8 @@ import { loginEnded } from './concurrent-logins'
 import { ConfigurationError, reasonOf } from '../errors'
 import { isResponseSent } from '../http/error-response'
 import type { Placement } from '../sessions/login-session'
-import { isOvertaken, sessionOf } from '../sessions/session'
+import { grantOf } from '../sessions/request-grant'
+import { type Session, forgetGrant, grantIn, holdsOthers, sessionOf } from '../sessions/session'
 import type { Grant, UserGrants } from '../grants/grants'
 
 /**
@@ -46,25 +47,47 @@ export function placementOf(
 }
 
 /**
+ * Milliseconds that no login is done within. Where a browser had no grant, another login can replace the new one only if its
+ * session takes as long to store.
+ */
+const shortestLogin = 20
+
+/**
  * Finishes a login of `pd.auth()`: gives it a session with a new id, which the strategy has arranged to hold the grant's id.
  *
  * @throws {PagerDutyOAuthError} the response was sent meanwhile, without the session's cookie
  */
-export async function establishSession(req: Request, res: Response): Promise<void> {
+export async function establishSession(req: Request, res: Response, grants: UserGrants): Promise<void> {
   const session = sessionOf(req)
   if (session === undefined)
     throw new ConfigurationError('session', 'is missing: no session middleware ran before')
+  const startedAt = performance.now()
   await calledBack((done) => session.regenerate(done))
   await calledBack((done) => sessionOf(req)?.save(done))
   const made = sessionOf(req)
-  if (made !== undefined && isOvertaken(made)) {
-    Object.assign(req, { session: undefined })
-    return
+  const mayBeOvertaken =
+    grantOf(req, grants.client.name)?.grantID !== undefined || performance.now() - startedAt > shortestLogin
+  if (made !== undefined && mayBeOvertaken && (await isOvertaken(made, grants))) {
+    forgetGrant(made, grants.client.name)
+    return calledBack((done) => made.destroy(done))
   }
   if (!isResponseSent(res) || hasCookie(res, made?.id)) return
   // No response can give the session to the browser any more. Destroying it ends its grant too.
   await calledBack((done) => made?.destroy(done))
   throw responseSent()
+}
+
+/** Whether another login has replaced the only grant of this new session: the browser keeps the cookie of that one. */
+async function isOvertaken(made: Session, grants: UserGrants): Promise<boolean> {
+  const { name } = grants.client
+  const id = grantIn(made, name)
+  if (id === undefined || holdsOthers(made, name)) return false
+  try {
+    return (await grants.read(id)) === undefined
+  } catch {
+    // The session is stored: whatever became of its grant, the next request sees it.
+    return false
+  }
 }
 
 /** Whether the response that was sent has the cookie of this session: then the browser is logged in, whatever it shows. */

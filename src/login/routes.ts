@@ -36,7 +36,8 @@ export function loginRoutes(
   const logout = routes.logout ?? `${login}/logout`
   const { callbackPath: callback, origins } = client
   requireDistinct({ login, logout, callback, home })
-  const { events } = strategy._login.grants
+  const { grants } = strategy._login
+  const { events } = grants
   const passport = new Passport().use(strategy as never)
 
   /** After a response was sent, passing the error on would make Express close the connection. */
@@ -50,7 +51,7 @@ export function loginRoutes(
     const finished = (error: unknown, user: unknown, info: LoginInfo | undefined): void => {
       if (error) return fail(error, req, res, next)
       if (!user) return fail(asRefusal(info), req, res, next)
-      establishSession(req, res)
+      establishSession(req, res, grants)
         .then(
           () => redirect(res, info?.returnTo ?? home),
           (failure: unknown) => {

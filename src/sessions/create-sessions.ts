@@ -1,11 +1,10 @@
 import type { Context } from '../context'
 import type { Grants } from '../grants/grant-management'
 import type { UserGrants } from '../grants/grants'
-import type { RedisClient } from '../store/redis-client'
 import { createFromRequest } from './from-request'
 import { grantOf } from './request-grant'
 import type { Logins } from './session'
-import { dropInSession } from './session-middleware'
+import { DropInSession } from './session-middleware'
 import type { SessionOptions } from './session-options'
 import { type Middleware, createSessionTokens } from './session-tokens'
 
@@ -17,24 +16,32 @@ export interface Sessions {
   readonly fromRequest: Grants['fromRequest']
 }
 
-/** @param redis where the sessions of `pd.auth()` are; undefined where they are in the token store */
 export function createSessions(
   context: Context,
   grants: UserGrants,
   { session, strategy }: { session: SessionOptions | undefined; strategy: Logins },
-  redis: { readonly client: RedisClient; readonly prefix: string } | undefined,
   warn: (message: string) => void,
 ): Sessions {
   const { name } = context.client
-  let dropIn: ReturnType<typeof dropInSession> | undefined
-  const ownSession = () => (dropIn ??= dropInSession(context, grants, session ?? {}, redis, warn))
+  let dropIn: DropInSession | undefined
+  const ownSession = () => (dropIn ??= createDropIn())
+  const createDropIn = () => {
+    const { sameSite = 'lax' } = session?.cookie ?? {}
+    const made = new DropInSession(context, grants, session ?? {})
+    if (sameSite !== 'lax') {
+      warn(
+        `"session.cookie.sameSite" is "${sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,
+      )
+    }
+    return made
+  }
   let mounted: 'auth' | 'sessionTokens' | undefined
   return {
     auth() {
-      const { middleware, own } = ownSession()
+      const own = ownSession()
       mounted = 'auth'
       return [
-        middleware,
+        own.middleware,
         createSessionTokens(context, grants, { session, strategy, sessions: own }),
         setUser(name),
       ]
@@ -44,9 +51,7 @@ export function createSessions(
       return createSessionTokens(context, grants, { session, strategy })
     },
     // A process without Express mounts neither.
-    fromRequest: createFromRequest(grants, () =>
-      mounted === 'sessionTokens' ? undefined : ownSession().own,
-    ),
+    fromRequest: createFromRequest(grants, () => (mounted === 'sessionTokens' ? undefined : ownSession())),
   }
 }
 

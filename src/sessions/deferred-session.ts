@@ -7,8 +7,8 @@ export interface DeferredSession {
   readonly id: string
   readonly grantID: string
   readonly sealed: string
-  /** When it was last extended, in milliseconds since the epoch. */
-  readonly extendedAt: number
+  /** The session as JSON. */
+  readonly text: string
   /** Runs once the session is on its request, before whoever asked for it gets it. */
   onceMade?(): void
 }

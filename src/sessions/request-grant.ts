@@ -58,8 +58,8 @@ export class RequestGrant extends UserGrant {
    * latest at its absolute end. It is extended at most once in a tenth of `session.idle`, and in five minutes, so its
    * last use may be that much later than its last extension.
    *
-   * Undefined when no user is logged in, and with a session middleware of your own where `session.shouldTouch` is false for this
-   * request. There it is the end of the grant; your session may end earlier.
+   * Undefined when no user is logged in. With a session middleware of your own it is the end of the grant; your session may
+   * end earlier.
    */
   get sessionExpiresAt(): number | undefined {
     const { absoluteEnd } = this

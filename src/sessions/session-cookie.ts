@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse } from 'cookie'
 import { unsign } from 'cookie-signature'
-import type { SessionCookie } from './session-options'
+import type { CookieSettings } from './session-options'
 
 /** The id in a session's cookie, if express-session has signed it with one of these secrets. */
 export function sessionIDOf(
@@ -20,11 +20,7 @@ export function sessionIDOf(
 }
 
 /** Takes the cookie from the browser, where there is a response to write to. */
-export function clearCookie(
-  res: ServerResponse,
-  name: string,
-  { path = '/', domain, secure }: SessionCookie,
-): void {
+export function clearCookie(res: ServerResponse, { name, path, domain, secure }: CookieSettings): void {
   if (typeof res.appendHeader !== 'function' || res.headersSent) return
   const attributes = [
     `Path=${path}`,

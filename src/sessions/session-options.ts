@@ -3,6 +3,7 @@ import { ConfigurationError } from '../errors'
 import { requireKnown } from '../known-members'
 import { type GrantOptions, type SessionLifetimes, longestLife } from '../grants/grant-options'
 import type { Logins } from './session'
+import type { Client } from '../oauth/client'
 
 const insteadOfRolling = {
   maxAge: '"idle" is how long a login lasts from its last use, "absolute" how long at most.',
@@ -52,6 +53,17 @@ export interface SessionCookie {
   maxAge?: number | undefined
 }
 
+/** @internal */
+export interface CookieSettings {
+  readonly name: string
+  readonly path: string
+  readonly domain?: string
+  readonly secure: boolean
+  readonly sameSite: 'lax' | 'strict' | 'none'
+  /** Milliseconds. */
+  readonly maxAge: number
+}
+
 const table: Record<keyof SessionOptions, true> = {
   idle: true,
   absolute: true,
@@ -65,6 +77,26 @@ const cookieTable: Record<keyof SessionCookie, true> = {
   secure: true,
   sameSite: true,
   maxAge: true,
+}
+
+/**
+ * The session cookie of the drop-in.
+ *
+ * @param absolute milliseconds that a login lasts at most
+ * @throws {ConfigurationError} browsers would not store it, or not send it to the app
+ * @internal
+ */
+export function cookieSettings(
+  options: SessionOptions,
+  { name: ofInstance, isSecure, callbackURLs }: Pick<Client, 'name' | 'isSecure' | 'callbackURLs'>,
+  absolute: number,
+): CookieSettings {
+  for (const url of callbackURLs) requireSessionOptions(options, url)
+  const { path = '/', domain, secure = isSecure, sameSite = 'lax', maxAge = absolute } = options.cookie ?? {}
+  // `__Host-` binds a cookie to this very host; browsers demand https, the path `/` and no domain for it.
+  const isForHost = secure && path === '/' && domain === undefined
+  const { name = `${isForHost ? '__Host-' : ''}${ofInstance}` } = options
+  return { name, path, secure, sameSite, maxAge, ...(domain !== undefined && { domain }) }
 }
 
 /**

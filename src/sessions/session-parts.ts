@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { DeferredSession } from './deferred-session'
 import { sessionOf } from './session'
+import type { StoredSession } from './session-store'
 import type { SessionTokensOptions } from './session-options'
 
 /** What `req.pagerduty` works with beside the grants. @internal */
@@ -16,15 +17,10 @@ export interface OwnSessions {
   deferred(req: IncomingMessage): DeferredSession | undefined
   /** The grant as it was read together with the session. */
   grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
-  /** This request does not extend its session at the end of the response. */
-  skipTouch(req: IncomingMessage): void
-  /**
-   * Extends session and grant together, if that is due.
-   *
-   * @param isTouch whether the request is one that does; a new grant is extended by any
-   * @returns when they expire if nothing else extends them; undefined where the session does not carry this grant
-   */
-  extend(req: IncomingMessage, grant: Grant, isTouch: boolean): number | undefined
+  /** The request's session, where it is the drop-in's, and in the token store. */
+  stored(req: IncomingMessage): StoredSession | undefined
+  /** Lets a session live on from now, if it still exists: as long as the grant where it holds no other one. */
+  extend(session: StoredSession, grant: Grant | undefined): Promise<void>
   /**
    * The grant in the session of a request that goes through no middleware. Nothing is written.
    *

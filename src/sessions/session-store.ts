@@ -1,21 +1,31 @@
 import type { IncomingMessage } from 'node:http'
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { grantIDOf, heldIn, noteOvertaken, sessionOf } from './session'
+import { grantIDOf, sessionOf } from './session'
+import { grantKey } from '../grants/grants'
+import type { CheckedStore } from '../store/checked-token-store'
 import { parseJSON } from '../store/decode'
-import type { ReadGrant, SessionRecord, SessionRecords } from './session-storage'
-import { Throttle } from '../async/throttle'
 
-/** What the store knows of a session that a request holds. */
+/** A session and the grant that its id carries, as they are in the token store. */
+export interface SessionRecord {
+  /** The session as JSON. */
+  readonly text: string | undefined
+  /** The sealed grant; undefined also when the id carries none. */
+  readonly sealed: string | undefined
+}
+
+/** A session that is in the token store, as it was read or written last. */
+export interface StoredSession {
+  readonly id: string
+  readonly text: string
+}
+
+/** What is known of a session that a request holds. */
 interface State {
-  /** When it was last extended, in milliseconds since the epoch; 0 for not yet, or not known. */
-  extendedAt: number
+  /** As it is in the token store; undefined for one that was never there. */
+  text?: string | undefined
   /** The sealed grant that was read with it; undefined when none was read. */
   grant?: { readonly sealed: string | undefined }
-  /** The request that holds it does not extend it. */
-  skipsTouch?: boolean
-  /** There is one in the store, or was. */
-  isStored: boolean
   /** What was written last, without the cookie. */
   written?: string
 }
@@ -25,33 +35,26 @@ type Callback = (error?: unknown) => void
 /** Where the state of a session is: on the object itself, as it lives as long, and no store writes symbols. */
 const stateKey = Symbol('state')
 
-/** Settings of a {@link SessionStore}. */
-export interface SessionStoreOptions {
-  /** Milliseconds a session lives after its last use. */
-  readonly idle: number
-  /** Milliseconds between two extensions of a session. */
-  readonly touchInterval: number
-  /** Whether the sealed grant that a session carries is one, and not the way to the one in its place. */
-  readonly isGrant: (id: string, sealed: string | undefined) => boolean
-  /** Takes what a callback of the app throws, so that it ends no process. */
-  readonly report: (error: Error) => void
-}
-
 /**
- * The drop-in's store for express-session. It reads a session together with its grant, does not bring back a session
- * that was destroyed while a slow request held it, and writes no more than it has to.
+ * The drop-in's store for express-session, over any token store. It reads a session together with its grant, does not bring
+ * back a session that was destroyed while a slow request held it, and writes no more than it has to. It extends a session
+ * only when it is told to, by `extend`: neither writing nor express-session's `touch` does.
  */
 export class SessionStore extends session.Store {
-  readonly #records: SessionRecords
-  readonly #options: SessionStoreOptions
-  readonly #touches: Throttle
+  readonly #store: CheckedStore
+  readonly #idle: number
+  readonly #report: (error: Error) => void
   #given: { readonly id: string; readonly record: SessionRecord } | undefined
 
-  constructor(records: SessionRecords, options: SessionStoreOptions) {
+  /**
+   * @param idle milliseconds a new session lives
+   * @param report takes what a callback of the app throws, so that it ends no process
+   */
+  constructor(store: CheckedStore, idle: number, report: (error: Error) => void) {
     super()
-    this.#records = records
-    this.#options = options
-    this.#touches = new Throttle(options.touchInterval)
+    this.#store = store
+    this.#idle = idle
+    this.#report = report
   }
 
   /** The sealed grant that was read together with the request's session; undefined when none was read. */
@@ -60,8 +63,11 @@ export class SessionStore extends session.Store {
   }
 
   /** Reads a session with its grant. */
-  read(id: string): Promise<SessionRecord> {
-    return this.#records.read(id, grantIDOf(id))
+  async read(id: string): Promise<SessionRecord> {
+    const grantID = grantIDOf(id)
+    const keys = grantID === undefined ? [sessionKey(id)] : [sessionKey(id), grantKey(grantID)]
+    const [text, sealed] = await this.#store.getMany(keys)
+    return { text, sealed }
   }
 
   /** Has express-session find this record, which was read before, and calls back before it returns. */
@@ -74,39 +80,23 @@ export class SessionStore extends session.Store {
     }
   }
 
-  /** The session on a request, and when it was last extended: milliseconds since the epoch, 0 for not yet. */
-  held(req: IncomingMessage): { id: string; extendedAt: number } | undefined {
+  /** The session on a request, if it is in the token store. */
+  stored(req: IncomingMessage): StoredSession | undefined {
     const current = sessionOf(req)
-    return current && { id: current.id, extendedAt: this.#stateOf(current).extendedAt }
-  }
-
-  /** The request that holds this session does not extend it. */
-  skipTouch(current: object): void {
-    this.#stateOf(current).skipsTouch = true
-  }
-
-  /** Whether a session in use is to be extended: once per interval, whichever process serves it. */
-  isDue(id: string, extendedAt: number): boolean {
-    // A process whose clock is far ahead does not keep the others from doing it.
-    const isRecent = Math.abs(Date.now() - extendedAt) < this.#options.touchInterval
-    return !isRecent && this.#touches.take(id)
+    const text = current && this.#stateOf(current).text
+    return text === undefined ? undefined : { id: current?.id as string, text }
   }
 
   /**
-   * Extends a session that is due, with the grant it carries if that is given.
+   * Lets a session live on from now, if it still exists.
    *
-   * @returns false when the grant has changed since it was read, and was not extended
+   * @param ttl milliseconds
    */
-  async extend(current: object, id: string, ttl = this.#options.idle, grant?: ReadGrant): Promise<boolean> {
-    try {
-      const isUnchanged = await this.#records.extend(id, ttl, grant)
-      // What is written from now on says that this session was extended.
-      this.#stateOf(current).extendedAt = Date.now()
-      return isUnchanged
-    } catch (error) {
-      this.#touches.undo(id)
-      throw error
-    }
+  async extend({ id, text }: StoredSession, ttl: number): Promise<void> {
+    const key = sessionKey(id)
+    if (await this.#store.replace(key, text, text, ttl)) return
+    const current = await this.#store.get(key)
+    if (current !== undefined) await this.extend({ id, text: current }, ttl)
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
@@ -115,12 +105,12 @@ export class SessionStore extends session.Store {
     if (given?.id === id) return callback(null, this.#dataOf(given.record))
     const found = this.read(id).then((record) => callback(null, this.#dataOf(record)))
     // express-session goes on with the request in this callback: what that throws is the request's failure as well.
-    found.catch(callback).catch(this.#options.report)
+    found.catch(callback).catch(this.#report)
   }
 
   override createSession(req: Request, data: SessionData): session.Session & SessionData {
     const created = super.createSession(req, data)
-    this.#keep(created, this.#stateOf(data)).isStored = true
+    this.#keep(created, this.#stateOf(data))
     return created
   }
 
@@ -129,66 +119,73 @@ export class SessionStore extends session.Store {
     const known = this.#stateOf(data)
     // express-session saves a regenerated session once more at the end of the response.
     if (known.written === content) return callback()
-    const { extendedAt, isStored } = known
-    const grantID = grantIDOf(id)
-    const ttl = isStored && known.skipsTouch ? undefined : this.#options.idle
-    const written = this.#records
-      .write(id, JSON.stringify(data), extendedAt, ttl, isStored)
-      .then(async (grant) => {
-        Object.assign(known, { isStored: true, written: content })
-        const isAlone = Object.keys(heldIn(data as never).grants ?? {}).length === 1
-        if (isStored || grantID === undefined || !isAlone || this.#options.isGrant(grantID, grant)) return
-        // Another login has replaced the only grant: the browser has another session, or gets one.
-        noteOvertaken(data)
-        await this.#records.delete(id)
-      })
-    this.#callBack(written, callback)
+    const text = JSON.stringify(data)
+    const written = this.#write(sessionKey(id), text, known.text, known.text !== undefined)
+    this.#callBack(
+      written.then(() => Object.assign(known, { text, written: content })),
+      callback,
+    )
   }
 
-  /** At the end of each response. A session with a grant is extended together with it, by sessionTokens. */
-  override touch(id: string, data: SessionData, callback: Callback = () => {}): void {
-    const { grant, extendedAt, skipsTouch = false } = this.#stateOf(data)
-    if (skipsTouch || grant?.sealed !== undefined || !this.isDue(id, extendedAt)) return callback()
-    // The response is made already: when this fails, the session merely ends earlier.
-    const touched = this.extend(data, id).catch(() => {})
-    this.#callBack(touched, callback)
+  /** At the end of each response; see `extend`. */
+  override touch(_id: string, _data: SessionData, callback: Callback = () => {}): void {
+    callback()
   }
 
   override destroy(id: string, callback: Callback = () => {}): void {
-    this.#callBack(this.#records.delete(id), callback)
+    this.#callBack(this.#store.delete(sessionKey(id)), callback)
   }
 
   /** A session that was never stored needs no deleting. */
   override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
     const current = sessionOf(req)
     // An app may have taken the session off its request.
-    if (!current || this.#stateOf(current).isStored) return super.regenerate(req, callback)
+    if (!current || this.#stateOf(current).text !== undefined) return super.regenerate(req, callback)
     // express-session gives every store this method.
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)
     callback()
   }
 
-  #dataOf({ session: text, extendedAt, grant }: SessionRecord): SessionData | undefined {
+  /**
+   * Sessions have no versions: of two writers the last one wins, as everywhere with express-session.
+   *
+   * @param mustExist do not bring back one that has been deleted meanwhile
+   */
+  async #write(key: string, text: string, expected: string | undefined, mustExist: boolean): Promise<void> {
+    const store = this.#store
+    const isWritten =
+      expected === undefined
+        ? await store.create(key, text, this.#idle)
+        : await store.replace(key, expected, text)
+    if (isWritten) return
+    const current = await store.get(key)
+    if (current === undefined && mustExist) return
+    await this.#write(key, text, current, mustExist)
+  }
+
+  #dataOf({ text, sealed }: SessionRecord): SessionData | undefined {
     const data = text === undefined ? undefined : parse(text)
-    if (data !== undefined) this.#keep(data, { extendedAt, grant: { sealed: grant }, isStored: true })
+    if (data !== undefined) this.#keep(data, { text, grant: { sealed } })
     return data
   }
 
   #callBack(work: Promise<unknown>, callback: Callback): void {
-    work.then(() => callback(), callback).catch(this.#options.report)
+    work.then(() => callback(), callback).catch(this.#report)
   }
 
   #stateOf(current: object): State {
-    return (
-      (current as { [stateKey]?: State })[stateKey] ?? this.#keep(current, { extendedAt: 0, isStored: false })
-    )
+    return (current as { [stateKey]?: State })[stateKey] ?? this.#keep(current, {})
   }
 
   #keep(current: object, state: State): State {
     Object.defineProperty(current, stateKey, { value: state, configurable: true })
     return state
   }
+}
+
+function sessionKey(id: string): string {
+  return `sess:${id}`
 }
 
 /** Undefined for what is not ours, or half written: the browser gets a new session. */

@@ -1,16 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asError } from '../async/call-app'
-import { Throttle } from '../async/throttle'
 import { type Context, createContext } from '../context'
 import { ConfigurationError } from '../errors'
 import { grantOptionNames } from '../grants/grant-options'
-import { type Grant, UserGrants, grantKey, isOver, unpresentedFor } from '../grants/grants'
+import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
 import { requireSpelling } from '../known-members'
 import { RequestGrant, grantOf } from './request-grant'
 import type { SessionTokensOptions } from './session-options'
-import { type SessionParts, idleTimeOf } from './session-parts'
+import { extender } from './extension'
+import type { SessionParts } from './session-parts'
 import { touchDecider } from './should-touch'
 import { grantIn, isLoginBy, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
@@ -42,72 +42,102 @@ export function sessionTokens(options: SessionTokensOptions): Middleware {
 
 /** The same with the grants of an instance. @internal */
 export function createSessionTokens(context: Context, grants: UserGrants, parts: SessionParts): Middleware {
-  const { client, store, events } = context
-  const { name } = client
-  const extendIfDue = extender(grants, parts)
-  const shouldTouch = touchDecider(parts.session?.shouldTouch)
+  const { name } = context.client
+  const loader = new GrantLoader(context, grants, parts)
 
   return function pagerdutySessionTokens(req, res, next) {
-    if ((grantOf(req, name)?.grants ?? grants) !== grants) return next(sameName(name))
-    const deferred = parts.sessions?.deferred(req)
-    let isTouch = false
+    let loading: Promise<void> | undefined
     try {
-      isTouch = (deferred ?? sessionOf(req)) === undefined || shouldTouch(req)
+      if ((grantOf(req, name)?.grants ?? grants) !== grants) throw sameName(name)
+      loading = loader.load(req, res)
     } catch (error) {
       return next(asError(error))
     }
-    const attach = (grant: Grant | undefined, idleEnd?: number) => {
+    if (loading === undefined) return next()
+    loading
+      .then(() => next())
+      .catch(next)
+      // What comes after this middleware failed twice. It must not end the process.
+      .catch((error: Error) => context.events.emit('warning', { error }))
+  }
+}
+
+/** Puts the grant of a request's session on the request. */
+class GrantLoader {
+  readonly #context: Context
+  readonly #grants: UserGrants
+  readonly #parts: SessionParts
+  readonly #shouldTouch: (req: IncomingMessage) => boolean
+  readonly #extendIfDue: ReturnType<typeof extender>
+
+  constructor(context: Context, grants: UserGrants, parts: SessionParts) {
+    this.#context = context
+    this.#grants = grants
+    this.#parts = parts
+    this.#shouldTouch = touchDecider(parts.session?.shouldTouch)
+    this.#extendIfDue = extender(grants, parts)
+  }
+
+  /** @returns undefined when it is done, as for most requests of the drop-in */
+  load(req: IncomingMessage, res: ServerResponse): Promise<void> | undefined {
+    const { sessions } = this.#parts
+    const deferred = sessions?.deferred(req)
+    const isTouch = (deferred ?? sessionOf(req)) === undefined || this.#shouldTouch(req)
+    const attach = (grant: Grant | undefined) => {
+      const idleEnd = this.#extendIfDue(req, grant, isTouch)
       const holder = req as unknown as Record<string, RequestGrant>
-      holder[name] = new RequestGrant(grants, grant, req, res, parts, idleEnd)
+      holder[this.#name] = new RequestGrant(this.#grants, grant, req, res, this.#parts, idleEnd)
+      if (grant !== undefined && this.#isLogin(req)) renewIfEnded(this.#grants, grant)
     }
-    /** For the rest of the request. */
-    const logOut = () => grantOf(req, name)?.drop()
-    const accept = (grant: Grant, isLogin: boolean) => {
-      attach(grant, extendIfDue(req, grant, isTouch))
-      if (isLogin) renewIfEnded(grants, grant)
-    }
-    const carried = deferred && grants.open(deferred.grantID, deferred.sealed)
+    const carried = deferred && this.#grants.open(deferred.grantID, deferred.sealed)
     if (deferred !== undefined && carried !== undefined && !isOver(carried)) {
-      deferred.onceMade = () => {
-        guardGrant(req, grants, parts.strategy, logOut)
-        if (!isTouch) parts.sessions?.skipTouch(req)
-      }
-      accept(carried, true)
-      return next()
-    }
-    const refusal = sessionRefusal(req)
-    if (refusal !== undefined) return next(refusal)
-    const session = sessionOf(req)
-    if (!isTouch) parts.sessions?.skipTouch(req)
-    const id = grantIn(session, name)
-    const isLogin = parts.sessions !== undefined || isLoginBy(session, name)
-    const finish = (work: Promise<void>) =>
-      void work
-        .then(() => next())
-        .catch(next)
-        // What comes after this middleware failed twice. It must not end the process.
-        .catch((error: Error) => events.emit('warning', { error }))
-    /** Takes what the store has; undefined when the caller has to wait for the end of a login. */
-    const present = (held: string, sealed: string | undefined): Promise<void> | undefined => {
-      const grant = sealed === undefined ? undefined : grants.open(held, sealed)
-      if (grant === undefined || isOver(grant)) {
-        attach(undefined)
-        // Where there is something else, it leads to another grant, or another process may be able to read it.
-        const keepsID = sealed !== undefined && grant === undefined
-        return endLogin(req, name, held, keepsID)
-      }
-      accept(grant, isLogin)
+      deferred.onceMade = () => this.#guard(req)
+      attach(carried)
       return undefined
     }
+    const refusal = sessionRefusal(req)
+    if (refusal !== undefined) throw refusal
+    const id = grantIn(sessionOf(req), this.#name)
     if (id === undefined) {
       attach(undefined)
-      return isLoginBy(session, name) ? finish(endLogin(req, name, undefined)) : next()
+      return isLoginBy(sessionOf(req), this.#name) ? endLogin(req, this.#name, undefined) : undefined
     }
-    guardGrant(req, grants, parts.strategy, logOut)
-    const read = parts.sessions?.grantReadWith(req)
-    if (read === undefined) return finish(store.get(grantKey(id)).then((sealed) => present(id, sealed)))
-    const ending = present(id, read.sealed)
-    return ending === undefined ? next() : finish(ending)
+    this.#guard(req)
+    const read = sessions?.grantReadWith(req)
+    if (read !== undefined) return this.#present(req, id, read.sealed, attach)
+    const reading = this.#context.store.get(grantKey(id))
+    return reading.then((sealed) => this.#present(req, id, sealed, attach))
+  }
+
+  /** Takes what the store has; a login whose grant is over ends. */
+  #present(
+    req: IncomingMessage,
+    id: string,
+    sealed: string | undefined,
+    attach: (grant: Grant | undefined) => void,
+  ): Promise<void> | undefined {
+    const grant = sealed === undefined ? undefined : this.#grants.open(id, sealed)
+    if (grant !== undefined && !isOver(grant)) {
+      attach(grant)
+      return undefined
+    }
+    attach(undefined)
+    // Where there is something else, it leads to another grant, or another process may be able to read it.
+    const keepsID = sealed !== undefined && grant === undefined
+    return endLogin(req, this.#name, id, keepsID)
+  }
+
+  /** What ends the grant ends the login of this request too. */
+  #guard(req: IncomingMessage): void {
+    guardGrant(req, this.#grants, this.#parts.strategy, () => grantOf(req, this.#name)?.drop())
+  }
+
+  #isLogin(req: IncomingMessage): boolean {
+    return this.#parts.sessions !== undefined || isLoginBy(sessionOf(req), this.#name)
+  }
+
+  get #name(): string {
+    return this.#context.client.name
   }
 }
 
@@ -119,46 +149,6 @@ function renewIfEnded(grants: UserGrants, grant: Grant): void {
   if (Date.now() < effectiveExpiry(grant.record.tokens)) return
   // Events tell of failures.
   Promise.resolve(grants.ensureFresh(grant)).catch(() => {})
-}
-
-/**
- * Extends a grant with its session: in the background, now and then, and surely when it is presented first. Returns when it
- * expires if nothing else extends it; undefined where that is not known.
- */
-function extender(
-  grants: UserGrants,
-  parts: SessionParts,
-): (req: IncomingMessage, grant: Grant, isTouch: boolean) => number | undefined {
-  const throttle = new Throttle(touchInterval(grants.lifetimes.idle))
-  const extend = (grant: Grant, lifetime: number) => {
-    const once = () => grants.extend(grant, lifetime)
-    // Once more: a new grant has a minute to live, and the next request may come later.
-    once()
-      .catch(once)
-      .catch((error: Error) => {
-        throttle.undo(grant.id)
-        grants.events.emit('warning', { error })
-      })
-  }
-  return (req, grant, isTouch) => {
-    const idleEnd = parts.sessions?.extend(req, grant, isTouch)
-    if (idleEnd !== undefined) return idleEnd
-    const lifetime = idleTimeOf(req, grants, parts)
-    const isExtended = isTouch || isNew(grant, grants.lifetimes.absolute)
-    if (isExtended && throttle.take(grant.id, touchInterval(lifetime))) extend(grant, lifetime)
-    if (grant.record.isKept) return grant.record.absoluteEnd
-    return isExtended ? Date.now() - (throttle.age(grant.id) ?? 0) + lifetime : undefined
-  }
-}
-
-/** Whether a grant may have been presented by no request so far. It has a minute to live then. */
-function isNew({ record }: Grant, absolute: number): boolean {
-  return Math.abs(Date.now() + absolute - record.absoluteEnd) < unpresentedFor
-}
-
-/** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */
-export function touchInterval(idle: number): number {
-  return Math.min(idle / 10, 5 * 60_000)
 }
 
 /** Each would end the login of the other, and send the browser to log in again. */

@@ -40,9 +40,6 @@ export interface Logins {
 /** When requests arrived, in milliseconds since the epoch. */
 const arrival = Symbol('arrival')
 
-/** New sessions that were not stored, because another login had replaced their only grant by then. */
-const overtaken = new WeakSet<object>()
-
 /** What this package keeps in a session. It has to be JSON, as session stores write it. */
 export interface HeldLogins {
   /** Ids of grants, by the names of their instances. */
@@ -67,16 +64,6 @@ export function noteArrival(req: IncomingMessage): void {
 /** When a request arrived: all logins may have been ended while its session was read. Now, where that was not noted. */
 export function arrivalOf(req: IncomingMessage): number {
   return (req as { [arrival]?: number })[arrival] ?? Date.now()
-}
-
-/** Notes that a new session was not stored, because another login has replaced its only grant. */
-export function noteOvertaken(session: object): void {
-  overtaken.add(session)
-}
-
-/** Whether another login has replaced the grant of this new session: the browser keeps the cookie of that one. */
-export function isOvertaken(session: object): boolean {
-  return overtaken.has(session)
 }
 
 /** The session of a request, if a session middleware gave it one. */

@@ -97,13 +97,10 @@ function isOne(answer: unknown): boolean {
  * grant live on one node of a Redis Cluster.
  */
 export function redisKey(prefix: string, key: string): string {
-  const [, kind, tag, rest] = /^([^:]*:?)([^.]*)(.*)$/.exec(key) as unknown as [
-    string,
-    string,
-    string,
-    string,
-  ]
-  return `${prefix}${kind}{${tag}}${rest}`
+  const begin = key.indexOf(':') + 1
+  const dot = key.indexOf('.', begin)
+  const end = dot === -1 ? key.length : dot
+  return `${prefix}${key.slice(0, begin)}{${key.slice(begin, end)}}${key.slice(end)}`
 }
 
 function hashTagOf(name: string): string {

@@ -510,7 +510,7 @@ forEachConfiguration(
   dropIns.filter(({ store }) => store === 'redis'),
   (app) => {
     test('B14: when Redis goes away between the tokens and the session, nobody is half logged in', async () => {
-      const session = /\beval\r\n[^]*\r\npagerduty:sess:/i
+      const session = /\bset\r\n[^]*\r\npagerduty:sess:/i
       let isArmed = true
       const { relay, victim } = await relayed(app, (direction, chunk) => {
         if (isArmed && direction === 'out' && session.test(chunk.toString('latin1'))) relay.mode = 'refuse'

@@ -80,8 +80,8 @@ describe('the list of a user’s grants', () => {
     await idOf(second)
     const list = async () =>
       (await app.pd.grants.list(owner)).map(({ createdAt, lastUsedAt, label, isKept }) => [
-        ((createdAt as number) - then) / 60_000,
-        ((lastUsedAt as number) - then) / 60_000,
+        Math.round(((createdAt as number) - then) / 60_000),
+        Math.round(((lastUsedAt as number) - then) / 60_000),
         label,
         isKept,
       ])

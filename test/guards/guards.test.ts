@@ -361,7 +361,7 @@ describe('a guard fails closed', () => {
     standIn.configure('stand-in-client', { scope: ['incidents.read'] })
     const { browser } = await broken.logIn()
     expect((await broken.get(browser)).status).toBe(200)
-    jest.spyOn(store, 'get').mockRejectedValue(new Error('broken'))
+    jest.spyOn(store, 'getMany').mockRejectedValue(new Error('broken'))
     expect((await broken.get(browser)).status).toBe(503)
     jest.restoreAllMocks()
     expect((await broken.get(browser)).status).toBe(200)

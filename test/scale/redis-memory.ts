@@ -5,7 +5,6 @@ import type { GrantRecord } from '../../src/grants/grant-record'
 import { GrantRepository, grantKey } from '../../src/grants/grant-repository'
 import { RedisTokenStore, redisKey } from '../../src/store/redis-token-store'
 import { KeyRing } from '../../src/store/encryption'
-import { redisSessions } from '../../src/sessions/session-storage'
 import { TokenSet } from '../../src/oauth/token-set'
 
 /** What one logged-in user takes in Redis, in bytes. */
@@ -38,23 +37,16 @@ export async function measureFootprint(
   const store = new RedisTokenStore(redis, { prefix, timeout: 30_000 })
   const repository = new GrantRepository(store, keys)
   const index = new GrantIndex(store, keys)
-  const sessions = redisSessions(redis, prefix, 30_000)
   const written: { session: string; grant: string; index: string }[] = []
   const write = async (number: number) => {
     const id = randomBytes(Buffer.from(session.grantID, 'base64url').length).toString('base64url')
     const sessionID = `${id}.${randomBytes(24).toString('base64url')}`
     const record = recordOf(number, scope)
     await repository.create(id, record, 8 * hour)
-    await sessions.write(
-      sessionID,
-      session.value.replaceAll(session.grantID, id),
-      Date.now(),
-      8 * hour,
-      false,
-    )
+    await store.create(`sess:${sessionID}`, session.value.replaceAll(session.grantID, id), 8 * hour)
     await index.add(record.user, id, record.absoluteEnd)
     written.push({
-      session: `${redisKey(prefix, `sess:${id}`)}.${sessionID.split('.')[1]}`,
+      session: redisKey(prefix, `sess:${sessionID}`),
       grant: redisKey(prefix, grantKey(id)),
       index: redisKey(prefix, `user:${record.user.accountID} ${record.user.id}`),
     })

@@ -309,12 +309,12 @@ describe.each(mounts)('req.pagerduty.sessionExpiresAt with %s', (how, start) => 
     expect(await user('/poll')).toBeNull()
   })
 
-  test('is not moved by a request that does not extend the login, which does not know it with the parts', async () => {
+  test('is not moved by a request that does not extend the login', async () => {
     await start({ idle, shouldTouch })
     const pass = clocks()
     await user('/use')
     pass(30 * minute)
-    expect(await left('/poll')).toEqual(how === 'the parts' ? Number.NaN : about(idle - 30 * minute))
+    expect(await left('/poll')).toEqual(about(idle - 30 * minute))
   })
 
   test('is undefined where no user is logged in, and after a logout', async () => {

@@ -37,10 +37,10 @@ class OwnStore {
   fault: Fault = () => working
 
   readonly store = Object.fromEntries(
-    (['get', 'create', 'replace', 'delete'] as const).map((operation) => [
+    (['get', 'getMany', 'create', 'replace', 'delete'] as const).map((operation) => [
       operation,
-      (...args: [string, ...never[]]) => {
-        const result = this.fault(operation, args[0])
+      (...args: [string | string[], ...never[]]) => {
+        const result = this.fault(operation, String(args[0]))
         const work = this.memory[operation].bind(this.memory) as (...all: unknown[]) => unknown
         return result === working ? work(...args) : result
       },
@@ -70,6 +70,7 @@ const failures: [string, () => unknown][] = [
 describe('a store that was passed in', () => {
   const call: Record<Operation, (store: TokenStore) => Promise<unknown>> = {
     get: (store) => store.get(`sess:${canary}`),
+    getMany: (store) => checkedTokenStore(store).getMany([`sess:${canary}`, 'grant:a']),
     create: (store) => store.create(`sess:${canary}`, canary, 1000),
     replace: (store) => store.replace(`sess:${canary}`, canary, canary),
     delete: (store) => store.delete(`sess:${canary}`),
@@ -122,6 +123,38 @@ describe('a store that was passed in', () => {
     for (const ttl of [0.2, 1500.5, -3]) await store.create('lock:a', 'one', ttl)
     for (const ttl of [0.2, undefined]) await store.replace('lock:a', 'one', 'one', ttl)
     expect(ttls).toEqual([1, 1501, 1, 1, undefined])
+  })
+
+  test('is asked by one getMany() for several values, and by several get() where it has none', async () => {
+    const own = new OwnStore()
+    const asked: string[] = []
+    own.fault = (operation, key) => {
+      asked.push(`${operation} ${key}`)
+      return working
+    }
+    const { getMany, ...withoutGetMany } = own.store
+    for (const made of [own.store, withoutGetMany]) {
+      const store = checkedTokenStore(made)
+      await own.memory.create('grant:b', 'two', 60_000)
+      expect(await store.getMany(['grant:a', 'grant:b'])).toEqual([undefined, 'two'])
+    }
+    expect(asked).toEqual(['getMany grant:a,grant:b', 'get grant:a', 'get grant:b'])
+  })
+
+  test.each([[[]], [['one']], [['one', null]], [['one', 'two', 'three']]])(
+    'that resolves getMany() of two keys with %j has failed',
+    async (values) => {
+      const own = new OwnStore()
+      own.fault = () => Promise.resolve(values)
+      const found = checkedTokenStore(own.store).getMany(['grant:a', 'grant:b'])
+      await expect(found).rejects.toThrow('one string or undefined per key')
+    },
+  )
+
+  test('is not asked for a key that is none, also among several', async () => {
+    const own = new OwnStore()
+    await own.memory.create('grant:a', 'one', 60_000)
+    expect(await checkedTokenStore(own.store).getMany(['grant:ä', 'grant:a'])).toEqual([undefined, 'one'])
   })
 
   test('is the same for all parts that it is given to, so that they share their locks', () => {

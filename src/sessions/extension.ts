@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http'
+import { Throttle } from '../async/throttle'
+import type { Grant, UserGrants } from '../grants/grants'
+import { type SessionParts, idleTimeOf } from './session-parts'
+
+/**
+ * Extends a grant, and the drop-in's session with it: in the background, now and then, and surely when the grant is presented
+ * first. A grant says when it was extended last, so that one process does it and not each. A session of the drop-in without a
+ * grant is extended by each process.
+ *
+ * @returns when the grant expires if nothing else extends it; undefined where that is not known
+ */
+export function extender(
+  grants: UserGrants,
+  parts: SessionParts,
+): (req: IncomingMessage, grant: Grant | undefined, isTouch: boolean) => number | undefined {
+  const throttle = new Throttle(touchInterval(grants.lifetimes.idle))
+  return (req, grant, isTouch) => {
+    const session = parts.sessions?.stored(req)
+    const key = grant?.id ?? session?.id
+    if (key === undefined) return undefined
+    const lifetime = idleTimeOf(req, grants, parts)
+    const interval = touchInterval(lifetime)
+    const lastUsedAt = grant?.record.lastUsedAt ?? 0
+    // A process whose clock is far ahead does not keep the others from doing it.
+    const isDue = isTouch && Math.abs(Date.now() - lastUsedAt) >= interval
+    const isExtended = (isDue || (grant !== undefined && isNew(grant))) && throttle.take(key, interval)
+    if (isExtended) {
+      const once = async () => {
+        // First: a new grant has a minute to live.
+        if (grant !== undefined) await grants.extend(grant, lifetime)
+        if (session !== undefined) await parts.sessions?.extend(session, grant)
+      }
+      // Once more: the next request may come later than a new grant lives.
+      once()
+        .catch(once)
+        .catch((error: Error) => {
+          throttle.undo(key)
+          grants.events.emit('warning', { error })
+        })
+    }
+    if (grant?.record.isKept && parts.sessions === undefined) return grant.record.absoluteEnd
+    return (isExtended ? Date.now() : lastUsedAt) + lifetime
+  }
+}
+
+/** Whether no request has presented the grant so far. It has a minute to live then. */
+function isNew({ record }: Grant): boolean {
+  return record.lastUsedAt === record.createdAt
+}
+
+/** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */
+function touchInterval(idle: number): number {
+  return Math.min(idle / 10, 5 * 60_000)
+}

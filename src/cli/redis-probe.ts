@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../store/redis-client'
-import { connectRedis } from '../store/redis-connection'
-import { RedisLink } from '../store/redis-link'
+import { connectRedis } from '../store/connect-redis'
+import { RedisConnection } from '../store/redis-connection'
 import { RedisTokenStore } from '../store/redis-token-store'
 
 /** Milliseconds for each command; connecting included. */
@@ -30,9 +30,10 @@ export async function probeRedis(url: string): Promise<RedisFacts> {
   const failure = new Promise<never>((_, reject) => {
     failed = reject
   })
-  const connection = connectRedis(url, failed)
-  const redis = new RedisLink(connection.client, patience)
-  const send = (command: string, ...args: string[]) => redis.send(command, ...args)
+  const connected = connectRedis(url, failed)
+  const { client } = connected
+  const connection = RedisConnection.of(client)
+  const send = (command: string, ...args: string[]) => connection.send(patience, command, ...args)
   try {
     await Promise.race([send('ping'), failure]).catch((error: Error) => {
       throw reasonOf(error)
@@ -43,11 +44,11 @@ export async function probeRedis(url: string): Promise<RedisFacts> {
         (answer) => (answer as string[])[1],
         () => undefined,
       ),
-      refusal: await tryCommands(connection.client, send),
+      refusal: await tryCommands(client, send),
       roundTrip: await roundTripOf(() => send('ping')),
     }
   } finally {
-    await connection.close()
+    await connected.close()
   }
 }
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { ConfigurationError } from '../errors'
 import { MemoryTokenStore } from './memory-token-store'
 import type { RedisClient } from './redis-client'
-import { type RedisConnection, connectRedis } from './redis-connection'
+import { connectRedis } from './connect-redis'
 import { RedisTokenStore, requirePrefix } from './redis-token-store'
 import type { StoreOptions } from './store-options'
 import type { TokenStore } from './token-store'
@@ -13,8 +13,6 @@ export interface OpenStore {
   readonly tokenStore: TokenStore
   /** Undefined where one is required, and not given. */
   readonly secret: StoreOptions['secret']
-  /** The connection, if state is stored in Redis and no store was passed in. */
-  readonly redis: (Pick<RedisConnection, 'client'> & { readonly prefix: string }) | undefined
   /** Closes what was opened here. */
   close(): Promise<void>
 }
@@ -45,14 +43,13 @@ export function openStore(
   const prefix = requirePrefix(options.prefix ?? defaultPrefix)
   if (tokenStore !== undefined) {
     if (options.prefix !== undefined) throw notForStore()
-    return { tokenStore, secret, redis: undefined, async close() {} }
+    return { tokenStore, secret, async close() {} }
   }
   if (options.redis !== undefined) {
     const redis = connectRedis(options.redis, failed)
     return {
       tokenStore: new RedisTokenStore(redis.client, { prefix }),
       secret,
-      redis: { ...redis, prefix },
       close: () => redis.close(),
     }
   }
@@ -70,7 +67,7 @@ export function openStore(
   const memory = new MemoryTokenStore()
   // State in memory is lost with the process, so its secret may be, too.
   const random = isProduction ? undefined : randomBytes(32).toString('base64url')
-  return { tokenStore: memory, secret: secret ?? random, redis: undefined, close: async () => memory.close() }
+  return { tokenStore: memory, secret: secret ?? random, close: async () => memory.close() }
 }
 
 function notForStore(): ConfigurationError {

@@ -147,8 +147,8 @@ describeWithRedis('the drop-in over Redis', () => {
   test('a grant that is kept while another process is about to extend it is not cut back to its session', async () => {
     const own = connect()
     const [reached, go] = [defer(), defer()]
-    watchCommands(own, async (name, script) => {
-      if (name !== 'eval' || !script?.includes('PEXPIRE')) return
+    watchCommands(own, async (name, _script, _count, key) => {
+      if (name !== 'eval' || !key?.includes(':grant:')) return
       reached.resolve()
       await go.promise
     })

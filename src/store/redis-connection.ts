@@ -135,26 +135,22 @@ export class RedisConnection {
   async #attempt(): Promise<void> {
     this.#isConnecting = true
     this.#connectedAt = performance.now()
-    let hasFailed = false
+    const [before, client] = [this.#failure, this.#client]
+    let redis: RedisDuplicate | undefined
     const onError = (error: Error) => {
-      if (!this.#opened.has(redis)) return
-      hasFailed = true
-      this.#failed(error)
+      if (redis === undefined || this.#opened.has(redis)) this.#failed(error)
     }
-    const client = this.#client
-    const redis = isIORedis(client)
-      ? ofIORedis(client, this.#attempts++, onError)
-      : ofNodeRedis(client, onError)
-    this.#opened.add(redis)
     try {
+      redis = isIORedis(client) ? ofIORedis(client, this.#attempts++, onError) : ofNodeRedis(client, onError)
+      this.#opened.add(redis)
       await withinDeadline(redis.connect(), connectTimeout, () => new Error('no answer within 1 second'))
       if (this.#opened.has(redis)) this.#use(redis)
     } catch (error) {
-      if (!hasFailed && this.#opened.has(redis)) this.#failed(error as Error)
-      this.#discard(redis)
+      if (this.#failure === before) onError(error as Error) // What it emitted says more.
+      if (redis !== undefined) this.#discard(redis)
     }
     this.#isConnecting = false
-    this.#wake()
+    for (const settle of [...this.#waiting]) settle()
     if (this.#waiting.size > 0) this.#connect()
   }
 
@@ -193,10 +189,6 @@ export class RedisConnection {
     clearTimeout(this.#later)
     this.#later = undefined
     for (const redis of [...this.#opened]) this.#discard(redis)
-    this.#wake()
-  }
-
-  #wake(): void {
     for (const settle of [...this.#waiting]) settle()
   }
 }

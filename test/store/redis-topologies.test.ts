@@ -174,7 +174,8 @@ describeWithRedis.each(Object.keys(families))('over a Cluster, with %s', (family
 
   test('a guarded request is one command', async () => {
     const { browser } = await app.logIn()
-    await app.get(browser)
+    // What the first one leaves behind may still wait for a node to be connected.
+    for (let i = 0; i < 10; i++) await app.get(browser)
     const before = await executed()
     for (let i = 0; i < 20; i++) expect((await app.get(browser)).status).toBe(200)
     const after = await executed()

@@ -19,7 +19,7 @@ export async function checkRedis({ options, isRefused, isProduction }: Configura
   try {
     facts = await probeRedis(redis)
   } catch (failure) {
-    return [unreachable(failure as Error, place, redis.startsWith('rediss:'))]
+    return [unreachable(failure as Error, place, /^(rediss|valkeys):/.test(redis))]
   }
   const found = [...kindOf(facts, place), ...allowed(facts), ...versionOf(facts), ...distance(facts)]
   return [...found, ...checkRedisSettings(facts, isProduction)]

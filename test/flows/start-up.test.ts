@@ -81,7 +81,7 @@ test.each<[string, { [option in keyof PagerDutyOptions]: PagerDutyOptions[option
   [
     'redis',
     { redis: {} as never },
-    /"redis" must be a Redis URL or a client of the package ioredis or redis/,
+    /"redis" must be a Redis URL or a client of ioredis, iovalkey or redis/,
   ],
 ])('a mistake in %s is refused with a sentence that names it (%j)', (option, change, message) => {
   expect(() => pagerduty({ ...good, ...change } as PagerDutyOptions)).toThrow(

@@ -8,6 +8,8 @@ import { incidentTable, serviceList } from './list-pages'
 import { mePage } from './me-page'
 import { type Answer, getProfile, listIncidents, listServices } from './pagerduty-api'
 import { loginLimit, nonceOf, securityHeaders } from './security'
+import { sessionTime } from './session-warning'
+import { sessions } from './sessions'
 import { type Configuration, type Need, missingFor, scopesPage } from './scopes-page'
 import { type SendDelivery, noWebhooks, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
@@ -61,6 +63,8 @@ export function createExampleApp(setup: ExampleSetup): Express {
   )
   app.get('/services', pd.requireScopes(needs.services), listPage('Services', listServices, serviceList))
 
+  app.use(sessionTime(pd))
+  app.use(sessions(pd))
   app.use(events(pd))
   app.use(setup.hasWebhooks ? webhooks(pd, { url, send: setup.send }) : noWebhooks(pd))
 

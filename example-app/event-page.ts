@@ -1,6 +1,9 @@
 import type { Happening } from './event-log'
 import { type Markup, html } from './html'
+import { table } from './layout'
 import { emptyRow, live } from './live'
+
+const columns = ['Time (UTC)', 'Event', 'User', 'Details']
 
 /** Whose logins are called "you". */
 export type Viewer = string | undefined
@@ -19,18 +22,7 @@ export function eventPage(happenings: readonly Happening[], viewer: Viewer, nonc
         <a class="button" href="/webhooks">Send a webhook</a>
       </form>
     </section>
-    <table class="list" role="table" data-testid="events">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${['Time (UTC)', 'Event', 'User', 'Details'].map(
-            (name) => html`<th scope="col" role="columnheader">${name}</th>`,
-          )}
-        </tr>
-      </thead>
-      <tbody role="rowgroup" id="rows" aria-live="polite">
-        ${happenings.length > 0 ? happenings.map((happening) => eventRow(happening, viewer)) : emptyRow(4, 'No events since this app was started. Cause one with a button above.')}
-      </tbody>
-    </table>
+    ${table('events', columns, happenings.length > 0 ? happenings.map((happening) => eventRow(happening, viewer)) : [emptyRow(columns, 'No events since this app was started. Cause one with a button above.')])}
     ${live('/events/stream', nonce)}`
 }
 

@@ -1,6 +1,8 @@
 import type { Request, Response } from 'express'
 import { type Markup, html } from './html'
 import type { AppUser } from './pagerduty-api'
+import { nonceOf } from './security'
+import { sessionWarning } from './session-warning'
 
 /** What every page is made of. */
 export interface Page {
@@ -30,6 +32,7 @@ export function sendPage(req: Request, res: Response, { title, content, status =
             ${req.pagerduty.user && navigation(req)}
           </div>
         </header>
+        ${req.pagerduty.user && sessionWarning(req, nonceOf(res))}
         <main>${content}</main>
         <footer>
           <p>An example of <strong>passport-pagerduty</strong>. Not made or endorsed by PagerDuty, Inc.</p>
@@ -62,4 +65,18 @@ export function notice(text: string): Markup {
 /** Says that there is nothing to show, and what would change that. */
 export function empty(text: string): Markup {
   return html`<p class="empty">${text}</p>`
+}
+
+/** A table that turns into cards on a phone; the roles keep it a table for screen readers all the same. */
+export function table(testID: string, columns: readonly string[], rows: readonly Markup[]): Markup {
+  return html`<table class="list" role="table" data-testid="${testID}">
+    <thead role="rowgroup">
+      <tr role="row">
+        ${columns.map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
+      </tr>
+    </thead>
+    <tbody role="rowgroup">
+      ${rows}
+    </tbody>
+  </table>`
 }

@@ -1,24 +1,15 @@
 import { type Markup, html } from './html'
-import { empty } from './layout'
+import { empty, table } from './layout'
 import type { Incident, Service } from './pagerduty-api'
+import { ago } from './time'
 
 const columns = ['Number', 'Title', 'Status', 'Urgency', 'Service', 'Created']
 
-/** A table that turns into cards on a phone; the roles keep it a table for screen readers all the same. */
 export function incidentTable(incidents: readonly Incident[]): Markup {
   if (incidents.length === 0) return empty('There are no incidents in this account.')
   const open = incidents.filter(({ status }) => status !== 'resolved').length
   return html`<p class="lead">${open} open, ${incidents.length - open} resolved</p>
-    <table class="list" role="table" data-testid="incidents-table">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${columns.map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        ${incidents.map(incidentRow)}
-      </tbody>
-    </table>`
+    ${table('incidents-table', columns, incidents.map(incidentRow))}`
 }
 
 function incidentRow({ incident_number, title, status, urgency, service, created_at }: Incident): Markup {
@@ -28,21 +19,18 @@ function incidentRow({ incident_number, title, status, urgency, service, created
     <td role="cell"><span class="status" data-status="${status}">${status}</span></td>
     <td role="cell" class="urgency" data-urgency="${urgency}">${urgency}</td>
     <td role="cell" class="service">${service?.summary ?? '–'}</td>
-    <td role="cell" class="created"><time datetime="${created_at}">${ago(created_at)}</time></td>
+    <td role="cell" class="created"><time datetime="${created_at}">${ago(Date.parse(created_at))}</time></td>
   </tr>`
 }
 
 export function serviceList(services: readonly Service[]): Markup {
   if (services.length === 0) return empty('There are no services in this account.')
-  return html`<ul class="plain">
-    ${services.map(({ name, status }) => html`<li><strong>${name}</strong>, ${status}</li>`)}
-  </ul>`
+  return table('services-table', ['Name', 'Status'], services.map(serviceRow))
 }
 
-function ago(time: string): string {
-  const minutes = Math.max(0, Math.round((Date.now() - Date.parse(time)) / 60_000))
-  if (minutes < 1) return 'just now'
-  if (minutes < 60) return `${minutes} min ago`
-  if (minutes < 48 * 60) return `${Math.round(minutes / 60)} h ago`
-  return `${Math.round(minutes / 1440)} days ago`
+function serviceRow({ name, status }: Service): Markup {
+  return html`<tr role="row">
+    <th role="rowheader" scope="row">${name}</th>
+    <td role="cell"><span data-status="${status}">${status}</span></td>
+  </tr>`
 }

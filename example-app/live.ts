@@ -24,17 +24,18 @@ export function stream(
 }
 
 /** The table has no row yet; the first one takes its place. */
-export function emptyRow(columns: number, text: string): Markup {
+export function emptyRow(columns: readonly string[], text: string): Markup {
   return html`<tr role="row" id="empty">
-    <td role="cell" class="empty" colspan="${columns}">${text}</td>
+    <td role="cell" class="empty" colspan="${columns.length}">${text}</td>
   </tr>`
 }
 
-/** Shows what the stream at `path` sends, in the table `rows`. Without it the page shows things as they were. */
+/** Shows what the stream at `path` sends, in the page's table. Without it the page shows things as they were. */
 export function live(path: string, nonce: string): Markup {
   return html`<p class="small" id="live">Reload the page to see new rows.</p>
     <script nonce="${nonce}">
-      const rows = document.getElementById('rows')
+      const rows = document.querySelector('.list tbody')
+      rows.setAttribute('aria-live', 'polite')
       const note = document.getElementById('live')
       const source = new EventSource('${path}')
       source.onopen = () => (note.textContent = 'New rows appear by themselves.')

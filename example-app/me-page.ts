@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { type Markup, html } from './html'
 import { notice } from './layout'
 import type { Answer, Profile } from './pagerduty-api'
+import { ago, moment } from './time'
 
 /** The home page of somebody who is logged in. */
 export function mePage(
@@ -43,6 +44,7 @@ export function mePage(
           <li><a href="/incidents">Incidents</a>, a page that your grant covers</li>
           <li><a href="/services">A page you have no scope for</a></li>
           <li><a href="/scopes">What you granted, what is missing, and how to get it</a></li>
+          <li><a href="/sessions">Your sessions</a>, here and in other browsers</li>
           <li>
             The same incidents as JSON. Without your cookie the response is 401:
             <pre tabindex="0"><code>curl -i ${url.replace('http://', '')}/api/incidents</code></pre>
@@ -63,7 +65,7 @@ function tokenCard({ obtainedAt = 0, expiresAt = 0 }: Request['pagerduty'], wasR
     <progress value="${life - age}" max="${life}" aria-label="Time left until the token expires"></progress>
     <p class="small">
       Received
-      <span data-testid="token-age" data-obtained-at="${obtainedAt}">${ago(age)}</span>, valid until
+      <span data-testid="token-age" data-obtained-at="${obtainedAt}">${ago(obtainedAt)}</span>, valid until
       ${moment(expiresAt)}. The app refreshes it before then. It never leaves the server.
     </p>
     <form method="post" action="/refresh">
@@ -107,18 +109,6 @@ function clock(seconds: number): string {
   const rest = Math.max(0, seconds)
   const parts = [Math.floor(rest / 3600), Math.floor(rest / 60) % 60, rest % 60]
   return parts.map((part) => String(part).padStart(2, '0')).join(':')
-}
-
-function moment(time: number): Markup {
-  const iso = new Date(time).toISOString()
-  return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
-}
-
-/** Seconds as people say them. */
-function ago(seconds: number): string {
-  const minutes = Math.floor(seconds / 60)
-  if (minutes < 1) return 'just now'
-  return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`
 }
 
 /** Lets the clocks run. Without it the page shows them as they were when it was made. */

@@ -32,9 +32,8 @@ export interface AppUser {
 }
 
 /** The user of a login, with the name for the header of every page. It is asked for once, and kept with the grant. */
-export async function appUser({ user, tokens }: Login): Promise<AppUser> {
-  const headers = { Authorization: `Bearer ${tokens.accessToken}` }
-  const response = await fetch(`${user.apiURL}/users/me`, { headers, signal: AbortSignal.timeout(3_000) })
+export async function appUser({ user, fetch }: Login): Promise<AppUser> {
+  const response = await fetch('/users/me', { signal: AbortSignal.timeout(3_000) })
     .then(async (answer) => (answer.ok ? ((await answer.json()) as { user: Profile }) : undefined))
     .catch(() => undefined) // The login does not fail for want of a name.
   return { id: user.id, name: response?.user.name }

@@ -107,10 +107,12 @@ function configurationForm({ choices, scope }: Configuration): Markup {
             >`,
         )}
       </fieldset>
-      <button data-testid="configure">Save</button>
-    </form>
-    <form method="post" action="/refresh">
-      <button name="from" value="scopes" data-testid="refresh">Refresh the token</button>
+      <div class="buttons">
+        <button data-testid="configure">Save</button>
+        <button formaction="/refresh" name="from" value="scopes" data-testid="refresh">
+          Refresh the token
+        </button>
+      </div>
     </form>
   </section>`
 }

@@ -5,6 +5,8 @@ import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../src'
 import type { StandIn } from '../src/testing'
 import { type ExampleSetup, createExampleApp } from './app'
 import { appUser } from './pagerduty-api'
+import { isUse } from './session-warning'
+import { browserLabel } from './sessions'
 import { configurationOf, deliverer, standInOptions, startStandIn } from './stand-in'
 
 export interface ExampleOptions {
@@ -12,6 +14,8 @@ export interface ExampleOptions {
   port: number
   /** A client of ioredis, or a URL. @default REDIS_URL, else everything is kept in memory */
   redis?: PagerDutyOptions['redis']
+  /** Milliseconds until a login ends that is not used. @default 8 hours */
+  idle?: number
 }
 
 export interface RunningExample {
@@ -26,7 +30,7 @@ export interface RunningExample {
 }
 
 /** Starts the example, with the environment's PagerDuty app or, without one, with a stand-in of its own. */
-export async function startExampleApp({ port, redis }: ExampleOptions): Promise<RunningExample> {
+export async function startExampleApp({ port, redis, idle }: ExampleOptions): Promise<RunningExample> {
   const server = createServer()
   await listen(server, port)
   const standIn = process.env['PAGERDUTY_CLIENT_ID'] ? undefined : await startStandIn()
@@ -39,6 +43,8 @@ export async function startExampleApp({ port, redis }: ExampleOptions): Promise<
       ...(given ?? { scope: process.env['PAGERDUTY_SCOPE'] || scopeOf(isClassic) }),
       appScope: 'incidents.write',
       verify: appUser,
+      label: browserLabel,
+      session: { idle, shouldTouch: isUse },
       ...(redis !== undefined && { redis }),
       callbackURL,
       routes: { login: '/auth/pagerduty' },

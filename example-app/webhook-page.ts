@@ -1,5 +1,6 @@
 import type { Delivery, DeliveryLog } from './delivery-log'
 import { type Markup, html } from './html'
+import { table } from './layout'
 import { emptyRow, live } from './live'
 
 /** Deliveries that the stand-in can be made to send. */
@@ -11,6 +12,8 @@ export const kinds = {
   forged: 'Forged signature',
   duplicate: 'Last event again',
 } as const
+
+const columns = ['Time (UTC)', 'Event', 'Outcome', 'Response', 'What the app did']
 
 const outcomes: Record<Delivery['outcome'], string> = {
   handled: 'handled',
@@ -30,18 +33,7 @@ export function webhookPage(
   return html`<h1>Webhooks</h1>
     <p class="lead">PagerDuty’s webhooks: each signature is checked, and each event is handled once.</p>
     <div class="columns">${canSend ? sendCard() : addressCard(url)} ${tokenCard(log)}</div>
-    <table class="list" role="table" data-testid="deliveries">
-      <thead role="rowgroup">
-        <tr role="row">
-          ${['Time (UTC)', 'Event', 'Outcome', 'Response', 'What the app did'].map(
-            (name) => html`<th scope="col" role="columnheader">${name}</th>`,
-          )}
-        </tr>
-      </thead>
-      <tbody role="rowgroup" id="rows" aria-live="polite">
-        ${log.deliveries.length > 0 ? log.deliveries.map(deliveryRow) : emptyRow(5, canSend ? 'No webhooks yet. Send one with a button above.' : 'No webhooks yet. They appear here when PagerDuty sends one.')}
-      </tbody>
-    </table>
+    ${table('deliveries', columns, log.deliveries.length > 0 ? log.deliveries.map(deliveryRow) : [emptyRow(columns, canSend ? 'No webhooks yet. Send one with a button above.' : 'No webhooks yet. They appear here when PagerDuty sends one.')])}
     ${live('/webhooks/stream', nonce)}`
 }
 

@@ -29,7 +29,7 @@ export { sessionTokens } from './sessions/session-tokens'
 export type { SessionTokensOptions } from './sessions/session-options'
 export type { LoginOptions, Logins } from './sessions/session'
 export { UserGrant } from './grants/user-grant'
-export type { GetAccessTokenOptions } from './grants/user-grant'
+export type { GetAccessTokenOptions } from './grants/grant-options'
 export type { BearerFetch, BearerInit } from './oauth/bearer-fetch'
 export type { LoggedIn, PagerDutyUser, Region } from './user'
 export type { TokenSet } from './oauth/token-set'
@@ -58,6 +58,8 @@ export type {
   WebhookReceiverOptions,
 } from './webhooks/options'
 export type { WebhookSecret } from './webhooks/secrets'
+export { verifyWebhook } from './webhooks/verify-webhook'
+export type { WebhookDelivery } from './webhooks/verify-webhook'
 export { incidentIDOf, webhookEventTypes } from './webhooks/events'
 export type {
   UnknownWebhookEvent,

@@ -71,8 +71,8 @@ export interface PagerDutyOptions
    */
   redis?: RedisClient | string | undefined
   /**
-   * What all keys in Redis begin with: apps that share a Redis need one each. Up to 64 characters of printable ASCII without spaces
-   * and braces. @default the instance's name and a colon
+   * What all keys in Redis begin with, before the instance's name: apps that share a Redis need one each. Up to 64 characters of
+   * printable ASCII, the name included, without spaces and braces. @default none
    */
   prefix?: string | undefined
   /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */

@@ -91,7 +91,7 @@ export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   const warn = warnerOf(logger)
   const events = new Events(name)
   if (logger) logEvents(events, logger)
-  const store = openStore(resolved, `${name}:`, {
+  const store = openStore(resolved, name, {
     warn,
     failed: (error) => events.emit('warning', { error }),
   })

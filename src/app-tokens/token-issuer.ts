@@ -7,6 +7,7 @@ import { Lease, LockWait } from '../store/lease'
 import { LRUMap } from '../async/lru-map'
 import { type Need, satisfies } from './need'
 import { NegativeCache } from './negative-cache'
+import { missingScopes } from '../scopes/scope'
 import { pause } from '../async/timeout'
 import { requestToken } from '../oauth/token-endpoint'
 import { TokenSet } from '../oauth/token-set'
@@ -140,7 +141,7 @@ export class AppTokenIssuer {
       throw error
     }
     await this.#breaker.recordSuccess(id)
-    if (!requested.every((scope) => tokens.scope.includes(scope))) {
+    if (missingScopes(tokens.scope, requested, 'scoped').length > 0) {
       await this.#negativeCache.add(request, tokens.scope)
       throw new ScopeNotGrantedError(requested, tokens.scope)
     }

@@ -11,6 +11,14 @@ export interface SessionLifetimes {
   absolute?: number | undefined
 }
 
+/** Options of `getAccessToken`. */
+export interface GetAccessTokenOptions {
+  /** Seconds for which the token must still be valid. @default 0 */
+  minValidity?: number | undefined
+  /** PagerDuty rejected the token: return another one. */
+  forceRefresh?: boolean | undefined
+}
+
 /** What the parts share: the client, where grants are stored, and the secret that encrypts them. */
 export interface GrantOptions extends ClientOptions, StoreOptions {
   /** How long logins last. */

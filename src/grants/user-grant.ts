@@ -1,16 +1,9 @@
 import { type BearerFetch, bearerFetch } from '../oauth/bearer-fetch'
 import { LoginRequiredError, UnauthorizedError } from '../errors'
+import type { GetAccessTokenOptions } from './grant-options'
 import type { LoggedIn, PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
 import type { Grant, UserGrants } from './grants'
-
-/** Options of `getAccessToken`. */
-export interface GetAccessTokenOptions {
-  /** Seconds for which the token must still be valid. @default 0 */
-  minValidity?: number | undefined
-  /** PagerDuty rejected the token: return another one. */
-  forceRefresh?: boolean | undefined
-}
 
 /** A user's grant, with tokens that are kept fresh. */
 export class UserGrant {
@@ -106,6 +99,13 @@ export class UserGrant {
   /** Whether the grant outlives its session, by `pd.grants.keep()`. */
   get isKept(): boolean {
     return this.#grant?.record.isKept ?? false
+  }
+
+  /** What `JSON.stringify` writes: no token, and nothing of `appUser`. */
+  toJSON(): object {
+    const { grantID, user, grantedScopes, requestedScopes } = this
+    const { createdAt, lastUsedAt, expiresAt, label, isKept } = this
+    return { grantID, user, grantedScopes, requestedScopes, createdAt, lastUsedAt, expiresAt, label, isKept }
   }
 
   /** The kind of app: decides what a scope covers. */

@@ -15,10 +15,16 @@ export function requireAccounts(
   const isAccount = (one: unknown): one is string =>
     typeof one === 'string' && (isAccountName(one) || /^[A-Z0-9]{4,32}$/.test(one))
   if (list.length > 0 && list.every(isAccount)) return list
+  const parts = list.flatMap((one) =>
+    typeof one === 'string' ? one.split(/[\s,;]+/).filter(Boolean) : [one],
+  )
+  const isListInText = parts.length > list.length && parts.every(isAccount)
   throw new ConfigurationError(
     'accounts',
     'must list accounts by service region, dot and subdomain, such as "us.acme", or by the id that user.accountID has',
-    'The subdomain is the first part of the account’s address at pagerduty.com, in lower case. Leave the option out to let all accounts in.',
+    isListInText
+      ? `Supply a list: [${parts.map((one) => `'${one}'`).join(', ')}].`
+      : 'The subdomain is the first part of the account’s address at pagerduty.com, in lower case. Leave the option out to let all accounts in.',
   )
 }
 

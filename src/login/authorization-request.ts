@@ -62,7 +62,7 @@ export function beginLogin(
 /**
  * The extra parameters of an authorization request, without those that are undefined.
  *
- * @throws {ConfigurationError} a parameter is one that the login itself sends, or is no string
+ * @throws {ConfigurationError} a parameter is one that the login itself sends, has no name that one can have, or is no string
  */
 function extraParams(params: unknown): Readonly<Record<string, string>> {
   if (typeof params !== 'object' || params === null || Array.isArray(params)) {
@@ -71,6 +71,13 @@ function extraParams(params: unknown): Readonly<Record<string, string>> {
   }
   const given = Object.entries(params).filter(([, value]) => value !== undefined)
   for (const [name, value] of given) {
+    if (!/^[\w.-]+$/.test(name)) {
+      throw new ConfigurationError(
+        'authorizationParams',
+        `has ${JSON.stringify(name)}, which is no name of a parameter`,
+        'Names are letters, digits, "-", "." and "_" (RFC 6749, appendix A), without white space around them.',
+      )
+    }
     if (protocolParams.has(name.toLowerCase())) {
       throw new ConfigurationError(
         'authorizationParams',
@@ -83,6 +90,16 @@ function extraParams(params: unknown): Readonly<Record<string, string>> {
     }
   }
   return Object.fromEntries(given) as Record<string, string>
+}
+
+/** @throws {ConfigurationError} it would be ignored */
+function requireReturnTo(returnTo: unknown): string | undefined {
+  if (returnTo === undefined || typeof returnTo === 'string') return returnTo
+  throw new ConfigurationError(
+    'returnTo',
+    'must be a string: a path of the app, or a URL of one of its origins',
+    'A query such as ?returnTo=/a&returnTo=/b gives Express a list.',
+  )
 }
 
 /** What a request asks a login for. A step-up requests what is granted as well, or the new grant would lack it. */
@@ -100,7 +117,7 @@ function requestOf(
   const isStepUp = held !== undefined && (options.stepUp === true || more.length > 0)
   return {
     scope: [...new Set([...(isStepUp ? held.grantedScopes : usual), ...more])],
-    returnTo: ownURL(options.returnTo ?? query.get('returnTo'), client.origins),
+    returnTo: ownURL(requireReturnTo(options.returnTo) ?? query.get('returnTo'), client.origins),
     isStepUp,
     appState: options.state,
   }

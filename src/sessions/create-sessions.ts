@@ -27,7 +27,7 @@ export function createSessions(
   const ownSession = () => (dropIn ??= createDropIn())
   const createDropIn = () => {
     const { sameSite = 'lax' } = session?.cookie ?? {}
-    const made = new DropInSession(context, grants, session ?? {})
+    const made = new DropInSession(context, grants, session ?? {}, warn)
     if (sameSite !== 'lax') {
       warn(
         `"session.cookie.sameSite" is "${sameSite}": browsers come back from PagerDuty without a strict cookie, and send one of none with every request of another site`,

@@ -24,12 +24,13 @@ export function extender(
     const lastUsedAt = grant?.record.lastUsedAt ?? 0
     // A process whose clock is far ahead does not keep the others from doing it.
     const isDue = isTouch && Math.abs(Date.now() - lastUsedAt) >= interval
-    const isExtended = (isDue || (grant !== undefined && isNew(grant))) && throttle.take(key, interval)
+    const isFirst = grant !== undefined && isNew(grant)
+    const isExtended = (isDue || isFirst) && throttle.take(key, interval)
     if (isExtended) {
       const once = async () => {
-        // First: a new grant has a minute to live.
         if (grant !== undefined) await grants.extend(grant, lifetime)
-        if (session !== undefined) await parts.sessions?.extend(session, grant)
+        // One that was made for a new grant has its whole life.
+        if (session !== undefined && !isFirst) await parts.sessions?.extend(session, grant)
       }
       // Once more: the next request may come later than a new grant lives.
       once()
@@ -50,6 +51,6 @@ function isNew({ record }: Grant): boolean {
 }
 
 /** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */
-function touchInterval(idle: number): number {
+export function touchInterval(idle: number): number {
   return Math.min(idle / 10, 5 * 60_000)
 }

@@ -3,10 +3,19 @@ import { ConfigurationError, TokenStoreError } from '../errors'
 import type { Grant, UserGrants } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
 import { targetOf } from '../http/request-url'
+import { requireKnown } from '../known-members'
 import { carryOthers } from './login-session'
 import { clearUser } from './passport-login'
 import { type SessionParts, idleTimeOf } from './session-parts'
-import { type LoginOptions, forgetGrant, heldIn, isLoginBy, promised, sessionOf } from './session'
+import {
+  type LoginOptions,
+  forgetGrant,
+  heldIn,
+  isLoginBy,
+  loginOptionNames,
+  promised,
+  sessionOf,
+} from './session'
 
 declare global {
   // As in `@types/passport`, which need not be installed: where both are, they merge.
@@ -70,11 +79,12 @@ export class RequestGrant extends UserGrant {
   /**
    * Answers this request with a redirect to PagerDuty.
    *
-   * @throws {ConfigurationError} `sessionTokens()` has no strategy, a scope is not one, or `authorizationParams` has a parameter
-   * of the protocol
+   * @throws {ConfigurationError} an option is unknown or of a wrong type, `sessionTokens()` has no strategy, a scope is not one, or
+   * `authorizationParams` has a parameter of the protocol
    */
   login(options: LoginOptions = {}): void {
     const { strategy } = this.#parts
+    requireKnown(`req.${this.#grants.client.name}.login()`, options, loginOptionNames)
     if (strategy === undefined) {
       throw new ConfigurationError('strategy', 'is needed by login(): give sessionTokens() the strategy')
     }

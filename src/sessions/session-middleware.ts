@@ -5,6 +5,7 @@ import type { Context } from '../context'
 import { ConfigurationError } from '../errors'
 import { type DeferredSession, deferSession, deferredSession, keepPlace } from './deferred-session'
 import { noSession } from './from-request'
+import { GuestSessions } from './guest-sessions'
 import { carryOthers } from './login-session'
 import { grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
 import { newSessionID } from './session-lifecycle'
@@ -26,17 +27,22 @@ export class DropInSession implements OwnSessions {
   readonly #store: SessionStore
   readonly #expressSession: RequestHandler
   readonly #warn: (error: Error) => void
-  /** Another session middleware runs first, and its sessions hold the logins. */
-  #isGuest = false
+  readonly #guests: GuestSessions
 
   /** @throws {ConfigurationError} browsers would not store or send a cookie with these options */
-  constructor({ client, keys, store, events }: Context, grants: UserGrants, options: SessionOptions) {
+  constructor(
+    { client, keys, store, events }: Context,
+    grants: UserGrants,
+    options: SessionOptions,
+    warn: (message: string) => void,
+  ) {
     this.#name = client.name
     this.#cookie = cookieSettings(options, client, grants.lifetimes.absolute)
     this.#secrets = keys.texts('session cookie')
     this.#warn = (error) => events.emit('warning', { error })
     this.#idle = grants.lifetimes.idle
     this.#store = new SessionStore(store, this.#idle, this.#warn)
+    this.#guests = new GuestSessions(this.#store, warn)
     const { name, ...cookie } = this.#cookie
     this.#expressSession = session({
       name,
@@ -53,9 +59,7 @@ export class DropInSession implements OwnSessions {
   readonly middleware: Middleware = (req, res, next) => {
     // Only a callback asks for it.
     if (req.url?.includes('state=')) noteArrival(req)
-    const isAnother = sessionOf(req) !== undefined
-    this.#isGuest ||= isAnother && !this.#isOwn(req)
-    const id = isAnother ? undefined : this.#sessionIDOf(req)
+    const id = this.#guests.notice(req) ? undefined : this.#sessionIDOf(req)
     if (id === undefined || grantIDOf(id) === undefined) return this.#makeSession(req, res, next)
     const found = this.#store.read(id).then((record) => this.#defer(req, res, id, record, next))
     // What comes after this middleware may throw: that is the request's failure as well.
@@ -97,7 +101,7 @@ export class DropInSession implements OwnSessions {
       if (this.#holdsGrant(record, grantID)) return { id: grantID, sealed: record.sealed }
     }
     if (targetOf(req) !== '*') this.requireCookiePath(req)
-    if (this.#isGuest) throw noSession()
+    if (this.#guests.isGuest) throw noSession()
     return undefined
   }
 

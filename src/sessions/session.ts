@@ -29,6 +29,11 @@ export interface LoginOptions {
   authorizationParams?: Readonly<Record<string, string | undefined>> | undefined
 }
 
+const table: Record<keyof LoginOptions, true> = { scope: true, returnTo: true, authorizationParams: true }
+
+/** @internal */
+export const loginOptionNames: readonly string[] = Object.keys(table)
+
 /** The logins of a browser, as far as its session has to do with them. A `PagerDutyStrategy` is one. */
 export interface Logins {
   /** Answers a request with the redirect that begins a login. */

@@ -31,21 +31,22 @@ export interface StoreReports {
 /**
  * The store that was passed in, else one in Redis, else one in memory.
  *
- * @param defaultPrefix what its keys in Redis begin with, where the option `prefix` is left out
+ * @param name of the instance, which tells its keys in Redis from those of the app's others
  * @throws {ConfigurationError} in a cluster without Redis
  */
 export function openStore(
   options: Pick<StoreOptions, 'tokenStore' | 'secret'> & OpenOptions,
-  defaultPrefix: string,
+  name: string,
   { warn, failed }: StoreReports,
 ): OpenStore {
   const { tokenStore, secret } = options
-  const prefix = requirePrefix(options.prefix ?? defaultPrefix)
+  const given = options.prefix === undefined ? '' : requirePrefix(options.prefix)
   if (tokenStore !== undefined) {
-    if (options.prefix !== undefined) throw notForStore()
+    if (given !== '') throw notForStore()
     return { tokenStore, secret, async close() {} }
   }
   if (options.redis !== undefined) {
+    const prefix = requirePrefix(`${given}${name}:`)
     const redis = connectRedis(options.redis, failed)
     return {
       tokenStore: new RedisTokenStore(redis.client, { prefix }),

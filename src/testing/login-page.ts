@@ -92,7 +92,7 @@ function htmlPage(status: number, title: string, content: string, formAction: st
 </head>
 <body>
 <main>
-<div class="notice">This is a local stand-in for tests, <strong>not PagerDuty</strong>.</div>
+<div class="notice">This is a simulator on this machine, <strong>not PagerDuty</strong>.</div>
 ${content}
 </main>
 </body>

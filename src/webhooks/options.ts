@@ -7,8 +7,8 @@ import type { TokenStore } from '../store/token-store'
 import type { UnknownWebhookEvent, WebhookEvent } from './events'
 import type { WebhookSecret } from './secrets'
 
-/** Seconds. PagerDuty retries for 48 hours. */
-const defaultMaxAge = 48.25 * 60 * 60
+/** Seconds. PagerDuty retries for 48 hours. @internal */
+export const defaultMaxAge = 48.25 * 60 * 60
 const year = 365 * 24 * 60 * 60
 /** Seconds for which a handled event is remembered beyond `maxAge`, so that a replay is never both fresh and unknown. */
 const margin = 45 * 60
@@ -119,9 +119,13 @@ export function webhookSettings(options: WebhookOptions, handler: unknown) {
   if (typeof timeout !== 'number' || !(timeout >= 0 && timeout <= longestTimeout)) {
     throw new ConfigurationError('timeout', `must be milliseconds between 0 and ${longestTimeout}`)
   }
-  if (typeof maxAge !== 'number' || !(maxAge > 0) || (maxAge > year && maxAge !== Infinity)) {
-    throw new ConfigurationError('maxAge', 'must be a number of seconds, at most a year, or Infinity')
-  }
+  requireMaxAge(maxAge)
   const retention = ((Number.isFinite(maxAge) ? maxAge : defaultMaxAge) + margin) * 1000
   return { name, timeout, maxAge, retention }
+}
+
+/** @throws {ConfigurationError} @internal */
+export function requireMaxAge(maxAge: unknown): void {
+  if (typeof maxAge === 'number' && maxAge > 0 && (maxAge <= year || maxAge === Infinity)) return
+  throw new ConfigurationError('maxAge', 'must be a number of seconds, at most a year, or Infinity')
 }

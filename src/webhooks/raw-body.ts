@@ -83,7 +83,7 @@ function incomplete(how: string): WebhookError {
   return retryableError('ERR_PAGERDUTY_WEBHOOK_INCOMPLETE', `The delivery was ${how}`, { close: true })
 }
 
-function tooLarge(): WebhookError {
+export function tooLarge(): WebhookError {
   return rejected('ERR_PAGERDUTY_WEBHOOK_TOO_LARGE', 413, 'The delivery is larger than any of PagerDuty’s')
 }
 

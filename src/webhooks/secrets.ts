@@ -10,18 +10,21 @@ export type WebhookSecret =
  *
  * @throws {ConfigurationError} at once for fixed secrets that cannot be PagerDuty's
  */
-export function secretSource(secret: WebhookSecret | undefined): () => Promise<readonly string[]> {
-  if (typeof secret === 'function') return async () => requireSecrets(await secret())
-  const secrets = requireSecrets(secret)
+export function secretSource(
+  secret: WebhookSecret | undefined,
+  option = 'webhookSecret',
+): () => Promise<readonly string[]> {
+  if (typeof secret === 'function') return async () => requireSecrets(await secret(), option)
+  const secrets = requireSecrets(secret, option)
   return async () => secrets
 }
 
-function requireSecrets(value: unknown): readonly string[] {
+function requireSecrets(value: unknown, option: string): readonly string[] {
   const secrets: unknown[] = [value].flat()
   if (secrets.length > 0 && secrets.every(isSecret)) return secrets
   const isPresent = secrets.some((one) => typeof one === 'string' && one.trim() !== '')
   throw new ConfigurationError(
-    'webhookSecret',
+    option,
     isPresent
       ? 'is not what PagerDuty showed: a secret has 16 characters or more, without whitespace or newlines'
       : 'is required: the secret that PagerDuty showed when the webhook subscription was created',

@@ -6,7 +6,8 @@ import { type AnyWebhookEvent, parseEvent } from './payload'
 import { rawBody } from './raw-body'
 import { isSigned } from './signature'
 
-const maxBytes = 256 * 1024
+/** Bytes of a body. */
+export const maxBytes = 256 * 1024
 /** Milliseconds. PagerDuty hangs up after five seconds. */
 const bodyTimeout = 3_500
 /** Seconds. */
@@ -28,11 +29,34 @@ export async function verifyDelivery(
   const signature = req.header('x-pagerduty-signature')
   if (signature === undefined) throw notSigned()
   const body = await rawBody(req, maxBytes, bodyTimeout)
-  const current = await callAsRetryable(secrets, 'The webhook secret could not be obtained')
-  if (!isSigned(signature, body, current))
-    throw notSigned('If PagerDuty sent it, webhookSecret is not the secret of that subscription.')
+  await requireSignature(signature, body, secrets)
   if (verifyBearer !== undefined) await requireBearer(req, verifyBearer)
   return parseEvent(body)
+}
+
+/**
+ * The event of a signed body.
+ *
+ * @throws {PagerDutyOAuthError} likewise
+ */
+export async function eventOf(
+  signature: string | undefined,
+  body: Uint8Array,
+  secrets: () => Promise<readonly string[]>,
+): Promise<AnyWebhookEvent> {
+  await requireSignature(signature, body, secrets)
+  return parseEvent(body)
+}
+
+async function requireSignature(
+  signature: string | undefined,
+  body: Uint8Array,
+  secrets: () => Promise<readonly string[]>,
+): Promise<void> {
+  if (signature === undefined) throw notSigned()
+  const current = await callAsRetryable(secrets, 'The webhook secret could not be obtained')
+  if (isSigned(signature, body, current)) return
+  throw notSigned('If PagerDuty sent it, webhookSecret is not the secret of that subscription.')
 }
 
 /**

@@ -16,7 +16,17 @@ describe('the example app', () => {
   })
   afterAll(() => app.close())
 
-  const paths = ['/', '/style.css', '/incidents', '/services', '/scopes', '/webhooks', '/api/incidents']
+  const paths = [
+    '/',
+    '/style.css',
+    '/incidents',
+    '/services',
+    '/scopes',
+    '/sessions',
+    '/session-time',
+    '/webhooks',
+    '/api/incidents',
+  ]
 
   test.each([
     ...paths,

@@ -192,7 +192,7 @@ describeWithChromium('scopes in a browser', () => {
     await page.getByLabel('services.read').check()
     await page.getByRole('button', { name: 'Save' }).click()
     await isThere('/scopes?configured')
-    expect(await page.getByRole('status').innerText()).toContain('Saved')
+    expect(await page.getByRole('main').getByRole('status').innerText()).toContain('Saved')
     expect(await page.getByLabel('services.read').isChecked()).toBe(true)
     expect(await page.getByRole('row').count()).toBe(1 + 5)
     expect(await page.getByRole('link', { name: 'Scopes' }).getAttribute('aria-current')).toBe('page')

@@ -271,7 +271,7 @@ describeWithChromium('the example app in a browser', () => {
       )
       const [scrollWidth, clientWidth] = widths as [number, number]
       expect(scrollWidth).toBeLessThanOrEqual(clientWidth)
-      for (const target of await page.locator('button, nav a, .brand').all()) {
+      for (const target of await page.locator(':is(button, nav a, .brand):visible').all()) {
         const { height } = (await target.boundingBox()) as Box
         expect([await target.innerText(), height >= 44]).toEqual([expect.anything(), true])
       }
@@ -286,7 +286,7 @@ describeWithChromium('the example app in a browser', () => {
       await page.getByTestId('refresh').click()
       await page.waitForURL(`${app.url}/?refreshed#token`)
       expect(await obtainedAt()).toBeGreaterThan(before)
-      expect(await page.getByRole('status').innerText()).toBe('Refreshed just now.')
+      expect(await page.getByRole('main').getByRole('status').innerText()).toBe('Refreshed just now.')
       expect(standIn.calls.token.refresh_token).toBe(1)
       expect(standIn.reuses).toBe(0)
     })

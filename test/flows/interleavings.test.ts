@@ -1,10 +1,9 @@
 import fc from 'fast-check'
-import { Redis } from 'ioredis'
 import { runs } from '../fuzz/runs'
 import { type History, histories } from '../support/interleavings/histories'
 import { type SharedBackend, memoryBackend, redisBackend } from '../support/interleavings/shared-stores'
 import { Stage } from '../support/interleavings/stage'
-import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { describeWithRedis, useRedis } from '../support/redis'
 
 /** Both are printed with a failure: the first one runs and shrinks again, the second one replays what was shrunk. */
 const { INTERLEAVINGS_SEED, INTERLEAVINGS_HISTORY } = process.env
@@ -27,20 +26,10 @@ describe('two processes over one store in memory', () => {
 })
 
 describeWithRedis('two processes over one Redis', () => {
-  let server: RedisServer
-  let redis: Redis
-
-  beforeAll(async () => {
-    server = await startRedis()
-    redis = new Redis(server.url)
-  })
-  afterAll(async () => {
-    redis.disconnect()
-    await server.stop()
-  })
+  const redis = useRedis()
 
   test('list all that is live, and end all that was ended, however operations overlap', async () => {
-    await expect(check(redisBackend(redis), 20)).resolves.toBeUndefined()
+    await expect(check(redisBackend(redis.client), 20)).resolves.toBeUndefined()
   })
 })
 

@@ -1,21 +1,11 @@
 import passport from 'passport'
 import { type PagerDuty, type PagerDutyUser, type RequestGrant, MemoryTokenStore, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
-import { type PassportApp, secret, startPassportApp } from '../support/passport-app'
+import { secret } from '../support/passport-app'
+import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
 
-let standIn: StandIn
-let app: PassportApp
-let browser: Browser
-
-beforeEach(async () => {
-  standIn = await startPagerDuty()
-  browser = new Browser()
-})
-afterEach(async () => {
-  await app.close()
-  await standIn.close()
-})
+setUpPassportTests()
 
 const local = { user: { id: 'local-7' }, isAuthenticated: true }
 const ada = { accountID: 'PACME00', userID: 'PACME01' }
@@ -27,7 +17,7 @@ describe('where PagerDuty users are kept with the local user who linked them', (
 
   beforeEach(async () => {
     users = new Map()
-    app = await startPassportApp(standIn, {
+    await start({
       options: {
         verify: async ({ user }, req) => {
           await Promise.resolve()
@@ -119,7 +109,7 @@ describe('two PagerDuty accounts, each linked by an instance of its own name', (
   let globex: PagerDuty | undefined
 
   beforeEach(async () => {
-    app = await startPassportApp(standIn, {
+    await start({
       more(express) {
         const callbackURL = 'http://127.0.0.1/auth/globex/callback'
         const tokenStore = new MemoryTokenStore()

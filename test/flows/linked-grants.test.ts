@@ -1,36 +1,14 @@
 import { Passport } from 'passport'
 import { MemoryTokenStore, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { approve } from '../../src/testing'
 import { serve } from '../support/app'
-import { Browser } from '../support/browser'
-import {
-  type PassportApp,
-  type PassportSetup,
-  type Seen,
-  secret,
-  startPassportApp,
-} from '../support/passport-app'
+import { type Seen, secret } from '../support/passport-app'
+import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
 
-let standIn: StandIn
-let app: PassportApp
-let browser: Browser
-
-beforeEach(async () => {
-  standIn = await startPagerDuty()
-  browser = new Browser()
-})
-afterEach(async () => {
-  jest.restoreAllMocks()
-  await app.close()
-  await standIn.close()
-})
+setUpPassportTests()
 
 const local = { user: { id: 'local-7' }, isAuthenticated: true }
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
-
-async function start(setup: PassportSetup = {}): Promise<void> {
-  app = await startPassportApp(standIn, setup)
-}
 
 /** A local user adds PagerDuty. */
 async function link(user?: string): Promise<Seen & { account: unknown }> {

@@ -1,4 +1,4 @@
-import { type PagerDutyEvents, TokenStoreError } from '../../src'
+import { type PagerDutyEvents, TokenStoreError, type UserGrant } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -118,6 +118,28 @@ describe('the list of a user’s grants', () => {
     await idOf(browser)
     await until(async () => (await app.pd.grants.get(id))?.lastUsedAt === later)
     expect((await app.pd.grants.get(id))?.isKept).toBe(true)
+  })
+
+  test('is of use as JSON, and has no token in it', async () => {
+    await start({ label: () => 'a device' })
+    await app.logIn()
+    const [grant] = await app.pd.grants.list(owner)
+    const text = JSON.stringify([grant])
+    const { grantID, createdAt, lastUsedAt, expiresAt, grantedScopes, requestedScopes } = grant as UserGrant
+    expect(JSON.parse(text)).toEqual([
+      {
+        grantID,
+        user: grant?.user,
+        grantedScopes,
+        requestedScopes,
+        ...{ createdAt, lastUsedAt, expiresAt, label: 'a device', isKept: false },
+      },
+    ])
+    expect([grantID, createdAt, expiresAt, grantedScopes]).not.toContain(undefined)
+    for (const token of [standIn.newestAccessToken('PACME01'), standIn.newestRefreshToken('PACME01')]) {
+      expect(token).toEqual(expect.any(String))
+      expect(text).not.toContain(token)
+    }
   })
 
   test('has a time of its own for a step-up, and the name of the device', async () => {

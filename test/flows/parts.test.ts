@@ -1,7 +1,6 @@
 import { RedisStore } from 'connect-redis'
 import type { Express, Request } from 'express'
 import session from 'express-session'
-import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import {
   type Login,
@@ -20,7 +19,7 @@ import {
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '../support/redis'
+import { describeWithRedis, useRedis, watchCommands } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
@@ -392,29 +391,20 @@ test('two instances, Scoped and Classic, live in one app and keep apart', async 
 })
 
 describeWithRedis('the parts over Redis', () => {
-  let server: RedisServer
-  let redis: Redis
-
-  beforeAll(async () => {
-    server = await startRedis()
-    redis = new Redis(server.url)
-  })
-  afterAll(async () => {
-    redis.disconnect()
-    await server.stop()
-  })
+  const redis = useRedis()
 
   test('send one command more for a guarded request than the app did', async () => {
+    const { client } = redis
     const sent: string[] = []
-    watchCommands(redis, (name = '') => sent.push(name))
-    await start({ tokenStore: new RedisTokenStore(redis), store: new RedisStore({ client: redis }) })
+    watchCommands(client, (name = '') => sent.push(name))
+    await start({ tokenStore: new RedisTokenStore(client), store: new RedisStore({ client }) })
     const browser = new Browser()
     await logIn(browser)
     await at(browser, '/incidents')
     sent.length = 0
-    const send = redis.sendCommand.bind(redis)
+    const send = client.sendCommand.bind(client)
     // The app's own session store.
-    redis.sendCommand = (command, stream) => {
+    client.sendCommand = (command, stream) => {
       sent.push(command.name)
       return send(command, stream)
     }

@@ -1,29 +1,12 @@
 import session from 'express-session'
 import { MemoryTokenStore } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
-import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
-import { type PassportApp, type PassportSetup, startPassportApp } from '../support/passport-app'
+import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
 import { WatchedStore } from '../support/watched-store'
 
-let standIn: StandIn
-let app: PassportApp
-let browser: Browser
-
-beforeEach(async () => {
-  standIn = await startPagerDuty()
-  browser = new Browser()
-})
-afterEach(async () => {
-  await app.close()
-  await standIn.close()
-})
+setUpPassportTests()
 
 const nobody = { user: null, isAuthenticated: false, pagerduty: null }
-
-async function start(setup: PassportSetup = {}): Promise<void> {
-  app = await startPassportApp(standIn, setup)
-}
 
 /** Ends all grants of the user, as an administrator does. */
 const revoke = () => app.pd.grants.revoke({ accountID: 'PACME00', userID: 'PACME01' })

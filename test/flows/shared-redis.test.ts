@@ -88,9 +88,9 @@ describeWithRedis('two apps that share a Redis, each with a prefix', () => {
     }
     const all = await keys()
     expect(all.length).toBeGreaterThan(8)
-    expect(all.filter((key) => !/^(shop|desk):\w+:\{[^}]+\}/.test(key))).toEqual([])
+    expect(all.filter((key) => !/^(shop|desk):pagerduty:\w+:\{[^}]+\}/.test(key))).toEqual([])
     const tagOf = (kind: string) =>
-      all.find((key) => key.startsWith(`shop:${kind}:`))?.replace(/^[^{]*(\{[^}]*\}).*$/, '$1')
+      all.find((key) => key.startsWith(`shop:pagerduty:${kind}:`))?.replace(/^[^{]*(\{[^}]*\}).*$/, '$1')
     expect(tagOf('sess')).toBe(tagOf('grant'))
   })
 
@@ -103,6 +103,28 @@ describeWithRedis('two apps that share a Redis, each with a prefix', () => {
     const statuses = await Promise.all([shop.get(browser), desk.get(other)])
     expect(statuses.map(({ status }) => status)).toEqual([200, 200])
     expect(waits).toEqual([])
+  })
+})
+
+describeWithRedis('two instances of an app that share its prefix', () => {
+  test('find and end no grants of each other', async () => {
+    const server = await startRedis()
+    const options = { redis: server.url, secret, prefix: 'shop:' }
+    const app = await startDropIn(standIn, options)
+    const crm = await startDropIn(standIn, { ...options, name: 'crm' })
+    try {
+      await app.logIn()
+      await crm.logIn(undefined, { path: '/auth/crm' })
+      const listed = await Promise.all([app, crm].map(({ pd }) => pd.grants.list(owner)))
+      expect(listed.map(({ length }) => length)).toEqual([1, 1])
+      const id = listed[1]?.[0]?.grantID ?? ''
+      expect(await app.pd.grants.get(id)).toBeUndefined()
+      await app.pd.grants.revoke(owner)
+      expect(await crm.pd.grants.get(id)).toBeDefined()
+    } finally {
+      await Promise.all([app.close(), crm.close()])
+      await server.stop()
+    }
   })
 })
 

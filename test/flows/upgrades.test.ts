@@ -4,7 +4,6 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
-import { Passport } from 'passport'
 import { Server as SocketServer } from 'socket.io'
 import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
@@ -13,7 +12,8 @@ import type { Middleware } from '../../src/sessions/session-tokens'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-import { secret } from '../support/passport-app'
+import { optionsAt, passportWith, secret } from '../support/passport-app'
+import { failOnUnhandledRejections } from '../support/unhandled'
 import { WatchedStore } from '../support/watched-store'
 
 let standIn: StandIn
@@ -21,22 +21,18 @@ let store: WatchedStore
 let app: RunningApp
 let pd: PagerDuty
 let server: Server
-const unhandled = jest.fn()
 
+failOnUnhandledRejections()
 beforeAll(async () => {
   standIn = await startPagerDuty()
 })
 afterAll(() => standIn.close())
 beforeEach(() => {
   store = new WatchedStore()
-  unhandled.mockReset()
-  process.on('unhandledRejection', unhandled)
 })
 afterEach(async () => {
-  process.off('unhandledRejection', unhandled)
   await pd.close()
   await app.close()
-  if (unhandled.mock.calls.length > 0) throw new Error(`Unhandled: ${String(unhandled.mock.calls)}`)
 })
 
 /** Mounts the package, and returns the same middleware for what does not go through Express. */
@@ -49,10 +45,7 @@ const dropIn: Mount = (express) => {
 }
 
 const parts: Mount = (express) => {
-  const passport = new Passport()
-  passport.serializeUser((user, done) => done(null, user))
-  passport.deserializeUser((user: Express.User, done) => done(null, user))
-  passport.use(pd.strategy as never)
+  const passport = passportWith(pd.strategy)
   const own = session({ secret, resave: false, saveUninitialized: false }) as unknown as Middleware
   const tokens = pd.sessionTokens()
   express.use(own as RequestHandler, passport.session(), tokens)
@@ -71,13 +64,7 @@ async function start(mount: Mount): Promise<Middleware[]> {
   let middleware: Middleware[] = []
   app = await serve((express, url, made) => {
     server = made
-    pd = pagerduty({
-      ...standIn.options(),
-      scope: 'incidents.read',
-      callbackURL: `${url}/auth/pagerduty/callback`,
-      tokenStore: store,
-      secret,
-    })
+    pd = pagerduty({ ...optionsAt(url, standIn), tokenStore: store })
     middleware = mount(express)
     express.get('/', (req, res) => void res.json(req.pagerduty.user?.id ?? null))
     express.use(pd.errors())

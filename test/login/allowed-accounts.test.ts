@@ -117,6 +117,15 @@ describe('the option accounts', () => {
     expect(() => start(accounts)).toThrow('"accounts" must list accounts')
   })
 
+  test.each(['us.acme,eu.globex', 'us.acme, eu.globex', 'us.acme eu.globex', ['us.acme;eu.globex']])(
+    'is refused as %j, with a hint that shows the list',
+    (accounts) => {
+      expect(() => start(accounts)).toThrow(
+        expect.objectContaining({ option: 'accounts', hint: "Supply a list: ['us.acme', 'eu.globex']." }),
+      )
+    },
+  )
+
   test('comes from the environment, with commas', () => {
     const read = (value: string) => withEnvironment({}, { PAGERDUTY_ACCOUNTS: value }).accounts
     expect([read('us.acme'), read('us.acme, eu.globex'), read('')]).toEqual([

@@ -1,12 +1,10 @@
 import type { Request, Response as ServerResponse } from 'express'
 import session from 'express-session'
-import { Passport } from 'passport'
-import { MemoryTokenStore, PagerDutyStrategy, requireLogin, sessionTokens } from '../../src'
+import { PagerDutyStrategy, requireLogin, sessionTokens } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-
-const secret = 'a secret of thirty-two characters or more, for tests'
+import { optionsAt, passportWith, secret } from '../support/passport-app'
 
 let standIn: StandIn
 let app: RunningApp
@@ -19,18 +17,9 @@ type Way = [how: string, decide: typeof decide]
 beforeAll(async () => {
   standIn = await startPagerDuty()
   app = await serve((express, url) => {
-    const client = {
-      ...standIn.options(),
-      scope: 'incidents.read',
-      callbackURL: `${url}/callback`,
-      tokenStore: new MemoryTokenStore(),
-      secret,
-    }
+    const client = { ...optionsAt(url, standIn), callbackURL: `${url}/callback` }
     const strategy = new PagerDutyStrategy(client)
-    const passport = new Passport()
-    passport.use(strategy as never)
-    passport.serializeUser((user, done) => done(null, user))
-    passport.deserializeUser((user: Express.User, done) => done(null, user))
+    const passport = passportWith(strategy)
     express.use(session({ secret, resave: false, saveUninitialized: false }))
     express.use(passport.session(), sessionTokens({ ...client, strategy }))
     express.get('/login', passport.authenticate('pagerduty'))

@@ -75,6 +75,18 @@ describe.each(ways)('an authorization request that begins %s', (path) => {
     expect(await denied.json()).toBe(`"authorizationParams" has "${name}", which the login itself decides`)
   })
 
+  test.each([' scope', 'scope ', 'scope\n', 'prompt[]', 'a b', ''])(
+    'is refused with a name that no parameter has: %j',
+    async (name) => {
+      params = { [name]: 'x' }
+      const denied = await new Browser().visit(app.url + path)
+      expect([denied.status, denied.headers.getSetCookie()]).toEqual([400, []])
+      expect(await denied.json()).toBe(
+        `"authorizationParams" has ${JSON.stringify(name)}, which is no name of a parameter`,
+      )
+    },
+  )
+
   test.each<[string, unknown, RegExp]>([
     ['a list for a value', { prompt: ['login', 'consent'] }, /has a "prompt" that is not a string/],
     ['a number for a value', { max_age: 5 }, /has a "max_age" that is not a string/],

@@ -2,7 +2,6 @@ import type { Express, NextFunction, Request, Response as ServerResponse } from 
 import session from 'express-session'
 import { type AuthenticateCallback, Passport } from 'passport'
 import {
-  MemoryTokenStore,
   PagerDutyStrategy,
   type Profile,
   type StrategyOptions,
@@ -13,10 +12,9 @@ import {
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
+import { optionsAt, secret } from '../support/passport-app'
 
 // A rejection that nobody handles fails a test, as it would end a process.
-
-const secret = 'a secret of thirty-two characters or more, for tests'
 
 let standIn: StandIn
 let app: RunningApp | undefined
@@ -44,14 +42,7 @@ type Setup = {
 /** A Passport app that hands logins to a callback of its own. */
 async function start({ callback, options, verify, Strategy = PagerDutyStrategy }: Setup): Promise<void> {
   app = await serve((express, url) => {
-    const client = {
-      ...standIn.options(),
-      scope: 'incidents.read',
-      callbackURL: `${url}/callback`,
-      tokenStore: new MemoryTokenStore(),
-      secret,
-      ...options,
-    }
+    const client = { ...optionsAt(url, standIn), callbackURL: `${url}/callback`, ...options }
     strategy = verify ? new Strategy(client, verify) : new Strategy(client)
     const passport = new Passport()
     passport.use(strategy as never)

@@ -6,6 +6,7 @@ import {
   MemoryTokenStore,
   type PagerDuty,
   PagerDutyStrategy,
+  type RequestGrant,
   pagerduty,
   requireLogin,
   requireScopesFor,
@@ -140,6 +141,47 @@ describe('an option of a wrong type', () => {
       const { option } = refusal(() => new PagerDutyStrategy({ ...shared(), [name]: value }))
       expect([value, option]).toEqual([value, name])
     }
+  })
+})
+
+describe('an option of req.pagerduty.login()', () => {
+  async function refusalOf(given: object, name = 'pagerduty'): Promise<unknown> {
+    let failure: unknown
+    const app = await startDropIn(standIn, { name }, (express) => {
+      express.get('/in', (req, res) => {
+        try {
+          ;(req as unknown as Record<string, RequestGrant>)[name]?.login(given)
+        } catch (error) {
+          failure = error
+          res.end()
+        }
+      })
+    })
+    await new Browser().visit(`${app.url}/in`)
+    await app.close()
+    return failure
+  }
+
+  test('that is not known is refused by its name', async () => {
+    expect(await refusalOf({ bogus: 1 })).toMatchObject({
+      option: 'bogus',
+      message: '"bogus" is not an option of req.pagerduty.login()',
+    })
+    expect(await refusalOf({ returnto: '/me' }, 'crm')).toMatchObject({
+      message: '"returnto" is not an option of req.crm.login(): did you mean "returnTo"?',
+    })
+  })
+
+  test.each([5, null, ['/a', '/b'], { path: '/a' }])('is refused as returnTo %j', async (returnTo) => {
+    expect(await refusalOf({ returnTo })).toMatchObject({
+      option: 'returnTo',
+      message: '"returnTo" must be a string: a path of the app, or a URL of one of its origins',
+    })
+  })
+
+  test('may be undefined, or a page elsewhere, which is not returned to', async () => {
+    expect(await refusalOf({ bogus: undefined, returnTo: undefined })).toBeUndefined()
+    expect(await refusalOf({ returnTo: 'https://evil.example/' })).toBeUndefined()
   })
 })
 

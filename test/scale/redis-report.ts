@@ -73,7 +73,8 @@ export function loadRows(
   const { period, seed } = people.habits
   const active = people.activeByMinute()
   const [mean, peak] = [sum(active) / active.length, most(active, 1)]
-  const touch = touchesPerRequest(period, idle, seed)
+  // A command for the grant, and one for its session.
+  const touch = 2 * touchesPerRequest(period, idle, seed)
   const refresh = commands.refresh.length
   const peakRefresh = figures.peakMinute / 60
   const catchUp = figures.catchUpMinute / 60

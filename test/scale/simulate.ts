@@ -1,4 +1,4 @@
-import { touchInterval } from '../../src/sessions/session-tokens'
+import { touchInterval } from '../../src/sessions/extension'
 import { type Figures, figuresOf } from './figures'
 import { type Habits, People, day } from './people'
 import { type Policy, policies } from './policy'

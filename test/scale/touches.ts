@@ -1,4 +1,4 @@
-import { touchInterval } from '../../src/sessions/session-tokens'
+import { touchInterval } from '../../src/sessions/extension'
 import { random } from './random'
 
 /** As many as tell the share. */

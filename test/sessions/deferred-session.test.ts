@@ -1,13 +1,12 @@
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import type { Request } from 'express'
-import { Redis } from 'ioredis'
 import { MemoryTokenStore, type TokenStore, TokenStoreError } from '../../src'
 import { type StandIn, startPagerDuty } from '../../src/testing'
 import { until } from '../support/app-token-app'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
-import { describeWithRedis, startRedis } from '../support/redis'
+import { describeWithRedis, useRedis } from '../support/redis'
 import { WatchedStore } from '../support/watched-store'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
@@ -90,17 +89,8 @@ describe('in memory', () => {
 })
 
 describeWithRedis('in Redis', () => {
-  let redis: Awaited<ReturnType<typeof startRedis>>
-  let client: Redis
-  beforeAll(async () => {
-    redis = await startRedis()
-    client = new Redis(redis.url)
-  })
-  afterAll(async () => {
-    client.disconnect()
-    await redis.stop()
-  })
-  behaves(() => ({ redis: client, secret }))
+  const redis = useRedis()
+  behaves(() => ({ redis: redis.client, secret }))
 })
 
 /** What an app may do with a session that was not made until it does. */

@@ -5,14 +5,14 @@ import type { AddressInfo } from 'node:net'
 import type { Express, RequestHandler } from 'express'
 import session from 'express-session'
 import { Redis } from 'ioredis'
-import { Passport } from 'passport'
 import { WebSocket } from 'ws'
 import { type PagerDuty, type PagerDutyOAuthError, type PagerDutyOptions, pagerduty } from '../../src'
 import type { Middleware } from '../../src/sessions/session-tokens'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-import { secret } from '../support/passport-app'
+import { clocks } from '../support/clocks'
+import { optionsAt, passportWith, secret } from '../support/passport-app'
 import { describeWithRedis, startRedis } from '../support/redis'
 import { WatchedStore } from '../support/watched-store'
 
@@ -49,10 +49,7 @@ const dropIn: Mount = (express) => {
 }
 
 const parts: Mount = (express) => {
-  const passport = new Passport()
-  passport.serializeUser((user, done) => done(null, user))
-  passport.deserializeUser((user: Express.User, done) => done(null, user))
-  passport.use(pd.strategy as never)
+  const passport = passportWith(pd.strategy)
   const own = session({ secret, resave: false, saveUninitialized: false })
   express.use(own, passport.session(), pd.sessionTokens() as RequestHandler)
   express.get('/auth/pagerduty', passport.authenticate('pagerduty'))
@@ -202,9 +199,7 @@ const webSocket: Transport = async (read) => {
 
 /** Lets time pass for both clocks. */
 function pass(milliseconds: number): void {
-  const [wall, monotonic] = [Date.now.bind(Date), performance.now.bind(performance)]
-  jest.spyOn(Date, 'now').mockImplementation(() => wall() + milliseconds)
-  jest.spyOn(performance, 'now').mockImplementation(() => monotonic() + milliseconds)
+  clocks()(milliseconds)
 }
 
 const transports: [string, Transport][] = [
@@ -391,13 +386,7 @@ describe('a request given to grants.fromRequest()', () => {
   test('can still go through pd.auth()', async () => {
     let seen: string | undefined
     app = await serve((express, url, server) => {
-      pd = pagerduty({
-        ...standIn.options(),
-        scope: 'incidents.read',
-        callbackURL: `${url}/auth/pagerduty/callback`,
-        tokenStore: store,
-        secret,
-      })
+      pd = pagerduty({ ...optionsAt(url, standIn), tokenStore: store })
       express.use(pd.auth())
       express.get('/', (req, res) => void res.json(req.pagerduty.user?.id ?? null))
       const [handle] = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[]
@@ -425,12 +414,10 @@ describe('a request given to grants.fromRequest()', () => {
 describe('two instances in one app', () => {
   const own = (url: string, name: string) =>
     pagerduty({
-      ...standIn.options(),
+      ...optionsAt(url, standIn),
       name,
       callbackURL: `${url}/auth/${name}/callback`,
-      scope: 'incidents.read',
       tokenStore: store,
-      secret,
     })
   let first: PagerDuty
   let second: PagerDuty

@@ -3,7 +3,6 @@ import { RedisStore as RedisStore10 } from 'connect-redis10'
 import cookieSession from 'cookie-session'
 import type { Express, RequestHandler } from 'express'
 import session, { type Store } from 'express-session'
-import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { createClient } from 'redis'
 import { ConfigurationError, MemoryTokenStore, type PagerDuty, pagerduty } from '../../src'
@@ -11,7 +10,7 @@ import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { secret } from '../support/passport-app'
-import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { describeWithRedis, useRedis } from '../support/redis'
 
 let standIn: StandIn
 let app: RunningApp | undefined
@@ -104,22 +103,13 @@ describe.each([
 })
 
 describeWithRedis('a store of connect-redis', () => {
-  let server: RedisServer
-  let redis: Redis
-  beforeAll(async () => {
-    server = await startRedis()
-    redis = new Redis(server.url)
-  })
-  afterAll(async () => {
-    redis.disconnect()
-    await server.stop()
-  })
+  const redis = useRedis()
 
   test.each([
     ['the drop-in', asDropIn],
     ['the parts', asParts],
   ])('10 with a client of ioredis is refused by %s at the first request', async (_what, mount) => {
-    await start(withStore(new RedisStore10({ client: redis })), mount)
+    await start(withStore(new RedisStore10({ client: redis.client })), mount)
     for (const path of ['/', '/auth/pagerduty']) expect((await visit(path)).status).toBe(500)
     expect(failures).toHaveLength(2)
     for (const failure of failures as ConfigurationError[]) {
@@ -131,7 +121,7 @@ describeWithRedis('a store of connect-redis', () => {
   })
 
   test('10 with a client of node-redis works', async () => {
-    const client = createClient({ url: server.url })
+    const client = createClient({ url: redis.url })
     await client.connect()
     await start(withStore(new RedisStore10({ client })), asParts)
     expect(await loggedIn()).toBe('PACME01')
@@ -139,18 +129,18 @@ describeWithRedis('a store of connect-redis', () => {
   })
 
   test('8 with a client of ioredis works', async () => {
-    await start(withStore(new RedisStore8({ client: redis })), asParts)
+    await start(withStore(new RedisStore8({ client: redis.client })), asParts)
     expect(await loggedIn()).toBe('PACME01')
   })
 
   test('10 with a client of ioredis that gives no lifetime works, and is not refused', async () => {
-    await start(withStore(new RedisStore10({ client: redis, disableTTL: true })), asParts)
+    await start(withStore(new RedisStore10({ client: redis.client, disableTTL: true })), asParts)
     expect(await loggedIn()).toBe('PACME01')
   })
 
   test('of the old kind, with callbacks and the client as it is, works', async () => {
     class RedisStore extends session.Store {
-      readonly client = redis
+      readonly client = redis.client
       override get(id: string, callback: (error: unknown, found?: session.SessionData | null) => void): void {
         this.client
           .get(id)

@@ -3,8 +3,9 @@ import { type PagerDuty, pagerduty } from '../../src'
 import { type StandIn, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
+import { clocks } from '../support/clocks'
 import { type DropIn, startDropIn } from '../support/drop-in'
-import { type PassportApp, secret, startPassportApp } from '../support/passport-app'
+import { type PassportApp, optionsAt, secret, startPassportApp } from '../support/passport-app'
 import { WatchedStore } from '../support/watched-store'
 
 const minute = 60_000
@@ -21,15 +22,6 @@ beforeEach(() => {
   store = new WatchedStore()
 })
 afterEach(() => jest.restoreAllMocks())
-
-/** Both clocks, moved together. */
-function clocks(): (milliseconds: number) => void {
-  let passed = 0
-  const [wall, monotonic] = [Date.now.bind(Date), performance.now.bind(performance)]
-  jest.spyOn(Date, 'now').mockImplementation(() => wall() + passed)
-  jest.spyOn(performance, 'now').mockImplementation(() => monotonic() + passed)
-  return (milliseconds) => void (passed += milliseconds)
-}
 
 /** Commands that extended or wrote something while `work` was done. */
 async function writesOf(work: () => Promise<void>): Promise<string[]> {
@@ -104,12 +96,10 @@ describe('two drop-ins in one session', () => {
   let instances: PagerDuty[]
   const mount = (express: Express, url: string, name: string, absolute: number) => {
     const pd = pagerduty({
-      ...standIn.options(),
+      ...optionsAt(url, standIn),
       name,
       callbackURL: `${url}/auth/${name}/callback`,
-      scope: 'incidents.read',
       tokenStore: store,
-      secret,
       session: { idle, absolute },
     })
     instances.push(pd)

@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Express, RequestHandler, Response } from 'express'
 import session from 'express-session'
-import { Redis } from 'ioredis'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
+import { clocks } from '../support/clocks'
 import { startDropIn } from '../support/drop-in'
 import { secret, startPassportApp } from '../support/passport-app'
-import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
+import { describeWithRedis, useRedis } from '../support/redis'
+import { failOnUnhandledRejections } from '../support/unhandled'
 import { WatchedStore } from '../support/watched-store'
 
 const minute = 60_000
@@ -19,8 +20,8 @@ let standIn: StandIn
 let store: WatchedStore
 let app: { url: string; pd: PagerDuty; close(): Promise<void> }
 let browser: Browser
-const unhandled = jest.fn()
 
+failOnUnhandledRejections()
 beforeAll(async () => {
   standIn = await startPagerDuty()
 })
@@ -28,24 +29,11 @@ afterAll(() => standIn.close())
 beforeEach(() => {
   store = new WatchedStore()
   browser = new Browser()
-  unhandled.mockReset()
-  process.on('unhandledRejection', unhandled)
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  process.off('unhandledRejection', unhandled)
   await app.close()
-  if (unhandled.mock.calls.length > 0) throw new Error(`Unhandled: ${String(unhandled.mock.calls)}`)
 })
-
-/** Both clocks, moved together. */
-function clocks(): (milliseconds: number) => void {
-  let passed = 0
-  const [wall, monotonic] = [Date.now.bind(Date), performance.now.bind(performance)]
-  jest.spyOn(Date, 'now').mockImplementation(() => wall() + passed)
-  jest.spyOn(performance, 'now').mockImplementation(() => monotonic() + passed)
-  return (milliseconds) => void (passed += milliseconds)
-}
 
 const shouldTouch = (req: IncomingMessage) => req.url?.startsWith('/poll') !== true
 
@@ -231,32 +219,23 @@ test('session.shouldTouch that is no function is refused at start-up', async () 
 })
 
 describeWithRedis('in Redis', () => {
-  let server: RedisServer
-  let admin: Redis
-  beforeAll(async () => {
-    server = await startRedis()
-    admin = new Redis(server.url)
-  })
-  afterAll(async () => {
-    admin.disconnect()
-    await server.stop()
-  })
+  const redis = useRedis()
 
   test('neither polls nor what they write extend session and grant, and other requests do', async () => {
     const dropped = await startDropIn(
       standIn,
-      { redis: server.url, secret, session: { idle, shouldTouch } },
+      { redis: redis.url, secret, session: { idle, shouldTouch } },
       routes,
     )
     app = dropped
     await dropped.logIn(browser)
     const pass = clocks()
     await user('/poll')
-    const keys = (await admin.keys('pagerduty:*')).filter((key) => /:(sess|grant):/.test(key))
+    const keys = (await redis.client.keys('pagerduty:*')).filter((key) => /:(sess|grant):/.test(key))
     expect(keys).toHaveLength(2)
-    for (const key of keys) await admin.pexpire(key, 5 * minute)
+    for (const key of keys) await redis.client.pexpire(key, 5 * minute)
     /** Whether the life of each has been extended since. */
-    const isExtended = () => Promise.all(keys.map(async (key) => (await admin.pttl(key)) > 5 * minute))
+    const isExtended = () => Promise.all(keys.map(async (key) => (await redis.client.pttl(key)) > 5 * minute))
     pass(idle / 2)
     await user('/poll')
     await browser.fetch(`${app.url}/poll/put`)

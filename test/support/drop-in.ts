@@ -30,7 +30,7 @@ export async function startDropIn(
     const made = pagerduty({
       ...standIn.options(),
       scope: ['incidents.read', 'users.read'],
-      callbackURL: `${url}/auth/pagerduty/callback`,
+      callbackURL: `${url}/auth/${options.name ?? 'pagerduty'}/callback`,
       ...options,
     })
     pd = made

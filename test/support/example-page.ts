@@ -1,4 +1,4 @@
-import { type RunningExample, startExampleApp } from '../../example-app/server'
+import { type ExampleOptions, type RunningExample, startExampleApp } from '../../example-app/server'
 import type { StandIn } from '../../src/testing'
 import { type OpenPage, openEachTime } from './chromium'
 
@@ -9,10 +9,10 @@ export interface ExamplePage extends OpenPage {
 }
 
 /** The app is a new one for each test. */
-export function openExampleEachTime(path: string): ExamplePage {
+export function openExampleEachTime(path: string, options: Partial<ExampleOptions> = {}): ExamplePage {
   let app: RunningExample
   beforeEach(async () => {
-    app = await startExampleApp({ port: 0 })
+    app = await startExampleApp({ port: 0, ...options })
     const standIn = app.standIn as StandIn
     standIn.settings.autoApprove = 'PACME01'
     Object.assign(open, { app, standIn })

@@ -1,7 +1,13 @@
 import type { Express, Request, Response } from 'express'
 import session from 'express-session'
 import { Passport } from 'passport'
-import { type PagerDuty, type PagerDutyOptions, MemoryTokenStore, pagerduty } from '../../src'
+import {
+  type PagerDuty,
+  type PagerDutyOptions,
+  type PagerDutyStrategy,
+  MemoryTokenStore,
+  pagerduty,
+} from '../../src'
 import { type StandIn, approve } from '../../src/testing'
 import { type RunningApp, serve } from './app'
 import { Browser } from './browser'
@@ -47,6 +53,26 @@ export interface PassportSetup {
 
 export const secret = 'a secret of thirty-two characters or more, for tests'
 
+/** What an app at a URL gives to each part, where a test does not say otherwise. */
+export function optionsAt(url: string, standIn: StandIn) {
+  return {
+    ...standIn.options(),
+    scope: 'incidents.read',
+    callbackURL: `${url}/auth/pagerduty/callback`,
+    tokenStore: new MemoryTokenStore(),
+    secret,
+  }
+}
+
+/** Passport with this strategy, which keeps users in the session as they are. */
+export function passportWith(strategy: PagerDutyStrategy): InstanceType<typeof Passport> {
+  const passport = new Passport()
+  passport.serializeUser((user, done) => done(null, user))
+  passport.deserializeUser((user: Express.User, done) => done(null, user))
+  passport.use(strategy as never)
+  return passport
+}
+
 /** Starts one. `GET /local/:id` logs in without PagerDuty; for such a user the callback adds PagerDuty. */
 export async function startPassportApp(
   standIn: StandIn,
@@ -56,19 +82,9 @@ export async function startPassportApp(
   const sessions = own?.store ?? new session.MemoryStore()
   const passportApp = { sessions, links: false } as PassportApp
   const app = await serve((express, url) => {
-    const made = pagerduty({
-      ...standIn.options(),
-      scope: 'incidents.read',
-      callbackURL: `${url}/auth/pagerduty/callback`,
-      tokenStore: new MemoryTokenStore(),
-      secret,
-      ...options,
-    })
+    const made = pagerduty({ ...optionsAt(url, standIn), ...options })
     pd = made
-    const passport = new Passport()
-    passport.serializeUser((user, done) => done(null, user))
-    passport.deserializeUser((user: Express.User, done) => done(null, user))
-    passport.use(made.strategy as never)
+    const passport = passportWith(made.strategy)
     express.use(session({ secret, resave: false, saveUninitialized: false, store: sessions, ...own }))
     const both = [passport.session(), made.sessionTokens()]
     express.use(...(isFirst === true ? both.toReversed() : both))

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Redis } from 'ioredis'
+import { Redis } from 'ioredis'
 import { describeWith, programs } from './programs'
 
 /** A Redis process of the test's own. */
@@ -104,6 +104,21 @@ export async function run(
       await exited
     },
   }
+}
+
+/** One for all tests of a `describe`, with a client. */
+export function useRedis(): { readonly url: string; readonly client: Redis } {
+  let server: RedisServer
+  const held = {} as { url: string; client: Redis }
+  beforeAll(async () => {
+    server = await startRedis()
+    Object.assign(held, { url: server.url, client: new Redis(server.url) })
+  })
+  afterAll(async () => {
+    held.client.disconnect()
+    await server.stop()
+  })
+  return held
 }
 
 export function temporaryDirectory(): string {

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { execFile } from 'node:child_process'
 import { Redis } from 'ioredis'
-import { RedisTokenStore, TokenStoreError } from '../../src'
+import { RedisTokenStore, TokenStoreError, pagerduty } from '../../src'
 import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '../support/redis'
 import { type Relay, startRelay } from '../support/relay'
 
@@ -111,17 +111,33 @@ describeWithRedis('the connection beside a client', () => {
     expect(await admin.exists('pagerduty:grant:{a}')).toBe(0)
   })
 
-  test('is replaced at most once a second while it is silent', async () => {
-    const store = new RedisTokenStore(clientOf(relay.port), { timeout: 100 })
+  test('is replaced at most once a second while it leaves commands unanswered', async () => {
+    const store = new RedisTokenStore(clientOf(server.port), { timeout: 100 })
     while ((await store.get('grant:a').catch(() => 'refused')) !== undefined);
     const before = await connections()
-    relay.mode = 'dropReplies'
+    await admin.call('CLIENT', 'PAUSE', '1500', 'WRITE')
     const until = performance.now() + 1_500
-    while (performance.now() < until) await store.get('grant:a').catch(() => {})
-    relay.mode = 'pass'
-    // A connection that is being made when it falls silent is given up after a second.
-    expect((await connections()) - before).toBeLessThanOrEqual(3)
-    while ((await store.get('grant:a').catch(() => 'refused')) !== undefined);
+    while (performance.now() < until) await store.create('grant:a', 'one', 1).catch(() => {})
+    const replaced = (await connections()) - before
+    expect(replaced).toBeGreaterThan(0)
+    expect(replaced).toBeLessThanOrEqual(2)
+  })
+
+  test('is closed with the client, and by pd.close(), which leaves the client open', async () => {
+    const client = new Redis(server.port)
+    await client.ping()
+    const open = async () => ((await admin.call('CLIENT', 'LIST')) as string).trim().split('\n').length
+    while ((await open()) > 2);
+    const pd = pagerduty({ ...options, redis: client })
+    await pd.grants.get('a')
+    expect(await open()).toBe(3)
+    await pd.close()
+    while ((await open()) > 2);
+    expect(client.status).toBe('ready')
+    await new RedisTokenStore(client).get('grant:a')
+    expect(await open()).toBe(3)
+    client.disconnect()
+    while ((await open()) > 1);
   })
 
   test('answers what was under way when it leaves a server that takes no writes', async () => {

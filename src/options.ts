@@ -72,10 +72,10 @@ export interface PagerDutyOptions
    */
   tokenStore?: TokenStore | string | undefined
   /**
-   * Sessions and grants live in Redis: a client of ioredis 5 or 6 (standalone, Sentinel or Cluster), a standalone
-   * client of node-redis that the app connects, or a URL. Whatever the client's options, a command is over within a
-   * second, and after an outage the connection is back within two; only a client that reads from replicas or gives up
-   * reconnecting is refused. The app closes the client it passed in. `REDIS_URL`
+   * Sessions and grants live in Redis or Valkey: a URL, or a client of ioredis 5 or 6, iovalkey or node-redis (the package
+   * `redis`) that the app connects and closes; standalone, Sentinel or Cluster. Only a `duplicate()` of the client is used:
+   * a command is over within a second, and after an outage the connection is back within two. A client that reads from
+   * replicas is refused. `REDIS_URL`
    */
   redis?: RedisClient | string | undefined
   /**

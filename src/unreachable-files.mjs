@@ -8,7 +8,9 @@ const reached = new Set()
 function reach(file, suffix) {
   if (reached.has(file)) return
   reached.add(file)
-  for (const [, , module] of readFileSync(file, 'utf8').matchAll(/\b(from |import\(|require\()['"](\.[^'"]+)/g)) {
+  for (const [, , module] of readFileSync(file, 'utf8').matchAll(
+    /\b(from |import\(|require\()['"](\.[^'"]+)/g,
+  )) {
     const path = join(dirname(file), module)
     reach(existsSync(path + suffix) ? path + suffix : join(path, `index${suffix}`), suffix)
   }

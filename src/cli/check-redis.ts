@@ -14,7 +14,7 @@ export async function checkRedis(redis: string, isProduction: boolean): Promise<
   try {
     facts = await probeRedis(redis)
   } catch (failure) {
-    return [unreachable(failure as Error, place, redis.startsWith('rediss:'))]
+    return [unreachable(failure as Error, place, /^(rediss|valkeys):/.test(redis))]
   }
   const found = [...kindOf(facts, place), ...allowed(facts), ...versionOf(facts), ...distance(facts)]
   return [...found, ...checkRedisSettings(facts, isProduction)]

@@ -9,8 +9,8 @@ import { resolveSecret } from '../store/store-options'
 import { MemoryTokenStore } from '../store/memory-token-store'
 import type { PagerDutyOptions } from '../options'
 import { requireOneStore } from '../store/open-store'
-import { requireRedisURL } from '../store/redis-connection'
-import { type StoreKind, redisURLOf, sqlitePathOf, storeKindOf } from '../store/store-url'
+import { requireRedisURL } from '../store/connect-redis'
+import { type StoreKind, sqlitePathOf, storeKindOf } from '../store/store-url'
 import { secretSource } from '../webhooks/secrets'
 import { type Finding, error, note, ok } from './finding'
 import type { Environment } from './variables'
@@ -100,7 +100,7 @@ function storeOf({ tokenStore, redis }: PagerDutyOptions): Configuration['store'
   const url = (tokenStore ?? redis ?? 'memory:') as string
   const kind = storeKindOf(url)
   if (kind === 'sqlite') sqlitePathOf(url)
-  return { kind, url: kind === 'redis' ? redisURLOf(url) : url }
+  return { kind, url }
 }
 
 function soundValue(option: keyof typeof variables, { scope, appType }: PagerDutyOptions): unknown {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { withinDeadline } from '../async/timeout'
-import type { IORedis } from '../store/redis-client'
-import { connectRedis } from '../store/redis-connection'
+import type { RedisClient } from '../store/redis-client'
+import { connectRedis } from '../store/connect-redis'
+import { RedisConnection } from '../store/redis-connection'
 import { RedisTokenStore } from '../store/redis-token-store'
 
-/** Milliseconds for the connection, and for each command. */
+/** Milliseconds for each command; connecting included. */
 const patience = 2_000
 const pings = 5
 
@@ -27,16 +27,17 @@ export interface RedisFacts {
  */
 export async function probeRedis(url: string): Promise<RedisFacts> {
   let failed: (error: Error) => void = () => {}
-  const connection = connectRedis(url, (error) => failed(reasonOf(error)))
-  const client = connection.client as IORedis
-  const send = (command: string, ...args: string[]) =>
-    withinDeadline(client.call(command, ...args), patience, () => new Error(`${command} was not answered`))
+  const failure = new Promise<never>((_, reject) => {
+    failed = reject
+  })
+  const connected = connectRedis(url, failed)
+  const { client } = connected
+  const connection = RedisConnection.of(client)
+  const send = (command: string, ...args: string[]) => connection.send(patience, command, ...args)
   try {
-    const ready = new Promise<void>((resolve, reject) => {
-      client.on('ready', resolve)
-      failed = reject
+    await Promise.race([send('ping'), failure]).catch((error: Error) => {
+      throw reasonOf(error)
     })
-    await withinDeadline(ready, patience, () => new Error('no answer within 2 seconds'))
     return {
       info: linesOf(await send('info').catch(() => '')),
       save: await send('config', 'get', 'save').then(
@@ -47,13 +48,13 @@ export async function probeRedis(url: string): Promise<RedisFacts> {
       roundTrip: await roundTripOf(() => send('ping')),
     }
   } finally {
-    client.disconnect()
+    await connected.close()
   }
 }
 
 /** The store's own operations, and the sessions' one of its own: rights, scripts, a replica and full memory show there. */
 async function tryCommands(
-  client: IORedis,
+  client: RedisClient,
   send: (command: string, ...args: string[]) => Promise<unknown>,
 ): Promise<Error | undefined> {
   const store = new RedisTokenStore(client, { timeout: patience })

@@ -80,7 +80,7 @@ export class GrantRepository {
   async create(id: string, record: GrantRecord, ttl: number): Promise<Grant | undefined> {
     const sealed = this.#seal(id, record)
     const isStored = await this.#store.create(grantKey(id), sealed, ttl)
-    return isStored || (await this.#holds(id, sealed)) ? { id, record, sealed } : undefined
+    return isStored ? { id, record, sealed } : undefined
   }
 
   /**
@@ -92,7 +92,7 @@ export class GrantRepository {
   async update(grant: Grant, record: GrantRecord, ttl?: number): Promise<Grant | undefined> {
     const sealed = this.#seal(grant.id, record)
     const isStored = await this.#store.replace(grantKey(grant.id), grant.sealed, sealed, ttl)
-    return isStored || (await this.#holds(grant.id, sealed)) ? { ...grant, record, sealed } : undefined
+    return isStored ? { ...grant, record, sealed } : undefined
   }
 
   /**
@@ -104,8 +104,7 @@ export class GrantRepository {
     this.#decrypted.forget(grant.id)
     const key = grantKey(grant.id)
     const sealed = this.#sealer.seal(JSON.stringify({ to: successor }), key)
-    const isStored = await this.#store.replace(key, grant.sealed, sealed, forwardedFor)
-    return isStored || (await this.#holds(grant.id, sealed))
+    return this.#store.replace(key, grant.sealed, sealed, forwardedFor)
   }
 
   /**
@@ -143,11 +142,6 @@ export class GrantRepository {
   async delete(id: string, unchanged?: Grant): Promise<boolean> {
     this.#decrypted.forget(id)
     return this.#store.delete(grantKey(id), unchanged?.sealed)
-  }
-
-  /** A command whose reply was lost is sent again, and then fails because it succeeded before. */
-  async #holds(id: string, sealed: string): Promise<boolean> {
-    return (await this.#store.get(grantKey(id))) === sealed
   }
 
   #seal(id: string, record: GrantRecord): string {

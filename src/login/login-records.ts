@@ -48,14 +48,10 @@ export class LoginRecords {
     this.#owners.set(login, owner)
     const key = keyOf(login)
     if (await this.#store.create(key, owner, timeLeft(login))) return []
-    let announced: readonly OtherLogin[] = []
     for (;;) {
       const value = await this.#store.get(key)
-      // A command whose reply was lost is sent again, and finds the value of its first attempt.
-      if (value === owner) return announced
-      const before = decodeAnnouncement(value)
-      if (value === undefined || before === undefined) return undefined
-      announced = before
+      const announced = decodeAnnouncement(value)
+      if (value === undefined || announced === undefined) return undefined
       if (await this.#store.replace(key, value, owner)) return announced
     }
   }

@@ -4,11 +4,11 @@ import { ConfigurationError } from '../errors'
 import { MemoryTokenStore } from './memory-token-store'
 import { PostgresTokenStore } from './postgres-token-store'
 import type { RedisClient } from './redis-client'
-import { connectRedis } from './redis-connection'
+import { connectRedis } from './connect-redis'
 import { RedisTokenStore, requirePrefix } from './redis-token-store'
 import { SQLiteTokenStore } from './sqlite-token-store'
 import type { StoreOptions } from './store-options'
-import { type StoreKind, redisURLOf, sqlitePathOf, storeKindOf } from './store-url'
+import { type StoreKind, sqlitePathOf, storeKindOf } from './store-url'
 import type { TokenStore } from './token-store'
 
 /** Where an instance stores its state. */
@@ -53,7 +53,7 @@ const openers: Readonly<Record<StoreKind, (url: string, place: Place, reports: S
     tokenStore.get('start').catch(failed)
     return { tokenStore, close: () => tokenStore.close() }
   },
-  redis: (url, { prefix }, { failed }) => openRedis(redisURLOf(url), prefix, failed),
+  redis: (url, { prefix }, { failed }) => openRedis(url, prefix, failed),
 }
 
 /**

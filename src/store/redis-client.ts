@@ -1,34 +1,38 @@
 import { ConfigurationError } from '../errors'
 
 /**
- * A client that the user made: of ioredis 5 or 6 (standalone, Sentinel or Cluster), or a standalone one of node-redis,
- * the package `redis`, 4 or newer.
+ * A client that the app made: of ioredis 5 or 6 or iovalkey (standalone, Sentinel or Cluster), or of node-redis, the package
+ * `redis` (standalone 4, 5 and 6, `createCluster` 5 and 6, `createSentinel` 6). Only its `duplicate()` is used.
  */
 export type RedisClient =
   | {
       readonly status: string
       call(command: string, ...args: string[]): Promise<unknown>
       connect(): Promise<unknown>
-      disconnect(reconnect?: boolean): void
-      on(event: 'ready' | 'end', listener: () => void): unknown
+      disconnect(): void
+      duplicate(first?: object, second?: object): unknown
+      on(event: 'end', listener: () => void): unknown
     }
   | {
       readonly isOpen: boolean
-      readonly isReady: boolean
-      sendCommand(args: string[]): Promise<unknown>
       connect(): Promise<unknown>
       duplicate(overrides?: object): unknown
-      on(event: 'end', listener: () => void): unknown
+      on(event: 'end' | 'disconnect', listener: () => void): unknown
     }
 
 /** A client of ioredis, as far as it is used here. */
 export type IORedis = Extract<RedisClient, { call: unknown }>
 
 /** A client of node-redis, as far as it is used here. */
-export type NodeRedis = Extract<RedisClient, { duplicate: unknown }>
+export type NodeRedis = Extract<RedisClient, { isOpen: unknown }>
 
 export function isIORedis(redis: RedisClient): redis is IORedis {
   return 'call' in redis
+}
+
+/** Whether its app has closed it, or never connected it; or it has given up reconnecting. */
+export function isClosed(redis: RedisClient): boolean {
+  return isIORedis(redis) ? redis.status === 'end' : !redis.isOpen
 }
 
 /**
@@ -37,77 +41,33 @@ export function isIORedis(redis: RedisClient): redis is IORedis {
  * @throws {ConfigurationError} saying what to change
  */
 export function requireRedis(redis: unknown): asserts redis is RedisClient {
-  const refusal = hasMembers(redis, ioredisMembers)
-    ? refusalOfIORedis(redis)
-    : hasMembers(redis, nodeRedisMembers)
+  const refusal = hasMembers(redis, 'status', 'call', 'connect', 'disconnect', 'duplicate', 'on')
+    ? refusalOf(redis)
+    : hasMembers(redis, 'isOpen', 'sendCommand', 'connect', 'on')
       ? refusalOfNodeRedis(redis)
-      : 'must be a Redis URL or a client of the package ioredis or redis'
-  if (refusal === undefined) return
-  throw new ConfigurationError(
-    'redis',
-    refusal,
-    'A cluster, sentinel or pool of the package redis takes other arguments: use ioredis for these.',
-  )
+      : 'must be a Redis URL or a client of ioredis, iovalkey or redis'
+  if (refusal !== undefined) throw new ConfigurationError('redis', refusal)
 }
 
-const ioredisMembers = ['status', 'call', 'connect', 'disconnect', 'on']
-/** The cluster, the sentinel and the pool of node-redis lack one or the other. */
-const nodeRedisMembers = ['isOpen', 'isReady', 'sendCommand', 'connect', 'duplicate', 'on']
-
-function hasMembers(redis: unknown, members: readonly string[]): redis is Record<string, unknown> {
+function hasMembers(redis: unknown, ...members: readonly string[]): redis is Record<string, unknown> {
   return typeof redis === 'object' && redis !== null && members.every((member) => member in redis)
 }
 
-const staleReads = 'a stale read brings back logins that have ended, and presents refresh tokens twice'
-
-function refusalOfIORedis(redis: Record<string, unknown>): string | undefined {
-  const { isCluster, mode } = redis
-  const options = optionsOf(redis['options'])
-  const { scaleReads, role, sentinels, readOnly } = options
-  if (isCluster ? (scaleReads ?? 'master') !== 'master' : readOnly || (sentinels && role === 'slave')) {
-    const name = isCluster ? 'scaleReads' : readOnly ? 'readOnly' : 'role'
-    return `must read from masters only, since ${staleReads}: leave out the client's option ${name}`
-  }
-  if (typeof mode === 'string' && mode !== 'normal') {
-    return `must not be in ${mode} mode: make a client of its own for that`
-  }
-  const strategies = isCluster
-    ? ['clusterRetryStrategy']
-    : ['retryStrategy', ...(sentinels ? ['sentinelRetryStrategy'] : [])]
-  const name = strategies.find((strategy) => strategy in options && givesUp(options[strategy], redis))
-  return name && untiring(name)
-}
-
 function refusalOfNodeRedis(redis: Record<string, unknown>): string | undefined {
-  const options = optionsOf(redis['options'])
-  const { reconnectStrategy, socketTimeout } = optionsOf(options['socket'])
-  if (options['readonly']) {
-    return `must read from masters only, since ${staleReads}: leave out the client's option readonly`
+  if (!('duplicate' in redis)) {
+    const what = 'acquire' in redis ? 'createSentinel needs redis 6' : 'use createClient'
+    return `must be a client that has duplicate(): ${what}`
   }
-  if (redis['isPubSubActive']) return 'must not be in subscriber mode: make a client of its own for that'
-  if (typeof reconnectStrategy === 'number') return undefined
-  if (reconnectStrategy !== undefined) {
-    return givesUp(reconnectStrategy, redis) ? untiring('socket.reconnectStrategy') : undefined
-  }
-  // By default node-redis closes a connection for good that was idle for that long.
-  return socketTimeout ? untiring('socket.reconnectStrategy beside socketTimeout') : undefined
+  // createCluster of redis 4 takes no deadline for a command.
+  const isOld = 'nodeClient' in redis && !('destroy' in redis)
+  return isOld ? 'must be a client of redis 5 or newer where it is a Cluster' : refusalOf(redis)
 }
 
-function untiring(strategy: string): string {
-  return `must never give up reconnecting, or one outage ends it for good: let the client's ${strategy} always return milliseconds`
+function refusalOf({ options }: Record<string, unknown>): string | undefined {
+  const { readOnly, readonly, role, scaleReads = 'master' } = Object(options) as Record<string, unknown>
+  const given = { readOnly, readonly, role: role === 'slave', scaleReads: scaleReads !== 'master' }
+  const name = Object.entries(given).find(([, isGiven]) => isGiven)?.[0]
+  return name && `must read from masters only, since ${staleReads}: leave out the client's option ${name}`
 }
 
-function givesUp(strategy: unknown, redis: object): boolean {
-  if (typeof strategy !== 'function') return true
-  return [1, 100_000].some((attempt) => {
-    try {
-      return typeof strategy.call(redis, attempt, new Error('connect ECONNREFUSED')) !== 'number'
-    } catch {
-      return true
-    }
-  })
-}
-
-function optionsOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-}
+const staleReads = 'a stale read brings back logins that have ended, and presents refresh tokens twice'

@@ -1,48 +1,196 @@
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, TokenStoreError } from '../errors'
-import { type RedisClient, requireRedis } from './redis-client'
-import { RedisLink } from './redis-link'
+import { TokenStoreError } from '../errors'
+import { ofIORedis } from './ioredis-duplicate'
+import { ofNodeRedis } from './node-redis-duplicate'
+import { type RedisClient, isClosed, isIORedis, requireRedis } from './redis-client'
+import { type OnError, type RedisDuplicate, connectTimeout } from './redis-duplicate'
 
-/** A Redis client, and how to part from it. */
-export interface RedisConnection {
-  readonly client: RedisClient
-  /** Closes a connection that was made here; one that the user passed in stays open. */
-  close(): Promise<void>
-}
+/** Milliseconds between the beginnings of two attempts to connect. */
+const betweenAttempts = 250
+/** Milliseconds between two replacements, and that a connection has for what it was sent before it is closed. */
+const betweenReplacements = 1_000
+
+class Unanswered extends Error {}
+
+const connections = new WeakMap<RedisClient, RedisConnection>()
 
 /**
- * A connection for the option `redis`. ioredis is loaded only for a URL.
- *
- * @param onError hears of lost connections, which the client mends by itself
- * @throws {ConfigurationError}
+ * The one way to Redis: a connection of its own beside an app's client. It is opened by the first command. Each command is
+ * over within its deadline, and is sent once, or not at all.
  */
-export function connectRedis(redis: unknown, onError: (error: Error) => void): RedisConnection {
-  if (typeof redis !== 'string') {
-    requireRedis(redis)
-    const link = new RedisLink(redis, 0)
-    return { client: redis, close: async () => link.close() }
+export class RedisConnection {
+  #onError: OnError = () => {}
+  readonly #client: RedisClient
+  #attempts = 0
+  readonly #opened = new Set<RedisDuplicate>()
+  readonly #waiting = new Set<() => void>()
+  #current: RedisDuplicate | undefined
+  #isConnecting = false
+  #connectedAt = -Infinity
+  #replacedAt = -Infinity
+  #answeredAt = -Infinity
+  #later: NodeJS.Timeout | undefined
+  #failure: Error | undefined
+  #underWay = 0
+  #idle: (() => void)[] = []
+
+  /**
+   * The connection beside this client, which all share that use it.
+   *
+   * @throws {ConfigurationError} when the client cannot do what is needed of it
+   */
+  static of(client: RedisClient): RedisConnection {
+    requireRedis(client)
+    const connection = connections.get(client) ?? new RedisConnection(client)
+    connections.set(client, connection)
+    return connection
   }
-  requireRedisURL(redis)
-  const { Redis } = require('ioredis') as typeof import('ioredis')
-  const client = new Redis(redis, {
-    connectTimeout: 2_000,
-    keepAlive: 10_000,
-    // What a broken connection left unanswered is sent once more over the next one, if that comes at once.
-    maxRetriesPerRequest: 1,
-    retryStrategy: (attempt) => Math.min(attempt * 100, 1_000),
-  })
-  // An error of ioredis carries the command: where Redis refuses the password, the password.
-  client.on('error', (error) => onError(new TokenStoreError('The connection to Redis failed', error)))
-  return {
-    client,
-    async close() {
-      await withinDeadline(client.quit(), 1_000, () => new Error('silent')).catch(() => client.disconnect())
-    },
+
+  private constructor(client: RedisClient) {
+    this.#client = client
+    const end = () => isClosed(client) && this.#end()
+    client.on('end', end)
+    client.on('disconnect' as 'end', end)
+  }
+
+  /**
+   * @param timeout milliseconds after which the command counts as failed
+   * @throws {TokenStoreError} it was not answered in time, or with an error
+   */
+  async send(timeout: number, command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    const until = performance.now() + timeout
+    this.#underWay++
+    try {
+      // What is sent must have a fair chance of being answered.
+      const redis = this.#ready() ?? (await this.#whenReady(timeout * 0.8))
+      const left = Math.max(Math.ceil(until - performance.now()), 1)
+      try {
+        const sent = redis.send(command, args.map(String), left)
+        const answer = await withinDeadline(sent, left, () => new Unanswered())
+        this.#answeredAt = performance.now()
+        return answer
+      } catch (error) {
+        this.#replaceAfter(error as Error, redis)
+        if (!(error instanceof Unanswered)) throw new TokenStoreError('The Redis command failed', error)
+        throw new TokenStoreError(`Redis did not answer within ${timeout} ms`)
+      }
+    } finally {
+      if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  /** Closes it once no command is under way. A later one opens it again, unless the client is closed. */
+  async close(): Promise<void> {
+    if (this.#underWay === 0) return this.#end()
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve))
+    await withinDeadline(idle, betweenReplacements, () => new Error('busy')).then(
+      () => this.#end(),
+      () => {}, // Another instance uses it, over the same client.
+    )
+  }
+
+  /** Connects now. @param onError gets the errors of the connection; one that repeats itself only once */
+  open(onError: OnError): void {
+    this.#onError = onError
+    this.#connect()
+  }
+
+  /** Connects as soon as another attempt may begin. */
+  #connect(): void {
+    if (this.#isConnecting || this.#later !== undefined) return
+    const pause = this.#connectedAt + betweenAttempts - performance.now()
+    if (pause <= 0) return void this.#attempt()
+    this.#later = setTimeout(() => {
+      this.#later = undefined
+      this.#connect()
+    }, pause).unref()
+  }
+
+  /** The connection, if a command would be written at once. */
+  #ready(): RedisDuplicate | undefined {
+    const redis = this.#current
+    if (redis !== undefined && (isClosed(this.#client) || !redis.isReady)) this.#discard(redis)
+    return this.#current
+  }
+
+  #whenReady(timeout: number): Promise<RedisDuplicate> {
+    return new Promise((resolve, reject) => {
+      const settle = (isOver = false) => {
+        const redis = this.#ready()
+        if (redis !== undefined) resolve(redis)
+        else if (isClosed(this.#client)) reject(new TokenStoreError(closed))
+        else if (isOver) reject(new TokenStoreError('Redis is not connected', this.#failure))
+        else return
+        clearTimeout(timer)
+        this.#waiting.delete(settle)
+      }
+      // A busy event loop gets to read once more before the time counts as over.
+      const timer = setTimeout(() => setImmediate(settle, true), timeout)
+      this.#waiting.add(settle)
+      settle()
+      if (this.#waiting.size > 0) this.#connect()
+    })
+  }
+
+  async #attempt(): Promise<void> {
+    this.#isConnecting = true
+    this.#connectedAt = performance.now()
+    const [before, client] = [this.#failure, this.#client]
+    let redis: RedisDuplicate | undefined
+    const onError = (error: Error) => {
+      if (redis === undefined || this.#opened.has(redis)) this.#failed(error)
+    }
+    try {
+      redis = isIORedis(client) ? ofIORedis(client, this.#attempts++, onError) : ofNodeRedis(client, onError)
+      this.#opened.add(redis)
+      await withinDeadline(redis.connect(), connectTimeout, () => new Error('no answer within 1 second'))
+      if (this.#opened.has(redis)) this.#use(redis)
+    } catch (error) {
+      if (this.#failure === before) onError(error as Error) // What it emitted says more.
+      if (redis !== undefined) this.#discard(redis)
+    }
+    this.#isConnecting = false
+    for (const settle of [...this.#waiting]) settle()
+    if (this.#waiting.size > 0) this.#connect()
+  }
+
+  #use(redis: RedisDuplicate): void {
+    const old = this.#current
+    this.#current = redis
+    this.#failure = undefined
+    if (old !== undefined) setTimeout(() => this.#discard(old), betweenReplacements).unref()
+  }
+
+  /** A connection that is silent, or leads to a server that has been demoted, is replaced. */
+  #replaceAfter(error: Error, redis: RedisDuplicate): void {
+    const isUnanswered = error instanceof Unanswered
+    if (redis !== this.#current || !(isUnanswered || error.message.includes('READONLY'))) return
+    const now = performance.now()
+    if (now - this.#replacedAt < betweenReplacements) return
+    this.#replacedAt = now
+    // The other nodes of a Cluster, and a server that still reads, serve until the next connection is there.
+    const stillServes = !isUnanswered || (redis.isCluster && now - this.#answeredAt < betweenReplacements)
+    if (stillServes) this.#connect()
+    else this.#discard(redis)
+  }
+
+  #failed(error: Error): void {
+    if (error.message !== this.#failure?.message) this.#onError(error)
+    this.#failure = error
+  }
+
+  #discard(redis: RedisDuplicate): void {
+    if (this.#current === redis) this.#current = undefined
+    this.#opened.delete(redis)
+    redis.close()
+  }
+
+  #end(): void {
+    clearTimeout(this.#later)
+    this.#later = undefined
+    for (const redis of [...this.#opened]) this.#discard(redis)
+    for (const settle of [...this.#waiting]) settle()
   }
 }
 
-/** @throws {ConfigurationError} */
-export function requireRedisURL(url: string): void {
-  if (/^rediss?:\/\/\S+$/.test(url)) return
-  throw new ConfigurationError('redis', 'must be a URL that begins with redis:// or rediss://')
-}
+const closed = 'The Redis client was closed, gave up reconnecting, or was never told to connect'

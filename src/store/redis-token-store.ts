@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors'
 import type { RedisClient } from './redis-client'
-import { RedisLink } from './redis-link'
+import { RedisConnection } from './redis-connection'
 import type { TokenStore } from './token-store'
 
 /** Settings of a {@link RedisTokenStore}. */
@@ -23,50 +23,54 @@ return redis.call('DEL', KEYS[1])`
 
 /** Stores everything in Redis (6.0 or newer), for any number of processes. */
 export class RedisTokenStore implements TokenStore {
-  readonly #link: RedisLink
+  readonly #connection: RedisConnection
+  readonly #timeout: number
   readonly #prefix: string
 
   /**
-   * @param redis a client of ioredis (standalone, Sentinel or Cluster; 5 or 6), or a standalone one of node-redis
+   * @param redis a client of ioredis, iovalkey or node-redis, of which a `duplicate()` is used; it is the app that closes it
    * @throws {ConfigurationError} when the client lacks something that is needed, or the prefix is none
    */
   constructor(redis: RedisClient, options: RedisTokenStoreOptions = {}) {
-    this.#link = new RedisLink(redis, options.timeout ?? 1000)
+    this.#connection = RedisConnection.of(redis)
+    this.#timeout = options.timeout ?? 1000
     this.#prefix = requirePrefix(options.prefix ?? 'pagerduty:')
   }
 
   /** `GET`. All of these methods reject with `TokenStoreError` when Redis fails or `timeout` is over. */
   async get(key: string): Promise<string | undefined> {
-    return ((await this.#link.send('get', this.#key(key))) as string | null) ?? undefined
+    return ((await this.#send('get', this.#key(key))) as string | null) ?? undefined
   }
 
   /** `MGET`; several `GET` where a Redis Cluster may keep the keys on different nodes. */
   async getMany(keys: readonly string[]): Promise<(string | undefined)[]> {
     const names = keys.map((key) => this.#key(key))
     if (new Set(names.map(hashTagOf)).size !== 1) return Promise.all(keys.map((key) => this.get(key)))
-    const values = (await this.#link.send('mget', ...names)) as (string | null)[]
+    const values = (await this.#send('mget', ...names)) as (string | null)[]
     return values.map((value) => value ?? undefined)
   }
 
   /** `SET` with `NX` and `PX`: `ttl` counts in whole milliseconds, rounded up. */
   async create(key: string, value: string, ttl: number): Promise<boolean> {
-    return (await this.#link.send('set', this.#key(key), value, 'PX', lifetime(ttl), 'NX')) === 'OK'
+    return (await this.#send('set', this.#key(key), value, 'PX', lifetime(ttl), 'NX')) === 'OK'
   }
 
   /** A script that compares and sets at once; without `ttl` by `KEEPTTL`. */
   async replace(key: string, expected: string, value: string, ttl?: number): Promise<boolean> {
     const px = ttl === undefined ? '' : lifetime(ttl)
-    return isOne(await this.#link.send('eval', replaceScript, 1, this.#key(key), expected, value, px))
+    return (await this.#send('eval', replaceScript, 1, this.#key(key), expected, value, px)) === 1
   }
 
   /** `DEL`; with `expected` a script that compares before. */
   async delete(key: string, expected?: string): Promise<boolean> {
     const name = this.#key(key)
-    return isOne(
-      expected === undefined
-        ? await this.#link.send('del', name)
-        : await this.#link.send('eval', deleteScript, 1, name, expected),
-    )
+    const deleted =
+      expected === undefined ? this.#send('del', name) : this.#send('eval', deleteScript, 1, name, expected)
+    return (await deleted) === 1
+  }
+
+  #send(command: string, ...args: readonly (string | number)[]): Promise<unknown> {
+    return this.#connection.send(this.#timeout, command, ...args)
   }
 
   #key(key: string): string {
@@ -85,11 +89,6 @@ export function requirePrefix(prefix: unknown): string {
 
 function lifetime(ttl: number): number {
   return Math.max(Math.ceil(ttl), 1)
-}
-
-/** With its option `stringNumbers`, ioredis returns numbers as strings. */
-function isOne(answer: unknown): boolean {
-  return Number(answer) === 1
 }
 
 /**

@@ -44,8 +44,3 @@ export function sqlitePathOf(url: string): string {
     'Write sqlite:./var/pagerduty.db, from the working directory, or sqlite:///var/lib/app/pagerduty.db.',
   )
 }
-
-/** Valkey speaks as Redis does, and clients of Redis know only their own schemes. */
-export function redisURLOf(url: string): string {
-  return url.replace(/^valkey/i, 'redis')
-}

@@ -202,7 +202,7 @@ describeWithRedis('Redis', () => {
     silent.freeze()
     const { findings } = await ask(silent.url)
     expect(troubles(findings)).toEqual(['error redis'])
-    expect(found(findings, 'redis')[0]?.message).toContain('no answer within 2 seconds')
+    expect(found(findings, 'redis')[0]?.message).toContain('no answer within 1 second')
     silent.thaw()
     await silent.stop()
   })

@@ -19,7 +19,7 @@ import {
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
-import { describeWithRedis, useRedis } from '../support/redis'
+import { describeWithRedis, useRedis, watchCommands } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
@@ -395,12 +395,15 @@ describeWithRedis('the parts over Redis', () => {
 
   test('send one command more for a guarded request than the app did', async () => {
     const { client } = redis
+    const sent: string[] = []
+    watchCommands(client, (name = '') => sent.push(name))
     await start({ tokenStore: new RedisTokenStore(client), store: new RedisStore({ client }) })
     const browser = new Browser()
     await logIn(browser)
     await at(browser, '/incidents')
-    const sent: string[] = []
+    sent.length = 0
     const send = client.sendCommand.bind(client)
+    // The app's own session store.
     client.sendCommand = (command, stream) => {
       sent.push(command.name)
       return send(command, stream)

@@ -179,7 +179,11 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     standIn.resetCalls()
     let departures = 0
-    redis?.on('reconnecting', () => departures++)
+    const duplicate = redis?.duplicate.bind(redis) as Redis['duplicate']
+    jest.spyOn(redis as Redis, 'duplicate').mockImplementation((override) => {
+      departures++
+      return duplicate(override)
+    })
     const admin = new Redis(server.port)
     await admin.call('REPLICAOF', '127.0.0.1', '1')
     const until = performance.now() + 2_000

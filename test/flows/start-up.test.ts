@@ -78,11 +78,7 @@ test.each<[string, { [option in keyof PagerDutyOptions]: PagerDutyOptions[option
   ['secret', { secret: 'a'.repeat(40) }, /"secret" must be 32 characters or more/],
   ['session.idle', { session: { idle: 5 } }, /"session.idle" must be a number of milliseconds/],
   ['redis', { redis: 'localhost:6379' }, /"redis" must be a URL/],
-  [
-    'redis',
-    { redis: {} as never },
-    /"redis" must be a Redis URL or a client of the package ioredis or redis/,
-  ],
+  ['redis', { redis: {} as never }, /"redis" must be a Redis URL or a client of ioredis, iovalkey or redis/],
 ])('a mistake in %s is refused with a sentence that names it (%j)', (option, change, message) => {
   expect(() => pagerduty({ ...good, ...change } as PagerDutyOptions)).toThrow(
     expect.objectContaining({ name: 'ConfigurationError', option }),

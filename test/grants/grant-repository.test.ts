@@ -51,15 +51,6 @@ const make = async (id = 'one', version = 1) =>
   (await repository.create(id, recordOf(version), long)) as Grant
 const versionOf = async (id = 'one') => (await repository.read(id))?.record.version
 
-/** Lets a command take effect and then be told "no", as one that was sent twice is. */
-function tellNo(command: 'create' | 'replace'): void {
-  const really = store[command].bind(store) as (...args: unknown[]) => Promise<boolean>
-  jest.spyOn(store, command).mockImplementation(async (...args: unknown[]) => {
-    await really(...args)
-    return false
-  })
-}
-
 describe('a grant', () => {
   test('is stored once, under its own key, with nothing of it in clear', async () => {
     const grant = await make()
@@ -233,25 +224,6 @@ describe('a grant that another one replaced', () => {
     const tokens = Array.from({ length: 60 }, (_, i) => `token ${i}`)
     await repository.attach('two', tokens, undefined)
     expect((await repository.read('two'))?.record.superseded).toEqual(tokens.slice(10))
-  })
-})
-
-describe('a command that was told "no" by its own success', () => {
-  test('has created the grant', async () => {
-    tellNo('create')
-    expect(await make()).toMatchObject({ id: 'one', record: { version: 1 } })
-  })
-
-  test('has replaced it', async () => {
-    const grant = await make()
-    tellNo('replace')
-    expect(await repository.update(grant, recordOf(2))).toMatchObject({ id: 'one', record: { version: 2 } })
-  })
-
-  test('has put another in its place', async () => {
-    const grant = await make()
-    tellNo('replace')
-    expect(await repository.forward(grant, 'two')).toBe(true)
   })
 })
 

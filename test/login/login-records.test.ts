@@ -55,17 +55,6 @@ describe('the record of a login', () => {
     )
     expect(await records.redeemOnce(login('b'))).toEqual([])
   })
-
-  it('is recognised by its value when the reply was lost', async () => {
-    const create = store.create.bind(store)
-    jest.spyOn(store, 'create').mockImplementation(async (...args) => {
-      await create(...args)
-      return false
-    })
-    expect(await records.redeemOnce(login())).toEqual([])
-    expect(await records.redeemOnce(login())).toBeUndefined()
-  })
-
   it.each([done, failed, replaced, loggedOut])('ends once: %j', async (end) => {
     const mine = await redeemed()
     expect(await records.markEnded(mine, end)).toEqual(end)
@@ -125,16 +114,6 @@ describe('the record of a login', () => {
     const all = await Promise.all([records.redeemOnce(login()), new LoginRecords(store).redeemOnce(login())])
     expect(all.filter((announced) => announced !== undefined)).toEqual([both])
     expect(await records.announce(b, login())).toBe(false)
-  })
-
-  it('returns them when the reply was lost, too', async () => {
-    await records.announce(login('b'), login())
-    const replace = store.replace.bind(store)
-    jest.spyOn(store, 'replace').mockImplementationOnce(async (...args) => {
-      await replace(...args)
-      return false
-    })
-    expect(await records.redeemOnce(login())).toEqual([{ grantID: 'grant-b', startedAt: now }])
   })
 
   it('can be overruled while its callback runs, which then learns how its login ended', async () => {

@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import { approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
+import { watchCommands } from '../support/redis'
 
 const path = '/incidents'
 const hour = 3_600_000
@@ -24,11 +25,7 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
   const [redis, inspector] = [new Redis(url), new Redis(url)]
   const secret = 'a secret of thirty-two characters or more, for a simulation'
   let sent: string[] = []
-  const send = redis.sendCommand.bind(redis)
-  redis.sendCommand = (command, stream) => {
-    sent.push(command.name)
-    return send(command, stream)
-  }
+  watchCommands(redis, (name = '') => sent.push(name))
   await inspector.flushall()
   const app = await startDropIn(standIn, { redis, secret })
   const other = await startDropIn(standIn, { redis, secret })

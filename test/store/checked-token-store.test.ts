@@ -4,6 +4,7 @@ import {
   ConfigurationError,
   LoginRequiredError,
   MemoryTokenStore,
+  type RedisClient,
   RedisTokenStore,
   TokenStoreError,
   type TokenStore,
@@ -205,12 +206,12 @@ describe('a store that was passed in', () => {
 })
 
 /** A client of ioredis that is connected and answers nothing. */
-const silentClient = {
+const silentClient: RedisClient = {
   status: 'ready',
-  options: {},
   call: () => new Promise<unknown>(() => {}),
   connect: async () => {},
   disconnect: () => {},
+  duplicate: () => silentClient,
   on: () => {},
 }
 

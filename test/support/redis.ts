@@ -59,6 +59,25 @@ export async function startRedis(settings: RedisSettings = {}): Promise<RedisSer
   }
 }
 
+/**
+ * Sees the commands that the library sends over its connection beside a client. To be called before that is opened.
+ *
+ * @param seen gets a command before it is sent; a promise holds it
+ */
+export function watchCommands(client: Redis, seen: (...command: string[]) => unknown): void {
+  const duplicate = client.duplicate.bind(client)
+  client.duplicate = (override) => {
+    const made = duplicate(override)
+    const call = made.call.bind(made) as (...command: string[]) => Promise<unknown>
+    return Object.assign(made, {
+      async call(...command: string[]) {
+        await seen(...command)
+        return call(...command)
+      },
+    })
+  }
+}
+
 /** Starts redis-server with these arguments, and waits until it says that it is there. */
 export async function run(
   args: readonly (string | number)[],

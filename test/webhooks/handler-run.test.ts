@@ -17,7 +17,7 @@ import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
 import { Events } from '../../src/observability/events'
 import { type EventLease, acquireEvent } from '../../src/webhooks/idempotency'
 import { type RunningApp, serve } from '../support/app'
-import { describeWithRedis, startRedis } from '../support/redis'
+import { describeWithRedis, startRedis, watchCommands } from '../support/redis'
 import { type Receiving, answerOf, eventText, gate, receive, secret, sign } from '../support/webhooks'
 
 const open: { close(): Promise<unknown> }[] = []
@@ -356,14 +356,9 @@ describeWithRedis('over Redis', () => {
     const server = await startRedis()
     const redis = new Redis(server.url)
     try {
-      const app = await start({ tokenStore: new RedisTokenStore(redis) })
-      await redis.ping()
       const sent: string[] = []
-      const send = redis.sendCommand.bind(redis)
-      redis.sendCommand = (command, stream) => {
-        sent.push(command.name)
-        return send(command, stream)
-      }
+      watchCommands(redis, (name = '') => sent.push(name))
+      const app = await start({ tokenStore: new RedisTokenStore(redis) })
       await app.send()
       expect(sent).toEqual(['set', 'eval'])
       const keys = await redis.keys('*')

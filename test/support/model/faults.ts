@@ -22,7 +22,6 @@ export const storeFaults = [
   'refused',
   'reply lost',
   'takes effect after it was given up',
-  'sent twice',
   'slow',
   'sender frozen',
   'sender frozen',

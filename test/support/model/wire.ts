@@ -49,8 +49,7 @@ export class Wire {
       void this.#travel(label, storeDeadline + this.#world.random() * 2_000).then(apply)
     } else if (fault !== 'refused') {
       await this.#travel(label, there)
-      let result = apply()
-      if (fault === 'sent twice') result = apply()
+      const result = apply()
       this.#struck(actor, fault)
       if (fault !== 'reply lost') {
         await this.#travel(`reply to ${label}`, back)

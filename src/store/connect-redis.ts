@@ -1,0 +1,46 @@
+import { ConfigurationError, TokenStoreError } from '../errors'
+import type { RedisClient } from './redis-client'
+import { RedisConnection } from './redis-connection'
+
+/** A Redis client, and how to part from it. */
+export interface ConnectedRedis {
+  readonly client: RedisClient
+  /** Closes the connection that was made beside the client. A client that the app passed in stays open. */
+  close(): Promise<void>
+}
+
+/**
+ * A client for the option `redis`. ioredis is loaded only for a URL.
+ *
+ * @param onError gets the failures of a connection to a URL, which is made again by itself
+ * @throws {ConfigurationError}
+ */
+export function connectRedis(redis: unknown, onError: (error: Error) => void): ConnectedRedis {
+  if (typeof redis !== 'string') {
+    const connection = RedisConnection.of(redis as RedisClient)
+    return { client: redis as RedisClient, close: () => connection.close() }
+  }
+  requireRedisURL(redis)
+  const { Redis } = require('ioredis') as typeof import('ioredis')
+  // It never connects itself: it is what the connection is a duplicate of.
+  const client = new Redis(redis.replace(/^valkey/, 'redis'), { lazyConnect: true, keepAlive: 10_000 })
+  // An error of ioredis carries the command: where Redis refuses the password, the password.
+  const connection = RedisConnection.of(client)
+  connection.open((error) => onError(new TokenStoreError('The connection to Redis failed', error)))
+  return {
+    client,
+    async close() {
+      await connection.close()
+      client.disconnect()
+    },
+  }
+}
+
+/** @throws {ConfigurationError} */
+export function requireRedisURL(url: string): void {
+  if (/^(redis|valkey)s?:\/\/\S+$/.test(url)) return
+  throw new ConfigurationError(
+    'redis',
+    'must be a URL that begins with redis://, rediss://, valkey:// or valkeys://',
+  )
+}

@@ -6,18 +6,18 @@ const hour = 60 * 60_000
 
 describeOnEachStore('a clock that steps', (store) => {
   // The processes on one file are on one machine, and have one clock.
-  const stepped = store === 'SQLite' ? [0, 1, 2] : [0]
+  const stepped = store === 'SQLite' ? 3 : 1
 
   test.each([
     ['an hour ahead', hour, lifetime / 2],
     ['an hour back', -hour, lifetime + 60],
   ])('%s costs one refresh more at the most, and no user notices', (what, step, age) =>
     inWorld({ store, workers: 3 }, async (world) => {
-      const score = new Score(`the clock of ${stepped.length} of 3 processes steps ${what}, on ${store}`)
+      const score = new Score(`the clock of ${stepped} of 3 processes steps ${what}, on ${store}`)
       const users = await world.logIn(20)
       await world.pass(age)
       const order = { kind: 'clock', offset: world.now() - Date.now() + step } as const
-      await Promise.all(stepped.map((position) => world.workers[position]?.order(order)))
+      await Promise.all(world.workers.slice(0, stepped).map((worker) => worker.order(order)))
       for (let i = 0; i < 10; i++) {
         await Promise.all(
           users.flatMap((user) =>

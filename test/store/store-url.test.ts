@@ -5,7 +5,7 @@ import cluster from 'node:cluster'
 import { ConfigurationError, MemoryTokenStore, type PagerDutyOptions, pagerduty } from '../../src'
 import { withEnvironment } from '../../src/environment'
 import { openStore } from '../../src/store/open-store'
-import { redisURLOf, sqlitePathOf, storeKindOf } from '../../src/store/store-url'
+import { sqlitePathOf, storeKindOf } from '../../src/store/store-url'
 import { startPagerDuty } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
 import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
@@ -68,15 +68,6 @@ test.each([
 
 test.each(['sqlite:', 'sqlite://var/pagerduty.db', 'sqlite:////host/share'])('%s names no file', (url) => {
   expect(() => sqlitePathOf(url)).toThrow(ConfigurationError)
-})
-
-test('clients of Redis know Valkey by the schemes of Redis', () => {
-  expect(['valkey://a', 'VALKEYS://b', 'rediss://c', 'redis://valkey'].map(redisURLOf)).toEqual([
-    'redis://a',
-    'redisS://b',
-    'rediss://c',
-    'redis://valkey',
-  ])
 })
 
 describe('of two stores', () => {

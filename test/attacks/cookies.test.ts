@@ -159,9 +159,9 @@ forEachConfiguration(
   inMemory,
   (app) => {
     test('E9: logins in memory are warned about in production, once', async () => {
-      await app.victim.says('"redis" is not set: logins are kept in memory')
+      await app.victim.says('"tokenStore" is in memory: logins are lost')
       await logIn(app.victim)
-      const said = app.victim.output.match(/"redis" is not set/g)
+      const said = app.victim.output.match(/"tokenStore" is in memory/g)
       expect(said).toHaveLength(1)
     })
 
@@ -170,7 +170,7 @@ forEachConfiguration(
       const program = join(folder, 'cluster.cjs')
       writeFileSync(program, clustered)
       expect(() => execFileSync(process.execPath, [program], { cwd: folder, stdio: 'pipe' })).toThrow(
-        /"redis" is required in a cluster: its workers share no memory/,
+        /"tokenStore" must not be in memory in a cluster: its workers share none/,
       )
     })
   },

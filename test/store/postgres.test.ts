@@ -213,7 +213,7 @@ describeWithPostgres('PostgresTokenStore', () => {
     const failed = failureOf(store.get('grant:a'))
     await new Promise((resolve) => setTimeout(resolve, 50))
     relay.cut()
-    expect((await failed).message).toMatch(/^get\(\) of the PostgreSQL store failed: /)
+    expect((await failed).message).toMatch(/^getMany\(\) of the PostgreSQL store failed: /)
     relay.delay = 0
     expect(await store.get('grant:a')).toBe('one')
   })

@@ -274,13 +274,6 @@ describeWithRedis('the drop-in over Redis', () => {
     expect((await app.get(browser)).status).toBe(200)
   })
 
-  test('keeps sessions where the grants are, when a token store is given beside Redis', async () => {
-    const app = await start({ tokenStore: new MemoryTokenStore() })
-    const { browser } = await app.logIn()
-    expect((await app.get(browser)).status).toBe(200)
-    expect(await redis.dbsize()).toBe(0)
-  })
-
   test('connects by URL, and closes only the connection it made', async () => {
     const app = await start({ redis: server.url })
     const { browser } = await app.logIn()

@@ -55,8 +55,9 @@ export async function stores({ isQuick, isLong, progress }: Bench): Promise<Find
   try {
     const ready = await whereItRuns(Object.keys(candidates), notes, async (name) => {
       progress(`stores: ${name}`)
-      const { program, open } = candidates[name] as Candidate
-      const place = await open()
+      const candidate = candidates[name] as Candidate
+      const { program } = candidate
+      const place = await candidate.open()
       places.push(place)
       const env = { ...provider.environment(program), ...place.env }
       const app = await AppProcess.start(program, env)

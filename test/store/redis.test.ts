@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { MemoryTokenStore, type PagerDutyOptions } from '../../src'
+import type { PagerDutyOptions } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'

@@ -17,8 +17,10 @@ interface Call {
   query: URLSearchParams
 }
 
+type Method = 'get' | 'post' | 'put'
+
 interface Operation {
-  method: 'get' | 'post'
+  method: Method
   path: string
   scope: string
   run: (call: Call) => Reply
@@ -31,6 +33,7 @@ const operations: readonly Operation[] = [
   { method: 'get', path: '/users', scope: 'users.read', run: all('users', 'users') },
   { method: 'get', path: '/incidents', scope: 'incidents.read', run: listIncidents },
   { method: 'get', path: '/incidents/:id', scope: 'incidents.read', run: one('incident', 'incidents') },
+  { method: 'put', path: '/incidents/:id', scope: 'incidents.write', run: updateIncident },
   { method: 'get', path: '/incidents/:id/notes', scope: 'incidents.read', run: listNotes },
   { method: 'post', path: '/incidents/:id/notes', scope: 'incidents.write', run: addNote },
   { method: 'get', path: '/services', scope: 'services.read', run: all('services', 'services') },
@@ -38,9 +41,7 @@ const operations: readonly Operation[] = [
 ]
 
 /** The part of the REST API that the stand-in has, each account with its own data. */
-export function restAPI(
-  parts: Parts,
-): { method: 'get' | 'post'; path: string; run: (req: Request) => Reply }[] {
+export function restAPI(parts: Parts): { method: Method; path: string; run: (req: Request) => Reply }[] {
   const { data: stored, settings } = parts
   const limiter = new RateLimiter(settings)
   return operations.map(({ method, path, scope, run }) => ({
@@ -87,6 +88,20 @@ function listIncidents(call: Call): Reply {
   return list('incidents', chosen, call)
 }
 
+/** Acknowledges or resolves. Other changes are not kept. */
+function updateIncident({ req, data, now }: Call): Reply {
+  const incident = find(data.incidents, req)
+  const status = textIn(bodyOf(req), 'incident', 'status')
+  if (status !== 'acknowledged' && status !== 'resolved') {
+    return apiError(400, 'Invalid Input Provided', 2001, ['Status must be "acknowledged" or "resolved"'])
+  }
+  if (incident.status === 'resolved') {
+    return apiError(400, 'Invalid Input Provided', 2001, ['Incident Already Resolved'])
+  }
+  Object.assign(incident, { status, updated_at: new Date(now).toISOString() })
+  return { status: 200, body: { incident } }
+}
+
 function listNotes({ req, data }: Call): Reply {
   const { id } = find(data.incidents, req)
   return { status: 200, body: { notes: data.notes.get(id) ?? [] } }
@@ -94,7 +109,7 @@ function listNotes({ req, data }: Call): Reply {
 
 function addNote({ req, token, data, now }: Call): Reply {
   const { id } = find(data.incidents, req)
-  const content = noteContent(bodyOf(req))
+  const content = textIn(bodyOf(req), 'note', 'content')
   if (!content) return apiError(400, 'Invalid Input Provided', 2001, ['Content cannot be empty'])
   const author = data.users.find((user) => user.id === token.delegation.user?.id)
   const note = {
@@ -107,11 +122,11 @@ function addNote({ req, token, data, now }: Call): Reply {
   return { status: 201, body: { note } }
 }
 
-function noteContent(body: string): string | undefined {
+function textIn(body: string, object: string, member: string): string | undefined {
   try {
-    const parsed = JSON.parse(body) as { note?: { content?: unknown } } | null
-    const content = parsed?.note?.content
-    return typeof content === 'string' ? content : undefined
+    const parsed = JSON.parse(body) as Record<string, Record<string, unknown> | null> | null
+    const text = parsed?.[object]?.[member]
+    return typeof text === 'string' ? text : undefined
   } catch {
     return undefined
   }

@@ -120,6 +120,25 @@ describe('the REST API', () => {
     expect((await note(standIn, accessToken, 'PNONE', 'x')).status).toBe(404)
   })
 
+  it('acknowledges and resolves an incident, and leaves one that is resolved', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn, everything)
+    const found = await incidents(standIn, accessToken, '?statuses[]=triggered')
+    const path = `/incidents/${found[0]?.['id']}`
+    const put = async (token: string, status: string, at = path) => {
+      const body = JSON.stringify({ incident: { type: 'incident_reference', status } })
+      const headers = { 'content-type': 'application/json' }
+      return (await api(standIn, token, at, { method: 'PUT', headers, body })).status
+    }
+    expect(await put(accessToken, 'acknowledged')).toBe(200)
+    expect(await json(standIn, accessToken, path)).toMatchObject({ incident: { status: 'acknowledged' } })
+    expect([await put(accessToken, 'triggered'), await put(accessToken, 'ended')]).toEqual([400, 400])
+    expect([await put(accessToken, 'resolved'), await put(accessToken, 'acknowledged')]).toEqual([200, 400])
+    const reader = await logIn(standIn, { scope: 'incidents.read' })
+    expect(await put(reader.accessToken, 'acknowledged')).toBe(403)
+    expect(await put(accessToken, 'acknowledged', '/incidents/PNONE')).toBe(404)
+  })
+
   it('answers 404 for what it does not have', async () => {
     const answer = await fetch(`${(await start()).url}/teams`)
     expect(answer.status).toBe(404)

@@ -11,6 +11,7 @@ export interface StandInClient {
   redirectURIs?: readonly string[] | undefined
 }
 
+/** @internal */
 export type RegisteredClient = StandInClient & { appType: 'scoped' | 'classic' }
 
 /** The client a stand-in has unless it is given others: Scoped and confidential. */
@@ -21,7 +22,7 @@ export const defaultClient: StandInClient = {
   scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read'],
 }
 
-/** Refuses an app that PagerDuty would not let be registered. */
+/** @internal Refuses an app that PagerDuty would not let be registered. */
 export function register(client: StandInClient): RegisteredClient {
   const { clientID, clientSecret, appType = 'scoped' } = client
   if (appType === 'scoped' && !clientSecret) {
@@ -38,7 +39,7 @@ export function register(client: StandInClient): RegisteredClient {
   return { ...client, appType }
 }
 
-/** The part of the requested scope that the app is configured with, in the order asked for. */
+/** @internal The part of the requested scope that the app is configured with, in the order asked for. */
 export function narrowScope(client: RegisteredClient, requested: string): string[] {
   const asked = [...new Set(requested.split(/\s+/))]
   if (client.appType === 'scoped') return asked.filter((scope) => client.scope.includes(scope))
@@ -47,6 +48,7 @@ export function narrowScope(client: RegisteredClient, requested: string): string
   return asked.includes('read') && client.scope.length > 0 ? ['read'] : []
 }
 
+/** @internal */
 export function acceptsRedirect(client: RegisteredClient, redirectURI: string): boolean {
   if (client.redirectURIs) return client.redirectURIs.includes(redirectURI)
   if (!URL.canParse(redirectURI)) return false
@@ -54,6 +56,7 @@ export function acceptsRedirect(client: RegisteredClient, redirectURI: string): 
   return protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) && hash === ''
 }
 
+/** @internal */
 export function needsPKCE(client: RegisteredClient): boolean {
   return client.appType === 'scoped' || client.clientSecret === undefined
 }

@@ -42,6 +42,7 @@ export interface Settings {
 /** Some of them; undefined means the default. */
 export type GivenSettings = { [Name in keyof Settings]?: Settings[Name] | undefined }
 
+/** @internal */
 export function resolveSettings(given: GivenSettings): Settings {
   const defaults: Settings = {
     now: () => Date.now(),

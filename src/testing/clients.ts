@@ -1,3 +1,5 @@
+import type { Account } from './accounts'
+
 /** An app registered with the stand-in. */
 export interface StandInClient {
   clientID: string
@@ -7,8 +9,13 @@ export interface StandInClient {
   appType?: 'scoped' | 'classic' | undefined
   /** What the app is configured with at PagerDuty; for Classic `read` or `write`. Whatever else is asked for is dropped without an error. */
   scope: readonly string[]
-  /** Compared exactly. Absent: any loopback http URL is accepted. */
+  /** Compared exactly. @default any http or https URL of `localhost`, `*.localhost`, `127.*.*.*` or `[::1]` */
   redirectURIs?: readonly string[] | undefined
+  /**
+   * Subdomain of the account that a Scoped app is registered in: there, PagerDuty turns users of other accounts away. @default none, as if
+   * the app were published and installed in all of them
+   */
+  account?: string | undefined
 }
 
 /** @internal */
@@ -30,6 +37,9 @@ export function register(client: StandInClient): RegisteredClient {
       `"clients": the Scoped app ${clientID} has no "clientSecret"; only Classic apps can be public`,
     )
   }
+  if (appType === 'classic' && client.account !== undefined) {
+    throw new TypeError(`"clients": the Classic app ${clientID} has an "account"; Classic serves all of them`)
+  }
   const unknown = appType === 'classic' && client.scope.find((scope) => scope !== 'read' && scope !== 'write')
   if (unknown) {
     throw new TypeError(
@@ -37,6 +47,11 @@ export function register(client: StandInClient): RegisteredClient {
     )
   }
   return { ...client, appType }
+}
+
+/** @internal */
+export function serves({ account }: RegisteredClient, { subdomain }: Account): boolean {
+  return account === undefined || account === subdomain
 }
 
 /** @internal The part of the requested scope that the app is configured with, in the order asked for. */
@@ -53,7 +68,8 @@ export function acceptsRedirect(client: RegisteredClient, redirectURI: string): 
   if (client.redirectURIs) return client.redirectURIs.includes(redirectURI)
   if (!URL.canParse(redirectURI)) return false
   const { protocol, hostname, hash } = new URL(redirectURI)
-  return protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) && hash === ''
+  const isLoopback = /^(127(\.\d+){3}|\[::1\]|(.+\.)?localhost)$/.test(hostname)
+  return /^https?:$/.test(protocol) && isLoopback && hash === ''
 }
 
 /** @internal */

@@ -51,8 +51,6 @@ const stories: readonly (readonly [string, number, string, string, number])[] = 
   ['Slow cold starts', 3, 'resolved', 'low', 7_200],
 ]
 
-const teamNames = ['Customers', 'Platform']
-
 /** Incidents and what belongs to them, the same on every start but for the times, which are relative to `now` (milliseconds). */
 export function sampleData(account: Account, now: number): AccountData {
   const before = (minutes: number) => new Date(now - minutes * 60_000).toISOString()
@@ -61,7 +59,7 @@ export function sampleData(account: Account, now: number): AccountData {
     name,
     ...details,
   })
-  const teams = teamNames.map((name) => named('team', name, { description: null }))
+  const teams = ['Customers', 'Platform'].map((name) => named('team', name, { description: null }))
   const ofTeam = (index: number) => ({ teams: [reference(teams[index % teams.length] as Reference)] })
   const users = account.users.map((user, index) => ({ ...userObject(account, user), ...ofTeam(index) }))
   const shifts = serviceNames.map((name, index) => {

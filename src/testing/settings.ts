@@ -27,6 +27,11 @@ export interface Settings {
   refreshNarrows: boolean
   /** Whether a `nonce` of the authorization request comes back in the id_token. @default false */
   echoNonce: boolean
+  /**
+   * Whether app tokens come with `id_token: null`, as was seen of PagerDuty, though its documentation shows none: there are clients that refuse it.
+   * @default true
+   */
+  nullIDToken: boolean
   /** Changes the id_token's claims before they are signed. @default undefined */
   idTokenClaims?: ((claims: Claims) => Claims) | undefined
   /** Milliseconds before the token endpoint answers; what the call changes is changed on arrival. @default 0 */
@@ -56,6 +61,7 @@ export function resolveSettings(given: GivenSettings): Settings {
     revokeOldAccessToken: false,
     refreshNarrows: false,
     echoNonce: false,
+    nullIDToken: true,
     idTokenClaims: undefined,
     tokenLatency: 0,
     apiLatency: 0,

@@ -11,10 +11,7 @@ export interface StandInClient {
   scope: readonly string[]
   /** Compared exactly. @default any http or https URL of `localhost`, `*.localhost`, `127.*.*.*` or `[::1]` */
   redirectURIs?: readonly string[] | undefined
-  /**
-   * Subdomain of the account that a Scoped app is registered in: there, PagerDuty turns users of other accounts away. @default none, as if
-   * the app were published and installed in all of them
-   */
+  /** Subdomain of the account that a Scoped app is registered in; users of others are turned away. @default none, everybody may log in */
   account?: string | undefined
 }
 

@@ -25,11 +25,10 @@ const allowed = {
 export function createIncident(call: Call): Reply {
   const { data, now, token } = call
   const input = given<Input>(call, 'incident')
-  const { title, urgency, status } = changes({ urgency: 'high', ...input, status: 'triggered' })
+  const { title, urgency = 'high' } = changes(input)
   const index = data.services.findIndex(({ id }) => id === input.service?.id)
   const service = data.services[index]
-  if (title === undefined || !service)
-    throw invalidInput(`"${title === undefined ? 'title' : 'service'}" is missing`)
+  if (title === undefined || !service) throw invalidInput('"title" and "service" are required')
   const key = typeof input.incident_key === 'string' ? input.incident_key : randomUUID().replaceAll('-', '')
   const open = data.incidents.some(
     (one) => one.incident_key === key && one.service.id === service.id && one.status !== 'resolved',
@@ -38,8 +37,8 @@ export function createIncident(call: Call): Reply {
   const incident = incidentObject(token.delegation.account, {
     id: `P${randomUUID().slice(0, 6).toUpperCase()}`,
     title,
-    urgency: urgency as string,
-    status: status as string,
+    urgency,
+    status: 'triggered',
     key,
     number: 4200 + data.incidents.length,
     createdAt: new Date(now).toISOString(),
@@ -61,7 +60,7 @@ export function updateIncidents(call: Call): Reply {
   const inputs = given<Input[]>(call, 'incidents')
   if (!Array.isArray(inputs)) throw invalidInput('"incidents" is no array')
   if (inputs.length > 250) throw new Refusal(apiError(413, 'Request Entity Too Large', 2001))
-  const incidents = inputs.map(({ id }) => find(call.data.incidents, id))
+  const incidents = inputs.map((input) => find(call.data.incidents, (input as Input | null)?.id))
   inputs.forEach(changes)
   incidents.forEach((incident, index) => update(incident, inputs[index] as Input, call))
   return { status: 200, body: { incidents, limit: 25, offset: 0, total: null, more: false } }

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TokenStore } from '../store/token-store'
 
-export type { TokenStore }
-
 /** @internal What a store has to do, by what is said of it. */
 export type Checks = Readonly<Record<string, (store: TokenStore) => Promise<void>>>
 

@@ -1,4 +1,5 @@
-import type { Checks, TokenStore } from './store-check'
+import type { TokenStore } from '../store/token-store'
+import type { Checks } from './store-check'
 import { lifetimes } from './store-lifetimes'
 import { operations } from './store-operations'
 import { strings } from './store-strings'

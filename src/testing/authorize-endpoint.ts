@@ -16,8 +16,6 @@ interface AuthorizationRequest {
   respond: (status: 302 | 303, answer: Record<string, string>) => Reply
 }
 
-const denied = 'The resource owner or authorization server denied the request.'
-
 /** `GET /oauth/authorize`: the page, or at once the consent of the user named by `autoApprove`. */
 export function showAuthorize(parts: Parts, req: Request): Reply {
   const request = readRequest(parts, req)
@@ -40,7 +38,10 @@ export function decideAuthorize(parts: Parts, req: Request): Reply {
   const decision = form.get('decision')
   if (decision === 'allow') return allow(parts, request, form.get('user') ?? undefined, 303)
   if (decision !== 'deny') throw new Refusal(refusalPage('The decision is neither "allow" nor "deny".'))
-  return request.respond(303, { error: 'access_denied', error_description: denied })
+  return request.respond(303, {
+    error: 'access_denied',
+    error_description: 'The resource owner or authorization server denied the request.',
+  })
 }
 
 function allow(
@@ -53,7 +54,7 @@ function allow(
   if (!member) throw new Refusal(refusalPage(`There is no user "${userID ?? ''}" at this stand-in.`))
   if (!serves(request.client, member.account)) {
     const { clientID, account } = request.client
-    const problem = `The Scoped app ${clientID} is registered in the account ${account}: a user of ${member.account.subdomain} cannot log in to it.`
+    const problem = `${clientID} is registered in the account ${account}: a user of ${member.account.subdomain} cannot log in.`
     throw new Refusal(refusalPage(problem))
   }
   const delegation = parts.grants.delegate({

@@ -1,13 +1,13 @@
 import type { Request } from 'express'
 import { attempt } from './answer'
 import { bearerToken, requireScope } from './bearer'
-import type { Token } from './grants'
 import type { Parts } from './parts'
 import { RateLimiter } from './rate-limiter'
-import { find, invalidInput, notFound } from './rest-call'
+import { find, invalidInput } from './rest-call'
 import type { Call } from './rest-call'
 import { addNote, createIncident, listNotes, updateIncident, updateIncidents } from './rest-incidents'
 import { list, lists } from './rest-lists'
+import type { AccountData } from './sample-data'
 import { queryOf } from './wire'
 import type { Reply } from './wire'
 
@@ -41,9 +41,9 @@ export function restAPI(
       const { headers, refusal } = limiter.admit(token)
       const reply = await attempt(() => {
         if (refusal) throw refusal
-        const data = stored.get(token.delegation.account.id)
-        if (!data) throw notFound()
-        if (path === '/users/me') requireUser(token)
+        const data = stored.get(token.delegation.account.id) as AccountData
+        if (path === '/users/me' && !token.delegation.user)
+          throw invalidInput('This operation needs the token of a user')
         requireScope(token, req, scope)
         return run({ req, token, data, now: settings.now(), query: new URLSearchParams(queryOf(req)) })
       })
@@ -61,10 +61,6 @@ function reading(name: keyof typeof lists): Operation[] {
     return { status: 200, body: { [single]: find<{ id: string }>(data[name], req.params['id']) } }
   }
   return [all, ['get', `/${name}/:id`, scope, one]]
-}
-
-function requireUser({ delegation }: Token): void {
-  if (!delegation.user) throw invalidInput('This operation needs the token of a user')
 }
 
 function currentUser({ token, data }: Call): Reply {

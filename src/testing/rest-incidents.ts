@@ -82,7 +82,7 @@ function changes(input: Input): { [Name in keyof typeof allowed]?: string } {
       value === '' ||
       (values && !(values as readonly string[]).includes(value))
     ) {
-      throw invalidInput(`"${name}" is not ${values ? `one of ${values.join(', ')}` : 'a text'}`)
+      throw invalidInput(`"${name}" is not ${values?.join(' or ') ?? 'a text'}`)
     }
     changed[name] = value
   }

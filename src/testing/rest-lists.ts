@@ -28,10 +28,11 @@ export function list(name: keyof typeof lists, { data, query }: Call): Reply {
     )
   }
   const anyTime = query.get('date_range') === 'all' ? ['since', 'until'] : []
+  const others = ['date_range', 'sort_by', ...anyTime]
   const declared = lists[name].split(' ')
   const filters = declared
     .map((parameter) => [parameter, query.getAll(parameter)] as const)
-    .filter(([parameter, values]) => values.length > 0 && !anyTime.includes(parameter))
+    .filter(([parameter, values]) => values.length > 0 && !others.includes(parameter))
   const found = (data[name] as Item[]).filter((item) =>
     filters.every(([parameter, values]) => fits(item, parameter, values)),
   )
@@ -58,9 +59,6 @@ function fits(item: Item, parameter: string, values: readonly string[]): boolean
       return moment(item['end'] ?? when, parameter) >= moment(value, parameter)
     case 'until':
       return moment(item['start'] ?? when, parameter) < moment(value, parameter)
-    case 'date_range':
-    case 'sort_by':
-      return true
     default: {
       // `service_ids[]` is for the objects that refer to one of these services, and so on.
       const type = parameter.replace('_ids[]', '_reference').replace(/^integration/, 'inbound_integration')

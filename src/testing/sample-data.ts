@@ -59,7 +59,7 @@ export function sampleData(account: Account, now: number): AccountData {
     name,
     ...details,
   })
-  const teams = ['Customers', 'Platform'].map((name) => named('team', name, { description: null }))
+  const teams = ['Customers', 'Platform'].map((name) => named('team', name, {}))
   const ofTeam = (index: number) => ({ teams: [reference(teams[index % teams.length] as Reference)] })
   const users = account.users.map((user, index) => ({ ...userObject(account, user), ...ofTeam(index) }))
   const shifts = serviceNames.map((name, index) => {

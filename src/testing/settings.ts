@@ -27,7 +27,7 @@ export interface Settings {
   refreshNarrows: boolean
   /** Whether a `nonce` of the authorization request comes back in the id_token. @default false */
   echoNonce: boolean
-  /** Whether app tokens come with `id_token: null`, as was seen of PagerDuty; its documentation shows none. @default true */
+  /** Whether app tokens come with `id_token: null`, which is undocumented but was seen. @default true */
   nullIDToken: boolean
   /** Changes the id_token's claims before they are signed. @default undefined */
   idTokenClaims?: ((claims: Claims) => Claims) | undefined

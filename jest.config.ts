@@ -13,8 +13,8 @@ const config: Config = {
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
     ],
   },
-  // These two are ESM only: plain Node 20.19 can require them, Jest cannot.
-  transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi)/)'],
+  // These are ESM only: plain Node 20.19 can require them, Jest cannot.
+  transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi|openid-client)/)'],
   // Much of the time goes into waiting for processes and deadlines.
   maxWorkers: Math.ceil(availableParallelism() * 1.5),
   // A bound for what hangs, not for what is slow on a busy machine.

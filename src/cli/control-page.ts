@@ -18,6 +18,7 @@ setInterval(async () => {
 /** The page loads nothing but itself, and posts nowhere else. */
 export const contentSecurityPolicy = [
   "default-src 'none'",
+  'img-src data:',
   `style-src ${hashOf(style)}`,
   `script-src ${hashOf(script)}`,
   "connect-src 'self'",
@@ -43,6 +44,7 @@ export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: Co
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <link rel="icon" href="data:," />
         <title>Control page · PagerDuty stand-in</title>
         ${trusted(`<style>${style}</style>`)}
       </head>

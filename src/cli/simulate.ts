@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { styleText } from 'node:util'
-import { type StandIn, defaultAccounts, defaultClient, startPagerDuty } from '../testing'
+import { type StandIn, type StandInClient, defaultAccounts, defaultClient, startPagerDuty } from '../testing'
 import { control } from './control'
 import { isColoured } from './terminal'
 
@@ -9,6 +9,7 @@ const defaultPort = 4000
 
 const webhookSecret = 'stand-in-webhook-secret'
 const app = 'http://localhost:3000'
+/** Where the Scoped app is registered. */
 const account = 'us.acme'
 
 /** What to simulate. */
@@ -31,11 +32,11 @@ export async function simulate(options: SimulateOptions): Promise<number> {
 }
 
 async function start(options: SimulateOptions): Promise<StandIn> {
-  const { port = defaultPort, clientID = defaultClient.clientID, appType } = options
+  const { port = defaultPort, clientID = defaultClient.clientID } = options
   const run = (wanted: number) =>
     startPagerDuty({
       port: wanted,
-      clients: [{ ...defaultClient, clientID, appType, scope: scopeOf(options) }],
+      clients: [client(clientID, options)],
       control: (standIn) =>
         control(standIn, defaultAccounts, { secret: webhookSecret, webhookURL: `${app}/webhooks/pagerduty` }),
     })
@@ -46,6 +47,12 @@ async function start(options: SimulateOptions): Promise<StandIn> {
     if (options.port !== undefined) throw new Error(`Port ${port} is taken: name another one, or none.`)
     return run(0)
   }
+}
+
+function client(clientID: string, options: SimulateOptions): StandInClient {
+  const { appType } = options
+  const home = appType === 'scoped' && { account: account.slice(3) }
+  return { ...defaultClient, clientID, appType, scope: scopeOf(options), ...home }
 }
 
 function scopeOf({ scope, appType }: SimulateOptions): string[] {
@@ -74,7 +81,7 @@ function welcome(standIn: StandIn, options: SimulateOptions, coloured: boolean):
     '',
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
     '',
-    '# The callback URL may be any address of this machine.',
+    '# The callback URL may be any http or https URL of localhost, *.localhost, 127.*.*.* or [::1].',
     '',
   ].join('\n')
 }

@@ -15,7 +15,7 @@ export interface Account {
   users: readonly AccountUser[]
 }
 
-/** A user together with the account they belong to. */
+/** @internal A user together with the account they belong to. */
 export interface Member {
   user: AccountUser
   account: Account
@@ -45,6 +45,7 @@ export const defaultAccounts: readonly Account[] = [
   },
 ]
 
+/** @internal */
 export function findMember(accounts: readonly Account[], userID: string | undefined): Member | undefined {
   for (const account of accounts) {
     const user = account.users.find(({ id }) => id === userID)
@@ -53,11 +54,12 @@ export function findMember(accounts: readonly Account[], userID: string | undefi
   return undefined
 }
 
+/** @internal */
 export function accountScope({ region, subdomain }: Account): string {
   return `as_account-${region}.${subdomain}`
 }
 
-/** The REST host that PagerDuty writes into a token's audience, whatever port the stand-in listens on. */
+/** @internal The REST host that PagerDuty writes into a token's audience, whatever port the stand-in listens on. */
 export function regionalAPI({ region }: Account): string {
   return region === 'eu' ? 'https://api.eu.pagerduty.com' : 'https://api.pagerduty.com'
 }

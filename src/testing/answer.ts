@@ -21,7 +21,7 @@ export async function answer(
   else if (reply) send(res, reply)
 }
 
-async function attempt(work: () => Reply | Promise<Reply>): Promise<Reply> {
+export async function attempt(work: () => Reply | Promise<Reply>): Promise<Reply> {
   try {
     return await work()
   } catch (error) {
@@ -40,7 +40,9 @@ function asReply({ status, headers, body = '', retryAfter }: FaultAnswer): Reply
 
 export function send(res: Response, { status, headers, body }: Reply): void {
   res.status(status).set({ 'Cache-Control': 'no-store', ...headers })
-  if (typeof body === 'string') res.send(body)
+  // Without a body there is no type to tell either.
+  if (body === '') res.end()
+  else if (typeof body === 'string') res.send(body)
   else res.json(body)
 }
 

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { findMember } from './accounts'
-import { acceptsRedirect, narrowScope, needsPKCE } from './clients'
+import { acceptsRedirect, narrowScope, needsPKCE, serves } from './clients'
 import type { RegisteredClient } from './clients'
 import { loginPage, refusalPage } from './login-page'
 import type { Parts } from './parts'
@@ -38,7 +38,10 @@ export function decideAuthorize(parts: Parts, req: Request): Reply {
   const decision = form.get('decision')
   if (decision === 'allow') return allow(parts, request, form.get('user') ?? undefined, 303)
   if (decision !== 'deny') throw new Refusal(refusalPage('The decision is neither "allow" nor "deny".'))
-  return request.respond(303, { error: 'access_denied', error_description: 'The user refused this request' })
+  return request.respond(303, {
+    error: 'access_denied',
+    error_description: 'The resource owner or authorization server denied the request.',
+  })
 }
 
 function allow(
@@ -49,6 +52,11 @@ function allow(
 ): Reply {
   const member = findMember(parts.accounts, userID)
   if (!member) throw new Refusal(refusalPage(`There is no user "${userID ?? ''}" at this stand-in.`))
+  if (!serves(request.client, member.account)) {
+    const { clientID, account } = request.client
+    const problem = `${clientID} is registered in the account ${account}: a user of ${member.account.subdomain} cannot log in.`
+    throw new Refusal(refusalPage(problem))
+  }
   const delegation = parts.grants.delegate({
     ...member,
     clientID: request.client.clientID,

@@ -9,6 +9,7 @@ export interface Calls {
   api: number
 }
 
+/** @internal */
 export function noCalls(): Calls {
   return {
     authorize: 0,
@@ -20,6 +21,7 @@ export function noCalls(): Calls {
   }
 }
 
+/** @internal */
 export function countTokenCall(calls: Calls, grantType: string | undefined): void {
   const known =
     grantType === 'authorization_code' || grantType === 'refresh_token' || grantType === 'client_credentials'

@@ -1,3 +1,5 @@
+import type { Account } from './accounts'
+
 /** An app registered with the stand-in. */
 export interface StandInClient {
   clientID: string
@@ -7,10 +9,13 @@ export interface StandInClient {
   appType?: 'scoped' | 'classic' | undefined
   /** What the app is configured with at PagerDuty; for Classic `read` or `write`. Whatever else is asked for is dropped without an error. */
   scope: readonly string[]
-  /** Compared exactly. Absent: any loopback http URL is accepted. */
+  /** Compared exactly. @default any http or https URL of `localhost`, `*.localhost`, `127.*.*.*` or `[::1]` */
   redirectURIs?: readonly string[] | undefined
+  /** Subdomain of the account that a Scoped app is registered in; users of others are turned away. @default none, everybody may log in */
+  account?: string | undefined
 }
 
+/** @internal */
 export type RegisteredClient = StandInClient & { appType: 'scoped' | 'classic' }
 
 /** The client a stand-in has unless it is given others: Scoped and confidential. */
@@ -21,13 +26,16 @@ export const defaultClient: StandInClient = {
   scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read'],
 }
 
-/** Refuses an app that PagerDuty would not let be registered. */
+/** @internal Refuses an app that PagerDuty would not let be registered. */
 export function register(client: StandInClient): RegisteredClient {
   const { clientID, clientSecret, appType = 'scoped' } = client
   if (appType === 'scoped' && !clientSecret) {
     throw new TypeError(
       `"clients": the Scoped app ${clientID} has no "clientSecret"; only Classic apps can be public`,
     )
+  }
+  if (appType === 'classic' && client.account !== undefined) {
+    throw new TypeError(`"clients": the Classic app ${clientID} has an "account"; Classic serves all of them`)
   }
   const unknown = appType === 'classic' && client.scope.find((scope) => scope !== 'read' && scope !== 'write')
   if (unknown) {
@@ -38,7 +46,12 @@ export function register(client: StandInClient): RegisteredClient {
   return { ...client, appType }
 }
 
-/** The part of the requested scope that the app is configured with, in the order asked for. */
+/** @internal */
+export function serves({ account }: RegisteredClient, { subdomain }: Account): boolean {
+  return account === undefined || account === subdomain
+}
+
+/** @internal The part of the requested scope that the app is configured with, in the order asked for. */
 export function narrowScope(client: RegisteredClient, requested: string): string[] {
   const asked = [...new Set(requested.split(/\s+/))]
   if (client.appType === 'scoped') return asked.filter((scope) => client.scope.includes(scope))
@@ -47,13 +60,16 @@ export function narrowScope(client: RegisteredClient, requested: string): string
   return asked.includes('read') && client.scope.length > 0 ? ['read'] : []
 }
 
+/** @internal */
 export function acceptsRedirect(client: RegisteredClient, redirectURI: string): boolean {
   if (client.redirectURIs) return client.redirectURIs.includes(redirectURI)
   if (!URL.canParse(redirectURI)) return false
   const { protocol, hostname, hash } = new URL(redirectURI)
-  return protocol === 'http:' && ['127.0.0.1', 'localhost', '[::1]'].includes(hostname) && hash === ''
+  const isLoopback = /^(127(\.\d+){3}|\[::1\]|(.+\.)?localhost)$/.test(hostname)
+  return /^https?:$/.test(protocol) && isLoopback && hash === ''
 }
 
+/** @internal */
 export function needsPKCE(client: RegisteredClient): boolean {
   return client.appType === 'scoped' || client.clientSecret === undefined
 }

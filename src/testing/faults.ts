@@ -1,3 +1,5 @@
+import { rateLimitError, rateLimitHeaders } from './wire'
+
 /** Where a fault can be put. */
 export type Target = 'authorize' | 'token' | 'revoke' | 'jwks' | 'userinfo' | 'api'
 
@@ -36,7 +38,7 @@ export type Fault =
 const cannedAnswers: Partial<Record<string, FaultAnswer>> = {
   '500': { status: 500, body: { error: 'server_error' } },
   '503': { status: 503, body: { error: 'temporarily_unavailable' } },
-  '429': { status: 429, retryAfter: 1, body: { error: { message: 'Rate Limit Exceeded', code: 2020 } } },
+  '429': { status: 429, headers: rateLimitHeaders(960, 0, 1), retryAfter: 1, body: rateLimitError },
   html: {
     status: 502,
     headers: { 'Content-Type': 'text/html' },
@@ -48,7 +50,7 @@ const cannedAnswers: Partial<Record<string, FaultAnswer>> = {
   invalid_request: { status: 400, body: { error: 'invalid_request' } },
 }
 
-/** Faults waiting for the next calls, first in, first out. */
+/** @internal Faults waiting for the next calls, first in, first out. */
 export class FaultQueue {
   readonly #waiting = new Map<Target, Fault[]>()
 
@@ -66,12 +68,12 @@ export class FaultQueue {
   }
 }
 
-/** The answer that a fault puts in place of the real one, if it puts one. */
+/** @internal The answer that a fault puts in place of the real one, if it puts one. */
 export function answerInstead(fault: Fault | undefined): FaultAnswer | undefined {
   return typeof fault === 'string' ? cannedAnswers[fault] : fault
 }
 
-/** Whether the request is carried out, whatever becomes of its answer. */
+/** @internal Whether the request is carried out, whatever becomes of its answer. */
 export function takesEffect(fault: Fault | undefined): boolean {
   const instead = answerInstead(fault)
   return instead ? instead.after === true : fault !== 'reset' && fault !== 'stall'

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import type { Account, AccountUser } from './accounts'
 import type { Settings } from './settings'
 
-/** One authorization: by a user, or by the app itself for an account. Every token that came of it ends with it. */
+/** @internal One authorization: by a user, or by the app itself for an account. Every token that came of it ends with it. */
 export interface Delegation {
   id: string
   clientID: string
@@ -31,12 +31,14 @@ export interface LiveGrant {
   refreshUntil: number | undefined
 }
 
+/** @internal */
 export interface Token {
   value: string
   delegation: Delegation
   expiresAt: number
 }
 
+/** @internal */
 export interface TokenPair {
   access: Token
   refresh?: Token
@@ -59,7 +61,7 @@ const lifetimes = {
   classic: { access: 30 * day, refresh: 210 * day, window: 3 * 365 * day },
 }
 
-/** What the authorization server remembers: codes, access tokens and refresh tokens, in memory. */
+/** @internal What the authorization server remembers: codes, access tokens and refresh tokens, in memory. */
 export class Grants {
   readonly #settings: Settings
   readonly #codes = new Map<string, Code>()

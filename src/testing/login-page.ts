@@ -87,6 +87,7 @@ function htmlPage(status: number, title: string, content: string, formAction: st
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>${title} · PagerDuty stand-in</title>
 <style>${style}</style>
 </head>
@@ -100,6 +101,7 @@ ${content}
 `
   const policy = [
     "default-src 'none'",
+    'img-src data:',
     `style-src ${styleHash}`,
     `form-action ${formAction}`,
     "base-uri 'none'",

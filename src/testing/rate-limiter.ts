@@ -1,6 +1,6 @@
 import type { Token } from './grants'
 import type { Settings } from './settings'
-import { Refusal } from './wire'
+import { rateLimitError, rateLimitHeaders, Refusal } from './wire'
 
 const windowLength = 60_000
 
@@ -13,27 +13,19 @@ export class RateLimiter {
     this.#settings = settings
   }
 
-  /** The headers to answer with, if the call is within the limit. */
-  admit({ delegation }: Token): Record<string, string> {
+  /** The headers of every answer, and the refusal of a call too many. Without a limit set, the headers count by PagerDuty's. */
+  admit({ delegation }: Token): { headers: Record<string, string>; refusal: Refusal | undefined } {
     const { now, rateLimit } = this.#settings
-    if (!rateLimit) return {}
+    const limit = rateLimit?.limit ?? 960
     const key = `${delegation.clientID} ${delegation.user?.id ?? delegation.account.id}`
     let window = this.#windows.get(key)
     if (!window || now() >= window.endsAt) window = { count: 0, endsAt: now() + windowLength }
     this.#windows.set(key, window)
     window.count += 1
-
-    const headers = {
-      'ratelimit-limit': `${rateLimit.limit}`,
-      'ratelimit-remaining': `${Math.max(0, rateLimit.limit - window.count)}`,
-      // Seconds to wait, not a point in time.
-      'ratelimit-reset': `${Math.ceil((window.endsAt - now()) / 1000)}`,
+    const isOver = rateLimit !== undefined && window.count > limit
+    return {
+      headers: rateLimitHeaders(limit, Math.max(0, limit - window.count), (window.endsAt - now()) / 1000),
+      refusal: isOver ? new Refusal({ status: 429, body: rateLimitError }) : undefined,
     }
-    if (window.count <= rateLimit.limit) return headers
-    throw new Refusal({
-      status: 429,
-      headers,
-      body: { error: { message: 'Rate Limit Exceeded', code: 2020 } },
-    })
   }
 }

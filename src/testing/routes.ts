@@ -7,7 +7,8 @@ import type { Calls } from './calls'
 import type { FaultQueue, Target } from './faults'
 import { jwks, openIDConfiguration, userinfo } from './identity-documents'
 import type { Parts } from './parts'
-import { apiError, restAPI } from './rest-api'
+import { restAPI } from './rest-api'
+import { notFound } from './rest-call'
 import { revoke, token } from './token-endpoint'
 import { bodyOf, oauthError } from './wire'
 import type { Reply } from './wire'
@@ -64,7 +65,7 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
     send(res, { status: 200, body: { ...calls(), reuses: grants.reuses } }),
   )
   if (control) app.use('/__stand-in', control)
-  app.use((_req, res) => send(res, apiError(404, 'Not Found', 2100)))
+  app.use((req, res) => send(res, notFound(`The simulator has no ${req.method} ${req.path}`).reply))
   app.use(answerFailure)
   return app
 }

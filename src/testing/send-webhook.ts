@@ -54,7 +54,7 @@ export async function sendWebhook(
   return deliver(url, webhookEvent(init, account, Date.now()), options)
 }
 
-/** Signs and posts a whole event. */
+/** @internal Signs and posts a whole event. */
 export async function deliver(
   url: string | URL,
   event: WebhookEventPayload,
@@ -91,7 +91,7 @@ export async function deliver(
   return send()
 }
 
-/** The value of `X-PagerDuty-Signature`: an entry for each secret, whose text is the key. */
+/** @internal The value of `X-PagerDuty-Signature`: an entry for each secret, whose text is the key. */
 export function signatureOf(body: string | Uint8Array, secret: string | readonly string[]): string {
   return [secret]
     .flat()

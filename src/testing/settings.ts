@@ -27,6 +27,8 @@ export interface Settings {
   refreshNarrows: boolean
   /** Whether a `nonce` of the authorization request comes back in the id_token. @default false */
   echoNonce: boolean
+  /** Whether app tokens come with `id_token: null`, which is undocumented but was seen. @default true */
+  nullIDToken: boolean
   /** Changes the id_token's claims before they are signed. @default undefined */
   idTokenClaims?: ((claims: Claims) => Claims) | undefined
   /** Milliseconds before the token endpoint answers; what the call changes is changed on arrival. @default 0 */
@@ -42,6 +44,7 @@ export interface Settings {
 /** Some of them; undefined means the default. */
 export type GivenSettings = { [Name in keyof Settings]?: Settings[Name] | undefined }
 
+/** @internal */
 export function resolveSettings(given: GivenSettings): Settings {
   const defaults: Settings = {
     now: () => Date.now(),
@@ -55,6 +58,7 @@ export function resolveSettings(given: GivenSettings): Settings {
     revokeOldAccessToken: false,
     refreshNarrows: false,
     echoNonce: false,
+    nullIDToken: true,
     idTokenClaims: undefined,
     tokenLatency: 0,
     apiLatency: 0,

@@ -1,28 +1,30 @@
 import assert from 'node:assert/strict'
 import type { TokenStore } from '../store/token-store'
 
-export type { TokenStore }
-
-/** What a store has to do, by what is said of it. */
+/** @internal What a store has to do, by what is said of it. */
 export type Checks = Readonly<Record<string, (store: TokenStore) => Promise<void>>>
 
-/** Milliseconds. */
+/** @internal Milliseconds. */
 export const long = 60_000
-/** What the contract promises to a store: its longest lifetime, key and value. */
+/** @internal What the contract promises to a store: its longest lifetime, key and value. */
 export const longest = { ttl: 34_560_000_000, key: 300, value: 256 * 1024 }
 
+/** @internal */
 export function hundred<T>(make: (i: number) => Promise<T>): Promise<T>[] {
   return Array.from({ length: 100 }, (_, i) => make(i))
 }
 
+/** @internal */
 export function winners(won: readonly boolean[]): number {
   return won.filter(Boolean).length
 }
 
+/** @internal */
 export function passed(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
+/** @internal */
 export async function gone(
   store: TokenStore,
   key: string,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { type TokenStore, hundred, long, winners } from './store-check'
+import type { TokenStore } from '../store/token-store'
+import { hundred, long, winners } from './store-check'
 
 /** What two instances over one database do, as two processes of an app have them. */
 export const pairs: Readonly<Record<string, (one: TokenStore, other: TokenStore) => Promise<void>>> = {

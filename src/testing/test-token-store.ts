@@ -1,4 +1,4 @@
-import type { TokenStore } from './store-check'
+import type { TokenStore } from '../store/token-store'
 import { failures } from './store-failures'
 import { lifetimes } from './store-lifetimes'
 import { many } from './store-many'

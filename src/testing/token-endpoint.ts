@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Request } from 'express'
 import { accountScope, regionalAPI } from './accounts'
 import type { Account } from './accounts'
-import { narrowScope } from './clients'
+import { narrowScope, serves } from './clients'
 import type { RegisteredClient } from './clients'
 import type { Delegation, TokenPair } from './grants'
 import { atHash } from './id-token-signer'
@@ -81,11 +81,11 @@ function issueAppToken(parts: Parts, client: RegisteredClient, form: Parameters)
     return oauthError('unauthorized_client', 'Only Scoped apps have app tokens')
   const requested = form.get('scope') ?? ''
   const account = selectAccount(parts.accounts, requested)
-  if (!account) return oauthError('invalid_request', 'Invalid scope')
+  if (!account || !serves(client, account)) return oauthError('invalid_request', 'Invalid scope')
   const scope = [accountScope(account), ...narrowScope(client, requested)]
   const { clientID, appType } = client
   const access = parts.grants.issueAccessToken(parts.grants.delegate({ clientID, appType, account, scope }))
-  return tokenAnswer(parts, { access }, { id_token: null })
+  return tokenAnswer(parts, { access }, parts.settings.nullIDToken ? { id_token: null } : {})
 }
 
 function selectAccount(accounts: readonly Account[], requested: string): Account | undefined {

@@ -33,7 +33,7 @@ const aboutIncident = new Set(
     .map((what) => `incident.${what}`),
 )
 
-/** Completes an event with data of the account, in the shapes that PagerDuty documents. */
+/** @internal Completes an event with data of the account, in the shapes that PagerDuty documents. */
 export function webhookEvent(init: WebhookEventInit, account: AccountData, now: number): WebhookEventPayload {
   const { event_type, data = {} } = init
   const [resource = ''] = event_type.split('.')

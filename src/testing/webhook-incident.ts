@@ -8,7 +8,7 @@ export function webhookIncident(
   incident: Incident,
   eventType: string,
 ): Record<string, unknown> {
-  const { id, self, html_url, incident_number, title, urgency, created_at, service } = incident
+  const { id, self, html_url, incident_number, incident_key, title, urgency, created_at, service } = incident
   const { assignments = [] } = incident as { assignments?: { assignee: Reference }[] }
   const { escalation_policy = null } = (services.find((one) => one.id === service.id) ?? {}) as {
     escalation_policy?: Reference
@@ -20,7 +20,7 @@ export function webhookIncident(
     html_url,
     number: incident_number,
     status: statusAfter(eventType, incident.status),
-    incident_key: randomUUID().replaceAll('-', ''),
+    incident_key,
     created_at,
     title,
     service,

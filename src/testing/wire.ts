@@ -23,6 +23,17 @@ export function oauthError(error: string, description: string, status = 400): Re
   return { status, body: { error, error_description: description } }
 }
 
+export const rateLimitError = { error: { message: 'Rate Limit Exceeded', code: 2020 } }
+
+export function rateLimitHeaders(limit: number, remaining: number, seconds: number): Record<string, string> {
+  return {
+    'ratelimit-limit': `${limit}`,
+    'ratelimit-remaining': `${remaining}`,
+    // Seconds to wait, not a point in time.
+    'ratelimit-reset': `${Math.ceil(seconds)}`,
+  }
+}
+
 export type Parameters = ReadonlyMap<string, string>
 
 /** Parameters that occur once each; RFC 6749 section 3.1 allows no repetition. */

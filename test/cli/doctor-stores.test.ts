@@ -61,7 +61,6 @@ test('a secret is demanded where state outlives the process', async () => {
   expect(all).toContain('error session-secret')
 })
 
-
 if (!hasSQLite) {
   test('a Node without SQLite is found', async () => {
     const { troubles: all, found } = await ask('sqlite:./a.db')

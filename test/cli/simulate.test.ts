@@ -103,10 +103,14 @@ test('buttons end tokens, and make calls fail and slow', async () => {
 })
 
 test('logins are approved at once when asked to', async () => {
-  expect(await press({ do: 'approve', user: 'PGLBX01' })).toBe('Logins are approved at once.')
+  expect(await press({ do: 'approve', user: 'PACME02' })).toBe('Logins are approved at once.')
   await app.logIn()
-  expect((await send('GET')).text).toContain('<strong>Greta Lindqvist</strong>')
+  expect((await send('GET')).text).toContain('<strong>Ben Ruiz</strong>')
   expect(await press({ do: 'approve', user: '' })).toBe('Logins are asked for.')
+})
+
+test('users of another account than that of the Scoped app are turned away, as PagerDuty does', async () => {
+  await expect(app.logIn(undefined, { user: 'PGLBX01' })).rejects.toThrow('registered in the account acme')
 })
 
 test('a webhook is sent, signed, to this machine only', async () => {

@@ -125,7 +125,7 @@ function linesOf(program: string): number {
 async function complete(file: string, terminal: Terminal): Promise<string> {
   for (;;) {
     const text = await readFile(file, 'utf8').catch(() => '')
-    if (text.endsWith('machine.\n')) return text
+    if (/\n# The callback URL .*\n$/.test(text)) return text
     await Promise.race([wait(50), terminal.failure])
   }
 }

@@ -76,7 +76,7 @@ export async function startSimulation(...args: readonly string[]): Promise<Simul
   await new Promise<void>((resolve, reject) => {
     const heard = (chunk: Buffer) => {
       output += chunk.toString()
-      if (output.includes('any address of this machine')) resolve()
+      if (output.includes('# The callback URL may be')) resolve()
     }
     child.stdout.on('data', heard)
     child.stderr.on('data', heard)

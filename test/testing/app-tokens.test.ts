@@ -15,6 +15,11 @@ describe('an app token', () => {
     })
   })
 
+  it('has no id_token as documented, when told so', async () => {
+    const { body } = await appToken(await start({ nullIDToken: false }), 'as_account-us.acme users.read')
+    expect(body).not.toHaveProperty('id_token')
+  })
+
   it('loses scopes that the app is not configured with', async () => {
     const { body } = await appToken(await start(), 'as_account-eu.globex\n  analytics.read   users.read')
     expect(body['scope']).toBe('as_account-eu.globex users.read')

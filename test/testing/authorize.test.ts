@@ -1,6 +1,6 @@
-import { approve } from '../../src/testing'
+import { approve, defaultClient } from '../../src/testing'
 import type { StandIn } from '../../src/testing'
-import { authorize, authorizeURL, classicClient, logIn, publicClient, standIns } from './support'
+import { appToken, authorize, authorizeURL, classicClient, logIn, publicClient, standIns } from './support'
 
 const { start } = standIns()
 
@@ -24,6 +24,9 @@ describe('a faulty authorization request', () => {
       { redirect_uri: undefined },
       { redirect_uri: 'https://evil.example/callback' },
       { redirect_uri: 'http://127.0.0.1.evil.example/callback' },
+      { redirect_uri: 'http://127.evil.example/callback' },
+      { redirect_uri: 'https://evillocalhost/callback' },
+      { redirect_uri: 'custom://localhost/callback' },
       { redirect_uri: 'http://localhost/callback#part' },
     ]
     for (const change of faulty) {
@@ -32,6 +35,14 @@ describe('a faulty authorization request', () => {
       expect(answer.headers.get('location')).toBeNull()
     }
   })
+
+  it.each(['https://localhost:3443', 'http://127.1.2.3', 'http://[::1]:80', 'https://app.localhost'])(
+    'takes a callback at %s, where none is registered',
+    async (origin) => {
+      const url = authorizeURL(await start(), { redirect_uri: `${origin}/callback` })
+      expect((await fetch(url)).status).toBe(200)
+    },
+  )
 
   it('compares registered redirect URIs exactly', async () => {
     const registered = 'https://app.example/callback'
@@ -103,7 +114,9 @@ describe('the page', () => {
     const back = await approve(authorizeURL(await start()), { decision: 'deny' })
     const { searchParams } = new URL(back)
     expect(searchParams.get('error')).toBe('access_denied')
-    expect(searchParams.get('error_description')).toBeTruthy()
+    expect(searchParams.get('error_description')).toBe(
+      'The resource owner or authorization server denied the request.',
+    )
     expect(searchParams.get('state')).toBe('the-state')
     expect(searchParams.has('code')).toBe(false)
   })
@@ -112,6 +125,35 @@ describe('the page', () => {
     const standIn = await start()
     expect((await decide(standIn, { user: 'PNOBODY', decision: 'allow' })).status).toBe(400)
     expect((await decide(standIn, { user: 'PACME01', decision: 'maybe' })).status).toBe(400)
+  })
+})
+
+describe('a Scoped app registered in one account', () => {
+  const client = { ...defaultClient, account: 'acme' }
+
+  it('turns users of other accounts away, on a page of PagerDuty', async () => {
+    const standIn = await start({ clients: [client] })
+    expect((await authorize(standIn)).has('code')).toBe(true)
+    const { status } = await decide(standIn, { user: 'PGLBX01', decision: 'allow' })
+    expect(status).toBe(400)
+    await expect(authorize(standIn, {}, 'PGLBX01')).rejects.toThrow(
+      'stand-in-client is registered in the account acme: a user of globex cannot log in',
+    )
+    standIn.settings.autoApprove = 'PGLBX01'
+    expect((await fetch(authorizeURL(standIn), { redirect: 'manual' })).status).toBe(400)
+  })
+
+  it('has app tokens of that account only', async () => {
+    const standIn = await start({ clients: [client] })
+    expect((await appToken(standIn, 'as_account-us.acme users.read')).status).toBe(200)
+    expect(await appToken(standIn, 'as_account-eu.globex users.read')).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_request', error_description: 'Invalid scope' },
+    })
+  })
+
+  it('is not what a Classic app is', async () => {
+    await expect(start({ clients: [{ ...classicClient, account: 'acme' }] })).rejects.toThrow('"account"')
   })
 })
 

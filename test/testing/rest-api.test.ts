@@ -120,29 +120,11 @@ describe('the REST API', () => {
     expect((await note(standIn, accessToken, 'PNONE', 'x')).status).toBe(404)
   })
 
-  it('acknowledges and resolves an incident, and leaves one that is resolved', async () => {
-    const standIn = await start()
-    const { accessToken } = await logIn(standIn, everything)
-    const found = await incidents(standIn, accessToken, '?statuses[]=triggered')
-    const path = `/incidents/${found[0]?.['id']}`
-    const put = async (token: string, status: string, at = path) => {
-      const body = JSON.stringify({ incident: { type: 'incident_reference', status } })
-      const headers = { 'content-type': 'application/json' }
-      return (await api(standIn, token, at, { method: 'PUT', headers, body })).status
-    }
-    expect(await put(accessToken, 'acknowledged')).toBe(200)
-    expect(await json(standIn, accessToken, path)).toMatchObject({ incident: { status: 'acknowledged' } })
-    expect([await put(accessToken, 'triggered'), await put(accessToken, 'ended')]).toEqual([400, 400])
-    expect([await put(accessToken, 'resolved'), await put(accessToken, 'acknowledged')]).toEqual([200, 400])
-    const reader = await logIn(standIn, { scope: 'incidents.read' })
-    expect(await put(reader.accessToken, 'acknowledged')).toBe(403)
-    expect(await put(accessToken, 'acknowledged', '/incidents/PNONE')).toBe(404)
-  })
-
-  it('answers 404 for what it does not have', async () => {
-    const answer = await fetch(`${(await start()).url}/teams`)
+  it('says that it is the simulator which lacks an operation', async () => {
+    const answer = await fetch(`${(await start()).url}/priorities?limit=1`)
     expect(answer.status).toBe(404)
-    expect(await answer.json()).toEqual({ error: { message: 'Not Found', code: 2100 } })
+    const error = { message: 'The simulator has no GET /priorities', code: 2100 }
+    expect(await answer.json()).toEqual({ error })
   })
 
   it('limits calls per user and minute', async () => {
@@ -160,5 +142,20 @@ describe('the REST API', () => {
     expect(await statusOf(standIn, ben.accessToken)).toBe(200)
     pass(61)
     expect(await statusOf(standIn, ada.accessToken)).toBe(200)
+  })
+
+  it('tells what is left of the limit with every answer to a known token, and with a 429 that is made', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn)
+    const left = async (path: string) => {
+      const { status, headers } = await api(standIn, accessToken, path)
+      return [status, ...['limit', 'remaining', 'reset'].map((name) => headers.get(`ratelimit-${name}`))]
+    }
+    expect(await left('/incidents')).toEqual([200, '960', '959', '60'])
+    pass(10)
+    expect(await left('/incidents/PNOPE')).toEqual([404, '960', '958', '50'])
+    expect(await left('/services')).toEqual([403, '960', '957', '50'])
+    standIn.failNext('api', '429')
+    expect(await left('/incidents')).toEqual([429, '960', '0', '1'])
   })
 })

@@ -5,7 +5,7 @@ export function storeURL(given?: string): string | undefined {
 
 /** Where logins are kept, in a few words and without a password. */
 export function storePlace(url: string | undefined): string {
-  if (url === undefined || url === 'memory:') return 'in memory'
+  if (url === undefined || url.startsWith('memory:')) return 'in memory'
   if (url.startsWith('sqlite:')) return `in SQLite, in the file ${url.slice('sqlite:'.length)}`
   return `in ${url.startsWith('postgres') ? 'PostgreSQL' : 'Redis'} at ${new URL(url).host}`
 }

@@ -79,7 +79,7 @@ export interface PagerDutyOptions
    */
   redis?: RedisClient | string | undefined
   /**
-   * What all keys in Redis begin with, before the instance's name: apps that share a Redis need one each. Up to 64 characters of
+   * What keys in Redis, and tables, begin with, before the instance's name: apps that share a store need one each. Up to 64 characters of
    * printable ASCII, the name included, without spaces and braces. @default none
    */
   prefix?: string | undefined

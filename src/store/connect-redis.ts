@@ -38,9 +38,26 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): C
 
 /** @throws {ConfigurationError} */
 export function requireRedisURL(url: string): void {
-  if (/^(redis|valkey)s?:\/\/\S+$/.test(url)) return
+  if (!/^(redis|valkey)s?:\/\/\S+$/.test(url)) {
+    throw new ConfigurationError(
+      'redis',
+      'must be a URL that begins with redis://, rediss://, valkey:// or valkeys://',
+    )
+  }
+  if (isSound(url)) return
   throw new ConfigurationError(
     'redis',
-    'must be a URL that begins with redis://, rediss://, valkey:// or valkeys://',
+    'must be a URL such as redis://user:password@host:6379/0, the last part being the number of the database',
+    'Special characters in user and password have to be percent-encoded: "/" is %2F, "#" is %23, "?" is %3F.',
   )
+}
+
+function isSound(url: string): boolean {
+  try {
+    const { username, password, hostname, pathname } = new URL(url)
+    decodeURIComponent(username + password)
+    return hostname !== '' && /^(\/\d*)?$/.test(pathname)
+  } catch {
+    return false
+  }
 }

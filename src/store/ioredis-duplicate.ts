@@ -47,7 +47,11 @@ export function ofIORedis(client: IORedis, attempt: number, onError: OnError): R
   const redis = (
     isCluster ? client.duplicate([], clusterSettings) : client.duplicate({ ...settings, ...rotated })
   ) as Emitting<IORedis>
-  redis.on('error', onError)
+  redis.on('error', (error) => {
+    onError(error)
+    // ioredis goes on in database 0 where there is none of the number it was given.
+    if ((error as { command?: { name?: string } }).command?.name === 'select') redis.disconnect()
+  })
   return {
     get isReady() {
       return redis.status === 'ready'

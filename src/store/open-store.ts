@@ -70,11 +70,11 @@ export function openStore(
   const { tokenStore: store, redis, secret } = options
   requireOneStore(store, redis)
   const kind = typeof store === 'string' ? storeKindOf(store) : undefined
-  const usesPrefix = store === undefined || kind === 'redis'
+  const usesPrefix = store === undefined || (kind !== undefined && kind !== 'memory')
   if (options.prefix !== undefined && !usesPrefix) throw notForStore()
   const own = options.prefix === undefined ? '' : requirePrefix(options.prefix)
   const prefix = requirePrefix(`${own}${name}:`)
-  const place = { prefix, table: `${name.replace(/\W/g, '_')}_tokens` }
+  const place = { prefix, table: `${(own + name).replace(/\W/g, '_')}_tokens` }
   const open = (): Opened => {
     if (kind !== undefined) return openers[kind](store as string, place, reports)
     if (store !== undefined) return { tokenStore: store as TokenStore, async close() {} }
@@ -126,7 +126,7 @@ export function requireOneStore(tokenStore: unknown, redis: unknown): void {
 function notForStore(): ConfigurationError {
   return new ConfigurationError(
     'prefix',
-    'is for keys in Redis, and has no effect on this tokenStore',
-    'Give the prefix to the store: new RedisTokenStore(client, { prefix: "…" }). In SQLite and PostgreSQL, the table has the name of the instance.',
+    'has no effect on this tokenStore',
+    'Give the prefix to the store: new RedisTokenStore(client, { prefix: "…" }), or a table: new PostgresTokenStore(pool, { table: "…" }).',
   )
 }

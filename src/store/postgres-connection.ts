@@ -114,6 +114,8 @@ function openPool(url: string): Pool {
     connectionTimeoutMillis: 1_000,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
+    // What a silent server leaves open does not keep a process that has closed its pool.
+    allowExitOnIdle: true,
     fallback_application_name: 'passport-pagerduty',
   })
   // Of idle connections; the pool replaces them.

@@ -25,6 +25,7 @@ export class SQLiteTokenStore implements TokenStore {
   readonly #database: SQLiteDatabase
   readonly #statements: Record<'get' | 'getMany' | 'create' | 'replace' | 'delete' | 'sweep', SQLiteStatement>
   readonly #stopSweeping: () => void
+  #isClosed = false
 
   /**
    * @param path the file, made where it is missing (mode 0600); its folder must be there
@@ -101,6 +102,8 @@ export class SQLiteTokenStore implements TokenStore {
 
   /** Stops sweeping, and closes the file. */
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     this.#stopSweeping()
     this.#database.close()
   }

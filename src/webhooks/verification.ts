@@ -56,7 +56,7 @@ async function requireSignature(
   if (signature === undefined) throw notSigned()
   const current = await callAsRetryable(secrets, 'The webhook secret could not be obtained')
   if (isSigned(signature, body, current)) return
-  throw notSigned('If PagerDuty sent it, webhookSecret is not the secret of that subscription.')
+  throw notSigned('If PagerDuty sent it, the webhook secret is not that of the subscription.')
 }
 
 /**

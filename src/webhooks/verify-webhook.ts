@@ -1,4 +1,4 @@
-import { isUint8Array } from 'node:util/types'
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types'
 import { ConfigurationError, WebhookError } from '../errors'
 import { requireKnown } from '../known-members'
 import { defaultMaxAge, requireMaxAge } from './options'
@@ -34,9 +34,9 @@ const table: Record<keyof WebhookDelivery, true> = { body: true, headers: true, 
  */
 export async function verifyWebhook(delivery: WebhookDelivery): Promise<WebhookEvent | UnknownWebhookEvent> {
   requireKnown('verifyWebhook()', delivery, Object.keys(table), insteadOfHere)
-  const { headers, maxAge = defaultMaxAge, secret } = delivery
+  const { headers, maxAge = defaultMaxAge, secret, body: given } = Object(delivery) as WebhookDelivery
   requireMaxAge(maxAge)
-  const body = bytesOf(delivery.body)
+  const body = bytesOf(given)
   if (body.byteLength > maxBytes) throw tooLarge()
   const event = await eventOf(
     headerOf(headers, 'x-pagerduty-signature'),
@@ -55,7 +55,7 @@ const insteadOfHere = { webhookSecret: 'The secret of the subscription is "secre
 function bytesOf(body: unknown): Uint8Array {
   if (isUint8Array(body)) return body
   if (typeof body === 'string') return Buffer.from(body)
-  if (body instanceof ArrayBuffer) return new Uint8Array(body)
+  if (isAnyArrayBuffer(body)) return new Uint8Array(body)
   throw new ConfigurationError(
     'body',
     'must be the body of the delivery as received: bytes or text',
@@ -63,10 +63,18 @@ function bytesOf(body: unknown): Uint8Array {
   )
 }
 
+/** @throws {ConfigurationError} three deliveries that seem unsigned disable a subscription */
 function headerOf(headers: WebhookDelivery['headers'] | undefined, name: string): string | undefined {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
+    throw new ConfigurationError(
+      'headers',
+      'must be the headers of the request: Headers, or an object by name',
+    )
+  }
   if (typeof (headers as Headers | undefined)?.get === 'function') {
     return (headers as Headers).get(name) ?? undefined
   }
-  const [, value] = Object.entries(headers ?? {}).find(([each]) => each.toLowerCase() === name) ?? []
+  const [, value] =
+    Object.entries(headers).find(([each, one]) => each.toLowerCase() === name && one !== undefined) ?? []
   return value === undefined ? undefined : String(value)
 }

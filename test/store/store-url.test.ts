@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { existsSync, mkdtempSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -96,10 +97,30 @@ describe('of two stores', () => {
   })
 })
 
-test('a prefix is refused where the store has no keys in Redis', () => {
-  for (const tokenStore of [new MemoryTokenStore(), 'memory:', 'sqlite:./pagerduty.db'])
-    expect(() => pagerduty({ ...good, tokenStore, prefix: 'mine:' })).toThrow(/"prefix" is for keys in Redis/)
+test('a prefix is refused where it would tell nothing apart', () => {
+  for (const tokenStore of [new MemoryTokenStore(), 'memory:'])
+    expect(() => pagerduty({ ...good, tokenStore, prefix: 'mine:' })).toThrow(/"prefix" has no effect/)
 })
+
+test.each([
+  'redis://:canary/x@127.0.0.1',
+  'redis://:canary#x@127.0.0.1',
+  'redis://:canary@127.0.0.1:99999',
+  'redis://:canary%zz@127.0.0.1',
+  'redis://:canary@127.0.0.1/first',
+])('a Redis URL that cannot be one is refused without its password: %s', (tokenStore) => {
+  const refusal = failureOf(() => pagerduty({ ...good, tokenStore }))
+  expect(refusal).toBeInstanceOf(ConfigurationError)
+  expect(inspect(refusal, { depth: 9, showHidden: true })).not.toContain('canary')
+})
+
+function failureOf(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error
+  }
+}
 
 test('memory: is refused in a cluster, as no store is', () => {
   jest.replaceProperty(cluster, 'isWorker', true)

@@ -167,7 +167,7 @@ describe('a signature', () => {
     })
     expect(app.handled).toEqual([])
     expect(app.warnings).toEqual([
-      expect.stringContaining('webhookSecret is not the secret of that subscription'),
+      expect.stringContaining('the webhook secret is not that of the subscription'),
     ])
   })
 

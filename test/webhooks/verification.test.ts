@@ -79,7 +79,7 @@ describe('a delivery is believed', () => {
     }
     expect(await received(eventText(), headers)).toMatchObject({
       ...notSigned,
-      hint: expect.stringContaining('webhookSecret'),
+      hint: expect.stringContaining('the webhook secret'),
     })
     expect(calls).toEqual(['secrets'])
   })

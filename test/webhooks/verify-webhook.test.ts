@@ -55,7 +55,7 @@ test.each(vectors.filter((vector) => vector.secret.length >= 16))(
 
 test.each([
   ['is not signed', { headers: {} }, 403, 'ERR_PAGERDUTY_WEBHOOK_SIGNATURE'],
-  ['comes without headers', { headers: undefined }, 403, 'ERR_PAGERDUTY_WEBHOOK_SIGNATURE'],
+
   [
     'is signed with another secret',
     { secret: 'another-secret-of-16' },

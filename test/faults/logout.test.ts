@@ -6,9 +6,11 @@ import type { User } from './user'
 import { type World, inWorld, lifetime, until } from './world'
 
 const latency = 200
-const atOnce = 25
 
 describeOnEachStore('a logout', (store) => {
+  // On two busy cores PostgreSQL takes longer than a second for more.
+  const atOnce = store === 'PostgreSQL' ? 10 : 25
+
   test('at any moment of a refresh ends the grant, and revokes what the refresh got', () =>
     inWorld({ store, workers: 3, tokenLatency: latency }, async (world) => {
       const score = new Score(`logout while a refresh runs, on ${store}`)

@@ -112,16 +112,10 @@ export class GrantIndex {
     return { ...list, entries, pruneAt: Math.min(Math.max(2 * entries.length, fewest), most) }
   }
 
-  /**
-   * Empty where there is no record, or one of another version.
-   *
-   * @throws {TokenStoreError} it cannot be decrypted: to write over it would lose sight of another app's logins
-   */
+  /** Empty where there is no record, or none that can be decrypted. */
   #open(sealed: string | undefined, key: string): List {
-    if (sealed === undefined) return empty
-    const text = this.#sealer.open(sealed, key)
-    if (text === undefined) throw unreadable()
-    const { entries, pruneAt, endedAt } = decode(text) ?? empty
+    const text = sealed === undefined ? undefined : this.#sealer.open(sealed, key)
+    const { entries, pruneAt, endedAt } = (text === undefined ? undefined : decode(text)) ?? empty
     const isRemembered = endedAt !== undefined && endedAt + endRemembered > Date.now()
     return {
       entries: entries.filter((entry) => entry.until > Date.now()),
@@ -185,15 +179,6 @@ function tooMany(): AuthorizationResponseError {
     code: 'ERR_PAGERDUTY_TOO_MANY_LOGINS',
     status: 403,
     hint: 'A script that logs in for each of its runs? Let it keep its session, or end old ones: grants.revoke({ accountID, userID }).',
-  })
-}
-
-function unreadable(): TokenStoreError {
-  const error = new TokenStoreError(
-    'The list of this user’s logins cannot be read: another app, or a process with another secret, has written it',
-  )
-  return Object.assign(error, {
-    hint: 'Apps that share a store need a prefix or a name of their own. To rotate the secret, let all processes know the new one before one of them encrypts with it: [old, new], then [new, old].',
   })
 }
 

@@ -166,7 +166,9 @@ export class DropInSession implements OwnSessions {
     const current = sessionOf(req)
     if (current === undefined || !this.#isOwn(req) || grantIDOf(current.id) === undefined) return false
     const isRead = this.#store.grantReadWith(req as Request) !== undefined
-    return isRead && current.cookie.originalMaxAge === this.#cookie.maxAge
+    const { originalMaxAge } = current.cookie
+    // express-session computes it anew with each use, and may lose a millisecond.
+    return isRead && Math.abs((originalMaxAge ?? 0) - this.#cookie.maxAge) < 1_000
   }
 
   /** Whether a session was stored with the grant that its id carries. */

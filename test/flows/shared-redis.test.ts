@@ -148,7 +148,7 @@ describe('the option prefix', () => {
 
   test('beside a tokenStore is refused: it would have no effect', () => {
     expect(() => start({ prefix: 'shop:', tokenStore: new MemoryTokenStore() })).toThrow(
-      '"prefix" is for keys in Redis',
+      '"prefix" has no effect on this tokenStore',
     )
   })
 

@@ -134,19 +134,6 @@ describe('the list of a user’s grants', () => {
 })
 
 describe('a login that cannot be listed', () => {
-  test('fails where an app with another secret keeps the list of the same user, which stays as it is', async () => {
-    const theirs = new KeyRing('the secret of another app of thirty-two characters')
-    const sealed = theirs.sealer('grant index').seal('[["theirs",9999999999999]]', key)
-    await store.memory.create(key, sealed, minute)
-    for (const work of [index.add(user, 'one', until, now), index.list(user), index.end(user)]) {
-      await expect(work).rejects.toMatchObject({
-        name: 'TokenStoreError',
-        hint: expect.stringContaining('a prefix'),
-      })
-    }
-    expect(await store.memory.get(key)).toBe(sealed)
-  })
-
   test('fails after five seconds in which others changed the list again and again', async () => {
     const clock = jest.spyOn(performance, 'now').mockReturnValue(0)
     let attempts = 0

@@ -60,7 +60,13 @@ export async function startPostgres(): Promise<PostgresServer> {
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const admin = poolOf(url)
   const signal = (name: NodeJS.Signals) => {
-    for (const pid of [server.pid, ...childrenOf(server.pid)]) process.kill(pid, name)
+    for (const pid of [server.pid, ...childrenOf(server.pid)]) {
+      try {
+        process.kill(pid, name)
+      } catch {
+        // A child may have ended since it was listed.
+      }
+    }
   }
   return {
     url,

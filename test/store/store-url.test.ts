@@ -124,13 +124,13 @@ function failureOf(work: () => unknown): unknown {
 
 test('memory: is refused in a cluster, as no store is', () => {
   jest.replaceProperty(cluster, 'isWorker', true)
-  expect(() => openStore({ tokenStore: 'memory:' }, 'pagerduty:', reports)).toThrow(/in memory in a cluster/)
+  expect(() => openStore({ tokenStore: 'memory:' }, 'pagerduty', reports)).toThrow(/in memory in a cluster/)
 })
 
 describe('where PostgreSQL cannot be used', () => {
   test('it is reported at the start, without the password', async () => {
     const reported = new Promise<Error>((resolve) => {
-      const store = openStore({ tokenStore: 'postgres://user:canary@127.0.0.1:9/app' }, 'pagerduty:', {
+      const store = openStore({ tokenStore: 'postgres://user:canary@127.0.0.1:9/app' }, 'pagerduty', {
         ...reports,
         failed: (error) => void store.close().then(() => resolve(error)),
       })
@@ -168,7 +168,7 @@ describeWithSQLite('SQLite by URL', () => {
       expect(names).toEqual([{ name: 'pagerduty_tokens' }])
       raw.close()
       expect(existsSync(join(folder, 'pagerduty.db-wal'))).toBe(false)
-      const other = openStore({ tokenStore: `sqlite:${folder}/pagerduty.db` }, 'pager-duty2:', reports)
+      const other = openStore({ tokenStore: `sqlite:${folder}/pagerduty.db` }, 'pager-duty2', reports)
       await other.close()
       expect(
         rawConnection(join(folder, 'pagerduty.db')).prepare('SELECT 1 FROM pager_duty2_tokens').all({}),

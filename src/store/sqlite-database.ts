@@ -44,12 +44,14 @@ export function openSQLite(path: unknown, schema: string): SQLiteDatabase {
   makeFile(file)
   let database: SQLiteDatabase | undefined
   try {
-    database = new DatabaseSync(file)
-    database.exec(`PRAGMA busy_timeout = ${busyTimeoutAtStart}`)
-    const { journal_mode: mode } = database.prepare('PRAGMA journal_mode = WAL').get({}) ?? {}
-    if (mode !== 'wal') throw new Error('its file system has no shared memory')
-    database.exec(`PRAGMA synchronous = FULL; ${schema}; PRAGMA busy_timeout = ${busyTimeout}`)
-    return database
+    const opened = (database = new DatabaseSync(file))
+    opened.exec(`PRAGMA busy_timeout = ${busyTimeoutAtStart}`)
+    retryWhileLocked(() => {
+      const { journal_mode: mode } = opened.prepare('PRAGMA journal_mode = WAL').get({}) ?? {}
+      if (mode !== 'wal') throw new Error('its file system has no shared memory')
+      opened.exec(`PRAGMA synchronous = FULL; ${schema}; PRAGMA busy_timeout = ${busyTimeout}`)
+    })
+    return opened
   } catch (error) {
     database?.close()
     throw unusable(
@@ -58,6 +60,26 @@ export function openSQLite(path: unknown, schema: string): SQLiteDatabase {
       'It must be a database of SQLite, or a new file, on a local disk.',
     )
   }
+}
+
+/** Where processes make one file at once, SQLite says of a change of the journal that the file is locked, whatever its timeout. */
+function retryWhileLocked(work: () => void): void {
+  const giveUpAt = performance.now() + busyTimeoutAtStart
+  for (;;) {
+    try {
+      return work()
+    } catch (error) {
+      if (!isLocked(error) || performance.now() > giveUpAt) throw error
+      // Blocks the process, which serves nobody yet.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+    }
+  }
+}
+
+/** Whether SQLite refused a statement because another connection has the file: SQLITE_BUSY, SQLITE_LOCKED. */
+export function isLocked(error: unknown): boolean {
+  const { errcode } = error as { errcode?: number }
+  return errcode !== undefined && [5, 6].includes(errcode & 0xff)
 }
 
 /** @throws {ConfigurationError} */

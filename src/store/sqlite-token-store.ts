@@ -1,6 +1,12 @@
 import { pause } from '../async/timeout'
 import { requireTable, sweepBatch, sweepRegularly } from './sql-table'
-import { type SQLiteDatabase, type SQLiteStatement, type SQLiteValues, openSQLite } from './sqlite-database'
+import {
+  type SQLiteDatabase,
+  type SQLiteStatement,
+  type SQLiteValues,
+  isLocked,
+  openSQLite,
+} from './sqlite-database'
 import { storeFailure } from './store-failure'
 import type { TokenStore } from './token-store'
 
@@ -129,9 +135,8 @@ export class SQLiteTokenStore implements TokenStore {
       try {
         return work(this.#statements[name])
       } catch (error) {
-        const { errcode, errstr } = error as { errcode?: number; errstr?: string }
-        const isLocked = errcode !== undefined && [5, 6].includes(errcode & 0xff)
-        if (!isLocked || performance.now() > giveUpAt) {
+        const { errstr } = error as { errstr?: string }
+        if (!isLocked(error) || performance.now() > giveUpAt) {
           throw storeFailure(`${name}() of the SQLite store`, error, errstr)
         }
       }

@@ -80,7 +80,8 @@ export const lockCommand: Which = (text, direction) =>
 
 /** The command that stores the next version of a grant. */
 export const grantWrite: Which = (text, direction) =>
-  direction === 'out' && /grant:\{[^]*KEEPTTL|UPDATE [^]*grant:/.test(text)
+  direction === 'out' &&
+  ((text.includes('grant:{') && text.includes('KEEPTTL')) || /UPDATE [^]*grant:/.test(text))
 
 /** The command that looks at a grant alone; a request reads it together with its session. */
 export const grantRead: Which = (text, direction) =>

@@ -22,12 +22,17 @@ export function requireKnown(
       ([name, value]) => value !== undefined && !known.includes(name),
     ) ?? []
   if (unknown === undefined) return
-  const meant = Object.hasOwn(instead, unknown) ? undefined : nearest(unknown, known)
   throw new ConfigurationError(
     within + unknown,
-    `is not an option of ${owner}${meant === undefined ? '' : `: did you mean "${meant}"?`}`,
+    `is not an option of ${owner}${Object.hasOwn(instead, unknown) ? '' : suggestion(unknown, known)}`,
     instead[unknown],
   )
+}
+
+/** For the end of a sentence about a name that is not known; empty where none is similar. */
+export function suggestion(unknown: string, known: readonly string[]): string {
+  const meant = nearest(unknown, known)
+  return meant === undefined ? '' : `: did you mean "${meant}"?`
 }
 
 /**

@@ -1,3 +1,10 @@
+/** The message of a connection's error; that of a host with several addresses has one for each of them, and none of its own. */
+export function messageOf({ message, errors = [] }: Error & { errors?: readonly Error[] }): string {
+  const said = message || errors.map((error) => error.message).join(', ')
+  // Redis repeats the first arguments of an unknown command.
+  return said.replace(/, with args .*/s, '')
+}
+
 /** An error for `cause`: with this message, and of the original only its code and its stack frames. */
 export function causeWith(
   message: string,

@@ -9,7 +9,13 @@ import { type ErrorDetails, PagerDutyOAuthError } from './errors'
  * them may be a forgery.
  */
 export type StateMismatch =
-  'missing' | 'expired' | 'otherBrowser' | 'unknown' | 'otherStrategy' | 'unreadable' | 'used'
+  | 'missing'
+  | 'expired'
+  | 'otherBrowser'
+  | 'unknown'
+  | 'otherStrategy'
+  | 'unreadable'
+  | 'used'
 
 /** PagerDuty's authorization response, as the browser brought it back, does not give a login. */
 export class AuthorizationResponseError extends PagerDutyOAuthError {
@@ -57,11 +63,11 @@ export class IDTokenError extends PagerDutyOAuthError {
   override name = 'IDTokenError'
 }
 
-/** PagerDuty granted less than was requested, to a login or for an app token. */
+/** PagerDuty granted less than was requested, to a login or for an app token; or its API needs a scope that an app token lacks. */
 export class ScopeNotGrantedError extends PagerDutyOAuthError {
   /** `ScopeNotGrantedError`, whatever a bundler calls the class. */
   override name = 'ScopeNotGrantedError'
-  /** What was requested. */
+  /** What was requested, or what the API needs. */
   readonly requested: readonly string[]
   /** What PagerDuty issued. */
   readonly granted: readonly string[]
@@ -89,12 +95,12 @@ export class ScopeNotGrantedError extends PagerDutyOAuthError {
   }
 }
 
-/** PagerDuty's REST API responded with an error. */
+/** PagerDuty's REST API responded with an error, or could not be reached. */
 export class APIError extends PagerDutyOAuthError {
   /** `APIError`, whatever a bundler calls the class. */
   override name = 'APIError'
-  /** PagerDuty's HTTP status. */
-  readonly httpStatus: number
+  /** PagerDuty's HTTP status; undefined without a response. */
+  readonly httpStatus: number | undefined
   /** PagerDuty's own error code, such as 2100, if it sent one. */
   readonly apiCode: number | undefined
   /** Seconds that PagerDuty asked to wait (`ratelimit-reset` or `Retry-After`). */
@@ -102,15 +108,23 @@ export class APIError extends PagerDutyOAuthError {
 
   constructor(
     message: string,
-    details: { httpStatus: number; apiCode?: number | undefined; retryAfter?: number | undefined },
+    details: {
+      httpStatus: number | undefined
+      apiCode?: number | undefined
+      retryAfter?: number | undefined
+      hint?: string | undefined
+      cause?: unknown
+    },
   ) {
-    const { httpStatus, apiCode, retryAfter } = details
-    const isTransient = httpStatus === 429 || httpStatus >= 500
+    const { httpStatus, apiCode, retryAfter, hint, cause } = details
+    const isTransient = httpStatus === undefined || httpStatus === 429 || httpStatus >= 500
     super(message, {
-      code: 'ERR_PAGERDUTY_API',
+      code: httpStatus === undefined ? 'ERR_PAGERDUTY_API_UNREACHABLE' : 'ERR_PAGERDUTY_API',
       status: isTransient ? 503 : httpStatus === 403 || httpStatus === 404 ? httpStatus : 502,
       headers: isTransient ? { 'Retry-After': String(retryAfter ?? 5) } : {},
+      hint,
       isTransient,
+      cause,
     })
     this.httpStatus = httpStatus
     this.apiCode = apiCode

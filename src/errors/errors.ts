@@ -1,4 +1,4 @@
-import { causeWith } from './error-cause'
+import { causeWith, messageOf } from './error-cause'
 
 /** What every error of this package carries besides its message. */
 export interface ErrorDetails {
@@ -40,7 +40,7 @@ export class PagerDutyOAuthError extends Error {
    * add `returnTo`.
    */
   declare loginURL?: string | undefined
-  /** Path where the user is asked for the missing scopes; given where an error is responded to, if that is possible. */
+  /** Path where the user can grant the missing scopes; given where an error is responded to, if that is possible. */
   declare stepUpURL?: string | undefined
 
   constructor(message: string, details: ErrorDetails) {
@@ -63,7 +63,7 @@ export class PagerDutyOAuthError extends Error {
   }
 }
 
-/** An option is missing or contradictory, or the parts are mounted wrongly. Thrown at start-up where possible. */
+/** An option is missing or contradictory, or middleware is mounted in the wrong order. Thrown at start-up where possible. */
 export class ConfigurationError extends PagerDutyOAuthError {
   /** `ConfigurationError`, whatever a bundler calls the class. */
   override name = 'ConfigurationError'
@@ -81,11 +81,12 @@ export class UnauthorizedError extends PagerDutyOAuthError {
   /** `UnauthorizedError`, whatever a bundler calls the class. */
   override name = 'UnauthorizedError'
 
-  constructor() {
+  constructor(hint?: string) {
     super('Log in with PagerDuty first', {
       code: 'ERR_PAGERDUTY_UNAUTHORIZED',
       status: 401,
       headers: { 'WWW-Authenticate': 'Bearer' },
+      hint,
     })
   }
 }
@@ -104,6 +105,9 @@ export class LoginRequiredError extends PagerDutyOAuthError {
   }
 }
 
+const notConfigured =
+  'PagerDuty quietly leaves out scopes that are not configured on the app; check their spelling and case there.'
+
 /** The granted scopes do not cover what the route needs (RFC 6750 section 3.1, `insufficient_scope`). */
 export class InsufficientScopeError extends PagerDutyOAuthError {
   /** `InsufficientScopeError`, whatever a bundler calls the class. */
@@ -115,12 +119,16 @@ export class InsufficientScopeError extends PagerDutyOAuthError {
   /** Whether one of the required scopes would do. */
   readonly isAny: boolean
 
-  constructor(required: readonly string[], missing: readonly string[], { isAny = false } = {}) {
-    super(`This needs a PagerDuty permission that was not granted: ${missing.join(' ')}`, {
+  constructor(
+    required: readonly string[],
+    missing: readonly string[],
+    { isAny = false, operation = 'This', hint = notConfigured } = {},
+  ) {
+    super(`${operation} needs a PagerDuty permission that was not granted: ${missing.join(' ')}`, {
       code: 'insufficient_scope',
       status: 403,
       headers: { 'WWW-Authenticate': `Bearer error="insufficient_scope", scope="${required.join(' ')}"` },
-      hint: 'PagerDuty quietly leaves out scopes that are not configured on the app; check their spelling and case there.',
+      hint,
     })
     this.required = required
     this.missing = missing
@@ -155,19 +163,19 @@ export class TokenStoreError extends PagerDutyOAuthError {
       code: 'ERR_PAGERDUTY_TOKEN_STORE',
       status: 503,
       headers: { 'Retry-After': '2' },
-      hint: 'Check that the token store is reachable, writable and quick to answer: npx passport-pagerduty doctor.',
+      hint: 'Check that the token store is reachable, writable and fast: npx passport-pagerduty doctor.',
       isTransient: true,
-      // Redis errors carry the whole command, and the message about an unknown one its first arguments.
-      cause:
-        cause instanceof Error ? causeWith(cause.message.replace(/, with args .*/s, ''), cause) : undefined,
+      // Redis errors carry the whole command.
+      cause: cause instanceof Error ? causeWith(messageOf(cause), cause) : undefined,
     })
   }
 }
 
 /** For work that a closed instance does not start. A store error by class: callers treat both alike. @internal */
 export function closedError(): TokenStoreError {
-  const error = new TokenStoreError('This process is shutting down')
-  return Object.assign(error, { code: 'ERR_PAGERDUTY_CLOSED', hint: undefined })
+  const error = new TokenStoreError('pd.close() was called, so this process requests no more tokens')
+  const hint = 'Call it when no request is left that may need it, as in the callback of server.close().'
+  return Object.assign(error, { code: 'ERR_PAGERDUTY_CLOSED', hint })
 }
 
 /**

@@ -16,7 +16,7 @@ const config: Config = {
   // These are ESM only: plain Node 20.19 can require them, Jest cannot.
   transformIgnorePatterns: ['/node_modules/(?!(jose|oauth4webapi|openid-client)/)'],
   // Much of the time goes into waiting for processes and deadlines.
-  maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  maxWorkers: availableParallelism() * 2,
   // A bound for what hangs, not for what is slow on a busy machine.
   testTimeout: 30_000,
   coverageProvider: 'v8',

@@ -1,5 +1,5 @@
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, TokenStoreError } from '../errors'
+import { ConfigurationError, TokenStoreError } from '../errors/errors'
 import { MemoryTokenStore } from './memory-token-store'
 import { PostgresTokenStore } from './postgres-token-store'
 import { RedisTokenStore } from './redis-token-store'

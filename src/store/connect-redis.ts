@@ -1,6 +1,8 @@
-import { ConfigurationError, TokenStoreError } from '../errors'
+import { messageOf } from '../errors/error-cause'
+import { ConfigurationError, TokenStoreError } from '../errors/errors'
 import type { RedisClient } from './redis-client'
 import { RedisConnection } from './redis-connection'
+import { unusable } from './store-failure'
 
 /** A Redis client, and how to part from it. */
 export interface ConnectedRedis {
@@ -13,20 +15,30 @@ export interface ConnectedRedis {
  * A client for the option `redis`. ioredis is loaded only for a URL.
  *
  * @param onError gets the failures of a connection to a URL, which is made again by itself
+ * @param option that has the URL, for errors
  * @throws {ConfigurationError}
  */
-export function connectRedis(redis: unknown, onError: (error: Error) => void): ConnectedRedis {
+export function connectRedis(
+  redis: unknown,
+  onError: (error: Error) => void,
+  option?: string,
+): ConnectedRedis {
   if (typeof redis !== 'string') {
     const connection = RedisConnection.of(redis as RedisClient)
     return { client: redis as RedisClient, close: () => connection.close() }
   }
-  requireRedisURL(redis)
+  requireRedisURL(redis, option)
   const { Redis } = require('ioredis') as typeof import('ioredis')
   // It never connects itself: it is what the connection is a duplicate of.
-  const client = new Redis(redis.replace(/^valkey/, 'redis'), { lazyConnect: true, keepAlive: 10_000 })
+  const client = new Redis(
+    redis.replace(/^\w+/, (scheme) => scheme.toLowerCase().replace('valkey', 'redis')),
+    { lazyConnect: true, keepAlive: 10_000 },
+  )
   // An error of ioredis carries the command: where Redis refuses the password, the password.
   const connection = RedisConnection.of(client)
-  connection.open((error) => onError(new TokenStoreError('The connection to Redis failed', error)))
+  connection.open((error) =>
+    onError(unusable('Redis', redis, 6379, new TokenStoreError(messageOf(error), error))),
+  )
   return {
     client,
     async close() {
@@ -37,16 +49,16 @@ export function connectRedis(redis: unknown, onError: (error: Error) => void): C
 }
 
 /** @throws {ConfigurationError} */
-export function requireRedisURL(url: string): void {
-  if (!/^(redis|valkey)s?:\/\/\S+$/.test(url)) {
+export function requireRedisURL(url: string, option = 'redis'): void {
+  if (!/^(redis|valkey)s?:\/\/\S+$/i.test(url)) {
     throw new ConfigurationError(
-      'redis',
+      option,
       'must be a URL that begins with redis://, rediss://, valkey:// or valkeys://',
     )
   }
   if (isSound(url)) return
   throw new ConfigurationError(
-    'redis',
+    option,
     'must be a URL such as redis://user:password@host:6379/0, the last part being the number of the database',
     'Special characters in user and password have to be percent-encoded: "/" is %2F, "#" is %23, "?" is %3F.',
   )

@@ -7,6 +7,11 @@ export function parseJSON(text: string): unknown {
   }
 }
 
+/** A copy of a value that is JSON, for those who may change it. */
+export function copyOfJSON(value: unknown): unknown {
+  return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
+}
+
 /** The items of a list, with undefined for null, as JSON writes undefined in lists; undefined for anything else. */
 export function listOf(value: unknown): readonly unknown[] | undefined {
   return Array.isArray(value) ? value.map((item: unknown) => item ?? undefined) : undefined

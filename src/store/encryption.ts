@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { isPlaceholder } from './placeholder'
 
 const algorithm = 'aes-256-gcm'

@@ -1,12 +1,13 @@
 import cluster from 'node:cluster'
 import { randomBytes } from 'node:crypto'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError, type TokenStoreError } from '../errors/errors'
 import { MemoryTokenStore } from './memory-token-store'
 import { PostgresTokenStore } from './postgres-token-store'
 import type { RedisClient } from './redis-client'
 import { connectRedis } from './connect-redis'
 import { RedisTokenStore, requirePrefix } from './redis-token-store'
 import { SQLiteTokenStore } from './sqlite-token-store'
+import { unusable } from './store-failure'
 import type { StoreOptions } from './store-options'
 import { type StoreKind, sqlitePathOf, storeKindOf } from './store-url'
 import type { TokenStore } from './token-store'
@@ -50,10 +51,12 @@ const openers: Readonly<Record<StoreKind, (url: string, place: Place, reports: S
   postgres(url, { table }, { failed }) {
     const tokenStore = new PostgresTokenStore(url, { table })
     // What is wrong is reported at the start, and not with the first login.
-    tokenStore.get('start').catch(failed)
+    tokenStore
+      .get('start')
+      .catch((error: TokenStoreError) => failed(unusable('PostgreSQL', url, 5432, error)))
     return { tokenStore, close: () => tokenStore.close() }
   },
-  redis: (url, { prefix }, { failed }) => openRedis(url, prefix, failed),
+  redis: (url, { prefix }, { failed }) => openRedis(url, prefix, failed, 'tokenStore'),
 }
 
 /**
@@ -84,8 +87,13 @@ export function openStore(
   return { ...opened, secret: secret ?? opened.secret }
 }
 
-function openRedis(redis: RedisClient | string, prefix: string, failed: (error: Error) => void): Opened {
-  const connection = connectRedis(redis, failed)
+function openRedis(
+  redis: RedisClient | string,
+  prefix: string,
+  failed: (error: Error) => void,
+  option?: string,
+): Opened {
+  const connection = connectRedis(redis, failed, option)
   return {
     tokenStore: new RedisTokenStore(connection.client, { prefix }),
     close: () => connection.close(),
@@ -118,7 +126,7 @@ export function requireOneStore(tokenStore: unknown, redis: unknown): void {
   if (tokenStore === undefined || redis === undefined) return
   throw new ConfigurationError(
     'tokenStore',
-    'and "redis" are both given, and state can only be in one place',
+    'and "redis" (REDIS_URL) are both given, and state can only be in one place',
     'Leave out one of the two options, or of PAGERDUTY_TOKEN_STORE and REDIS_URL. An option wins over the other’s variable.',
   )
 }

@@ -1,5 +1,5 @@
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, TokenStoreError } from '../errors'
+import { ConfigurationError, TokenStoreError } from '../errors/errors'
 
 /** What a pool of `pg` has, and whatever is like it: Neon's pool, PGlite. */
 export interface PostgresClient {
@@ -7,6 +7,7 @@ export interface PostgresClient {
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
 }
 
+/** @internal */
 export type PostgresRow = Readonly<Record<string, unknown>>
 
 interface Pool extends PostgresClient {
@@ -16,6 +17,8 @@ interface Pool extends PostgresClient {
 }
 
 interface PooledClient extends PostgresClient {
+  /** Since pg 8.17: "T" or "E" in a transaction. */
+  getTransactionStatus?(): string | null
   release(destroy?: boolean): void
   on(event: 'error', listener: () => void): unknown
   off(event: 'error', listener: () => void): unknown
@@ -24,6 +27,8 @@ interface PooledClient extends PostgresClient {
 /**
  * Sends queries, each with a deadline of its own. Of a pool, a client whose query failed or is late is closed: its connection may
  * be dead, and a pool would hand it out again, or wait for it until nothing is left.
+ *
+ * @internal
  */
 export class PostgresConnection {
   readonly #client: PostgresClient
@@ -37,7 +42,7 @@ export class PostgresConnection {
 
   /**
    * @param giveUpAt by `performance.now()`
-   * @throws {TokenStoreError} it is late
+   * @throws {TokenStoreError} it is late, or a row says `is_standby`
    * @throws {Error} the driver's own
    */
   async query(text: string, values: readonly unknown[], giveUpAt: number): Promise<readonly PostgresRow[]> {
@@ -53,13 +58,18 @@ export class PostgresConnection {
       )
       throw error
     })
+    // Left by the app in a transaction, which may be rolled back, and a write with it.
+    if (/[TE]/.test(client.getTransactionStatus?.() ?? '')) {
+      client.release(true)
+      return this.query(text, values, giveUpAt)
+    }
     // A connection that breaks emits an error, which ends the process if nobody listens.
     client.on('error', ignore)
     try {
-      const result = await work(client.query(text, all))
+      const rows = rowsOf(await work(client.query(text, all)))
       client.off('error', ignore)
       client.release()
-      return rowsOf(result)
+      return rows
     } catch (error) {
       client.release(!isAboutQuery(error))
       throw error
@@ -74,18 +84,22 @@ export class PostgresConnection {
 
 function ignore(): void {}
 
-/** Whether the server rejected the query, and the connection is as good as before. */
+/** Whether the server rejected the query, and the connection is as good as before. One to a read-only server (25006) is not. */
 function isAboutQuery(error: unknown): boolean {
   const { severity, code } = Object(error) as { severity?: unknown; code?: unknown }
-  return severity !== undefined && /^(?!08|53|57|58|XX)\w{5}$/.test(String(code))
+  return severity !== undefined && /^(?!08|25|53|57|58|XX)\w{5}$/.test(String(code))
 }
 
+/** @internal */
 export function late(): TokenStoreError {
-  return new TokenStoreError('PostgreSQL did not answer within a second')
+  return new TokenStoreError('PostgreSQL did not respond within a second')
 }
 
+/** @throws {TokenStoreError} the server has been demoted: what it reads may be old */
 function rowsOf({ rows }: { rows: unknown[] }): readonly PostgresRow[] {
-  return rows as readonly PostgresRow[]
+  const found = rows as readonly PostgresRow[]
+  if (!found[0]?.['is_standby']) return found
+  throw new TokenStoreError('The PostgreSQL server is a replica: nothing can be written, and reads are stale')
 }
 
 function isPool(client: PostgresClient): client is Pool {
@@ -102,10 +116,11 @@ function requireClient(client: unknown): PostgresClient {
 }
 
 function openPool(url: string): Pool {
-  if (!/^postgres(ql)?:\/\/\S*$/.test(url) || !URL.canParse(url)) {
+  // Several hosts are for libpq; pg would look up one of that name.
+  if (!/^postgres(ql)?:\/\/\S*$/i.test(url) || !URL.canParse(url) || new URL(url).hostname.includes(',')) {
     throw new ConfigurationError(
       'tokenStore',
-      'must be a URL such as postgres://user:password@host:5432/database',
+      'must be a URL with one host, such as postgres://user:password@host:5432/database',
     )
   }
   const { Pool } = requirePg()

@@ -1,6 +1,6 @@
-import { TokenStoreError } from '../errors'
+import { TokenStoreError } from '../errors/errors'
 import type { PostgresConnection } from './postgres-connection'
-import { type SQLTable, sweepBatch } from './sql-table'
+import { type SQLTable, requireColumns, sweepBatch } from './sql-table'
 
 /** The database's clock in milliseconds since 1970. That of `now()` stands still while a statement waits for a lock. */
 const clock = 'extract(epoch FROM clock_timestamp())::double precision * 1000'
@@ -20,7 +20,9 @@ export function statementsOf({ name }: SQLTable) {
     ), changed AS (${change} RETURNING 1)
     SELECT (SELECT count(*) FROM in_time)::int AS in_time, (SELECT count(*) FROM changed)::int AS changed, ${clock} AS now`
   return {
-    getMany: `SELECT key, value FROM ${name} WHERE key = ANY ($1::text[]) AND ${isAlive}`,
+    // A row at least, which says whether the others can be trusted.
+    getMany: `SELECT key, value, pg_is_in_recovery() AS is_standby FROM (SELECT) AS one
+      LEFT JOIN ${name} ON key = ANY ($1::text[]) AND ${isAlive}`,
     create: write(`INSERT INTO ${name} AS kept (key, value, expires_at)
       SELECT $2::text, $3::text, ${fromNow('$4')} FROM in_time
       ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
@@ -48,6 +50,7 @@ CREATE INDEX IF NOT EXISTS ${index} ON ${name} (expires_at);`
  *
  * @returns the database's clock
  * @throws {TokenStoreError} it is a replica, or its encoding is not UTF-8
+ * @throws {ConfigurationError} the table is another one
  * @throws {Error} of the driver
  */
 export async function prepareTable(
@@ -56,16 +59,16 @@ export async function prepareTable(
   giveUpAt: number,
 ): Promise<number> {
   const [row] = await connection.query(
-    `SELECT to_regclass($1) IS NOT NULL AS is_there, pg_is_in_recovery() AS is_replica,
-      current_setting('server_encoding') AS encoding, ${clock} AS now`,
+    `SELECT (SELECT string_agg(attname, ' ') FROM pg_attribute WHERE attrelid = to_regclass($1)) AS columns,
+      pg_is_in_recovery() AS is_standby, current_setting('server_encoding') AS encoding, ${clock} AS now`,
     [table.name],
     giveUpAt,
   )
-  const { is_there: isThere, is_replica: isReplica, encoding, now } = row ?? {}
-  if (isReplica) throw new TokenStoreError('The PostgreSQL server is a replica, where nothing can be written')
+  const { columns, encoding, now } = row ?? {}
   if (encoding !== 'UTF8')
     throw new TokenStoreError(`The database must have the encoding UTF8, not ${String(encoding)}`)
-  if (!isThere) {
+  if (columns) requireColumns(table, (columns as string).split(' '))
+  else {
     // One statement, and one process at a time: IF NOT EXISTS alone fails where two come at once.
     const block = `BEGIN PERFORM set_config('lock_timeout', '${lockTimeout}', true); PERFORM pg_advisory_xact_lock(6749211);
       ${schemaOf(table)} END`

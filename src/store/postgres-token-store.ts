@@ -1,6 +1,7 @@
 import { BatchedReads } from '../async/batched-reads'
 import { pause, withinDeadline } from '../async/timeout'
-import { TokenStoreError } from '../errors'
+import { messageOf } from '../errors/error-cause'
+import { TokenStoreError } from '../errors/errors'
 import { type PostgresClient, PostgresConnection, type PostgresRow, late } from './postgres-connection'
 import { prepareTable, schemaOf, statementsOf } from './postgres-table'
 import { type SQLTable, requireTable, sweepRegularly } from './sql-table'
@@ -14,6 +15,17 @@ export interface PostgresTokenStoreOptions {
    * one each. @default 'pagerduty_tokens'
    */
   table?: string | undefined
+}
+
+/** Messages of the server that name tables, roles and files, never what is in a row; by code. */
+const harmless = /^(08|25|28|3D|3F|42|53|57|58)/
+/** Messages of `pg` itself, which have no code and repeat nothing. */
+const ofDriver =
+  /^(Cannot use a pool|Client (has|was) |Connection term|SASL: |The server does|There was an error est|timeout exc)[\w\s:,-]+$/
+
+/** Where the server denies a user. */
+function withoutUser(message: string): string {
+  return message.replace(/(user|role) "[^"]*"/g, 'the $1')
 }
 
 type Statement = keyof ReturnType<typeof statementsOf>
@@ -116,7 +128,7 @@ export class PostgresTokenStore implements TokenStore {
         if (!['40001', '40P01'].includes((error as { code: string }).code)) throw this.#failure(name, error)
       }
       if (performance.now() > startedAt + startTimeout) {
-        throw new TokenStoreError(`${name}() of the PostgreSQL store did not come about in time`)
+        throw new TokenStoreError(`${name}() of the PostgreSQL store did not complete in time`)
       }
       await pause(Math.random() * 20)
     }
@@ -171,17 +183,17 @@ export class PostgresTokenStore implements TokenStore {
 
   #failure(name: string, error: unknown): TokenStoreError {
     const { code, message, severity } = Object(error) as { code?: string; message: string; severity?: string }
-    // These messages name tables, roles and files, never what is in a row.
-    const isHarmless =
-      severity === undefined ? /^E[A-Z]+$/.test(code ?? '') : /^(08|25|28|3D|3F|42|53|57|58)/.test(code ?? '')
-    const failure = storeFailure(
-      `${name}() of the PostgreSQL store`,
-      error,
-      isHarmless ? `${message} (${code})` : undefined,
-    )
+    const isKnown = (severity === undefined ? /^E[A-Z]+$/ : harmless).test(code ?? '')
+    const reason = isKnown
+      ? `${withoutUser(messageOf(error as Error))} (${code})`
+      : ofDriver.test(message)
+        ? message
+        : undefined
+    const failure = storeFailure(`${name}() of the PostgreSQL store`, error, reason)
     if (!/^(3F000|42...)$/.test(code ?? '')) return failure
     this.#prepared = undefined // The table may be missing, and is made then.
-    const hint = `The role must be able to read and write the table, which is made by:\n${schemaOf(this.#table)}`
+    const schema = code === '3F000' ? `CREATE SCHEMA ${this.#table.name.split('.')[0]};\n` : ''
+    const hint = `The role must be able to read and write the table, which is made by:\n${schema}${schemaOf(this.#table)}`
     return Object.assign(failure, { hint })
   }
 }

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 
 /**
  * A client that the app made: of ioredis 5 or 6 or iovalkey (standalone, Sentinel or Cluster), or of node-redis, the package

@@ -1,5 +1,6 @@
 import { withinDeadline } from '../async/timeout'
-import { TokenStoreError } from '../errors'
+import { messageOf } from '../errors/error-cause'
+import { TokenStoreError } from '../errors/errors'
 import { ofIORedis } from './ioredis-duplicate'
 import { ofNodeRedis } from './node-redis-duplicate'
 import { type RedisClient, isClosed, isIORedis, requireRedis } from './redis-client'
@@ -11,7 +12,6 @@ const betweenAttempts = 250
 const betweenReplacements = 1_000
 
 class Unanswered extends Error {}
-
 const connections = new WeakMap<RedisClient, RedisConnection>()
 
 /**
@@ -72,7 +72,7 @@ export class RedisConnection {
       } catch (error) {
         this.#replaceAfter(error as Error, redis)
         if (!(error instanceof Unanswered)) throw new TokenStoreError('The Redis command failed', error)
-        throw new TokenStoreError(`Redis did not answer within ${timeout} ms`)
+        throw new TokenStoreError(`Redis did not respond within ${timeout} ms`)
       }
     } finally {
       if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
@@ -119,7 +119,7 @@ export class RedisConnection {
         const redis = this.#ready()
         if (redis !== undefined) resolve(redis)
         else if (isClosed(this.#client)) reject(new TokenStoreError(closed))
-        else if (isOver) reject(new TokenStoreError('Redis is not connected', this.#failure))
+        else if (isOver) reject(notConnected(this.#failure))
         else return
         clearTimeout(timer)
         this.#waiting.delete(settle)
@@ -143,7 +143,7 @@ export class RedisConnection {
     try {
       redis = isIORedis(client) ? ofIORedis(client, this.#attempts++, onError) : ofNodeRedis(client, onError)
       this.#opened.add(redis)
-      await withinDeadline(redis.connect(), connectTimeout, () => new Error('no answer within 1 second'))
+      await withinDeadline(redis.connect(), connectTimeout, () => new Error('no response within 1 second'))
       if (this.#opened.has(redis)) this.#use(redis)
     } catch (error) {
       if (this.#failure === before) onError(error as Error) // What it emitted says more.
@@ -191,6 +191,10 @@ export class RedisConnection {
     for (const redis of [...this.#opened]) this.#discard(redis)
     for (const settle of [...this.#waiting]) settle()
   }
+}
+
+function notConnected(failure: Error | undefined): TokenStoreError {
+  return new TokenStoreError(`Redis is not connected${failure ? `: ${messageOf(failure)}` : ''}`, failure)
 }
 
 const closed = 'The Redis client was closed, gave up reconnecting, or was never told to connect'

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { RedisClient } from './redis-client'
 import { RedisConnection } from './redis-connection'
 import type { TokenStore } from './token-store'

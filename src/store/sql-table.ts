@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 
 /** Milliseconds between two sweeps. */
 const interval = 60_000
@@ -27,6 +27,17 @@ export function requireTable(table: unknown, pattern: RegExp, example: string): 
     name: parts.map((part) => `"${part}"`).join('.'),
     index: `"${parts.at(-1)}_expires_at"`,
   }
+}
+
+/** @throws {ConfigurationError} the table is there, and lacks a column. None at all means that it is not there. */
+export function requireColumns({ name }: SQLTable, columns: readonly unknown[]): void {
+  const missing = ['key', 'value', 'expires_at'].filter((column) => !columns.includes(column))
+  if (columns.length === 0 || missing.length === 0) return
+  throw new ConfigurationError(
+    'table',
+    `${name} is there, and is not of a token store: it has no ${missing.join(' and no ')}`,
+    'Choose another "prefix", or "table" of the store.',
+  )
 }
 
 /**

@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
+import { type SQLTable, requireColumns } from './sql-table'
 
 /** `DatabaseSync` of `node:sqlite`, as far as it is used here. */
 export interface SQLiteDatabase {
@@ -28,13 +29,13 @@ const busyTimeout = 25
 const busyTimeoutAtStart = 5_000
 
 /**
- * Opens a file, makes it where it is missing, and runs `schema`.
+ * Opens a file, makes it where it is missing, and runs `schema`, which makes the table.
  *
- * @throws {ConfigurationError} this Node has no SQLite, or the file cannot be used
+ * @throws {ConfigurationError} this Node has no SQLite, or file or table cannot be used
  */
-export function openSQLite(path: unknown, schema: string): SQLiteDatabase {
+export function openSQLite(path: unknown, table: SQLTable, schema: string): SQLiteDatabase {
   const { DatabaseSync } = requireSQLite()
-  if (typeof path !== 'string' || path === '') {
+  if (typeof path !== 'string' || /^(:|$)/.test(path)) {
     throw new ConfigurationError(
       'tokenStore',
       'of SQLite needs the path of a file, as in "sqlite:./var/pagerduty.db"',
@@ -47,6 +48,11 @@ export function openSQLite(path: unknown, schema: string): SQLiteDatabase {
     const opened = (database = new DatabaseSync(file))
     opened.exec(`PRAGMA busy_timeout = ${busyTimeoutAtStart}`)
     retryWhileLocked(() => {
+      const columns = opened.prepare(`PRAGMA table_info(${table.name})`).all({})
+      requireColumns(
+        table,
+        columns.map((column) => column['name']),
+      )
       const { journal_mode: mode } = opened.prepare('PRAGMA journal_mode = WAL').get({}) ?? {}
       if (mode !== 'wal') throw new Error('its file system has no shared memory')
       opened.exec(`PRAGMA synchronous = FULL; ${schema}; PRAGMA busy_timeout = ${busyTimeout}`)
@@ -54,6 +60,7 @@ export function openSQLite(path: unknown, schema: string): SQLiteDatabase {
     return opened
   } catch (error) {
     database?.close()
+    if (error instanceof ConfigurationError) throw error
     throw unusable(
       file,
       (error as Error).message,

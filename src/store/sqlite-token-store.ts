@@ -38,13 +38,11 @@ export class SQLiteTokenStore implements TokenStore {
    * @throws {ConfigurationError} this Node has no SQLite, or the file cannot be used
    */
   constructor(path: string, options: SQLiteTokenStoreOptions = {}) {
-    const { name, index } = requireTable(
-      options.table ?? 'pagerduty_tokens',
-      /^[a-z_]\w{0,47}$/i,
-      'a table name',
-    )
+    const table = requireTable(options.table ?? 'pagerduty_tokens', /^[a-z_]\w{0,47}$/i, 'a table name')
+    const { name, index } = table
     this.#database = openSQLite(
       path,
+      table,
       `CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT;
       CREATE INDEX IF NOT EXISTS ${index} ON ${name} (expires_at)`,
     )

@@ -1,5 +1,5 @@
 import type { WaitUntil } from '../async/background'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { KeyRing } from './encryption'
 import type { TokenStore } from './token-store'
 
@@ -27,7 +27,7 @@ export function resolveSecret({ secret, tokenStore }: StoreOptions): KeyRing {
   if (process.env['NODE_ENV'] !== 'production' && tokenStore === undefined) return KeyRing.random()
   throw new ConfigurationError(
     'secret',
-    'is required in production and with a token store: other processes could not decrypt what this one encrypts',
+    'is required in production, and with REDIS_URL or any other store than memory: other processes could not decrypt what this one encrypts',
     'Supply SESSION_SECRET, 32 random characters or more, the same for every process.',
   )
 }

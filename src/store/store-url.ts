@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 
 const kinds = {
   'memory:': 'memory',
@@ -22,7 +22,11 @@ export type StoreKind = (typeof kinds)[keyof typeof kinds]
 export function storeKindOf(url: string): StoreKind {
   const scheme = /^[a-z]+:/i.exec(url)?.[0].toLowerCase() ?? ''
   const kind = Object.hasOwn(kinds, scheme) ? kinds[scheme as keyof typeof kinds] : undefined
-  if (kind !== undefined && !/\s/.test(kind === 'sqlite' ? '' : url)) return kind
+  if (kind === 'sqlite' || (kind !== undefined && !/\s/.test(url))) return kind
+  if (kind !== undefined) {
+    const problem = 'is a URL with whitespace in it'
+    throw new ConfigurationError('tokenStore', problem, 'In a user or password, write %20 in its place.')
+  }
   throw new ConfigurationError(
     'tokenStore',
     `must be a store, or a URL that begins with ${Object.keys(kinds).join(', ')}`,
@@ -37,10 +41,11 @@ export function storeKindOf(url: string): StoreKind {
  */
 export function sqlitePathOf(url: string): string {
   const path = url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '')
-  if (path !== '' && !path.startsWith('//')) return path
+  const isFile = path !== '' && !/^(\/\/|:)|\?/.test(path)
+  if (isFile) return path
   throw new ConfigurationError(
     'tokenStore',
-    'names no file',
+    path.includes('?') ? 'takes no parameters (?)' : 'names no file; a store in memory is "memory:"',
     'Write sqlite:./var/pagerduty.db, from the working directory, or sqlite:///var/lib/app/pagerduty.db.',
   )
 }

@@ -7,7 +7,7 @@
  *
  * **Keys** have 1 to 300 characters of printable ASCII (U+0020 to U+007E), colons and spaces among them. **Values** are
  * well-formed Unicode without control characters (U+0000 to U+001F), and never empty. Most are encrypted, of 0.5 to 4 KB; no
- * value exceeds 256 KB, except sessions of the drop-in that your app makes larger. Both are compared exactly: upper and
+ * value exceeds 256 KB, except sessions of `pd.auth()` that your app makes larger. Both are compared exactly: upper and
  * lower case, trailing spaces and the last character of the longest one count. A store does not interpret values.
  *
  * **Lifetimes** (`ttl`) are whole milliseconds, 1 to 34,560,000,000 (400 days): more than 32 bits hold. They begin when the

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { inspect } from 'node:util'
-import { ConfigurationError } from '../../src/errors'
+import { ConfigurationError } from '../../src/errors/errors'
 import { KeyRing, type Sealer } from '../../src/store/encryption'
 import { visibleText } from '../support/fault-server'
 

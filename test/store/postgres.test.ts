@@ -12,6 +12,7 @@ import {
   startPgBouncer,
   startPostgres,
 } from '../support/postgres'
+import { patiently } from '../support/patiently'
 import { type Relay, startRelay } from '../support/relay'
 
 const opened: (() => unknown)[] = []
@@ -80,6 +81,7 @@ describeWithPostgres('PostgresTokenStore', () => {
         return store
       },
       {
+        test: patiently,
         another: (store) => open(server.url, relays.get(store)?.[1]),
         disconnect(store) {
           const [relay] = relays.get(store) as [Relay, string]
@@ -92,6 +94,7 @@ describeWithPostgres('PostgresTokenStore', () => {
   describe.each(['repeatable read', 'serializable'])('over a pool that is %s', (level) => {
     const options = `-c default_transaction_isolation=${level.replace(' ', '\\ ')}`
     testTokenStore(() => open(userPool(server.url, { options })), {
+      test: patiently,
       another: () => open(userPool(server.url, { options }), `t${tables}`),
     })
   })
@@ -272,6 +275,14 @@ describeWithPostgres('PostgresTokenStore', () => {
     await server.admin.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON t${tables} TO app`)
     expect(await store.create('grant:a', 'one', 60_000)).toBe(true)
     expect(inspect(failure, { depth: 9, showHidden: true })).not.toContain('canary')
+  })
+
+  test('a schema that is missing is made by the hint as well', async () => {
+    const store = new PostgresTokenStore(server.url, { table: `apps.t${tables}` })
+    const failure = await failureOf(store.get('grant:a'))
+    await server.admin.query(failure.hint?.slice(failure.hint.indexOf('CREATE')) as string)
+    expect(await store.create('grant:a', 'one', 60_000)).toBe(true)
+    await store.close()
   })
 
   test('a table that is dropped is made again', async () => {

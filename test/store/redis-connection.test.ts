@@ -65,7 +65,7 @@ describeWithRedis('the connection beside a client', () => {
     const before = { ...client.options }
     const failed = new RedisTokenStore(client, { timeout: 900 }).get('grant:a')
     await expect(failed).rejects.toMatchObject({
-      message: 'Redis is not connected',
+      message: expect.stringMatching(/^Redis is not connected: All sentinels are unreachable/) as string,
       cause: { message: expect.stringContaining('All sentinels are unreachable') as string },
     })
     expect(client.options).toEqual(before)
@@ -83,9 +83,10 @@ describeWithRedis('the connection beside a client', () => {
     await Promise.allSettled(Array.from({ length: 200 }, (_, i) => store.get(`grant:${i}`)))
     await Promise.allSettled([store.get('grant:a')])
     refusing.close()
-    const pauses = attempts.slice(1).map((at, i) => at - (attempts[i] as number))
     expect(attempts.length).toBeGreaterThan(4)
-    expect(Math.min(...pauses)).toBeGreaterThan(200)
+    // Over all of them: a single arrival here may be late.
+    const quarters = ((attempts.at(-1) as number) - (attempts[0] as number)) / 250
+    expect(attempts.length - 1).toBeLessThan(quarters + 1)
   })
 
   test('sends a command once, also where its reply is lost', async () => {

@@ -274,6 +274,21 @@ describeWithRedis('the drop-in over Redis', () => {
     expect((await app.get(browser)).status).toBe(200)
   })
 
+  test('a logout gets 503 while a master that has to has no replica, and is done afterwards', async () => {
+    const app = await start()
+    const { browser } = await app.logIn()
+    const copy = browser.copy()
+    await app.get(copy, '/me') // extends the login, which is a write
+    const grantID = (await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' }))[0]?.grantID
+    await redis.config('SET', 'min-replicas-to-write', '1')
+    expect((await app.logOut(browser)).status).toBe(503)
+    expect((await app.get(copy, '/me')).status).toBe(200)
+    await redis.config('SET', 'min-replicas-to-write', '0')
+    expect((await app.logOut(copy)).status).toBe(204)
+    expect((await app.get(copy, '/me')).status).toBe(401)
+    await expect(app.pd.grants.revoke(grantID as string)).resolves.toBeUndefined()
+  })
+
   test('connects by URL, and closes only the connection it made', async () => {
     const app = await start({ redis: server.url })
     const { browser } = await app.logIn()

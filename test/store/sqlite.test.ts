@@ -184,9 +184,22 @@ describeWithSQLite('SQLiteTokenStore', () => {
       mkdirSync(folder)
       const text = temporaryFile()
       writeFileSync(text, 'No database, and long enough to be read as one. '.repeat(99))
-      for (const path of [folder, text, '', undefined as never])
+      for (const path of [folder, text, '', ':memory:', undefined as never])
         expect(thrownBy(() => open(path))).toBeInstanceOf(ConfigurationError)
       expect(thrownBy(() => open(text)).message).toContain('file is not a database')
+    })
+
+    test('a table of that name which is another one, and leaves it as it is', async () => {
+      const file = temporaryFile()
+      const other = rawConnection(file)
+      other.exec('CREATE TABLE mine (key TEXT, expires_at INTEGER)')
+      const error = thrownBy(() => open(file, 'mine'))
+      expect(error).toBeInstanceOf(ConfigurationError)
+      expect(error.message).toMatch(/^"table" "mine" is there, and is not of a token store: it has no value$/)
+      expect(error).toMatchObject({ hint: expect.stringContaining('"prefix"') })
+      expect(other.prepare(`SELECT name FROM sqlite_master`).all({})).toEqual([{ name: 'mine' }])
+      other.close()
+      expect(await open(file).create('grant:a', 'one', 60_000)).toBe(true)
     })
 
     test('a folder, or a file, that the user may not write', async () => {

@@ -3,9 +3,16 @@ import { existsSync, mkdtempSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import cluster from 'node:cluster'
-import { ConfigurationError, MemoryTokenStore, type PagerDutyOptions, pagerduty } from '../../src'
+import {
+  ConfigurationError,
+  MemoryTokenStore,
+  type PagerDutyOptions,
+  TokenStoreError,
+  pagerduty,
+} from '../../src'
 import { withEnvironment } from '../../src/environment'
 import { openStore } from '../../src/store/open-store'
+import { unusable } from '../../src/store/store-failure'
 import { sqlitePathOf, storeKindOf } from '../../src/store/store-url'
 import { startPagerDuty } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
@@ -35,7 +42,9 @@ test.each([
   ['SQLITE:pagerduty.db', 'sqlite'],
   ['postgres://user:password@host/database', 'postgres'],
   ['postgresql:///database?host=/run/postgresql', 'postgres'],
+  ['POSTGRES://host', 'postgres'],
   ['redis://host', 'redis'],
+  ['REDIS://HOST', 'redis'],
   ['rediss://host', 'redis'],
   ['valkey://host', 'redis'],
   ['valkeys://host', 'redis'],
@@ -50,12 +59,20 @@ test.each([
   '',
   'constructor:',
   ' redis://canary',
-  'redis://can ary',
 ])('%p is no store, and is not repeated', (url) => {
   const make = () => pagerduty({ ...good, tokenStore: url })
   expect(make).toThrow(expect.objectContaining({ name: 'ConfigurationError', option: 'tokenStore' }))
   expect(make).not.toThrow(/canary/)
   expect(make).toThrow(/begins with memory:, sqlite:, postgres:/)
+})
+
+test.each([
+  ['redis://can ary', 'is a URL with whitespace in it'],
+  ['redis://:can#ary@host', 'must be a URL such as redis://'],
+])('%p is refused for what is wrong with it', (url, problem) => {
+  const make = () => pagerduty({ ...good, tokenStore: url })
+  expect(make).toThrow(`"tokenStore" ${problem}`)
+  expect(make).not.toThrow(/can.ary/)
 })
 
 test.each([
@@ -67,9 +84,21 @@ test.each([
   expect(sqlitePathOf(url)).toBe(path)
 })
 
-test.each(['sqlite:', 'sqlite://var/pagerduty.db', 'sqlite:////host/share'])('%s names no file', (url) => {
-  expect(() => sqlitePathOf(url)).toThrow(ConfigurationError)
-})
+test.each(['sqlite:', 'sqlite::memory:', 'sqlite://var/pagerduty.db', 'sqlite:////host/share'])(
+  '%s names no file',
+  (url) => {
+    const make = () => pagerduty({ ...good, tokenStore: url })
+    expect(make).toThrow(ConfigurationError)
+    expect(make).toThrow('"tokenStore" names no file; a store in memory is "memory:"')
+  },
+)
+
+test.each(['sqlite:pagerduty.db?mode=ro', 'sqlite:file:pagerduty.db?cache=shared'])(
+  '%s has parameters, which no file takes',
+  (url) => {
+    expect(() => pagerduty({ ...good, tokenStore: url })).toThrow(/"tokenStore" takes no parameters \(\?\)/)
+  },
+)
 
 describe('of two stores', () => {
   const file = 'sqlite:./pagerduty.db'
@@ -85,7 +114,7 @@ describe('of two stores', () => {
   })
 
   test('two options are refused, and two variables', () => {
-    const message = /"tokenStore" and "redis" are both given/
+    const message = /"tokenStore" and "redis" \(REDIS_URL\) are both given/
     const both = { ...good, tokenStore: new MemoryTokenStore(), redis: 'redis://user:canary@127.0.0.1:9' }
     expect(() => pagerduty(both)).toThrow(message)
     expect(() => pagerduty(both)).not.toThrow(/canary/)
@@ -127,6 +156,44 @@ test('memory: is refused in a cluster, as no store is', () => {
   expect(() => openStore({ tokenStore: 'memory:' }, 'pagerduty', reports)).toThrow(/in memory in a cluster/)
 })
 
+describe('a store by URL that cannot be reached at the start', () => {
+  test.each(['postgres://user:canary@127.0.0.1:9/app', 'redis://user:canary@127.0.0.1:9'])(
+    'is a process warning where nobody logs or listens: %s',
+    async (tokenStore) => {
+      const warn = jest.spyOn(process, 'emitWarning')
+      const warned = new Promise<void>((resolve) => warn.mockImplementation(() => resolve()))
+      const pd = pagerduty({ ...good, tokenStore })
+      await warned.finally(() => pd.close())
+      expect(warn.mock.calls).toEqual([
+        [
+          expect.stringMatching(/^(PostgreSQL|Redis) at 127.0.0.1:9 .*ECONNREFUSED.*doctor/),
+          { code: 'PASSPORT_PAGERDUTY' },
+        ],
+      ])
+      expect(inspect(warn.mock.calls)).not.toContain('canary')
+    },
+  )
+
+  test('is one line of the log, or an event, and no process warning', async () => {
+    const processWarning = jest.spyOn(process, 'emitWarning')
+    const tokenStore = 'postgres://127.0.0.1:9/app'
+    const logged = await new Promise((resolve) => {
+      const pd = pagerduty({
+        ...good,
+        tokenStore,
+        logger: { warn: (line) => void pd.close().then(() => resolve(line)) },
+      })
+    })
+    expect(logged).toMatch(/ECONNREFUSED/)
+    const event = await new Promise<{ error: Error }>((resolve) => {
+      const pd = pagerduty({ ...good, tokenStore })
+      pd.on('warning', (detail) => void pd.close().then(() => resolve(detail)))
+    })
+    expect(event.error.message).toMatch(/ECONNREFUSED/)
+    expect(processWarning).not.toHaveBeenCalled()
+  })
+})
+
 describe('where PostgreSQL cannot be used', () => {
   test('it is reported at the start, without the password', async () => {
     const reported = new Promise<Error>((resolve) => {
@@ -135,9 +202,49 @@ describe('where PostgreSQL cannot be used', () => {
         failed: (error) => void store.close().then(() => resolve(error)),
       })
     })
+    const failure = await reported
+    expect(failure).toMatchObject({
+      message: 'PostgreSQL at 127.0.0.1:9 cannot be used: connect ECONNREFUSED 127.0.0.1:9 (ECONNREFUSED)',
+      hint: expect.stringMatching(/^Start PostgreSQL, or correct the URL.*doctor/) as string,
+    })
+    expect(inspect(failure)).not.toContain('canary')
+  })
+
+  test('a socket is named by its path', async () => {
+    const reported = new Promise<Error>((resolve) => {
+      const store = openStore({ tokenStore: 'postgres://canary@%2Fnowhere/app' }, 'pagerduty', {
+        ...reports,
+        failed: (error) => void store.close().then(() => resolve(error)),
+      })
+    })
     const { message } = await reported
-    expect(message).toContain('connect ECONNREFUSED 127.0.0.1:9')
+    expect(message).toMatch(/^PostgreSQL at \/nowhere cannot be used: connect ENOENT/)
     expect(message).not.toContain('canary')
+  })
+})
+
+describe('where Redis cannot be used', () => {
+  test('host, port and reason are reported at the start, without user and password', async () => {
+    const reported = new Promise<Error>((resolve) => {
+      const store = openStore({ redis: 'redis://canary:canary@127.0.0.1:9/1' }, 'pagerduty', {
+        ...reports,
+        failed: (error) => void store.close().then(() => resolve(error)),
+      })
+    })
+    const failure = await reported
+    expect(failure).toMatchObject({
+      message: 'Redis at 127.0.0.1:9 cannot be used: connect ECONNREFUSED 127.0.0.1:9',
+      hint: expect.stringMatching(/^Start Redis, or correct the URL.*doctor/) as string,
+    })
+    expect(inspect(failure)).not.toContain('canary')
+  })
+
+  test('a host with several addresses is reported with the reason of each', () => {
+    const refused = ['::1', '127.0.0.1'].map((host) => new Error(`connect ECONNREFUSED ${host}:9`))
+    const failure = new TokenStoreError('get() failed', new AggregateError(refused))
+    expect(unusable('Redis', 'redis://localhost:9', 6379, failure).message).toBe(
+      'Redis at localhost:9 cannot be used: connect ECONNREFUSED ::1:9, connect ECONNREFUSED 127.0.0.1:9',
+    )
   })
 })
 
@@ -188,13 +295,15 @@ describeWithPostgres('PostgreSQL by URL', () => {
 
   test('a login survives a restart', async () => {
     expect(await statusAfterRestart(server.url)).toBe(200)
+    expect(await statusAfterRestart(server.url.replace('postgres:', 'POSTGRES:'))).toBe(200)
   })
 })
 
-describeWithRedis('Redis by the URL of Valkey', () => {
+describeWithRedis('Redis by the URL of Valkey, and in capitals', () => {
   test('a login survives a restart', async () => {
     const redis = await startRedis()
     expect(await statusAfterRestart(redis.url.replace('redis', 'valkey'))).toBe(200)
+    expect(await statusAfterRestart(redis.url.replace('redis', 'REDIS'))).toBe(200)
     await redis.stop()
   })
 })

@@ -1,5 +1,5 @@
-import { ConfigurationError } from '../errors'
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { ConfigurationError } from '../errors/errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { type PagerDutyUser, isAccountName } from '../user'
 
 /**

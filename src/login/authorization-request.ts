@@ -1,12 +1,13 @@
 import type { Request, Response } from 'express'
 import type { Client } from '../oauth/client'
-import { ConfigurationError, RequestRefusedError } from '../errors'
+import { ConfigurationError, RequestRefusedError } from '../errors/errors'
 import { type AuthenticateOptions, OAuth2Strategy } from './passport-oauth2'
 import type { LoginStrategy, StrategyParts } from './login-attempt'
-import { type PendingLogin, newPendingValues, nonceOf, stateOf } from './login-transaction'
+import { type PendingLogin, localUserIn, newPendingValues, nonceOf, stateOf } from './login-transaction'
 import type { StateStore } from './state-store'
 import { hostOf, ownURL, queryOf } from '../http/request-url'
 import { parseScopeOption, requireScope } from '../scopes/scope'
+import { sessionOf } from '../sessions/session'
 import { allowedStepUpScopes, heldGrant } from './step-up'
 
 /** Parameters of the protocol (RFC 6749, RFC 7636, RFC 9101, OpenID Connect Core), none of which an app may replace. */
@@ -47,9 +48,8 @@ export function beginLogin(
     scope: scope.join(' ') === client.scope.join(' ') ? undefined : scope,
     isRestarted: late !== undefined,
   }
-  // Without query and body, because passport-oauth2 would take a "code" or "error" in them for a callback.
-  const bare = Object.create(req, { query: { value: {} }, body: { value: {} } }) as Request
-  OAuth2Strategy.prototype.authenticate.call(strategy, bare, {
+  // Not the request itself: passport-oauth2 would take a "code" or "error" in its query or body for a callback.
+  OAuth2Strategy.prototype.authenticate.call(strategy, {} as Request, {
     ...options,
     authorizationParams: extra,
     callbackURL: login.callbackURL,
@@ -107,7 +107,7 @@ function requestOf(
   { grants: { client }, stepUpScope }: StrategyParts,
   req: Request,
   options: AuthenticateOptions,
-): Pick<PendingLogin, 'scope' | 'returnTo' | 'isStepUp' | 'appState'> {
+): Pick<PendingLogin, 'scope' | 'returnTo' | 'isStepUp' | 'appState' | 'localUser'> {
   const query = queryOf(req.originalUrl)
   const held = heldGrant(req, client.name)
   const usual = options.scope === undefined ? client.scope : requireScope(options.scope, client.appType)
@@ -120,6 +120,7 @@ function requestOf(
     returnTo: ownURL(requireReturnTo(options.returnTo) ?? query.get('returnTo'), client.origins),
     isStepUp,
     appState: options.state,
+    localUser: localUserIn(sessionOf(req) ?? {}, client.name),
   }
 }
 
@@ -139,10 +140,10 @@ function requestedExtraScopes(
   const allowed = allowedStepUpScopes(client, stepUpScope)
   const more = wanted.filter((scope) => allowed.has(scope))
   if (more.length > 0 || wanted.length === 0 || !isLoggedIn) return more
-  throw new RequestRefusedError('This app does not ask PagerDuty for that permission', {
+  throw new RequestRefusedError('This app does not request that permission from PagerDuty', {
     code: 'ERR_PAGERDUTY_SCOPE_NOT_ASKED_FOR',
     status: 403,
-    hint: `People are asked for what guards name, or for what "stepUpScope" lists: ${[...allowed].join(' ')}`,
+    hint: `A login may request what "scope" and the guards name, or what "stepUpScope" lists: ${[...allowed].join(' ')}`,
   })
 }
 

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
-import { ConfigurationError } from '../errors'
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { ConfigurationError } from '../errors/errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import type { LoginParts } from './login-attempt'
 import { bearerFetch } from '../oauth/bearer-fetch'
 import { type FinishedLogin, type Profile, type VerifyResult, decided } from './verify'
@@ -13,10 +13,17 @@ export async function callVerify(
   req: Request,
   finished: FinishedLogin,
 ): Promise<VerifyResult> {
-  const { name: provider, fetch } = parts.grants.client
+  const { rateLimits, client } = parts.grants
+  const { name: provider, fetch } = client
   const { user, tokens } = finished
-  const ofLogin = { apiURL: user.apiURL, token: () => tokens.accessToken, markRejected: () => undefined }
-  const login = { ...finished, user: { ...user }, fetch: bearerFetch(fetch, ofLogin) }
+  const ofLogin = {
+    apiURL: user.apiURL,
+    mcpURL: client.mcpURLFor(user.apiURL),
+    owner: { token: 'user', user } as const,
+    token: () => tokens.accessToken,
+    markRejected: () => undefined,
+  }
+  const login = { ...finished, user: { ...user }, fetch: bearerFetch(fetch, ofLogin, rateLimits) }
   const { id, accountID } = login.user
   const loadProfile = async (): Promise<Profile> => ({
     provider,
@@ -28,7 +35,7 @@ export async function callVerify(
   })
   const verified = await decided('verify', parts.verify(login, req, loadProfile))
   if (verified.user) return verified
-  throw new LoginRefusal(verified.info)
+  throw new LoginRefusal(verified)
 }
 
 /** `verify` denied the login; `info` is what it gave as the reason. */
@@ -36,8 +43,15 @@ export class LoginRefusal extends AuthorizationResponseError {
   override name = 'LoginRefusal'
   readonly info: object | undefined
 
-  constructor(info: object | undefined) {
-    super('This app does not let you in', { code: 'ERR_PAGERDUTY_LOGIN_REFUSED', status: 403 })
+  constructor({ user, info }: Partial<VerifyResult>) {
+    super('This app does not let you in', {
+      code: 'ERR_PAGERDUTY_LOGIN_REFUSED',
+      status: 403,
+      hint:
+        user === undefined
+          ? 'The option "verify" returned nothing, which denies the login: return the user.'
+          : 'The option "verify" denied the login: it returned no user.',
+    })
     this.info = info
   }
 }

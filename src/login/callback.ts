@@ -1,18 +1,19 @@
 import type { Request, Response } from 'express'
 import type { AuthorizationResponse } from '../oauth/authorization-response'
-import { AuthorizationResponseError, ScopeNotGrantedError } from '../pagerduty-errors'
+import { AuthorizationResponseError, ScopeNotGrantedError } from '../errors/pagerduty-errors'
 import type { LoginOutcome, LoginParts, LoginStrategy } from './login-attempt'
 import { finishLogin, responseSent } from './code-exchange'
 import { isResponseSent } from '../http/error-response'
 import { isSameUser } from '../user'
-import { isLoginBy, sessionOf } from '../sessions/session'
-import { type Placement, carryGrant, carryGrantAtLogin, linkGrant } from '../sessions/login-session'
+import { sessionOf } from '../sessions/session'
+import { carryGrant, carryGrantAtLogin } from '../sessions/login-session'
+import { link } from './link'
 import { placementOf } from './login-placement'
 import { type AuthenticateOptions, type PassportActions, loadUserProfile } from './passport-oauth2'
 import type { PendingLogin } from './login-transaction'
+import { rememberData } from '../sessions/latest-data'
 import type { FoundLogin } from './state-store'
 import { heldGrant, sessionDataToKeep, rememberDeclined } from './step-up'
-import { grantOf } from '../sessions/request-grant'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { LoginInfo } from './verify'
 
@@ -65,16 +66,12 @@ export async function handleCallback(
   act: PassportActions,
 ): Promise<void> {
   const { grants } = strategy._login
-  const parts: LoginParts = {
-    ...strategy._login,
-    parameters: strategy.tokenParams(options) as Record<string, string>,
-    keepsUser: options.keepsUser ?? false,
-    loadProfile: (accessToken) => loadUserProfile(strategy, accessToken),
-  }
+  const parts = partsOf(strategy, options)
   const { returnTo } = login
   const { name } = grants.client
   const requested = login.scope ?? grants.client.scope
   const held = heldGrant(req, name)
+  const latestData = rememberData(req)
   const widened = login.isStepUp ? held : undefined
   let outcome: LoginOutcome
   try {
@@ -101,47 +98,36 @@ export async function handleCallback(
   const placement = placementOf(grants, grant, held?.grantID, isNew, stored)
   if (options.assignProperty !== undefined) {
     if (isSame) rememberDeclined(req, name, declined)
-    await link(strategy, req, grant, placement)
+    await link(strategy, req, login, outcome, { latestData, placement })
   } else {
-    const kept = isSame ? sessionDataToKeep(req, name, declined) : {}
+    const kept = isSame
+      ? sessionDataToKeep(
+          req,
+          name,
+          (await latestData().catch(() => undefined)) ?? sessionOf(req) ?? {},
+          declined,
+        )
+      : {}
     const back = options.successReturnToOrRedirect && returnTo ? { returnTo } : {}
     const carry = options.keepsUser === true ? carryGrant : carryGrantAtLogin
     carry(req, grants, grant.id, { ...kept, ...back }, placement, strategy)
   }
-  const info: LoginInfo = {
-    ...verified.info,
-    grantID: grant.id,
-    grantedScopes: grant.record.tokens.scope,
-    requestedScopes: grant.record.requestedScopes,
-    returnTo,
-    state: login.appState,
-  }
-  act.success(verified.user, info)
+  act.success(verified.user, { ...verified.info, ...infoOf(grant, login) })
 }
 
-/** `passport.authorize`: adds the grant to the session of a user who has logged in by other means. */
-async function link(
-  strategy: LoginStrategy,
-  req: Request,
-  grant: Grant,
-  placement: Placement,
-): Promise<void> {
-  const { grants } = strategy._login
-  const { name } = grants.client
-  const { user } = grant.record
-  const current = heldGrant(req, name)?.user
-  const isSame = current !== undefined && isSameUser(current, user)
-  // This grant would replace the one that the session's login was made with, and so end that login.
-  if (isLoginBy(sessionOf(req), name) && !isSame) {
-    await grants.forget(grant.id, 'revoked')
-    throw new AuthorizationResponseError('You are logged in as another PagerDuty user; log out first', {
-      code: 'ERR_PAGERDUTY_OTHER_USER',
-      status: 403,
-      hint: 'The login of this session was made with PagerDuty. To link a second user to it, use a second instance with a name of its own.',
-    })
+/** What the app finds in `req.authInfo`. */
+function infoOf({ id, record }: Grant, { returnTo, appState }: PendingLogin): LoginInfo {
+  const { tokens, requestedScopes } = record
+  return { grantID: id, grantedScopes: tokens.scope, requestedScopes, returnTo, state: appState }
+}
+
+function partsOf(strategy: LoginStrategy, options: AuthenticateOptions): LoginParts {
+  return {
+    ...strategy._login,
+    parameters: strategy.tokenParams(options) as Record<string, string>,
+    keepsUser: options.keepsUser ?? false,
+    loadProfile: (accessToken) => loadUserProfile(strategy, accessToken),
   }
-  await linkGrant(req, grants, grant.id, placement, strategy)
-  grantOf(req, name)?.adopt(grant)
 }
 
 /** Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late. */

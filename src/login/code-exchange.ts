@@ -1,11 +1,12 @@
 import type { Request, Response } from 'express'
-import { PagerDutyOAuthError } from '../errors'
+import { PagerDutyOAuthError } from '../errors/errors'
 import { revocable } from '../grants/grants'
 import { isResponseSent } from '../http/error-response'
 import { type AuthorizationResponse, refusedLogin } from '../oauth/authorization-response'
 import { requestToken } from '../oauth/token-endpoint'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import { missingScopes } from '../scopes/scope'
+import { grantOf } from '../sessions/request-grant'
 import { arrivalOf } from '../sessions/session'
 import { isSameUser } from '../user'
 import { requireAllowedAccount } from './allowed-accounts'
@@ -126,6 +127,8 @@ async function createGrant(
   const grant = await grants.create(login.grantID, made, arrivedAt)
   // Before other callbacks see it as done.
   if (isResponseSent(res)) throw responseSent()
+  // Its id is in no response before the outcome is stored.
+  if (parts.keepsUser && others.length === 0) grantOf(req, grants.client.name)?.prepareSession(grant.id)
   const { end, grant: presented } = await resolveConcurrentLogins(
     parts,
     { login, grant, heldID: held?.grantID },
@@ -173,6 +176,6 @@ export function responseSent(): PagerDutyOAuthError {
   return new PagerDutyOAuthError('The login was not finished: its response had been sent before', {
     code: 'ERR_PAGERDUTY_RESPONSE_SENT',
     status: 500,
-    hint: 'A request timeout of the app, or "verify", sent it. "verify" refuses a login by returning false.',
+    hint: 'A request timeout of the app, or "verify", sent it. "verify" denies a login by returning false.',
   })
 }

@@ -1,4 +1,4 @@
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { missingScopes } from '../scopes/scope'
 import { callVerify } from './call-verify'
 import { loginEnded } from './concurrent-logins'

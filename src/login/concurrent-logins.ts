@@ -1,4 +1,4 @@
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { isSameUser } from '../user'
 import type { LoginParts } from './login-attempt'
 import { type LoginEnd, isRecent } from './login-records'

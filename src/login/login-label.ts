@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { asError } from '../async/call-app'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { LoginParts } from './login-attempt'
 import { decided } from './verify'
 

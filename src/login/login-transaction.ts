@@ -1,11 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { isNumber, isOptionalText, isText, listOf, parseJSON } from '../store/decode'
-import { otherScopes, scopes } from '../scopes/catalogue'
+import { scopes } from '../scopes/operations'
+import { passportUserIn } from '../sessions/passport-login'
+import { heldIn } from '../sessions/session'
 
 /** A shorter list is kept unchanged, so that processes with another version of the catalogue can read it. */
 const longList = 150
 
-const knownScopes = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]
+const knownScopes = ['openid', 'read', 'write', ...Object.keys(scopes)]
 const positions = new Map(knownScopes.map((scope, position) => [scope, position]))
 /** In another version of the catalogue a position means another scope. */
 const catalogueVersion = createHash('sha256').update(knownScopes.join(' ')).digest('base64url').slice(0, 4)
@@ -29,6 +31,14 @@ export interface PendingLogin {
   readonly isStepUp: boolean
   /** The app's own state object (passport-oauth2's `state` option). */
   readonly appState: unknown
+  /** A fingerprint of the user whom other means had logged in when it began: a link is for that user. */
+  readonly localUser: string | undefined
+}
+
+/** The fingerprint of whom Passport has logged in to a session, unless the instance of this name did. */
+export function localUserIn(session: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const user = heldIn(session).login === name ? undefined : passportUserIn(session)
+  return user && createHash('sha256').update(user).digest('base64url').slice(0, 12)
 }
 
 /** What other logins of the same browser know of a login. */
@@ -60,10 +70,12 @@ export function isLater(login: OtherLogin, other: OtherLogin): boolean {
 
 /** As a string to be encrypted. Short, because it is kept in a cookie. */
 export function encodePendingLogin(login: PendingLogin): string {
-  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, isStepUp, appState } = login
+  const { grantID, startedAt, codeVerifier, returnTo, scope, isRestarted, isStepUp, appState, localUser } =
+    login
   const flags = (isRestarted ? 1 : 0) + (isStepUp ? 2 : 0)
   const members = [grantID, startedAt.toString(36), codeVerifier, returnTo, scope && packScopes(scope), flags]
-  return JSON.stringify(appState === undefined ? members : [...members, appState])
+  const more = localUser === undefined ? [appState].filter((one) => one !== undefined) : [appState, localUser]
+  return JSON.stringify([...members, ...more])
 }
 
 /**
@@ -73,9 +85,10 @@ export function encodePendingLogin(login: PendingLogin): string {
  */
 export function decodePendingLogin(text: string, callbackURL: string): PendingLogin | undefined {
   const members = listOf(parseJSON(text)) ?? []
-  const [grantID, begun, codeVerifier, returnTo, packed, flags, appState] = members
+  const [grantID, begun, codeVerifier, returnTo, packed, flags, appState, localUser] = members
   if (!isText(grantID) || !isText(begun) || !isNumber(flags)) return undefined
   if (!isOptionalText(codeVerifier) || !isOptionalText(returnTo) || !isOptionalText(packed)) return undefined
+  if (!isOptionalText(localUser)) return undefined
   const startedAt = parseInt(begun, 36)
   const scope = packed === undefined ? undefined : unpackScopes(packed)
   if (Number.isNaN(startedAt) || (packed !== undefined && scope === undefined)) return undefined
@@ -89,6 +102,7 @@ export function decodePendingLogin(text: string, callbackURL: string): PendingLo
     isRestarted: (flags & 1) !== 0,
     isStepUp: (flags & 2) !== 0,
     appState,
+    localUser,
   }
 }
 

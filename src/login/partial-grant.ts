@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { ScopeNotGrantedError } from '../pagerduty-errors'
+import { ScopeNotGrantedError } from '../errors/pagerduty-errors'
 import { decided } from './verify'
 import type { PagerDutyUser } from '../user'
 
@@ -18,8 +18,8 @@ export interface PartialGrant {
 }
 
 /**
- * What to do with such a login: accept it, deny it, or let a function decide, which denies by returning false or by throwing. If
- * it has not decided after ten seconds, the login fails.
+ * What to do with such a login: accept it, deny it, or let a function decide, which denies by returning false. If it throws, or
+ * has not decided after ten seconds, the login fails.
  */
 export type PartialGrantPolicy = 'accept' | 'fail' | ((difference: PartialGrant, req: Request) => unknown)
 

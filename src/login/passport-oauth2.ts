@@ -59,7 +59,9 @@ export interface OAuth2StrategyInstance extends PassportActions {
 
 /** Whether the hook `userProfile` is skipped: always, or decided for each login. */
 export type SkipUserProfile =
-  boolean | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void) | (() => boolean)
+  | boolean
+  | ((accessToken: string, done: (error: unknown, skip?: boolean) => void) => void)
+  | (() => boolean)
 
 /** Its constructor. */
 export interface OAuth2StrategyConstructor {

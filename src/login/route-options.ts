@@ -1,6 +1,6 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { parseURL, pathOf, sameOriginPath } from '../http/request-url'
-import { requireKnown } from '../known-members'
+import { requireKnown } from '../errors/known-members'
 import type { Client } from '../oauth/client'
 
 /** Paths of the routes of `pd.auth()`, as the browser sees them. They and `callbackURL` must all differ. */
@@ -54,12 +54,18 @@ function requirePaths(routes: unknown): void {
     )
   }
   if (!isPathOrURL((routes as Routes).home ?? '/')) {
-    throw new ConfigurationError('routes.home', 'must be a path of the app, such as "/", or a whole URL')
+    throw new ConfigurationError(
+      'routes.home',
+      'must be a path of the app, such as "/", or a whole URL',
+      'Write it as browsers send it: encodeURI() encodes other letters.',
+    )
   }
 }
 
 function isPathOrURL(home: unknown): boolean {
-  const isURL = typeof home === 'string' && /^https?:\/\/\S+$/.test(home) && parseURL(home) !== undefined
+  // Node puts no other letters into a header.
+  if (typeof home !== 'string' || !/^[\x21-\x7e]+$/.test(home)) return false
+  const isURL = /^https?:\/\//.test(home) && parseURL(home) !== undefined
   return isURL || sameOriginPath(home) !== undefined
 }
 

@@ -10,8 +10,8 @@ import {
 } from '../http/error-response'
 import { asError } from '../async/call-app'
 import type { Client } from '../oauth/client'
-import { RequestRefusedError } from '../errors'
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { type PagerDutyOAuthError, RequestRefusedError } from '../errors/errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { requireOwnPage } from '../http/same-origin'
 import { establishSession } from './login-placement'
 import { pathOf, targetOf } from '../http/request-url'
@@ -34,16 +34,18 @@ export function loginRoutes(
   const { home = '/' } = routes
   const login = loginPathOf(client, routes)
   const logout = routes.logout ?? `${login}/logout`
-  const { callbackPath: callback, origins } = client
+  const { callbackPath: callback } = client
   requireDistinct({ login, logout, callback, home })
   const { grants } = strategy._login
   const { events } = grants
   const passport = new Passport().use(strategy as never)
 
+  const report = (error: PagerDutyOAuthError) => events.report(error)
+
   /** After a response was sent, passing the error on would make Express close the connection. */
   const fail = (error: unknown, req: Request, res: Response, next: NextFunction): void => {
     if (isResponseSent(res)) events.emit('warning', { error: asError(error) })
-    else sendError(error, req, res, next, { login, callback, home, onError })
+    else sendError(error, req, res, next, { login, callback, home, onError, report })
   }
 
   const authenticate: RequestHandler = (req, res, next) => {
@@ -73,19 +75,24 @@ export function loginRoutes(
     const method = path === login ? 'GET' : 'POST'
     if (req.method !== method) return fail(wrongMethod(method), req, res, next)
     if (path === login) return void authenticate(req, res, next)
-    try {
-      requireOwnPage(req, origins)
-    } catch (error) {
-      return fail(error, req, res, next)
-    }
-    const loggedOut = () => {
-      if (isNavigation(req)) redirect(res, home, 303)
-      else if (!isResponseSent(res)) res.status(204).end()
-    }
-    Promise.resolve(grantOf(req, client.name)?.logout())
-      .then(loggedOut, (error: unknown) => fail(error, req, res, next))
+    logOut(req, client)
+      .then(
+        () => sendLoggedOut(req, res, home),
+        (error: unknown) => fail(error, req, res, next),
+      )
       .catch(next)
   }
+}
+
+/** @throws {RequestRefusedError} a page of another origin sent the request */
+async function logOut(req: Request, { name, origins }: Client): Promise<void> {
+  requireOwnPage(req, origins)
+  await grantOf(req, name)?.logout()
+}
+
+function sendLoggedOut(req: Request, res: Response, home: string): void {
+  if (isNavigation(req)) redirect(res, home, 303)
+  else if (!isResponseSent(res)) res.status(204).end()
 }
 
 /** `info` may come from the app's `verify`, and need not be an error. */
@@ -94,6 +101,7 @@ function asRefusal(info: unknown): Error {
   return new AuthorizationResponseError('This app does not let you in', {
     code: 'ERR_PAGERDUTY_LOGIN_REFUSED',
     status: 403,
+    hint: 'The option "verify" denied the login.',
   })
 }
 

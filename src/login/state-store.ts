@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from '../oauth/client'
-import { ConfigurationError } from '../errors'
-import type { StateMismatch } from '../pagerduty-errors'
+import { ConfigurationError } from '../errors/errors'
+import type { StateMismatch } from '../errors/pagerduty-errors'
 import { redeemedFor } from './login-records'
 import {
   type PendingLogin,
@@ -54,7 +54,10 @@ export class StateStore {
         'is too large, together with returnTo and scope, to be kept in a cookie',
       )
     }
-    const kept = this.#cookies(req).sort((a, b) => b.startedAt - a.startedAt)
+    // Of two begun in one millisecond, the later one comes later: browsers send the cookie first that they got first.
+    const kept = this.#cookies(req)
+      .reverse()
+      .sort((a, b) => b.startedAt - a.startedAt)
     let size = cookie.length
     const surplus = kept.filter((other, position) => {
       size += other.name.length + 1 + other.value.length

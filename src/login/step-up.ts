@@ -53,15 +53,17 @@ export function wasDeclined(req: Request, name: string, scope: readonly string[]
 /**
  * Session data to keep when the same user logs in again: all but what the login itself writes.
  *
+ * @param data of the session
  * @param declined scopes that this login requested and that were not granted
  */
 export function sessionDataToKeep(
   req: Request,
   name: string,
+  data: Readonly<Record<string, unknown>>,
   declined: readonly string[],
 ): Record<string, unknown> {
   const ofLogin = new Set(['cookie', 'passport', sessionMember])
-  const kept = Object.entries(sessionOf(req) ?? {}).filter(([member]) => !ofLogin.has(member))
+  const kept = Object.entries(data).filter(([member]) => !ofLogin.has(member))
   return { ...Object.fromEntries(kept), ...declinedData(req, name, declined) }
 }
 

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { asError, callApp, calledBack } from '../async/call-app'
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { BearerFetch } from '../oauth/bearer-fetch'
 import type { PagerDutyUser } from '../user'
 import type { TokenSet } from '../oauth/token-set'
@@ -170,8 +170,8 @@ async function callBack(verify: Verify, args: readonly unknown[]): Promise<Verif
 }
 
 const decisionHints = {
-  verify: 'Return the user, or false to refuse the login, or call "done" where it is a parameter.',
-  partialGrant: 'Return false or throw to refuse the login, and anything else to accept it.',
+  verify: 'Return the user, or false to deny the login, or call "done" where it is a parameter.',
+  partialGrant: 'Return false to deny the login, and anything else to accept it.',
   label: 'Return a string, such as one made of the User-Agent header. The login has none.',
 } as const
 

@@ -14,7 +14,7 @@ export function extender(
   grants: UserGrants,
   parts: SessionParts,
 ): (req: IncomingMessage, grant: Grant | undefined, isTouch: boolean) => number | undefined {
-  const throttle = new Throttle(touchInterval(grants.lifetimes.idle))
+  const throttle = new Throttle(touchInterval(Infinity))
   return (req, grant, isTouch) => {
     const session = parts.sessions?.stored(req)
     const key = grant?.id ?? session?.id

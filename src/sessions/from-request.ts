@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { type UserGrants, isOver } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
 import { requireOwnPage } from '../http/same-origin'

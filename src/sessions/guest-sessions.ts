@@ -28,7 +28,7 @@ export class GuestSessions {
     if (sessionStore instanceof SessionStore || this.#isWarned) return true
     this.#isWarned = true
     this.#warn(
-      'pd.auth() comes after another session middleware and keeps logins in its sessions: their cookie, store and lifetime are those of that middleware, and a session that is destroyed where pd.auth() has not run leaves its grant alive. Mount pd.auth() before that middleware, which then uses its sessions, or mount the parts instead of pd.auth() (docs/passport.md)',
+      'pd.auth() comes after another session middleware and keeps logins in its sessions: with its cookie, store and lifetime. A session that is destroyed where pd.auth() has not run leaves its grant alive. Mount pd.auth() before that middleware, which then uses its sessions; or mount pd.sessionTokens() and pd.strategy instead of pd.auth()',
     )
     return true
   }

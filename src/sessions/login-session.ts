@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { UserGrants } from '../grants/grants'
 import { type Logins, forgetGrant, grantIn, heldIn, holdsOthers, promised, sessionOf } from './session'
 import { aroundLogin } from './passport-login'
@@ -48,14 +48,16 @@ export function carryGrantAtLogin(...login: Parameters<typeof carryGrant>): void
 
 /**
  * Adds a grant to the session of a user who is logged in otherwise. The session gets another id, as at a login: who knew
- * the old one gets no access to PagerDuty by it. All that is in it stays, its login included. It is saved when this is over.
+ * the old one gets no access to PagerDuty by it. It is saved when this is over.
  *
+ * @param data of the session that stay, its login included
  * @throws {ConfigurationError} there is no session
  */
 export async function linkGrant(
   req: IncomingMessage,
   grants: UserGrants,
   grantID: string,
+  data: Readonly<Record<string, unknown>>,
   placement: Placement,
   logins?: Logins,
 ): Promise<void> {
@@ -66,7 +68,7 @@ export async function linkGrant(
       'is missing: no session middleware ran before passport.authorize()',
     )
   }
-  renewWith(req, grants, grantID, heldIn(session).login, { ...session }, placement, logins)
+  renewWith(req, grants, grantID, heldIn(data).login, { ...data, cookie: session.cookie }, placement, logins)
   await promised((callback) => session.regenerate(callback))
   const linked = sessionOf(req)
   await promised((callback) => (linked === undefined ? callback() : linked.save(callback)))

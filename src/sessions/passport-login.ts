@@ -68,8 +68,13 @@ export function clearUser(req: IncomingMessage): void {
   ;(req as PassportRequest).login?.(undefined, { session: false }, () => {})
 }
 
+/** Whom Passport has logged in to a session, as JSON; undefined for nobody. */
+export function passportUserIn(data: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  return JSON.stringify((data?.['passport'] as { user?: unknown } | undefined)?.user)
+}
+
 /** The session as its store has it now. */
-async function storedSession(
+export async function storedSession(
   req: IncomingMessage,
   session: Session,
 ): Promise<Record<string, unknown> | undefined> {

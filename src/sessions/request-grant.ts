@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ConfigurationError, TokenStoreError } from '../errors'
+import { ConfigurationError, TokenStoreError } from '../errors/errors'
 import type { Grant, UserGrants } from '../grants/grants'
 import { UserGrant } from '../grants/user-grant'
 import { targetOf } from '../http/request-url'
-import { requireKnown } from '../known-members'
+import { requireKnown } from '../errors/known-members'
 import { carryOthers } from './login-session'
 import { clearUser } from './passport-login'
 import { type SessionParts, idleTimeOf } from './session-parts'
@@ -77,7 +77,7 @@ export class RequestGrant extends UserGrant {
   }
 
   /**
-   * Answers this request with a redirect to PagerDuty.
+   * Responds to this request with a redirect to PagerDuty.
    *
    * @throws {ConfigurationError} an option is unknown or of a wrong type, `sessionTokens()` has no strategy, a scope is not one, or
    * `authorizationParams` has a parameter of the protocol
@@ -137,9 +137,18 @@ export class RequestGrant extends UserGrant {
     if (isUnknown && sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
       this.#parts.sessions?.requireCookiePath(this.#req)
       // Without a session nobody can be told to be logged out: express-session leaves it away when its store is down.
-      throw new TokenStoreError('This request has no session')
+      throw withoutSession()
     }
     return super.confirm()
+  }
+
+  /**
+   * Writes the session of a login before it is made, together with the login's outcome.
+   *
+   * @internal
+   */
+  prepareSession(grantID: string): void {
+    this.#parts.sessions?.prepare(this.#req, this.#res, grantID)
   }
 
   /**
@@ -171,4 +180,13 @@ export class RequestGrant extends UserGrant {
 export function grantOf(req: IncomingMessage, name: string): RequestGrant | undefined {
   const grant = (req as unknown as Record<string, unknown>)[name]
   return UserGrant.is(grant) ? (grant as RequestGrant) : undefined
+}
+
+function withoutSession(): TokenStoreError {
+  const error = new TokenStoreError(
+    'This request has no session, so it is not known whether a user is logged in',
+  )
+  const hint =
+    'Mount your session middleware before pd.sessionTokens(). express-session leaves the session out while its store is disconnected.'
+  return Object.assign(error, { hint })
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { sessionOf } from './session'
 
 const checkedStores = new WeakSet<object>()

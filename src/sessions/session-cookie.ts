@@ -1,22 +1,38 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parse } from 'cookie'
 import { unsign } from 'cookie-signature'
+import { LRUMap } from '../async/lru-map'
 import type { CookieSettings } from './session-options'
 
-/** The id in a session's cookie, if express-session has signed it with one of these secrets. */
-export function sessionIDOf(
-  req: IncomingMessage,
-  cookieName: string,
-  secrets: readonly string[],
-): string | undefined {
-  const { cookie } = req.headers
-  const value = cookie === undefined ? undefined : parse(cookie)[cookieName]
-  if (value === undefined || !value.startsWith('s:')) return undefined
-  for (const secret of secrets) {
-    const id = unsign(value.slice(2), secret)
-    if (id !== false) return id
+/** As many sessions as one process may serve at a time without verifying their cookies again. */
+const mostVerified = 5_000
+
+/** Reads the cookies of sessions. Each is verified once: it comes with every request, and a signature costs as much as a guard. */
+export class SessionCookies {
+  readonly #name: string
+  readonly #secrets: readonly string[]
+  /** Ids by whole signed values: to find one takes the whole value, however it is compared. */
+  readonly #verified = new LRUMap<string, string>(mostVerified)
+
+  constructor(name: string, secrets: readonly string[]) {
+    this.#name = name
+    this.#secrets = secrets
   }
-  return undefined
+
+  /** The id in a session's cookie, if express-session has signed it with one of the secrets. */
+  idOf({ headers: { cookie } }: IncomingMessage): string | undefined {
+    const value = cookie === undefined ? undefined : parse(cookie)[this.#name]
+    if (value === undefined || !value.startsWith('s:')) return undefined
+    const verified = this.#verified.get(value)
+    if (verified !== undefined) return verified
+    for (const secret of this.#secrets) {
+      const id = unsign(value.slice(2), secret)
+      if (id === false) continue
+      this.#verified.set(value, id)
+      return id
+    }
+    return undefined
+  }
 }
 
 /** Takes the cookie from the browser, where there is a response to write to. */

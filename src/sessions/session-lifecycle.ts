@@ -47,14 +47,14 @@ interface Watch {
 /** On a session, and on each that comes in its place: it lives as long, and no session store sees a symbol. */
 const watchKey = Symbol('watch')
 
-/**
- * An id for a session about to be made. Where the instance's grant is to be in it, the id begins with the grant's id, so
- * that a session store can read and delete both at once.
- */
+/** An id for a session about to be made, which begins with that of the instance's grant that is to be in it. */
 export function newSessionID(req: IncomingMessage, name: string): string {
+  return sessionIDFor((sessionOf(req) as Watched | undefined)?.[watchKey]?.carried?.[name])
+}
+
+/** With the grant's id in it, a session store can read and delete both at once. */
+export function sessionIDFor(grantID: string | undefined): string {
   const random = randomBytes(24).toString('base64url')
-  const session = sessionOf(req) as Watched | undefined
-  const grantID = session?.[watchKey]?.carried?.[name]
   return grantID === undefined ? random : `${grantID}.${random}`
 }
 

@@ -2,17 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request, RequestHandler } from 'express'
 import session from 'express-session'
 import type { Context } from '../context'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { type DeferredSession, deferSession, deferredSession, keepPlace } from './deferred-session'
 import { noSession } from './from-request'
 import { GuestSessions } from './guest-sessions'
 import { carryOthers } from './login-session'
-import { grantIDOf, holdsOthers, noteArrival, promised, sessionOf } from './session'
-import { newSessionID } from './session-lifecycle'
+import { grantIDOf, holdsOthers, noteArrival, promised, sessionMember, sessionOf } from './session'
+import { newSessionID, sessionIDFor } from './session-lifecycle'
 import { pathOf, targetOf } from '../http/request-url'
-import { clearCookie, mindCookie, sessionIDOf } from './session-cookie'
+import { SessionCookies, clearCookie, mindCookie } from './session-cookie'
 import { type CookieSettings, type SessionOptions, cookieSettings } from './session-options'
-import { type SessionRecord, SessionStore, type StoredSession } from './session-store'
+import type { SessionRecord, StoredSession } from './session-records'
+import { SessionStore } from './session-store'
 import type { Middleware } from './session-tokens'
 import type { OwnSessions } from './session-parts'
 import { type Grant, type UserGrants, lifeLeft } from '../grants/grants'
@@ -22,7 +23,7 @@ import { parseJSON } from '../store/decode'
 export class DropInSession implements OwnSessions {
   readonly #name: string
   readonly #cookie: CookieSettings
-  readonly #secrets: string[]
+  readonly #cookies: SessionCookies
   readonly #idle: number
   readonly #store: SessionStore
   readonly #expressSession: RequestHandler
@@ -38,7 +39,8 @@ export class DropInSession implements OwnSessions {
   ) {
     this.#name = client.name
     this.#cookie = cookieSettings(options, client, grants.lifetimes.absolute)
-    this.#secrets = keys.texts('session cookie')
+    const secret = keys.texts('session cookie')
+    this.#cookies = new SessionCookies(this.#cookie.name, secret)
     this.#warn = (error) => events.emit('warning', { error })
     this.#idle = grants.lifetimes.idle
     this.#store = new SessionStore(store, this.#idle, this.#warn)
@@ -46,9 +48,9 @@ export class DropInSession implements OwnSessions {
     const { name, ...cookie } = this.#cookie
     this.#expressSession = session({
       name,
-      secret: this.#secrets,
+      secret,
       store: this.#store,
-      genid: (req) => newSessionID(req, client.name),
+      genid: (req) => this.#store.preparedID(req, newSessionID(req, client.name)),
       resave: false,
       saveUninitialized: false,
       proxy: client.isSecure ? true : undefined,
@@ -83,6 +85,15 @@ export class DropInSession implements OwnSessions {
     const isShared = holdsOthers(Object(parseJSON(current.text)), this.#name)
     const ttl = grant === undefined || isShared ? this.#idle : lifeLeft(grant, this.#idle)
     return this.#store.extend(current, ttl)
+  }
+
+  prepare(req: IncomingMessage, res: ServerResponse, grantID: string): void {
+    const current = sessionOf(req)
+    if (current === undefined || !this.#isOwn(req) || this.#store.stored(req) !== undefined) return
+    // As the renewal writes it.
+    const held = { grants: { [this.#name]: grantID }, login: this.#name }
+    const data = { cookie: current.cookie, [sessionMember]: held }
+    this.#store.prepare(req, res, sessionIDFor(grantID), data)
   }
 
   async end(req: IncomingMessage, res: ServerResponse): Promise<void> {
@@ -147,7 +158,7 @@ export class DropInSession implements OwnSessions {
   }
 
   #sessionIDOf(req: IncomingMessage): string | undefined {
-    return this.#isBelowPath(req) ? sessionIDOf(req, this.#cookie.name, this.#secrets) : undefined
+    return this.#isBelowPath(req) ? this.#cookies.idOf(req) : undefined
   }
 
   /** As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2). */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { ConfigurationError } from '../errors'
-import { requireKnown } from '../known-members'
+import { ConfigurationError } from '../errors/errors'
+import { requireKnown } from '../errors/known-members'
 import { type GrantOptions, type SessionLifetimes, longestLife } from '../grants/grant-options'
 import type { Logins } from './session'
 import type { Client } from '../oauth/client'
@@ -13,14 +13,14 @@ const insteadOfRolling = {
 }
 const insteadOfHttpOnly = { httpOnly: 'It always is: no script of a page can read the session cookie.' }
 
-/** The drop-in's session. */
+/** The session of `pd.auth()`. */
 export interface SessionOptions extends SessionLifetimes {
   /** Name of the session cookie. @default the instance's name, with `__Host-` before it where the app is https */
   name?: string | undefined
   /** Overrides attributes of the session cookie. */
   cookie?: SessionCookie | undefined
   /**
-   * Whether a request extends the login. Return false for polling, which would keep a login alive that nobody uses; only a new login
+   * Whether a request extends the login. Return false for polling, which would keep an unused login alive; only a new login
    * is extended all the same, by its first request. It is called with each request, before `req.pagerduty` is there;
    * its path is in `url`, below the path that the middleware is mounted at. If it throws, or returns neither true nor false, the request fails.
    *
@@ -43,7 +43,7 @@ export interface SessionTokensOptions extends GrantOptions {
 export interface SessionCookie {
   /** Gives it to subdomains too (RFC 6265 section 4.1.2.3). The name has no `__Host-` then. @default none */
   domain?: string | undefined
-  /** Must include `callbackURL`; elsewhere nobody is logged in. `__Host-` needs `/`. @default '/' */
+  /** Must include `callbackURL`; elsewhere no user is logged in. `__Host-` needs `/`. @default '/' */
   path?: string | undefined
   /** Whether it travels by https only. @default whether `callbackURL` is https */
   secure?: boolean | undefined

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Grant, UserGrants } from '../grants/grants'
 import type { DeferredSession } from './deferred-session'
 import { sessionOf } from './session'
-import type { StoredSession } from './session-store'
+import type { StoredSession } from './session-records'
 import type { SessionTokensOptions } from './session-options'
 
 /** What `req.pagerduty` works with beside the grants. @internal */
@@ -27,6 +27,8 @@ export interface OwnSessions {
    * @throws {ConfigurationError} the session's cookie is not sent to the path of the request, or logins are in another session
    */
   peek(req: IncomingMessage): Promise<{ id: string; sealed: string | undefined } | undefined>
+  /** Writes the session of a login whose outcome is being stored, where its browser had none. */
+  prepare(req: IncomingMessage, res: ServerResponse, grantID: string): void
   /** Ends the session. */
   end(req: IncomingMessage, res: ServerResponse): Promise<void>
   /** @throws {ConfigurationError} the session's cookie is not sent to the path of the request */

@@ -1,24 +1,11 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request } from 'express'
 import session, { type SessionData } from 'express-session'
-import { grantIDOf, sessionOf } from './session'
-import { grantKey } from '../grants/grants'
+import { sessionOf } from './session'
 import type { CheckedStore } from '../store/checked-token-store'
+import { type PreparedSession, PreparedSessions, contentOf } from './prepared-sessions'
+import { type SessionRecord, SessionRecords, type StoredSession } from './session-records'
 import { parseJSON } from '../store/decode'
-
-/** A session and the grant that its id carries, as they are in the token store. */
-export interface SessionRecord {
-  /** The session as JSON. */
-  readonly text: string | undefined
-  /** The sealed grant; undefined also when the id carries none. */
-  readonly sealed: string | undefined
-}
-
-/** A session that is in the token store, as it was read or written last. */
-export interface StoredSession {
-  readonly id: string
-  readonly text: string
-}
 
 /** What is known of a session that a request holds. */
 interface State {
@@ -28,6 +15,7 @@ interface State {
   grant?: { readonly sealed: string | undefined }
   /** What was written last, without the cookie. */
   written?: string
+  prepared?: PreparedSession | undefined
 }
 
 type Callback = (error?: unknown) => void
@@ -41,10 +29,10 @@ const stateKey = Symbol('state')
  * only when it is told to, by `extend`: neither writing nor express-session's `touch` does.
  */
 export class SessionStore extends session.Store {
-  readonly #store: CheckedStore
-  readonly #idle: number
+  readonly #records: SessionRecords
   readonly #report: (error: Error) => void
   #given: { readonly id: string; readonly record: SessionRecord } | undefined
+  readonly #prepared: PreparedSessions
 
   /**
    * @param idle milliseconds a new session lives
@@ -52,9 +40,9 @@ export class SessionStore extends session.Store {
    */
   constructor(store: CheckedStore, idle: number, report: (error: Error) => void) {
     super()
-    this.#store = store
-    this.#idle = idle
+    this.#records = new SessionRecords(store, idle)
     this.#report = report
+    this.#prepared = new PreparedSessions(this.#records, report)
   }
 
   /** The sealed grant that was read together with the request's session; undefined when none was read. */
@@ -62,12 +50,9 @@ export class SessionStore extends session.Store {
     return this.#stateOf(req.session).grant
   }
 
-  /** Reads a session with its grant. */
-  async read(id: string): Promise<SessionRecord> {
-    const grantID = grantIDOf(id)
-    const keys = grantID === undefined ? [sessionKey(id)] : [sessionKey(id), grantKey(grantID)]
-    const [text, sealed] = await this.#store.getMany(keys)
-    return { text, sealed }
+  /** @see SessionRecords.read */
+  read(id: string): Promise<SessionRecord> {
+    return this.#records.read(id)
   }
 
   /** Has express-session find this record, which was read before, and calls back before it returns. */
@@ -87,16 +72,19 @@ export class SessionStore extends session.Store {
     return text === undefined ? undefined : { id: current?.id as string, text }
   }
 
-  /**
-   * Lets a session live on from now, if it still exists.
-   *
-   * @param ttl milliseconds
-   */
-  async extend({ id, text }: StoredSession, ttl: number): Promise<void> {
-    const key = sessionKey(id)
-    if (await this.#store.replace(key, text, text, ttl)) return
-    const current = await this.#store.get(key)
-    if (current !== undefined) await this.extend({ id, text: current }, ttl)
+  /** @see SessionRecords.extend */
+  extend(session: StoredSession, ttl: number): Promise<void> {
+    return this.#records.extend(session, ttl)
+  }
+
+  /** Writes the session that a request is about to get before it is made: see {@link PreparedSessions}. */
+  prepare(req: IncomingMessage, res: ServerResponse, id: string, data: SessionData): void {
+    this.#prepared.prepare(req, res, id, data)
+  }
+
+  /** The id of a session about to be made: the prepared one, if that is of the same grant. */
+  preparedID(req: IncomingMessage, id: string): string {
+    return this.#prepared.of(req, id)?.id ?? id
   }
 
   override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
@@ -115,16 +103,21 @@ export class SessionStore extends session.Store {
   }
 
   override set(id: string, data: SessionData, callback: Callback = () => {}): void {
-    const content = JSON.stringify(data, (key, value: unknown) => (key === 'cookie' ? undefined : value))
+    const content = contentOf(data)
     const known = this.#stateOf(data)
     // express-session saves a regenerated session once more at the end of the response.
     if (known.written === content) return callback()
     const text = JSON.stringify(data)
-    const written = this.#write(sessionKey(id), text, known.text, known.text !== undefined)
-    this.#callBack(
-      written.then(() => Object.assign(known, { text, written: content })),
-      callback,
-    )
+    const { prepared } = known
+    const isAsPrepared = prepared?.is(data) === true
+    const write = async () => {
+      known.text = (await prepared?.takeStored()) ?? known.text
+      const isWritten = isAsPrepared && known.text !== undefined
+      if (!isWritten) await this.#records.write(id, text, known.text, known.text !== undefined)
+      Object.assign(known, { text: isWritten ? known.text : text, written: content, prepared: undefined })
+      if (prepared !== undefined) prepared.isOver = true
+    }
+    this.#callBack(write(), callback)
   }
 
   /** At the end of each response; see `extend`. */
@@ -133,35 +126,23 @@ export class SessionStore extends session.Store {
   }
 
   override destroy(id: string, callback: Callback = () => {}): void {
-    this.#callBack(this.#store.delete(sessionKey(id)), callback)
+    this.#callBack(this.#records.delete(id), callback)
   }
 
   /** A session that was never stored needs no deleting. */
   override regenerate(req: Request, callback: (error?: unknown) => unknown): void {
     const current = sessionOf(req)
+    const regenerated = (error?: unknown) => {
+      const prepared = this.#prepared.of(req, req.sessionID)
+      if (prepared?.id === req.sessionID) this.#stateOf(req.session).prepared = prepared
+      callback(error)
+    }
     // An app may have taken the session off its request.
-    if (!current || this.#stateOf(current).text !== undefined) return super.regenerate(req, callback)
+    if (!current || this.#stateOf(current).text !== undefined) return super.regenerate(req, regenerated)
     // express-session gives every store this method.
     const store = this as unknown as { generate(req: Request): void }
     store.generate(req)
-    callback()
-  }
-
-  /**
-   * Sessions have no versions: of two writers the last one wins, as everywhere with express-session.
-   *
-   * @param mustExist do not bring back one that has been deleted meanwhile
-   */
-  async #write(key: string, text: string, expected: string | undefined, mustExist: boolean): Promise<void> {
-    const store = this.#store
-    const isWritten =
-      expected === undefined
-        ? await store.create(key, text, this.#idle)
-        : await store.replace(key, expected, text)
-    if (isWritten) return
-    const current = await store.get(key)
-    if (current === undefined && mustExist) return
-    await this.#write(key, text, current, mustExist)
+    regenerated()
   }
 
   #dataOf({ text, sealed }: SessionRecord): SessionData | undefined {
@@ -182,10 +163,6 @@ export class SessionStore extends session.Store {
     Object.defineProperty(current, stateKey, { value: state, configurable: true })
     return state
   }
-}
-
-function sessionKey(id: string): string {
-  return `sess:${id}`
 }
 
 /** Undefined for what is not ours, or half written: the browser gets a new session. */

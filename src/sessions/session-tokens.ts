@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asError } from '../async/call-app'
 import { type Context, createContext } from '../context'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { grantOptionNames } from '../grants/grant-options'
 import { type Grant, UserGrants, grantKey, isOver } from '../grants/grants'
 import { effectiveExpiry } from '../oauth/token-expiry'
 import { endLogin } from './passport-login'
-import { requireSpelling } from '../known-members'
+import { requireSpelling } from '../errors/known-members'
 import { RequestGrant, grantOf } from './request-grant'
 import type { SessionTokensOptions } from './session-options'
 import { extender } from './extension'
@@ -25,7 +25,7 @@ export type Middleware = (req: IncomingMessage, res: ServerResponse, next: (erro
 /**
  * Puts `req.pagerduty` on every request: who is logged in, what was granted, and tokens that are kept fresh. Mount it
  * after the session middleware. It reads the grant once, for a request that has a session with one, and waits for no
- * refresh. When the grant is over, replaced, or sealed with another secret, so is the Passport login that it made.
+ * refresh. When the grant is over, replaced, or encrypted with another secret, so is the Passport login that it made.
  */
 export function sessionTokens(options: SessionTokensOptions): Middleware {
   requireSpelling('sessionTokens()', options, [...grantOptionNames, 'strategy'])

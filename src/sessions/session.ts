@@ -15,7 +15,7 @@ export type Callback = (error?: unknown) => void
 
 /** What `req.pagerduty.login()` heeds. */
 export interface LoginOptions {
-  /** Scopes to ask for besides what is granted; where nobody is logged in, instead of the configured ones. */
+  /** Scopes to request besides those granted; where no user is logged in, instead of the configured ones. */
   scope?: string | readonly string[] | undefined
   /**
    * Where to return to after the login: path and query in the app, or a URL of one of its origins (`callbackURL`, `trustedOrigins`),
@@ -36,7 +36,7 @@ export const loginOptionNames: readonly string[] = Object.keys(table)
 
 /** The logins of a browser, as far as its session has to do with them. A `PagerDutyStrategy` is one. */
 export interface Logins {
-  /** Answers a request with the redirect that begins a login. */
+  /** Responds to a request with the redirect that begins a login. */
   startLogin(req: IncomingMessage, options?: LoginOptions): void
   /** Ends those that are in progress, because the browser logs out. */
   endLogins(req: IncomingMessage): Promise<void>

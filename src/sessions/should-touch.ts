@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 
 /**
  * The option `session.shouldTouch` as it is called.

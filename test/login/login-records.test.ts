@@ -31,6 +31,7 @@ function login(name = 'a'): PendingLogin {
     callbackURL: 'https://app.example/callback',
     isRestarted: false,
     isStepUp: false,
+    localUser: undefined,
     appState: undefined,
   }
 }

@@ -10,10 +10,10 @@ import {
   unpackScopes,
 } from '../../src/login/login-transaction'
 import { StateStore } from '../../src/login/state-store'
-import { otherScopes, scopes } from '../../src/scopes/catalogue'
+import { scopes } from '../../src/scopes/operations'
 import { KeyRing } from '../../src/store/encryption'
 
-const known = ['openid', 'read', 'write', ...Object.keys(scopes), ...Object.keys(otherScopes)]
+const known = ['openid', 'read', 'write', ...Object.keys(scopes)]
 const some = fc.subarray(known, { minLength: 1 })
 const unknown = fc.uniqueArray(fc.stringMatching(/^[a-z_:]{1,12}\.(read|write)$/), { maxLength: 3 })
 const callbackURL = 'https://app.example/cb'
@@ -25,6 +25,7 @@ const login: PendingLogin = {
   scope: known,
   isRestarted: true,
   isStepUp: true,
+  localUser: undefined,
   appState: undefined,
 }
 

@@ -93,6 +93,32 @@ describe('a login', () => {
     expect(await refused.finished.text()).toContain('This app does not let you in')
     expect(await isLoggedIn(refused.browser)).toBe(false)
   })
+
+  test.each<[string, (login: Login) => unknown, string]>([
+    ['nothing', (_login) => undefined, 'The option "verify" returned nothing'],
+    ['false', (_login) => false, 'The option "verify" denied the login'],
+  ])('says in the log where verify returned %s', async (_what, verify, hint) => {
+    await app.close()
+    const failures: Error[] = []
+    app = await startDropIn(standIn, { verify }, (_express, pd) => {
+      pd.on('loginFailed', ({ error }) => failures.push(error))
+    })
+    await app.logIn()
+    expect(failures).toEqual([
+      expect.objectContaining({
+        code: 'ERR_PAGERDUTY_LOGIN_REFUSED',
+        hint: expect.stringContaining(hint) as string,
+      }) as Error,
+    ])
+  })
+
+  test('a callback that somebody opens by hand says what to do, with a link to the login', async () => {
+    const opened = await new Browser().visit(`${app.url}/auth/pagerduty/callback`)
+    expect(opened.status).toBe(400)
+    const page = await opened.text()
+    expect(page).toContain('There is no login to finish here; log in again')
+    expect(page).toContain('<a href="/auth/pagerduty">')
+  })
 })
 
 test('what a request writes on req.user, or deep in it, no other request sees', async () => {

@@ -95,6 +95,7 @@ describe('a login that is granted less than it asked for', () => {
     await start(['users.read'], judge)
     const { finished } = await app.logIn()
     expect(finished.status).toBe(status)
+    expect((await finished.text()).includes('ERR_PAGERDUTY_SCOPE_NOT_GRANTED')).toBe(status === 403)
     const [difference, req] = judge.mock.calls[0] as [PartialGrant, { originalUrl: string }]
     expect(difference).toMatchObject({
       requestedScopes,
@@ -133,7 +134,7 @@ test('a refresh that narrows is told, also where a function judges logins', asyn
   await app.get(browser)
   expect((await app.get(browser)).status).toBe(403)
   expect(warn.mock.calls).toEqual([
-    ['PagerDuty has taken away incidents.read: the app at PagerDuty may have been changed.'],
+    ['PagerDuty no longer grants incidents.read: the app at PagerDuty may have been changed.'],
   ])
 })
 

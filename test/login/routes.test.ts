@@ -72,6 +72,8 @@ describe('routes that cannot work are refused at the start:', () => {
         'routes.home',
       ],
     ),
+    ['no routes', { routes: null as never }, 'routes'],
+    ['a home page that no header can name', { routes: { home: '/日本' } }, 'routes.home'],
     ['a home page where logins begin', { routes: { home: '/auth/pagerduty?again' } }, 'routes.home'],
     ['a home page where logins end', { routes: { home: '/auth/pagerduty/callback' } }, 'routes.home'],
   ])('%s', (_what, options, option) => {
@@ -115,6 +117,23 @@ describe('a guard where there is no session', () => {
       { code: 'ERR_PAGERDUTY_UNAUTHORIZED' },
       { option: 'session.cookie.path', message: expect.stringMatching(/"\/app".*"\/elsewhere"/) as string },
     ])
+    await app.close()
+  })
+
+  test('because the app mounted none, says to mount one, and not that Redis is down', async () => {
+    const callbackURL = 'http://localhost/auth/pagerduty/callback'
+    const onError = jest.fn((_error: Error, _req: Request, res: { end(): void }) => res.end())
+    const app = await serve((express) => {
+      const pd = pagerduty({ ...standIn.options(), scope: 'incidents.read', callbackURL, onError })
+      express.use(pd.sessionTokens())
+      express.get('/', pd.requireLogin())
+    })
+    await new Browser().fetch(app.url)
+    expect(onError.mock.calls[0]?.[0]).toMatchObject({
+      code: 'ERR_PAGERDUTY_TOKEN_STORE',
+      message: expect.stringContaining('has no session') as string,
+      hint: expect.stringMatching(/^Mount your session middleware before pd\.sessionTokens\(\)/) as string,
+    })
     await app.close()
   })
 

@@ -348,7 +348,7 @@ test('a refresh that narrows is noticed, the guard follows at once, and the scop
     when: 'refresh',
     missing: ['incidents.read'],
     grantedScopes: ['openid', 'users.read'],
-    diagnosis: expect.stringContaining('taken away incidents.read'),
+    diagnosis: expect.stringContaining('no longer grants incidents.read'),
   })
   standIn.configure('stand-in-client', { scope: all })
   expect((await consent('/incidents')).headers.get('location')).toBe('/incidents')

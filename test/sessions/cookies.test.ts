@@ -51,6 +51,21 @@ test('E1: where the app is https, every cookie is bound to its host, secure, and
   expect(browser.cookies.size).toBe(2) // The session, and the first login, which is still pending.
 })
 
+test('a session cookie that was verified once lets no cookie pass that differs from it', async () => {
+  await start()
+  const browser = new Browser()
+  await logIn(browser)
+  const guarded = async (cookie: string) =>
+    (await new Browser().fetch(`${app.url}/me`, { headers: { Cookie: cookie } })).status
+  const good = `__Host-pagerduty=${browser.cookies.get('__Host-pagerduty')}`
+  for (let time = 0; time < 2; time++) {
+    expect(await guarded(good)).toBe(200)
+    for (const forged of [good.slice(0, -1), `${good}A`, good.replace(/\.[^.]*$/, ''), good.toUpperCase()]) {
+      expect(await guarded(forged)).toBe(401)
+    }
+  }
+})
+
 test('E3: a login that arrives as plain http ends in an error with the remedy, not in a loop', async () => {
   await start()
   const heard = jest.fn()

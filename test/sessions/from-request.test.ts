@@ -272,6 +272,17 @@ describe.each(mounts)('grants.fromRequest(), with %s,', (_how, mount) => {
       expect(await ask(sibling)).toBe('ERR_PAGERDUTY_FOREIGN_ORIGIN')
     })
 
+    test('takes one of a page at a trusted origin, and none of an origin in neither list', async () => {
+      const trustedOrigins = ['https://www.example.com', 'https://admin.example.com']
+      const ask = await transport(await start(mount, { trustedOrigins }))
+      const cookie = cookieOf(await logIn())
+      for (const origin of [...trustedOrigins, app.url]) {
+        expect([origin, await ask({ ...cookie, origin })]).toEqual([origin, 'PACME01'])
+      }
+      const other = { ...cookie, origin: 'https://other.example.com' }
+      expect(await ask(other)).toBe('ERR_PAGERDUTY_FOREIGN_ORIGIN')
+    })
+
     test('takes one of the app’s own pages, and one of no browser', async () => {
       const ask = await transport(await start(mount))
       const cookie = cookieOf(await logIn())

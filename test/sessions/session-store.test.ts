@@ -110,6 +110,16 @@ function testSessions(placeOf: () => Place): void {
     expect(asked).toEqual(['replace sess:abc'])
   })
 
+  test('a session has changed where a member called cookie has, but for its own', async () => {
+    await set('abc', dataOf('apple'))
+    const data = (await held('abc')) as SessionData & { cart: unknown }
+    data.cart = { cookie: 'oats' }
+    await set('abc', data)
+    data.cart = { cookie: 'nuts' }
+    await set('abc', data)
+    expect(await cartOf('abc')).toEqual({ cookie: 'nuts' })
+  })
+
   test('a session that was destroyed meanwhile is not brought back by who held it, and is made by who makes it', async () => {
     await set('abc', dataOf('apple'))
     const data = await held('abc')

@@ -1,56 +1,22 @@
-import { parseAccount } from './account'
+import { parseAccount, requireFrom } from './account'
 import { AppTokenCache } from './token-cache'
 import { type AppTokenRequest, appTokenRequest } from './token-repository'
-import { type BearerInit, bearerFetch } from '../oauth/bearer-fetch'
+import { type TokenSource, bearerFetch } from '../oauth/bearer-fetch'
+import { type PageInit, paginate } from '../oauth/paginate'
+import type { RateLimits } from '../oauth/rate-limits'
 import { type Context, createContext } from '../context'
+import type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions } from './options'
 import type { Client } from '../oauth/client'
-import type { ClientOptions } from '../oauth/client-options'
 import { apiURLs } from '../oauth/endpoints'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { LRUMap } from '../async/lru-map'
+import type { ListPath } from '../scopes/catalogue'
 import { parseScopeOption, requireScope } from '../scopes/scope'
 import { clientOptionNames } from '../oauth/client-options'
-import { requireSpelling } from '../known-members'
-import { type StoreOptions, storeOptionNames } from '../store/store-options'
+import { requireSpelling } from '../errors/known-members'
+import { storeOptionNames } from '../store/store-options'
 
-/** Options of {@link AppTokens}: those of the client, and where tokens are stored. */
-export interface AppTokensOptions
-  extends Omit<ClientOptions, 'callbackURL' | 'scope' | 'trustedOrigins'>, StoreOptions {
-  /** Not needed. */
-  callbackURL?: ClientOptions['callbackURL'] | undefined
-  /** Scopes of tokens where neither a call nor `appScope` names any. */
-  scope?: string | readonly string[] | undefined
-  /** The account of tokens where a call names none: service region and subdomain, such as `us.acme`. */
-  account?: string | undefined
-  /** Scopes of tokens where a call names none. @default the option `scope` */
-  appScope?: string | readonly string[] | undefined
-}
-
-/** An access token of the app itself. */
-export interface AppToken {
-  /** Readable by name only: it does not show when the token is logged, spread or turned into JSON. */
-  readonly accessToken: string
-  /** The scopes that PagerDuty issued, `as_account-…` among them. */
-  readonly scope: readonly string[]
-  /** When it expires, in milliseconds since the epoch. */
-  readonly expiresAt: number
-}
-
-/** Options of `getToken` beside the scope. */
-export interface AppTokenOptions {
-  /** The account that the token is for, such as `eu.globex`. @default the option `account` of the instance */
-  account?: string | undefined
-  /** Seconds for which the token must still be valid, at most nine tenths of its life. @default 0 */
-  minValidity?: number | undefined
-}
-
-/** Options of `fetch` beside those of the global one. */
-export interface AppTokenInit extends BearerInit {
-  /** Scopes that the token must have. @default the option `appScope` of the instance */
-  scope?: string | readonly string[] | undefined
-  /** The account that the call is for. @default the option `account` of the instance */
-  account?: string | undefined
-}
+export type { AppToken, AppTokenInit, AppTokenOptions, AppTokensOptions }
 
 /**
  * Tokens of the app itself, for server-to-server work: requested by client credentials once for all processes that share the
@@ -61,8 +27,10 @@ export interface AppTokenInit extends BearerInit {
 export class AppTokens {
   readonly #client: Client
   readonly #cache: AppTokenCache
+  readonly #rateLimits: RateLimits
   readonly #account: string | undefined
   readonly #scope: readonly string[]
+  readonly #from: string | undefined
   readonly #requests = new LRUMap<string, AppTokenRequest>(1_000)
 
   /** @throws {ConfigurationError} also for a Classic app or a public client, which PagerDuty gives no app tokens */
@@ -71,6 +39,7 @@ export class AppTokens {
   constructor(options: AppTokensOptions, context: Context)
   constructor(options: AppTokensOptions, context = contextOf(options)) {
     this.#client = context.client
+    this.#rateLimits = context.rateLimits
     if (this.#client.appType === 'classic') {
       throw new ConfigurationError(
         'appType',
@@ -78,9 +47,14 @@ export class AppTokens {
         'Register an app with Scoped OAuth at PagerDuty for server-to-server work.',
       )
     }
-    const { account, appScope, scope = [] } = options
+    // They are passed on as functions, to another client for example.
+    this.getToken = this.getToken.bind(this)
+    this.fetch = this.fetch.bind(this)
+    this.paginate = this.paginate.bind(this)
+    const { account, appScope, scope = [], from } = options
     this.#cache = new AppTokenCache(context)
     this.#account = account
+    this.#from = requireFrom(from)
     if (account !== undefined) parseAccount(account)
     if (appScope !== undefined) this.#scope = requireAppScope(appScope)
     else this.#scope = scope.length === 0 ? [] : appScopeOf(requireScope(scope, 'scoped'))
@@ -106,21 +80,33 @@ export class AppTokens {
   }
 
   /**
-   * Calls PagerDuty's REST API as the app, in the account's region. Takes a path, or a whole URL of that API; the token goes
-   * nowhere else. After a 401 it tries once more with another token.
+   * Calls PagerDuty's REST API as the app, in the account's region. Takes a path, or a whole URL of that API or of the remote
+   * MCP server beside it; the token goes nowhere else. After a 401 it tries with another token, three at most.
    */
-  async fetch(pathOrURL: string, init: AppTokenInit = {}): Promise<Response> {
+  async fetch(pathOrURL: string | URL, init: AppTokenInit = {}): Promise<Response> {
     const { scope = this.#scope, account, ...rest } = init
     const request = this.#request(scope, account)
-    const send = bearerFetch(this.#client.fetch, {
-      apiURL: this.#client.apiURL ?? apiURLs[request.account.region],
+    const apiURL = this.#client.apiURL ?? apiURLs[request.account.region]
+    const source: TokenSource = {
+      apiURL,
+      mcpURL: this.#client.mcpURLFor(apiURL),
+      from: this.#from,
+      owner: { token: 'app', account: request.account.name },
       token: async (rejected) =>
         rejected === undefined
           ? (await this.#cache.get(request)).accessToken
           : this.#cache.replaceRejected(request, rejected),
       markRejected: (rejected) => this.#cache.markRejected(request, rejected),
-    })
-    return send(pathOrURL, rest)
+    }
+    return bearerFetch(this.#client.fetch, source, this.#rateLimits)(pathOrURL, rest)
+  }
+
+  /** Iterates over the items of one of PagerDuty's lists as the app; see {@link UserGrant.paginate}. */
+  paginate<Item = unknown>(
+    pathOrURL: ListPath | (string & {}),
+    init?: PageInit<AppTokenInit>,
+  ): AsyncGenerator<Item, void, undefined> {
+    return paginate<Item, AppTokenInit>((page, own) => this.fetch(page, own), pathOrURL, init)
   }
 
   /**
@@ -157,7 +143,7 @@ export class AppTokens {
 
 const none: AppTokenOptions = {}
 
-const names = [...clientOptionNames, ...storeOptionNames, 'account', 'appScope']
+const names = [...clientOptionNames, ...storeOptionNames, 'account', 'appScope', 'from']
 /** An option of the strategy, which an app may give to both. */
 const notMisspelt = 'accounts'
 

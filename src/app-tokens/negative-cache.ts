@@ -1,6 +1,6 @@
 import type { AppTokenRequest } from './token-repository'
 import { LRUMap } from '../async/lru-map'
-import { ScopeNotGrantedError } from '../pagerduty-errors'
+import { ScopeNotGrantedError } from '../errors/pagerduty-errors'
 import { isText, listOf, parseJSON } from '../store/decode'
 import type { TokenStore } from '../store/token-store'
 

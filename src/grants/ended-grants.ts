@@ -68,7 +68,8 @@ export class EndedGrants {
   async replace(id: string, successor: Grant): Promise<boolean> {
     for (;;) {
       const old = await this.#repository.latest(id)
-      if (old === undefined) return false
+      // Another callback of the login may have been first.
+      if (old === undefined) return this.#repository.hasReplaced(id, successor.id)
       if (old.id === successor.id) return true
       if (old.record.isKept) return (await this.#repository.read(successor.id)) !== undefined
       const isSame = isSameUser(old.record.user, successor.record.user)
@@ -77,10 +78,7 @@ export class EndedGrants {
         const holder = await this.#repository.attach(successor.id, tokensOf(old.record), undefined)
         if (holder?.id !== successor.id) return false
       }
-      const isOver = isSame
-        ? await this.#repository.forward(old, successor.id)
-        : await this.#repository.delete(old.id, old)
-      if (!isOver) continue
+      if (!(await this.#repository.forward(old, successor.id, isSame))) continue
       if (!isSame) this.revoke(tokensOf(old.record))
       this.#emitLogout(old, 'replaced')
       return true

@@ -1,37 +1,20 @@
 import { inBatches } from '../async/batches'
 import { pause } from '../async/timeout'
-import { TokenStoreError } from '../errors'
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { ConfigurationError, TokenStoreError } from '../errors/errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { grantKey } from './grant-repository'
-import { isNumber, isOptionalNumber, isText, listOf, parseJSON } from '../store/decode'
+import { type List, decode, empty, encode, endRemembered, fewest, lifeOf } from './index-record'
+import type { Events } from '../observability/events'
 import type { PagerDutyUser } from '../user'
 import type { KeyRing, Sealer } from '../store/encryption'
 import type { TokenStore } from '../store/token-store'
 
-/** One grant of a user, and when its entry expires (milliseconds since the epoch). */
-interface Entry {
-  id: string
-  until: number
-}
-
-/** What is stored for one user. */
-interface List {
-  readonly entries: readonly Entry[]
-  /** Number of entries at which those are removed whose grant is gone. */
-  readonly pruneAt: number
-  /** When all logins of the user were ended, in milliseconds since the epoch; remembered for {@link endRemembered}. */
-  readonly endedAt: number | undefined
-}
-
 export type IndexOwner = Pick<PagerDutyUser, 'accountID' | 'id'>
 
-const fewest = 50
 /** Concurrent logins of one user. */
 const most = 10_000
 /** Milliseconds for which a change is retried while other processes change the same list. */
 const changeTimeout = 5_000
-/** Milliseconds for which it is remembered that all logins were ended: longer than any callback takes. */
-const endRemembered = 15 * 60_000
 
 /**
  * Which grants a user has, so that all of them can be found and ended: one record for each user, changed by compare-and-set
@@ -41,10 +24,17 @@ const endRemembered = 15 * 60_000
 export class GrantIndex {
   readonly #store: TokenStore
   readonly #sealer: Sealer
+  #events: Events | undefined
 
-  constructor(store: TokenStore, keys: KeyRing) {
+  constructor(store: TokenStore, keys: KeyRing, events?: Events) {
     this.#store = store
+    this.#events = events
     this.#sealer = keys.sealer('grant index')
+  }
+
+  /** The list as it is stored, for {@link add}. */
+  async read(user: IndexOwner): Promise<{ readonly sealed: string | undefined }> {
+    return { sealed: await this.#store.get(keyOf(user)) }
   }
 
   /** The ids of the user's grants. Some of them may have ended. */
@@ -57,11 +47,18 @@ export class GrantIndex {
    * Adds a grant, or extends its entry.
    *
    * @param arrivedAt when the callback of its login arrived; left out where no login adds it
+   * @param read the list as {@link read} returned it a moment ago
    * @throws {TokenStoreError} it is not listed: the store failed, or others kept changing the list
    * @throws {AuthorizationResponseError} all logins were ended since then, or the user has too many
    */
-  async add(user: IndexOwner, id: string, until: number, arrivedAt = Infinity): Promise<void> {
-    await this.#change(keyOf(user), async (list) => {
+  async add(
+    user: IndexOwner,
+    id: string,
+    until: number,
+    arrivedAt = Infinity,
+    read?: { readonly sealed: string | undefined },
+  ): Promise<void> {
+    const change = async (list: List) => {
       if (arrivedAt <= (list.endedAt ?? -Infinity)) throw allEnded()
       const known = list.entries.find((entry) => entry.id === id)
       if (known !== undefined && known.until >= until) return undefined
@@ -69,7 +66,8 @@ export class GrantIndex {
       const kept = others.entries.length < others.pruneAt ? others : await this.#pruned(others)
       if (known === undefined && kept.entries.length >= most) throw tooMany()
       return { ...kept, entries: [...kept.entries, { id, until }] }
-    })
+    }
+    await this.#change(keyOf(user), change, read)
   }
 
   /**
@@ -87,10 +85,14 @@ export class GrantIndex {
   }
 
   /** @param change returns the new list, or undefined to leave it unchanged */
-  async #change(key: string, change: (list: List) => Promise<List | undefined>): Promise<List> {
+  async #change(
+    key: string,
+    change: (list: List) => Promise<List | undefined>,
+    read?: { readonly sealed: string | undefined },
+  ): Promise<List> {
     const giveUpAt = performance.now() + changeTimeout
-    for (;;) {
-      const sealed = await this.#store.get(key)
+    for (let known = read; ; known = undefined) {
+      const { sealed } = known ?? { sealed: await this.#store.get(key) }
       const list = this.#open(sealed, key)
       const changed = await change(list)
       if (changed === undefined) return list
@@ -115,6 +117,10 @@ export class GrantIndex {
   /** Empty where there is no record, or none that can be decrypted. */
   #open(sealed: string | undefined, key: string): List {
     const text = sealed === undefined ? undefined : this.#sealer.open(sealed, key)
+    if (sealed !== undefined && text === undefined) {
+      this.#events?.emit('warning', { error: new ConfigurationError('prefix', foreign) })
+      this.#events = undefined // Once: after a secret was dropped it holds for each user.
+    }
     const { entries, pruneAt, endedAt } = (text === undefined ? undefined : decode(text)) ?? empty
     const isRemembered = endedAt !== undefined && endedAt + endRemembered > Date.now()
     return {
@@ -125,38 +131,11 @@ export class GrantIndex {
   }
 }
 
-const empty: List = { entries: [], pruneAt: fewest, endedAt: undefined }
+const foreign =
+  'may be missing: a user’s list of logins is encrypted by the secret of another app, or by one that was dropped; ending all logins misses some'
 
 function idsOf({ entries }: List): readonly string[] {
   return entries.map((entry) => entry.id)
-}
-
-function lifeOf({ entries, endedAt = -Infinity }: List): number {
-  return Math.max(...entries.map((entry) => entry.until), endedAt + endRemembered) - Date.now()
-}
-
-/** The entries, followed by the other members unless they have their defaults, as for most users. */
-function encode({ entries, pruneAt, endedAt }: List): string {
-  const isUsual = pruneAt === fewest && endedAt === undefined
-  const rest = isUsual ? [] : [{ p: pruneAt, t: endedAt }]
-  return JSON.stringify([...entries.map((entry) => [entry.id, entry.until]), ...rest])
-}
-
-/** Undefined for anything that is not a complete list, as another version of this package may have written. */
-function decode(text: string): List | undefined {
-  const items = listOf(parseJSON(text))
-  if (items === undefined) return undefined
-  const hasRest = items.length > 0 && listOf(items.at(-1)) === undefined
-  const { p = fewest, t } = Object(hasRest ? items.at(-1) : {}) as Record<string, unknown>
-  const entries = (hasRest ? items.slice(0, -1) : items).map(entryOf)
-  const complete = entries.filter((entry) => entry !== undefined)
-  if (complete.length < entries.length || !isNumber(p) || !isOptionalNumber(t)) return undefined
-  return { entries: complete, pruneAt: p, endedAt: t }
-}
-
-function entryOf(written: unknown): Entry | undefined {
-  const [id, until] = listOf(written) ?? []
-  return isText(id) && isNumber(until) ? { id, until } : undefined
 }
 
 function keyOf({ accountID, id }: IndexOwner): string {

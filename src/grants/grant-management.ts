@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { inBatches } from '../async/batches'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { isSameUser } from '../user'
-import { requireKnown } from '../known-members'
+import { requireKnown } from '../errors/known-members'
 import { UserGrant } from './user-grant'
 import { type Grant, type UserGrants, isOver } from './grants'
 

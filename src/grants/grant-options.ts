@@ -1,5 +1,5 @@
 import type { ClientOptions } from '../oauth/client-options'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { clientOptionNames } from '../oauth/client-options'
 import { type StoreOptions, storeOptionNames } from '../store/store-options'
 
@@ -19,7 +19,7 @@ export interface GetAccessTokenOptions {
   forceRefresh?: boolean | undefined
 }
 
-/** What the parts share: the client, where grants are stored, and the secret that encrypts them. */
+/** What grants and app tokens share: the client, where grants are stored, and the secret that encrypts them. */
 export interface GrantOptions extends ClientOptions, StoreOptions {
   /** How long logins last. */
   session?: SessionLifetimes | undefined
@@ -39,6 +39,8 @@ const hour = 60 * 60_000
 
 /** The longest TTL of anything, in milliseconds: beyond the rolling window of a Scoped grant at PagerDuty (a year). */
 export const longestLife = 400 * 24 * hour
+/** Milliseconds that a new grant lives until a session presents it. */
+export const unpresentedFor = 60_000
 
 /** @throws {ConfigurationError} @internal */
 export function resolveLifetimes({ session }: Pick<GrantOptions, 'session'>): {

@@ -36,6 +36,9 @@ export interface GrantRecord {
 
 const format = 1
 
+/** What a new grant is made of. */
+export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser' | 'label'>
+
 /** The record as a string, to be encrypted. Short member names: it is read with every request. */
 export function encodeGrant(record: GrantRecord): string {
   const { user, tokens } = record

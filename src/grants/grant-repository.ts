@@ -71,8 +71,7 @@ export class GrantRepository {
 
   /** The id of the grant that replaced this one, if the value is such a reference. */
   successorOf(id: string, sealed: string): string | undefined {
-    const text = this.#sealer.open(sealed, grantKey(id))
-    const { to } = Object(parseJSON(text ?? '')) as Record<string, unknown>
+    const { to } = this.#referenceIn(id, sealed)
     return isText(to) ? to : undefined
   }
 
@@ -96,15 +95,26 @@ export class GrantRepository {
   }
 
   /**
-   * Replaces an unchanged grant with a reference to its successor.
+   * Replaces an unchanged grant with a reference to its successor. Where that is another user's, nothing may follow the reference:
+   * it only says that the grant was replaced, and not logged out.
    *
    * @returns whether it was unchanged
    */
-  async forward(grant: Grant, successor: string): Promise<boolean> {
+  async forward(grant: Grant, successor: string, isSameUser = true): Promise<boolean> {
     this.#decrypted.forget(grant.id)
     const key = grantKey(grant.id)
-    const sealed = this.#sealer.seal(JSON.stringify({ to: successor }), key)
+    const reference = isSameUser ? { to: successor } : { replacedBy: successor }
+    const sealed = this.#sealer.seal(JSON.stringify(reference), key)
     return this.#store.replace(key, grant.sealed, sealed, forwardedFor)
+  }
+
+  /** Whether this live grant, of any user, took the place of another one in the last two minutes. */
+  async hasReplaced(id: string, successor: string, hops = mostHops): Promise<boolean> {
+    const sealed = await this.#store.get(grantKey(id))
+    if (sealed === undefined || hops === 0) return false
+    if (id === successor) return this.open(id, sealed) !== undefined
+    const { to, replacedBy = to } = this.#referenceIn(id, sealed)
+    return isText(replacedBy) && this.hasReplaced(replacedBy, successor, hops - 1)
   }
 
   /**
@@ -142,6 +152,11 @@ export class GrantRepository {
   async delete(id: string, unchanged?: Grant): Promise<boolean> {
     this.#decrypted.forget(id)
     return this.#store.delete(grantKey(id), unchanged?.sealed)
+  }
+
+  #referenceIn(id: string, sealed: string): { readonly to?: unknown; readonly replacedBy?: unknown } {
+    const text = this.#sealer.open(sealed, grantKey(id))
+    return Object(parseJSON(text ?? '')) as object
   }
 
   #seal(id: string, record: GrantRecord): string {

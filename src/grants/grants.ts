@@ -1,46 +1,44 @@
 import type { Background } from '../async/background'
 import { inBatches } from '../async/batches'
+import { settledValues } from '../async/settled'
 import type { Client } from '../oauth/client'
 import type { Context } from '../context'
 import { withinDeadline } from '../async/timeout'
 import { EndedGrants, type LogoutReason } from './ended-grants'
-import { TokenStoreError } from '../errors'
+import { TokenStoreError } from '../errors/errors'
 import type { Events } from '../observability/events'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
-import { type GrantOptions, longestLife, resolveLifetimes } from './grant-options'
-import { type GrantRecord, revocable } from './grant-record'
+import { type GrantOptions, longestLife, resolveLifetimes, unpresentedFor } from './grant-options'
+import { type GrantRecord, type NewGrant, revocable } from './grant-record'
 import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant-repository'
 import { Refresher, stillWaiting } from './token-refresh'
-import { requireType } from '../known-members'
+import { requireType } from '../errors/known-members'
+import type { RateLimits } from '../oauth/rate-limits'
 import { Throttle } from '../async/throttle'
 import type { PagerDutyUser } from '../user'
 
-/** What a new grant is made of. */
-export type NewGrant = Pick<GrantRecord, 'user' | 'tokens' | 'requestedScopes' | 'appUser' | 'label'>
-
 const callersWait = 10_000
-/** Milliseconds that a grant lives until a session presents it. */
-export const unpresentedFor = 60_000
-const rejectedFor = 10_000
 
 /** The grants of users: created at login, read with each request, refreshed, ended. */
 export class UserGrants {
   readonly client: Client
   readonly events: Events
   readonly index: GrantIndex
+  readonly rateLimits: RateLimits
   readonly lifetimes: ReturnType<typeof resolveLifetimes>
   readonly #repository: GrantRepository
   readonly #refresher: Refresher
   readonly #ended: EndedGrants
-  readonly #recentlyRejected = new Throttle(rejectedFor)
+  readonly #recentlyRejected = new Throttle(10_000)
   readonly #background: Background
 
   /** @throws {ConfigurationError} */
   constructor(context: Context, options: Pick<GrantOptions, 'session' | 'revokeOnLogout'> = {}) {
     this.client = context.client
     this.events = context.events
-    this.index = new GrantIndex(context.store, context.keys)
+    this.rateLimits = context.rateLimits
+    this.index = new GrantIndex(context.store, context.keys, context.events)
     this.lifetimes = resolveLifetimes(options)
     requireType('revokeOnLogout', options.revokeOnLogout, 'boolean')
     this.#repository = new GrantRepository(context.store, context.keys)
@@ -61,10 +59,15 @@ export class UserGrants {
     const absoluteEnd = createdAt + this.lifetimes.absolute
     const times = { createdAt, lastUsedAt: createdAt, absoluteEnd }
     const record = { ...grant, ...times, version: 1, isKept: false, superseded: [] }
-    const created = await this.#repository.create(id, record, unpresentedFor)
-    if (created === undefined) throw new TokenStoreError('The grant of this login is there already')
+    // At once, and both to their end: what fails must not leave a grant that is still on its way.
+    const [created, read] = await settledValues(
+      this.#repository.create(id, record, unpresentedFor),
+      this.index.read(grant.user),
+    )
+    if (created === undefined)
+      throw new TokenStoreError('A grant with the id of this login is stored already')
     // Stored first: an entry without a grant counts as one that has ended.
-    await this.index.add(grant.user, id, absoluteEnd, arrivedAt)
+    await this.index.add(grant.user, id, absoluteEnd, arrivedAt, read)
     return created
   }
 

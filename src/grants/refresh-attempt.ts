@@ -1,7 +1,7 @@
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
-import { LoginRequiredError, PagerDutyOAuthError, closedError, reasonOf } from '../errors'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { LoginRequiredError, PagerDutyOAuthError, closedError, reasonOf } from '../errors/errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 import type { CircuitBreaker } from '../oauth/circuit-breaker'
 import type { IDTokenVerifier } from '../oauth/id-token'
 import { requestToken } from '../oauth/token-endpoint'
@@ -104,7 +104,7 @@ export class RefreshAttempt {
     if (now?.id === user.id && now.accountID === user.accountID && now.delegationID === user.delegationID)
       return
     this.#parts.ended.revoke([revocable(tokens)])
-    throw new TokenEndpointError('PagerDuty answered a refresh with the tokens of another user', {
+    throw new TokenEndpointError('PagerDuty responded to a refresh with the tokens of another user', {
       code: 'ERR_PAGERDUTY_IDENTITY_CHANGED',
       status: 503,
     })

@@ -1,8 +1,8 @@
 import { SingleFlight } from '../async/single-flight'
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
-import { LoginRequiredError, TokenStoreError, closedError, reasonOf } from '../errors'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { LoginRequiredError, TokenStoreError, closedError, reasonOf } from '../errors/errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 import { CircuitBreaker } from '../oauth/circuit-breaker'
 import { IDTokenVerifier } from '../oauth/id-token'
 import { Lease, LockWait } from '../store/lease'
@@ -91,7 +91,7 @@ export class Refresher {
   #obstacle({ id }: Grant): Error | undefined {
     if (this.#isClosed) return closedError()
     if (this.#writeBehind.pending(id) !== undefined)
-      return new TokenStoreError('The token store has not taken the last refresh yet')
+      return new TokenStoreError('The last refresh of this grant is not stored yet')
     return this.#breaker.openError(id)
   }
 
@@ -132,7 +132,7 @@ export class Refresher {
       wait.begin()
       await pause(50 + Math.random() * 50)
     }
-    throw new TokenStoreError('Another process has not finished a refresh')
+    throw new TokenStoreError('Another process has not finished its refresh of this grant')
   }
 }
 

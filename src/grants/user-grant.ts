@@ -1,38 +1,66 @@
-import { type BearerFetch, bearerFetch } from '../oauth/bearer-fetch'
-import { LoginRequiredError, UnauthorizedError } from '../errors'
+import type { BearerFetch, BearerInit } from '../oauth/bearer-fetch'
+import { type PageInit, paginate } from '../oauth/paginate'
+import { grantFetch } from './grant-fetch'
 import type { GetAccessTokenOptions } from './grant-options'
+import { copyOfJSON } from '../store/decode'
+import type { ListPath } from '../scopes/catalogue'
 import type { LoggedIn, PagerDutyUser } from '../user'
 import { type AppType, missingScopes } from '../scopes/scope'
-import type { Grant, UserGrants } from './grants'
+import type { Grant } from './grants'
+import { HeldGrant } from './held-grant'
 
 /** A user's grant, with tokens that are kept fresh. */
-export class UserGrant {
-  readonly #grants: UserGrants
-  #grant: Grant | undefined
+export class UserGrant extends HeldGrant {
   #user: PagerDutyUser | undefined
   #appUser: unknown
   #fetch: BearerFetch | undefined
 
-  /** @internal */
-  constructor(grants: UserGrants, grant: Grant | undefined) {
-    this.#grants = grants
-    this.#grant = grant
-  }
-
   /** Whether a value was made by this package, and does not only look like it. */
   static is(value: unknown): value is UserGrant {
-    return typeof value === 'object' && value !== null && #grants in value
+    return typeof value === 'object' && value !== null && #user in value
   }
 
   /** Calls PagerDuty's REST API as this user, at the user's regional host; see {@link BearerFetch}. */
   get fetch(): BearerFetch {
     // Lazy: every request has a grant, and few call the API.
-    return (this.#fetch ??= this.#bearerFetch())
+    return (this.#fetch ??= grantFetch(this.grants, this.held(), (rejected) => this.token(rejected)))
+  }
+
+  /**
+   * Iterates over the items of one of PagerDuty's lists as this user, page by page, whatever the list's name and kind of
+   * pagination: `for await (const incident of req.pagerduty.paginate<Incident>('/incidents?statuses[]=triggered'))`. Takes
+   * what `fetch` takes, but for method and body; `limit` is 100 unless the query says otherwise, `retry` is 3. A `signal` ends
+   * it between two items too.
+   *
+   * @see https://developer.pagerduty.com/docs/pagination
+   * @throws {PagerDutyOAuthError} what {@link apiError} makes of a response that is an error
+   * @throws {RequestRefusedError} `ERR_PAGERDUTY_LIST_TOO_LONG` after 10,000 items, the most that PagerDuty gives by offset;
+   * `ERR_PAGERDUTY_NO_LIST` where the response is no list, or does not say how it goes on
+   */
+  paginate<Item = unknown>(
+    pathOrURL: ListPath | (string & {}),
+    init?: PageInit<BearerInit>,
+  ): AsyncGenerator<Item, void, undefined> {
+    return paginate<Item, BearerInit>(this.fetch, pathOrURL, init)
+  }
+
+  /**
+   * Origin of PagerDuty's remote MCP server in the user's region, which takes the same token: `fetch(new URL('/mcp', mcpURL))`.
+   * Undefined when no user is logged in, and where the option `apiURL` names another API than PagerDuty's and `mcpURL` is not set.
+   */
+  get mcpURL(): string | undefined {
+    const { user } = this
+    return user && this.grants.client.mcpURLFor(user.apiURL)
+  }
+
+  get #record() {
+    return this.held()?.record
   }
 
   /** The user; undefined when no user is logged in. */
   get user(): PagerDutyUser | undefined {
-    return this.#grant && (this.#user ??= { ...this.#grant.record.user })
+    const record = this.#record
+    return record && (this.#user ??= { ...record.user })
   }
 
   /**
@@ -42,63 +70,64 @@ export class UserGrant {
    * @throws {UnauthorizedError} no user is logged in
    */
   requireLogin(): this & LoggedIn {
-    this.#held()
+    this.requireHeld()
     return this as this & LoggedIn
   }
 
   /** What `verify` returned at the login, for `req.user`. */
   get appUser(): unknown {
-    return this.#grant && (this.#appUser ??= copyOf(this.#grant.record.appUser))
+    const record = this.#record
+    return record && (this.#appUser ??= copyOfJSON(record.appUser))
   }
 
   /** The id of the grant; `pd.grants.get(id)` finds it without a request. */
   get grantID(): string | undefined {
-    return this.#grant?.id
+    return this.held()?.id
   }
 
   /** The scopes that PagerDuty granted, which may be fewer than requested. */
   get grantedScopes(): readonly string[] {
-    return [...(this.#grant?.record.tokens.scope ?? [])]
+    return [...(this.#record?.tokens.scope ?? [])]
   }
 
   /** The scopes that the login requested. */
   get requestedScopes(): readonly string[] {
-    return [...(this.#grant?.record.requestedScopes ?? [])]
+    return [...(this.#record?.requestedScopes ?? [])]
   }
 
   /** When the access token expires, in milliseconds since the epoch. */
   get expiresAt(): number | undefined {
-    return this.#grant?.record.tokens.expiresAt
+    return this.#record?.tokens.expiresAt
   }
 
   /** When the access token was received, in milliseconds since the epoch. */
   get obtainedAt(): number | undefined {
-    return this.#grant?.record.tokens.obtainedAt
+    return this.#record?.tokens.obtainedAt
   }
 
   /** @internal */
   protected get absoluteEnd(): number | undefined {
-    return this.#grant?.record.absoluteEnd
+    return this.#record?.absoluteEnd
   }
 
   /** When the login that made the grant was finished, in milliseconds since the epoch. A step-up is a login of its own. */
   get createdAt(): number | undefined {
-    return this.#grant?.record.createdAt
+    return this.#record?.createdAt
   }
 
   /** When a request last extended the grant, likewise: at most a tenth of `session.idle`, or five minutes, before the last one. */
   get lastUsedAt(): number | undefined {
-    return this.#grant?.record.lastUsedAt
+    return this.#record?.lastUsedAt
   }
 
   /** What the option `label` returned at the login. */
   get label(): string | undefined {
-    return this.#grant?.record.label
+    return this.#record?.label
   }
 
   /** Whether the grant outlives its session, by `pd.grants.keep()`. */
   get isKept(): boolean {
-    return this.#grant?.record.isKept ?? false
+    return this.#record?.isKept ?? false
   }
 
   /** What `JSON.stringify` writes: no token, and nothing of `appUser`. */
@@ -110,22 +139,17 @@ export class UserGrant {
 
   /** The kind of app: decides what a scope covers. */
   get appType(): AppType {
-    return this.#grants.client.appType
-  }
-
-  /** Those of its instance. @internal */
-  get grants(): UserGrants {
-    return this.#grants
+    return this.grants.client.appType
   }
 
   /** Whether all of these scopes are granted. */
   has(...scopes: string[]): boolean {
-    return this.#grant !== undefined && this.missing(...scopes).length === 0
+    return this.held() !== undefined && this.missing(...scopes).length === 0
   }
 
   /** Those of these scopes that are not granted. */
   missing(...scopes: string[]): readonly string[] {
-    return missingScopes(this.#grant?.record.tokens.scope ?? [], scopes, this.appType)
+    return missingScopes(this.#record?.tokens.scope ?? [], scopes, this.appType)
   }
 
   /**
@@ -136,65 +160,14 @@ export class UserGrant {
    * @throws {TokenEndpointError} transient: PagerDuty did not refresh it this time
    */
   async getAccessToken(options: GetAccessTokenOptions = {}): Promise<string> {
-    const held = this.#held()
     const { forceRefresh, minValidity = 0 } = options
-    if (forceRefresh) return this.#tokens(this.#grants.replaceRejected(held, held.record.tokens.accessToken))
-    return this.#tokens(this.#grants.ensureFresh(held, minValidity * 1000))
-  }
-
-  /** Makes sure that the grant is still valid at PagerDuty: at once while the token is, else by a refresh. @internal */
-  confirm(): void | Promise<void> {
-    const fresh = this.#grants.ensureFresh(this.#held())
-    if (fresh instanceof Promise) return this.#tokens(fresh).then(() => {})
-    this.#grant = fresh
-  }
-
-  /** Replaces the grant with that of another login. @internal */
-  adopt(grant: Grant): void {
-    this.#grant = grant
-    this.#user = this.#appUser = this.#fetch = undefined
+    const rejected = forceRefresh ? this.requireHeld().record.tokens.accessToken : undefined
+    return this.token(rejected, minValidity * 1000)
   }
 
   /** @internal */
-  protected drop(): void {
-    this.#grant = undefined
+  override adopt(grant: Grant): void {
+    super.adopt(grant)
+    this.#user = this.#appUser = this.#fetch = undefined
   }
-
-  async #tokens(grant: Grant | Promise<Grant>): Promise<string> {
-    try {
-      this.#grant = await grant
-    } catch (error) {
-      if (error instanceof LoginRequiredError) this.drop()
-      throw error
-    }
-    return this.#grant.record.tokens.accessToken
-  }
-
-  #bearerFetch(): BearerFetch {
-    const { id, record } = this.#grant ?? {}
-    return bearerFetch(this.#grants.client.fetch, {
-      apiURL: record?.user.apiURL ?? '',
-      token: async (rejected) => {
-        const held = this.#held()
-        return this.#tokens(
-          rejected === undefined
-            ? this.#grants.ensureFresh(held)
-            : this.#grants.replaceRejected(held, rejected),
-        )
-      },
-      markRejected: () => {
-        if (id !== undefined) this.#grants.markRejected(id)
-      },
-    })
-  }
-
-  #held(): Grant {
-    if (this.#grant === undefined) throw new UnauthorizedError()
-    return this.#grant
-  }
-}
-
-/** The app may change what it gets; it is JSON. */
-function copyOf(value: unknown): unknown {
-  return value === undefined ? undefined : (JSON.parse(JSON.stringify(value)) as unknown)
 }

@@ -1,6 +1,6 @@
 import { pause } from '../async/timeout'
 import type { Context } from '../context'
-import { LoginRequiredError, TokenStoreError } from '../errors'
+import { LoginRequiredError, TokenStoreError } from '../errors/errors'
 import { missingScopes } from '../scopes/scope'
 import type { EndedGrants } from './ended-grants'
 import { revocable } from './grant-record'
@@ -113,7 +113,7 @@ export class WriteBehind {
     events.emit('refresh', { user, grantID: id, version, expiresAt, duration })
     const missing = missingScopes(grantedScopes, before.record.tokens.scope, client.appType)
     if (missing.length === 0) return
-    const diagnosis = `PagerDuty has taken away ${missing.join(', ')}: the app at PagerDuty may have been changed.`
+    const diagnosis = `PagerDuty no longer grants ${missing.join(', ')}: the app at PagerDuty may have been changed.`
     const detail = { user, requestedScopes, grantedScopes, missing, diagnosis }
     events.emit('partialGrant', { when: 'refresh', ...detail })
   }

@@ -1,5 +1,5 @@
 import type { Client } from './client'
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { pathOf, queryOf } from '../http/request-url'
 
 /** What the browser brings back from PagerDuty (RFC 6749 section 4.1.2, RFC 9207). */
@@ -38,7 +38,12 @@ export function readAuthorizationResponse(client: Client, url: string): Authoriz
   if (!isAtCallback && !query.has('code') && !query.has('error')) return undefined
   const { code, state, error, iss } = readMembers(query)
   if (code === undefined ? error === undefined : error !== undefined) {
-    throw malformed('must bring either a code or an error')
+    throw code === undefined
+      ? malformed(
+          'has neither a code nor an error: it was not PagerDuty that led here',
+          'There is no login to finish here',
+        )
+      : malformed('has a code and an error')
   }
   if (state === undefined) {
     throw new AuthorizationResponseError('This login was not begun here', {
@@ -64,10 +69,10 @@ function readMembers(query: URLSearchParams): Partial<Record<(typeof members)[nu
       (name) => key === name || key.startsWith(`${name}[`) || key.startsWith(`${name}.`),
     )
     if (member === undefined) continue
-    if (key !== member || seen.has(member)) throw malformed('has a parameter more than once')
+    if (key !== member || seen.has(member)) throw malformed(`has "${member}" more than once`)
     seen.add(member)
     if (value.length > longestMember || /[\p{Cc}\ufffd]/u.test(value)) {
-      throw malformed('has an unusable parameter')
+      throw malformed(`has a "${member}" that is too long, or has a control character`)
     }
     if (value !== '') found[member] = value
   }
@@ -92,9 +97,11 @@ export function refusedLogin(error: string): AuthorizationResponseError {
   )
 }
 
-function malformed(what: string): AuthorizationResponseError {
-  return new AuthorizationResponseError(`The answer to the login ${what}`, {
+/** The visitor reads what to do, the operator what is wrong. */
+function malformed(what: string, title = 'This login cannot be finished'): AuthorizationResponseError {
+  return new AuthorizationResponseError(`${title}; log in again`, {
     code: 'ERR_PAGERDUTY_CALLBACK_MALFORMED',
     status: 400,
+    hint: `The callback ${what}.`,
   })
 }

@@ -1,13 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isAnyArrayBuffer } from 'node:util/types'
-import { RequestRefusedError } from '../errors'
-import { parseURL } from '../http/request-url'
-import { parseRetryAfter } from '../http/retry-after'
+import { apiURLOf, canBeSentAgain, discard, send } from './api-request'
+import { declaresFrom, operationOf } from '../scopes/operations'
+import { RateLimits, type TokenOwner } from './rate-limits'
 
-/** Access tokens for one API: a user's or the app's. */
+/** Access tokens for one API: a user's or the app's. @internal */
 export interface TokenSource {
   /** Origin of the API that the tokens are for; empty where no user is logged in. */
   readonly apiURL: string
+  /** Origin of the MCP server that takes the same tokens, if there is one. */
+  readonly mcpURL?: string | undefined
+  readonly owner?: TokenOwner | undefined
+  /** The `From` header of operations that declare one. */
+  readonly from?: string | undefined
   /** An access token; another one than `rejected`, which the API rejected. */
   token(rejected?: string): string | Promise<string>
   /** The API rejected the other token too. Returns one more, if that may help. */
@@ -20,34 +24,67 @@ const mostTokens = 3
 /** Options of `fetch` beside those of the global one. */
 export interface BearerInit extends RequestInit {
   /**
-   * How often to try again after a 429, each time after as many seconds as PagerDuty asks for (`ratelimit-reset`, or
-   * `Retry-After`; one where it asks for none). A `signal` ends the wait too. @default 0
+   * How often to try again after a 429, each time after as many seconds as PagerDuty names (`ratelimit-reset`, or
+   * `Retry-After`; one where it names none). While the limit of the token is known to be exhausted, the first try waits as
+   * well. A `signal` ends the wait too. @default 0
    */
   retry?: number | undefined
 }
 
 /**
- * `fetch` with an access token. Takes a path below the API's origin, or a whole URL of that origin. After a 401 it tries
+ * `fetch` with an access token. Takes a path below the API's origin, or a whole URL of that origin or of the MCP server. After a 401 it tries
  * once more with another token, if the body can be sent again; and with a new one, if the other was not new.
  */
-export type BearerFetch = (pathOrURL: string, init?: BearerInit) => Promise<Response>
+export type BearerFetch = (pathOrURL: string | URL, init?: BearerInit) => Promise<Response>
+
+const calls = new WeakMap<Response, { owner: TokenOwner | undefined; request: string }>()
 
 /**
- * Makes a `fetch` that sends the source's token to the source's API and nowhere else: it rejects other origins and
- * redirects.
+ * The call that a response answers, by whose token it was made, and its operation in the catalogue; undefined for a response
+ * that no {@link BearerFetch} gave.
+ *
+ * @internal
  */
-export function bearerFetch(fetch: typeof globalThis.fetch, source: TokenSource): BearerFetch {
+export function callOf(answer: Response) {
+  const call = calls.get(answer)
+  return call && { owner: call.owner, operation: operationOf(call.request) }
+}
+
+/**
+ * Makes a `fetch` that sends the source's token to the source's API and MCP server and nowhere else: it rejects other origins and
+ * redirects.
+ *
+ * @internal
+ */
+export function bearerFetch(
+  fetch: typeof globalThis.fetch,
+  source: TokenSource,
+  limits = new RateLimits(),
+): BearerFetch {
   return async (pathOrURL, { retry = 0, ...init } = {}) => {
+    const { owner, apiURL, from } = source
     // Without an API there is no token either, and the source throws an error that says why.
-    if (source.apiURL === '') await source.token()
-    const url = apiURLOf(pathOrURL, source.apiURL)
+    if (apiURL === '') await source.token()
+    const url = apiURLOf(pathOrURL, source)
+    const request = `${init.method?.toUpperCase() ?? 'GET'} ${new URL(url).pathname}`
+    if (from !== undefined && declaresFrom(request)) init.headers = withFrom(init.headers, from)
     for (let attempt = 0; ; attempt++) {
+      if (retry > 0) await wait(limits.secondsLeft(owner, request), init.signal)
       const answer = await sendWithTokens(fetch, source, url, init)
-      if (answer.status !== 429 || !(attempt < retry) || !canBeSentAgain(init.body)) return answer
+      limits.note(owner, request, answer)
+      if (answer.status !== 429 || !(attempt < retry) || !canBeSentAgain(init.body)) {
+        calls.set(answer, { owner, request })
+        return answer
+      }
       discard(answer)
-      await wait(parseRetryAfter(answer.headers) ?? 1, init.signal)
     }
   }
+}
+
+function withFrom(given: BearerInit['headers'], from: string): Headers {
+  const headers = new Headers(given)
+  if (!headers.has('From')) headers.set('From', from)
+  return headers
 }
 
 /** Sends a request, and again with another token where the API rejects the one before. */
@@ -60,8 +97,9 @@ async function sendWithTokens(
   let token = await unlessAborted(() => source.token(), init.signal)
   for (let tokens = 1; ; tokens++) {
     const answer = await send(fetch, url, init, token)
-    if (answer.status !== 401 || !canBeSentAgain(init.body)) return answer
+    if (answer.status !== 401) return answer
     const rejected = token
+    // For a body that cannot be sent again too: else the next call would have the rejected token as well.
     try {
       const other = () => (tokens === 1 ? source.token(rejected) : source.markRejected(rejected))
       token = (await unlessAborted(other, init.signal)) ?? rejected
@@ -69,7 +107,7 @@ async function sendWithTokens(
       discard(answer)
       throw error
     }
-    if (token === rejected || tokens === mostTokens) return answer
+    if (token === rejected || tokens === mostTokens || !canBeSentAgain(init.body)) return answer
     discard(answer)
   }
 }
@@ -95,65 +133,11 @@ async function unlessAborted<T>(
 }
 
 async function wait(seconds: number, signal: AbortSignal | null | undefined): Promise<void> {
+  if (seconds === 0) return
   try {
     await pause(seconds * 1000, undefined, signal ? { signal } : {})
   } catch (error) {
     signal?.throwIfAborted() // With the caller's own reason, as fetch does.
     throw error
   }
-}
-
-/** Frees the connection of a response that is not read. It may have broken meanwhile. */
-function discard(answer: Response): void {
-  answer.body?.cancel().catch(() => {})
-}
-
-async function send(
-  fetch: typeof globalThis.fetch,
-  url: string,
-  init: RequestInit,
-  token: string,
-): Promise<Response> {
-  const headers = new Headers(init.headers)
-  headers.set('Authorization', `Bearer ${token}`)
-  if (!headers.has('Accept')) headers.set('Accept', 'application/vnd.pagerduty+json;version=2')
-  const answer = await fetch(url, { ...init, headers, redirect: 'manual' })
-  if (
-    answer.type !== 'opaqueredirect' &&
-    (answer.status < 300 || answer.status >= 400 || answer.status === 304)
-  ) {
-    return answer
-  }
-  discard(answer)
-  throw new RequestRefusedError(
-    'PagerDuty’s API answered with a redirect, which is not followed with a token',
-    {
-      code: 'ERR_PAGERDUTY_API_REDIRECT',
-      status: 502,
-    },
-  )
-}
-
-/** Compares the beginning, not the origin: a `blob:` URL has that of the URL inside, and one with a user name has it too. */
-function apiURLOf(pathOrURL: string, apiURL: string): string {
-  const url = parseURL(pathOrURL, apiURL)
-  if (url?.href.startsWith(`${apiURL}/`)) return url.href
-  throw new RequestRefusedError(`A PagerDuty token is sent to ${apiURL} only`, {
-    code: 'ERR_PAGERDUTY_FOREIGN_URL',
-    status: 500,
-    hint: 'Give a path such as "/incidents", or a URL of that origin.',
-  })
-}
-
-function canBeSentAgain(body: RequestInit['body']): boolean {
-  return (
-    body === undefined ||
-    body === null ||
-    typeof body === 'string' ||
-    ArrayBuffer.isView(body) ||
-    isAnyArrayBuffer(body) ||
-    body instanceof URLSearchParams ||
-    body instanceof FormData ||
-    body instanceof Blob
-  )
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 import { type Failure, type OpenCircuit, OpenCircuits, sharedFor } from './open-circuits'
 import type { TokenStore } from '../store/token-store'
 

@@ -1,4 +1,4 @@
-import { requireType } from '../known-members'
+import { requireType } from '../errors/known-members'
 import type { AppType } from '../scopes/scope'
 import type { ClientSecret } from './client-secret'
 
@@ -34,6 +34,11 @@ export interface ClientOptions {
   identityURL?: string | undefined
   /** REST API for every user, instead of the regional host that the signed id_token names. */
   apiURL?: string | undefined
+  /**
+   * Origin of the remote MCP server, to which `fetch` sends tokens as it does to the REST API. @default PagerDuty's, in the region of
+   * the API; none where `apiURL` is not one of PagerDuty's
+   */
+  mcpURL?: string | undefined
   /** Accepted issuers of id_tokens. @default both that PagerDuty uses or documents */
   issuer?: string | readonly string[] | undefined
   /** Authorization endpoint. @default `/oauth/authorize` at `identityURL` */
@@ -42,7 +47,7 @@ export interface ClientOptions {
   tokenURL?: string | undefined
   /** Revocation endpoint. @default `/oauth/revoke` at `identityURL` */
   revocationURL?: string | undefined
-  /** Signing keys of id_tokens. @default `/global/oauth/anonymous/jwks` at `identityURL` */
+  /** JWKS of id_tokens. @default `/global/oauth/anonymous/jwks` at `identityURL` */
   jwksURL?: string | undefined
   /** Reject an id_token without an `at_hash` that matches the access token (OpenID Connect Core 3.1.3.8). @default false */
   requireAtHash?: boolean | undefined
@@ -61,6 +66,7 @@ const table: Record<keyof ClientOptions, true> = {
   name: true,
   identityURL: true,
   apiURL: true,
+  mcpURL: true,
   issuer: true,
   authorizationURL: true,
   tokenURL: true,

@@ -1,7 +1,7 @@
 import { withinDeadline } from '../async/timeout'
-import { causeWith } from '../error-cause'
-import { ConfigurationError, reasonOf } from '../errors'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { causeWith } from '../errors/error-cause'
+import { ConfigurationError, reasonOf } from '../errors/errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 
 /**
  * The app's Client Secret. Of a list the first is used, and while PagerDuty rejects it, the next ones. A function is called for each

@@ -1,11 +1,11 @@
 import { type ClientOptions, requireClientTypes } from './client-options'
 import { clientSecrets } from './client-secret'
-import { apiURLs, identityURL, issuers, paths } from './endpoints'
-import { ConfigurationError } from '../errors'
+import { apiURLs, identityURL, issuers, mcpURLs, paths } from './endpoints'
+import { ConfigurationError } from '../errors/errors'
 import { type AppType, requireScope } from '../scopes/scope'
 import { parseURL } from '../http/request-url'
 import { isTaken } from '../http/taken-names'
-import { requireCallbackURLs, requireOrigin, requireTrustedOrigins, requireURL } from './require-url'
+import { requireCallbackURLs, requireOrigin, originsOf, requireURL } from './require-url'
 
 /** The options, checked and completed. Inspection and serialization do not show the secret. */
 export class Client {
@@ -13,6 +13,10 @@ export class Client {
   readonly clientID: string
   /** One for each origin of the app, with one path and one scheme. */
   readonly callbackURLs: readonly [string, ...string[]]
+  /** The path of the callback route, which all callback URLs share. */
+  readonly callbackPath: string
+  /** Whether browsers reach the app by https; decides the `Secure` attribute of every cookie. */
+  readonly isSecure: boolean
   /** The app's own origins: those of `callbackURLs`, then `trustedOrigins`. */
   readonly origins: readonly string[]
   readonly scope: readonly string[]
@@ -23,6 +27,7 @@ export class Client {
   readonly jwksURL: string
   readonly issuers: readonly string[]
   readonly apiURL: string | undefined
+  readonly mcpURL: string | undefined
   readonly requireAtHash: boolean
   readonly fetch: typeof globalThis.fetch
   readonly #secrets: (() => Promise<readonly string[]>) | undefined
@@ -30,15 +35,15 @@ export class Client {
   /** @throws {ConfigurationError} names the option that is missing or contradictory */
   constructor(options: ClientOptions) {
     requireClientTypes(options)
-    this.clientID = requireText('clientID', options.clientID)
+    this.clientID = requireClientID(options.clientID)
     this.#secrets = options.clientSecret === undefined ? undefined : clientSecrets(options.clientSecret)
     this.appType = requireAppType(options.appType ?? 'scoped')
     this.name = requireName(options.name)
     this.callbackURLs = requireCallbackURLs(options.callbackURL)
-    this.origins = [
-      ...this.callbackURLs.map((url) => new URL(url).origin),
-      ...requireTrustedOrigins(options.trustedOrigins ?? []),
-    ]
+    const { pathname, protocol } = new URL(this.callbackURLs[0])
+    this.callbackPath = pathname
+    this.isSecure = protocol === 'https:'
+    this.origins = originsOf(this.callbackURLs, options.trustedOrigins)
     this.scope = requireScope(options.scope, this.appType)
     const identity = requireOrigin('identityURL', options.identityURL ?? identityURL)
     this.authorizationURL = requireURL(
@@ -50,6 +55,7 @@ export class Client {
     this.jwksURL = requireURL('jwksURL', options.jwksURL ?? identity + paths.jwks)
     this.issuers = requireIssuers(options.issuer)
     this.apiURL = options.apiURL === undefined ? undefined : requireOrigin('apiURL', options.apiURL)
+    this.mcpURL = options.mcpURL === undefined ? undefined : requireOrigin('mcpURL', options.mcpURL)
     this.requireAtHash = options.requireAtHash ?? false
     this.fetch = options.fetch ?? ((...args) => globalThis.fetch(...args))
 
@@ -67,11 +73,6 @@ export class Client {
     return this.#secrets === undefined
   }
 
-  /** The path of the callback route, which all callback URLs share. */
-  get callbackPath(): string {
-    return new URL(this.callbackURLs[0]).pathname
-  }
-
   /**
    * The callback URL for the host that a browser addressed; the first one, where none is for that host. So a forged Host header
    * chooses among what is configured, and nothing else.
@@ -79,17 +80,11 @@ export class Client {
    * @param host with its port, if that is not the default
    */
   callbackURLFor(host: string | undefined): string {
-    const [first] = this.callbackURLs
-    const { protocol } = new URL(first)
+    const [first, ...others] = this.callbackURLs
     // With one of these it would be more than a host.
-    if (host === undefined || /[/?#@\\\s]/.test(host)) return first
-    const origin = parseURL(`${protocol}//${host}`)?.origin
-    return this.callbackURLs.find((url) => new URL(url).origin === origin) ?? first
-  }
-
-  /** Whether browsers reach the app by https; decides the `Secure` attribute of every cookie. */
-  get isSecure(): boolean {
-    return new URL(this.callbackURLs[0]).protocol === 'https:'
+    if (others.length === 0 || host === undefined || /[/?#@\\\s]/.test(host)) return first
+    const origin = parseURL(`${this.isSecure ? 'https' : 'http'}://${host}`)?.origin
+    return this.callbackURLs.find((_url, position) => this.origins[position] === origin) ?? first
   }
 
   /**
@@ -112,6 +107,11 @@ export class Client {
   isAPI(origin: string): boolean {
     return this.apiURL === undefined ? Object.values(apiURLs).includes(origin) : origin === this.apiURL
   }
+
+  /** Origin of the remote MCP server beside a REST API. */
+  mcpURLFor(apiURL: string): string | undefined {
+    return this.mcpURL ?? mcpURLs[apiURL]
+  }
 }
 
 /** @throws {ConfigurationError} */
@@ -132,9 +132,10 @@ function requireAppType(value: unknown): AppType {
   throw new ConfigurationError('appType', 'must be "scoped" or "classic"')
 }
 
-function requireText(option: string, value: unknown): string {
+function requireClientID(value: unknown): string {
   if (typeof value === 'string' && value.trim() !== '') return value
-  throw new ConfigurationError(option, 'is required: supply the value from the app’s OAuth page at PagerDuty')
+  const hint = 'Supply the Client ID from the app’s OAuth page at PagerDuty.'
+  throw new ConfigurationError('clientID', 'is required', hint)
 }
 
 function requireIssuers(value: string | readonly string[] | undefined): readonly string[] {

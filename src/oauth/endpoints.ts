@@ -17,6 +17,12 @@ export const apiURLs: Readonly<Record<Region, string>> = {
   eu: 'https://api.eu.pagerduty.com',
 }
 
+/** Origin of PagerDuty's remote MCP server beside each of its REST APIs. */
+export const mcpURLs: Readonly<Record<string, string>> = {
+  [apiURLs.us]: 'https://mcp.pagerduty.com',
+  [apiURLs.eu]: 'https://mcp.eu.pagerduty.com',
+}
+
 /**
  * Issuers of id_tokens. Real tokens name the `app.` host, PagerDuty's documentation the `identity.` one.
  *

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Client } from './client'
 import { apiURLs } from './endpoints'
-import { IDTokenError } from '../pagerduty-errors'
+import { IDTokenError } from '../errors/pagerduty-errors'
 import { errors as joseErrors, jwtVerify } from './jose'
 import { JWKSCache } from './jwks'
 import type { PagerDutyUser, Region } from '../user'
@@ -37,18 +37,18 @@ export class IDTokenVerifier {
       throw new IDTokenError('PagerDuty sent no id_token with the login', {
         code: 'ERR_PAGERDUTY_ID_TOKEN_MISSING',
         status: 403,
-        hint: 'Nothing signed says who this is. Check that the token endpoint is PagerDuty’s and the app asks for a user token.',
+        hint: 'Nothing signed says who this is. Check that the token endpoint is PagerDuty’s and the app requests a user token.',
       })
     }
     const claims = await this.#verified(idToken)
     this.#checkParties(claims)
     if (claims['purpose'] !== undefined && claims['purpose'] !== 'id')
-      throw rejected('was made for another purpose')
+      throw rejected('was made for another purpose', 'purpose')
     if (claims['nonce'] !== undefined && context.nonce !== undefined && claims['nonce'] !== context.nonce) {
-      throw rejected('answers another login')
+      throw rejected('belongs to another login', 'nonce')
     }
     if (this.#client.requireAtHash && claims['at_hash'] !== atHash(context.accessToken)) {
-      throw rejected('belongs to another access token')
+      throw rejected('belongs to another access token', 'at_hash')
     }
     return this.#userOf(claims)
   }
@@ -70,10 +70,12 @@ export class IDTokenVerifier {
       })
       // Typed explicitly as something else, such as an access or a logout token (RFC 8725 section 3.11).
       const { typ } = protectedHeader
-      if (typ !== undefined && !/^jwt$/i.test(typ)) throw rejected('is another kind of token')
+      if (typ !== undefined && !/^jwt$/i.test(typ)) throw rejected('is another kind of token (header "typ")')
       return payload
     } catch (error) {
-      throw error instanceof IDTokenError ? error : rejected(`failed verification (${codeOf(error)})`)
+      throw error instanceof IDTokenError
+        ? error
+        : rejected(`failed verification, ${codeOf(error)}`, claimOf(error))
     }
   }
 
@@ -83,9 +85,9 @@ export class IDTokenVerifier {
     const audiences = audiencesOf(claims)
     const isTrusted = (audience: string) =>
       audience === clientID || isKnownAPI(audience) || this.#client.isAPI(audience)
-    if (!audiences.every(isTrusted)) throw rejected('names an audience that is not trusted')
+    if (!audiences.every(isTrusted)) throw rejected('names an audience that is not trusted', 'aud')
     if (claims['azp'] === undefined ? audiences.length > 1 : claims['azp'] !== clientID) {
-      throw rejected('was issued to another party')
+      throw rejected('was issued to another party', 'azp')
     }
   }
 
@@ -93,11 +95,11 @@ export class IDTokenVerifier {
     const named = audiencesOf(claims).filter(isKnownAPI)
     const region = named.length === 1 ? regionOf(named[0]) : undefined
     const apiURL = this.#client.apiURL ?? (region && apiURLs[region])
-    if (apiURL === undefined) throw rejected('does not name the regional REST API of the user')
+    if (apiURL === undefined) throw rejected('does not name the regional REST API of the user', 'aud')
     const id = identifier(claims['user_id'] ?? claims['sub'])
     const accountID = identifier(claims['account_id'])
     if (id === undefined || accountID === undefined || typeof claims['sub'] !== 'string')
-      throw rejected('lacks the ids of user and account')
+      throw rejected('lacks the ids of user and account (claims "sub", "user_id", "account_id")')
     return {
       id,
       accountID,
@@ -133,10 +135,16 @@ function codeOf(error: unknown): string {
   return error instanceof joseErrors.JOSEError ? error.code : 'unreadable'
 }
 
-function rejected(why: string): IDTokenError {
-  return new IDTokenError(`The id_token ${why}`, {
+/** The claim that jose rejected; "unspecified" where it is none. */
+function claimOf(error: unknown): string | undefined {
+  const { claim } = error as { claim?: string }
+  return claim === 'unspecified' ? undefined : claim
+}
+
+function rejected(why: string, claim?: string): IDTokenError {
+  return new IDTokenError(`The id_token ${why}${claim === undefined ? '' : ` (claim "${claim}")`}`, {
     code: 'ERR_PAGERDUTY_ID_TOKEN',
     status: 403,
-    hint: 'Check clientID, the option issuer, and the clock of this machine.',
+    hint: 'Check the options clientID (claim "aud") and issuer (claim "iss"), and the clock of this machine (claims "exp", "iat").',
   })
 }

@@ -1,6 +1,6 @@
 import { boundedFetch } from '../http/bounded-fetch'
 import type { Client } from './client'
-import { IDTokenError } from '../pagerduty-errors'
+import { IDTokenError } from '../errors/pagerduty-errors'
 import { createLocalJWKSet } from './jose'
 import { SingleFlight } from '../async/single-flight'
 
@@ -33,7 +33,7 @@ export class JWKSCache {
   async current(): Promise<KeyFinder> {
     if (this.#finder === undefined || this.#age > freshFor) await this.#fetchOnce()
     if (this.#finder !== undefined && this.#age < maxStale) return this.#finder
-    throw new IDTokenError('PagerDuty’s signing keys could not be fetched', {
+    throw new IDTokenError('PagerDuty’s JWKS could not be fetched', {
       code: 'ERR_PAGERDUTY_KEYS_UNAVAILABLE',
       status: 503,
       headers: { 'Retry-After': '30' },

@@ -1,4 +1,4 @@
-import type { TokenEndpointError } from '../pagerduty-errors'
+import type { TokenEndpointError } from '../errors/pagerduty-errors'
 import { LRUMap } from '../async/lru-map'
 import { isNumber, isOptionalNumber, isOptionalText, isText, parseJSON } from '../store/decode'
 import type { TokenStore } from '../store/token-store'

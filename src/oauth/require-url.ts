@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { parseURL } from '../http/request-url'
 
 /** Checks that a URL is absolute, and https unless it leads to this machine. */
@@ -6,14 +6,18 @@ export function requireURL(option: string, value: unknown): string {
   const url = typeof value === 'string' ? parseURL(value) : undefined
   // The parser ignores whitespace around a URL; PagerDuty compares it exactly.
   if (url === undefined || !/^https?:\/\/\S+$/i.test(value as string)) {
-    throw new ConfigurationError(option, 'must be an absolute URL, such as "https://app.example.com/path"')
+    const fault = value === undefined ? 'is required:' : 'must be'
+    throw new ConfigurationError(option, `${fault} an absolute URL, such as "https://app.example.com/path"`)
   }
-  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
-    throw new ConfigurationError(option, 'must be https; http is accepted for localhost and 127.0.0.1 only')
-  }
-  if (url.username !== '' || url.password !== '' || url.hash !== '') {
-    throw new ConfigurationError(option, 'must have neither user information nor a fragment')
-  }
+  const isPlain = url.protocol === 'http:' && !isLoopback(url.hostname)
+  const isMore = url.username !== '' || url.password !== '' || url.hash !== ''
+  const faults = [
+    ...(isPlain
+      ? ['must be https (http is accepted on this machine only: localhost, *.localhost, 127.0.0.1 and [::1])']
+      : []),
+    ...(isMore ? ['must have neither user information nor a fragment'] : []),
+  ]
+  if (faults.length > 0) throw new ConfigurationError(option, faults.join(', and '))
   return value as string
 }
 
@@ -28,7 +32,7 @@ export function requireOrigin(option: string, value: unknown): string {
 
 /** Whether a host name means the machine itself. */
 export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+  return /^(127(\.\d+){3}|\[::1\]|([\w-]+\.)*localhost)$/.test(hostname)
 }
 
 /**
@@ -73,7 +77,7 @@ export function requireCallbackURLs(value: unknown): readonly [string, ...string
  *
  * @throws {ConfigurationError}
  */
-export function requireTrustedOrigins(value: unknown): readonly string[] {
+function requireTrustedOrigins(value: unknown): readonly string[] {
   return [value].flat().map((one) => {
     const isOrigin = typeof one === 'string' && /^https?:\/\/[^\s/?#@\\]+\/?$/i.test(one)
     const { hostname = '', origin } = (isOrigin && parseURL(one)) || {}
@@ -87,4 +91,13 @@ export function requireTrustedOrigins(value: unknown): readonly string[] {
     }
     return requireURL('trustedOrigins', origin)
   })
+}
+
+/**
+ * The app's own origins: those of its callback URLs, then the trusted ones.
+ *
+ * @throws {ConfigurationError}
+ */
+export function originsOf(callbackURLs: readonly string[], trustedOrigins: unknown): readonly string[] {
+  return [...callbackURLs.map((url) => new URL(url).origin), ...requireTrustedOrigins(trustedOrigins ?? [])]
 }

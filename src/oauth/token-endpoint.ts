@@ -1,6 +1,6 @@
 import { type Answer, ExchangeError, boundedFetch } from '../http/bounded-fetch'
 import type { Client } from './client'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 import { parseRetryAfter } from '../http/retry-after'
 import { inSpan } from '../observability/opentelemetry'
 import { hints, tokenErrors } from './token-errors'
@@ -60,7 +60,7 @@ async function exchange(
   if (answer.status !== 200 || typeof body?.['error'] === 'string') throw refusal(answer, body)
   if (body === undefined) {
     throw new TokenEndpointError(
-      'PagerDuty’s token endpoint answered with something else than a JSON object',
+      'PagerDuty’s token endpoint responded with something other than a JSON object',
       {
         code: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
         status: 503,
@@ -155,11 +155,11 @@ function unanswered(error: unknown): TokenEndpointError {
   const fault = error instanceof ExchangeError ? error.fault : 'network'
   const systemCode = error instanceof ExchangeError ? error.systemCode : undefined
   const what = {
-    timeout: 'did not answer in time',
+    timeout: 'did not respond in time',
     network: `could not be reached or broke off${systemCode === undefined ? '' : ` (${systemCode})`}`,
-    too_large: 'answered with too much',
-    redirect: 'answered with a redirect, which is not followed',
-    encoding: 'answered with something else than UTF-8',
+    too_large: 'responded with too much data',
+    redirect: 'responded with a redirect, which is not followed',
+    encoding: 'responded with something other than UTF-8',
   }[fault]
   return new TokenEndpointError(`PagerDuty’s token endpoint ${what}`, {
     code: faultCodes[fault],
@@ -179,7 +179,7 @@ function refusal({ status, headers }: Answer, body: Record<string, unknown> | un
   const isTransient = status === 408 || status === 429 || status >= 500 || error === undefined
   const isUserError = error === 'invalid_grant' && !isTransient
   return new TokenEndpointError(
-    `PagerDuty’s token endpoint refused: ${isScope ? 'invalid_scope' : (error ?? `HTTP status ${status}`)}`,
+    `PagerDuty’s token endpoint responded with an error: ${isScope ? 'invalid_scope' : (error ?? `HTTP status ${status}`)}`,
     {
       code: isScope ? 'invalid_scope' : (error ?? 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE'),
       status: isUserError ? 400 : 503,

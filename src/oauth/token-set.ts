@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 import { parseGrantedScope } from '../scopes/scope'
 
 /** A successful token response (RFC 6749 section 5.1), checked, in wire format. */
@@ -51,11 +51,11 @@ function parseLifetime(value: unknown): number {
 function optionalText(member: string, value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined
   if (typeof value === 'string' && value.length <= 16_384) return value
-  throw malformed(`a ${member} that is no text`)
+  throw malformed(`a ${member} that is no string`)
 }
 
 function malformed(what: string): TokenEndpointError {
-  return new TokenEndpointError(`PagerDuty’s token endpoint answered with ${what}`, {
+  return new TokenEndpointError(`PagerDuty’s token endpoint responded with ${what}`, {
     code: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
     status: 503,
     isTransient: true,

@@ -1,6 +1,6 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { Events } from '../observability/events'
-import { requireKnown } from '../known-members'
+import { requireKnown } from '../errors/known-members'
 import {
   type WebhookHandler,
   type WebhookOptions,

@@ -1,4 +1,4 @@
-import { PagerDutyOAuthError, WebhookError } from '../errors'
+import { PagerDutyOAuthError, WebhookError } from '../errors/errors'
 
 /** Whether PagerDuty retries after this status. After any other 4xx it drops the delivery for good. */
 export function isRetryableStatus(status: number): boolean {
@@ -29,6 +29,9 @@ export async function callAsRetryable<T>(call: () => T | Promise<T>, message: st
     throw asRetryable(error, message)
   }
 }
+
+/** Milliseconds for everything before the handler. PagerDuty waits five seconds. */
+export const checksTimeout = 4_000
 
 export const inProgress = 'ERR_PAGERDUTY_WEBHOOK_IN_PROGRESS'
 

@@ -1,8 +1,9 @@
 import type { Request } from 'express'
 import type { Background } from '../async/background'
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, type PagerDutyOAuthError } from '../errors'
+import { ConfigurationError, type PagerDutyOAuthError } from '../errors/errors'
 import type { WebhookOutcome } from '../observability/event-types'
+import { paginate } from '../oauth/paginate'
 import { isKnownEvent } from './events'
 import { callAsRetryable } from './failures'
 import type { EventLease } from './idempotency'
@@ -86,9 +87,13 @@ function contextOf(options: WebhookReceiverOptions, request: Request): WebhookCo
     if (found !== undefined) return found
     throw new ConfigurationError('appTokens', 'is needed by fetch and getToken: give it to webhookReceiver()')
   }
+  const fetch: WebhookContext['fetch'] = async (
+    pathOrURL,
+    { scope = appScope, account: own = account, ...init } = {},
+  ) => tokens().fetch(pathOrURL, { ...init, scope, account: own })
   return {
-    fetch: async (pathOrURL, { scope = appScope, account: own = account, ...init } = {}) =>
-      tokens().fetch(pathOrURL, { ...init, scope, account: own }),
+    fetch,
+    paginate: (pathOrURL, init) => paginate(fetch, pathOrURL, init),
     getToken: async (scope = appScope, { account: own = account, ...rest } = {}) =>
       tokens().getToken(scope, { ...rest, account: own }),
     deliveryID: request.header('x-webhook-id'),

@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import type { OnError } from '../http/error-response'
 import type { AppToken, AppTokenInit, AppTokenOptions, AppTokens } from '../app-tokens/app-tokens'
 import type { WaitUntil } from '../async/background'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { TokenStore } from '../store/token-store'
 import type { UnknownWebhookEvent, WebhookEvent } from './events'
 import type { WebhookSecret } from './secrets'
@@ -21,7 +21,9 @@ export type WebhookHandler<Event = WebhookEvent> = (event: Event, context: Webho
 /** What a handler works with. */
 export interface WebhookContext {
   /** Calls PagerDuty's REST API as the app; see {@link AppTokens.fetch}. */
-  readonly fetch: (pathOrURL: string, init?: AppTokenInit) => Promise<Response>
+  readonly fetch: (pathOrURL: string | URL, init?: AppTokenInit) => Promise<Response>
+  /** Iterates over one of PagerDuty's lists as the app; see {@link AppTokens.paginate}. */
+  readonly paginate: AppTokens['paginate']
   /** A token of the app, for another client; see {@link AppTokens.getToken}. */
   readonly getToken: (scope?: string | readonly string[], options?: AppTokenOptions) => Promise<AppToken>
   /** `X-Webhook-Id`: the same for a redelivery. Not signed. */
@@ -34,7 +36,7 @@ export interface WebhookContext {
 
 /** How deliveries are received. */
 export interface WebhookOptions {
-  /** Each receiver handles an event once; the name tells them apart. At most 64 characters of ASCII. @default 'webhook' */
+  /** Each receiver handles an event once; the name keeps them apart. At most 64 characters of ASCII. @default 'webhook' */
   name?: string | undefined
   /** The subscription's secret, as PagerDuty showed it when it was created. @default the option `webhookSecret` */
   webhookSecret?: WebhookSecret | undefined
@@ -69,7 +71,9 @@ export interface WebhookReceiverOptions extends WebhookOptions {
   tokenStore?: TokenStore | undefined
   /** Gives the handler its `fetch` and `getToken`. */
   appTokens?:
-    Pick<AppTokens, 'fetch' | 'getToken'> | (() => Pick<AppTokens, 'fetch' | 'getToken'>) | undefined
+    | Pick<AppTokens, 'fetch' | 'getToken'>
+    | (() => Pick<AppTokens, 'fetch' | 'getToken'>)
+    | undefined
   /** Gets a promise of each handler, which may run on after the response; see the option of `pagerduty()`. */
   waitUntil?: WaitUntil | undefined
 }

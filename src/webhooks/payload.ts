@@ -1,4 +1,4 @@
-import { WebhookError } from '../errors'
+import { WebhookError } from '../errors/errors'
 import { type UnknownWebhookEvent, type WebhookEvent, isKnownEvent } from './events'
 
 /** A signed event, of a type that this package may not know. */

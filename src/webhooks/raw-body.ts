@@ -1,7 +1,7 @@
 import { isUint8Array } from 'node:util/types'
 import type { Request } from 'express'
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, WebhookError } from '../errors'
+import { ConfigurationError, WebhookError } from '../errors/errors'
 import { retryableError } from './failures'
 
 /** Bytes beyond the limit that are read and discarded: a sender that is still sending would lose the response. */

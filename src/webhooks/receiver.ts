@@ -1,13 +1,21 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { Background } from '../async/background'
 import { withinDeadline } from '../async/timeout'
-import { ConfigurationError, type PagerDutyOAuthError, WebhookError } from '../errors'
+import { ConfigurationError, type PagerDutyOAuthError, WebhookError } from '../errors/errors'
 import { sendError, isResponseSent } from '../http/error-response'
 import { Events } from '../observability/events'
-import { requireKnown } from '../known-members'
+import { textOf } from '../observability/messages'
+import { requireKnown } from '../errors/known-members'
 import { checkedTokenStore } from '../store/checked-token-store'
 import { MemoryTokenStore } from '../store/memory-token-store'
-import { asRetryable, checksTimedOut, inProgress, isRetryableStatus, retryableError } from './failures'
+import {
+  asRetryable,
+  checksTimedOut,
+  checksTimeout,
+  inProgress,
+  isRetryableStatus,
+  retryableError,
+} from './failures'
 import { type Report, handlerOf, runHandler, settlesWithin } from './handler-run'
 import { acquireEvent } from './idempotency'
 import {
@@ -21,8 +29,6 @@ import type { AnyWebhookEvent } from './payload'
 import { secretSource } from './secrets'
 import { isExpired, verifyDelivery } from './verification'
 
-/** Milliseconds for everything before the handler. PagerDuty waits five seconds. */
-const checksTimeout = 4_000
 /** Milliseconds that close() waits for handlers: they are the app's, and may hang. */
 const closeTimeout = 10_000
 
@@ -65,19 +71,14 @@ export function createReceiver(
   let isClosed = false
 
   function pagerdutyWebhook(req: Request, res: Response, next: NextFunction): void {
-    const startedAt = performance.now()
-    const timeLeft = (limit: number) => Math.max(startedAt + limit - performance.now(), 0)
-    let event: AnyWebhookEvent | undefined
-    const report: Report = (outcome, error, status = error?.status ?? 202) => {
-      const duration = performance.now() - startedAt
-      events.emit('webhook', { receiver: name, outcome, status, duration, error, ...idsOf(req, event) })
-    }
+    const { timeLeft, report, noteEvent } = measured(name, req, events)
 
     /** Resolves when it is time to respond with 202. */
     async function receive(): Promise<void> {
       if (isClosed) throw shuttingDown()
       const verifying = verifyDelivery(req, secrets, verifyBearer)
-      event = await withinDeadline(verifying, timeLeft(checksTimeout), checksTimedOut)
+      const event = await withinDeadline(verifying, timeLeft(checksTimeout), checksTimedOut)
+      noteEvent(event)
       const handle = handlerOf(event, handler, options, req)
       if (handle === undefined) return report('ignored')
       if (isExpired(event, maxAge)) return report('expired')
@@ -114,9 +115,19 @@ export function createReceiver(
   })
 }
 
-/** What identifies a delivery in reports. */
-function idsOf(req: Request, event: AnyWebhookEvent | undefined) {
-  return { deliveryID: req.header('x-webhook-id'), eventID: event?.id, eventType: event?.event_type }
+/** Measures a delivery from now on, and reports what comes of it. */
+function measured(receiver: string, req: Request, events: Events) {
+  const startedAt = performance.now()
+  let event: AnyWebhookEvent | undefined
+  const report: Report = (outcome, error, status = error?.status ?? 202) => {
+    const duration = performance.now() - startedAt
+    const ids = { deliveryID: req.header('x-webhook-id'), eventID: event?.id, eventType: event?.event_type }
+    events.emit('webhook', { receiver, outcome, status, duration, error, ...ids })
+  }
+  const timeLeft = (limit: number) => Math.max(startedAt + limit - performance.now(), 0)
+  /** Reports name the event once its signature was verified. */
+  const noteEvent = (verified: AnyWebhookEvent) => void (event = verified)
+  return { timeLeft, report, noteEvent }
 }
 
 function shuttingDown(): WebhookError {
@@ -135,6 +146,6 @@ function hintOnce(warn = (message: string) => process.emitWarning(message)): (er
     if (!(error instanceof WebhookError || error instanceof ConfigurationError)) return
     if (error.hint === undefined || warned.has(error.message)) return
     warned.add(error.message)
-    warn(`${error.message}. ${error.hint}`)
+    warn(textOf(error))
   }
 }

@@ -24,7 +24,7 @@ export interface WebhookIncident extends WebhookReference {
   readonly number: number
   /** At the time of the event, which may arrive 48 hours later: ask the REST API for the current status. */
   readonly status: 'triggered' | 'acknowledged' | 'resolved'
-  /** Untrusted text of whatever triggered it: escape it in HTML. */
+  /** Untrusted input of whatever triggered it: escape it in HTML. */
   readonly title: string
   /** Decides which notification rules of a user apply. */
   readonly urgency: 'high' | 'low'

@@ -1,9 +1,15 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
+import { isText } from '../store/decode'
 import { isPlaceholder } from '../store/placeholder'
 
-/** Secrets of a webhook subscription: one, several while they rotate, or a function that is called for each delivery. */
+/**
+ * Secrets of a webhook subscription: one, several while they rotate (a list, or a string with commas, as a variable has it), or a
+ * function that is called for each delivery.
+ */
 export type WebhookSecret =
-  string | readonly string[] | (() => string | readonly string[] | Promise<string | readonly string[]>)
+  | string
+  | readonly string[]
+  | (() => string | readonly string[] | Promise<string | readonly string[]>)
 
 /**
  * Returns a function that gives the current secrets. What the app's function returns is checked each time.
@@ -20,16 +26,22 @@ export function secretSource(
 }
 
 function requireSecrets(value: unknown, option: string): readonly string[] {
-  const secrets: unknown[] = [value].flat()
+  const secrets = [value]
+    .flat()
+    .flatMap((one: unknown) => (isText(one) && one.includes(',') ? listIn(one) : [one]))
   if (secrets.length > 0 && secrets.every(isSecret)) return secrets
   const isPresent = secrets.some((one) => typeof one === 'string' && one.trim() !== '')
   throw new ConfigurationError(
     option,
     isPresent
-      ? 'is not what PagerDuty showed: a secret has 16 characters or more, without whitespace or newlines'
+      ? 'is not what PagerDuty showed: a secret has 16 characters or more, without whitespace, and is no placeholder'
       : 'is required: the secret that PagerDuty showed when the webhook subscription was created',
-    'Set PAGERDUTY_WEBHOOK_SECRET. PagerDuty shows the secret once; a new subscription has a new one.',
+    'PagerDuty shows the secret once; a new subscription has a new one.',
   )
+}
+
+function listIn(text: string): string[] {
+  return text.split(',').map((one) => one.trim())
 }
 
 /** With a newline from a file, or a placeholder, every delivery would fail, and PagerDuty disable the subscription. */

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { WebhookError } from '../errors'
+import { WebhookError } from '../errors/errors'
 import { callAsRetryable, retryableError } from './failures'
 import type { WebhookOptions } from './options'
 import { type AnyWebhookEvent, parseEvent } from './payload'

@@ -1,15 +1,17 @@
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types'
-import { ConfigurationError, WebhookError } from '../errors'
-import { requireKnown } from '../known-members'
+import { ConfigurationError, WebhookError } from '../errors/errors'
+import { requireKnown } from '../errors/known-members'
 import { defaultMaxAge, requireMaxAge } from './options'
 import type { UnknownWebhookEvent, WebhookEvent } from './events'
 import { type WebhookSecret, secretSource } from './secrets'
+import { withinDeadline } from '../async/timeout'
+import { checksTimedOut, checksTimeout } from './failures'
 import { tooLarge } from './raw-body'
 import { eventOf, isExpired, maxBytes } from './verification'
 
 /** A delivery, as any server hands it over. */
 export interface WebhookDelivery {
-  /** The body as received: its bytes, or the text that they make. A parsed one cannot be verified. */
+  /** The body as received: its bytes, or the string that they make. A parsed one cannot be verified. */
   body: Uint8Array | ArrayBuffer | string
   /** The request's headers: those of the Fetch API, of Node, or any object that has them by name. */
   headers: Headers | Readonly<Record<string, string | readonly string[] | undefined>>
@@ -27,8 +29,8 @@ const table: Record<keyof WebhookDelivery, true> = { body: true, headers: true, 
  * retries, so remember `event.id` where that matters.
  *
  * @see https://developer.pagerduty.com/docs/webhooks-signatures
- * @returns the event; compare `event_type` before you use `data`
- * @throws {WebhookError} with the `status` and `headers` to answer: 403 it is not signed with the secret, 400 it is no event, 413
+ * @returns the event; where `webhookEventTypes` has its `event_type`, it is a {@link WebhookEvent}
+ * @throws {WebhookError} with the `status` and `headers` of the response: 403 it is not signed with the secret, 400 it is no event, 413
  * its body is too long, 202 it is too old, 503 it is from the future or the secret could not be obtained
  * @throws {ConfigurationError} the secret cannot be PagerDuty's, or the body was parsed
  */
@@ -38,11 +40,8 @@ export async function verifyWebhook(delivery: WebhookDelivery): Promise<WebhookE
   requireMaxAge(maxAge)
   const body = bytesOf(given)
   if (body.byteLength > maxBytes) throw tooLarge()
-  const event = await eventOf(
-    headerOf(headers, 'x-pagerduty-signature'),
-    body,
-    secretSource(secret, 'secret'),
-  )
+  const verifying = eventOf(headerOf(headers, 'x-pagerduty-signature'), body, secretSource(secret, 'secret'))
+  const event = await withinDeadline(verifying, checksTimeout, checksTimedOut)
   if (!isExpired(event, maxAge)) return event
   throw new WebhookError('The event is too old: it is acknowledged, and not to be handled', {
     code: 'ERR_PAGERDUTY_WEBHOOK_EXPIRED',
@@ -58,7 +57,7 @@ function bytesOf(body: unknown): Uint8Array {
   if (isAnyArrayBuffer(body)) return new Uint8Array(body)
   throw new ConfigurationError(
     'body',
-    'must be the body of the delivery as received: bytes or text',
+    'must be the body of the delivery as received: bytes or a string',
     'A signature can be checked over the raw bytes only: take the body before it is parsed.',
   )
 }

@@ -1,6 +1,13 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { AppTokens, ConfigurationError, type TokenStore, TokenStoreError, pagerduty } from '../../src'
+import {
+  type AppToken,
+  AppTokens,
+  ConfigurationError,
+  type TokenStore,
+  TokenStoreError,
+  pagerduty,
+} from '../../src'
 import { parseAccount } from '../../src/app-tokens/account'
 import { AppTokenApp, answering, pass, passMonotonic, stepWallClock, until } from '../support/app-token-app'
 
@@ -184,15 +191,91 @@ describe('the account', () => {
       sent.push(String(url))
       return Response.json({})
     }
-    const tokens = app.process({ apiURL: undefined, fetch: fake, scope: 'users.read' })
+    const tokens = app.process({ apiURL: undefined, mcpURL: undefined, fetch: fake, scope: 'users.read' })
     await tokens.fetch('/users')
     await tokens.fetch('/users', { account: 'eu.globex' })
-    await expect(tokens.fetch('https://api.eu.pagerduty.com/users')).rejects.toThrow('api.pagerduty.com only')
+    await expect(tokens.fetch('https://api.eu.pagerduty.com/users')).rejects.toThrow('mcp.pagerduty.com only')
     const init = { account: 'eu.globex' }
     await expect(tokens.fetch('https://api.pagerduty.com/users', init)).rejects.toThrow(
       'api.eu.pagerduty.com',
     )
     expect(sent).toEqual(['https://api.pagerduty.com/users', 'https://api.eu.pagerduty.com/users'])
+  })
+})
+
+describe('the From header', () => {
+  const from = 'oncall@acme.example'
+  const seen: [string, string | null][] = []
+  const recording: typeof fetch = async (url, init) => {
+    if (String(url).endsWith('/oauth/token')) return fetch(url, init)
+    const path = new URL(String(url)).pathname
+    seen.push([`${init?.method ?? 'GET'} ${path}`, new Headers(init?.headers).get('from')])
+    return Response.json({})
+  }
+  beforeEach(() => seen.splice(0))
+
+  test('goes with the operations that declare one, and with no other', async () => {
+    const tokens = app.process({ from, fetch: recording, scope: 'incidents.read incidents.write' })
+    const body = '{}'
+    await tokens.fetch('/incidents?limit=1')
+    await tokens.fetch('/incidents', { method: 'post', body })
+    await tokens.fetch(`${app.standIn.url}/incidents/P1/notes?a=b#c`, { method: 'POST', body })
+    await tokens.fetch('/incidents/P1/notes')
+    await tokens.fetch('/services', { method: 'POST', body })
+    await tokens.fetch('/no/such', { method: 'POST', body })
+    expect(seen).toEqual([
+      ['GET /incidents', null],
+      ['post /incidents', from],
+      ['POST /incidents/P1/notes', from],
+      ['GET /incidents/P1/notes', null],
+      ['POST /services', null],
+      ['POST /no/such', null],
+    ])
+  })
+
+  test('of the call wins', async () => {
+    const tokens = app.process({ from, fetch: recording, scope: 'incidents.write' })
+    const init = { method: 'POST', headers: { FROM: 'ada@acme.example', 'X-Own': 'kept' } }
+    await tokens.fetch('/incidents', init)
+    expect(seen).toEqual([['POST /incidents', 'ada@acme.example']])
+    expect(init.headers).toEqual({ FROM: 'ada@acme.example', 'X-Own': 'kept' })
+  })
+
+  test('is not sent where none is given', async () => {
+    await app.process({ fetch: recording, scope: 'incidents.write' }).fetch('/incidents', { method: 'POST' })
+    expect(seen).toEqual([['POST /incidents', null]])
+  })
+
+  test.each([
+    'ada',
+    'ada@acme',
+    '@acme.example',
+    'Ada <ada@acme.example>',
+    'ada@acme.example\nX: y',
+    'ä@acme.example',
+    '',
+    7,
+  ])('cannot be %j: that is refused at the start', (wrong) => {
+    expect(() => app.process({ from: wrong as string })).toThrow(
+      '"from" must be the e-mail address of a PagerDuty user, such as "oncall@acme.example"',
+    )
+  })
+
+  test('comes from PAGERDUTY_FROM as well, and a mistake there names it', async () => {
+    const options = {
+      ...app.standIn.options(),
+      callbackURL: 'http://localhost/cb',
+      scope: 'incidents.write',
+      account: 'us.acme',
+    }
+    process.env['PAGERDUTY_FROM'] = from
+    const pd = pagerduty({ ...options, fetch: recording })
+    await pd.appTokens.fetch('/incidents', { method: 'POST' })
+    await pd.close()
+    expect(seen).toEqual([['POST /incidents', from]])
+    process.env['PAGERDUTY_FROM'] = 'ada'
+    expect(() => pagerduty(options)).toThrow('"from"')
+    delete process.env['PAGERDUTY_FROM']
   })
 })
 
@@ -671,5 +754,21 @@ describe('a token that is refused', () => {
     await forgotten
     expect((await next).accessToken).not.toBe(accessToken)
     expect((await tokens.getToken('users.read')).accessToken).toBe((await next).accessToken)
+  })
+})
+
+test('its methods can be passed on as functions, to another client for example', async () => {
+  const tokens = app.process()
+  const getToken = Reflect.get(tokens, 'getToken') as (scope: string) => Promise<AppToken>
+  const fetch = Reflect.get(tokens, 'fetch') as (url: string, init: object) => Promise<Response>
+  const paginate = Reflect.get(tokens, 'paginate') as (url: string, init: object) => AsyncGenerator
+  expect((await getToken('users.read')).scope).toContain('users.read')
+  expect([fetch, paginate].map((method) => typeof method)).toEqual(['function', 'function'])
+  const scope = 'users.read'
+  await expect(fetch('https://elsewhere.example/', { scope })).rejects.toMatchObject({
+    code: 'ERR_PAGERDUTY_FOREIGN_URL',
+  })
+  await expect(paginate('https://elsewhere.example/', { scope }).next()).rejects.toMatchObject({
+    code: 'ERR_PAGERDUTY_FOREIGN_URL',
   })
 })

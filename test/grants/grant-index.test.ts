@@ -1,5 +1,8 @@
 import { MemoryTokenStore, TokenStoreError } from '../../src'
+import { createContext } from '../../src/context'
 import { GrantIndex } from '../../src/grants/grant-index'
+import { UserGrants } from '../../src/grants/grants'
+import { Events } from '../../src/observability/events'
 import { KeyRing } from '../../src/store/encryption'
 import { HeldStore } from '../support/held-store'
 
@@ -10,6 +13,12 @@ jest.mock('../../src/async/timeout', () => ({
 }))
 
 const keys = new KeyRing('a secret of thirty-two characters or more, for tests')
+const client = {
+  clientID: 'client',
+  clientSecret: 'secret of the client',
+  callbackURL: 'https://app.example/callback',
+  scope: 'incidents.read',
+}
 const user = { accountID: 'PACME00', id: 'PACME01' }
 const key = 'user:PACME00 PACME01'
 const minute = 60_000
@@ -219,5 +228,30 @@ describe('the end of all logins', () => {
     const create = jest.spyOn(MemoryTokenStore.prototype, 'create')
     await index.end(user)
     expect(create.mock.calls.at(-1)?.[2]).toBe(15 * minute)
+  })
+})
+
+test('a list that another app has written is reported once, and names what keeps the two apart', async () => {
+  const events = new Events()
+  const warned: Error[] = []
+  events.on('warning', ({ error }) => warned.push(error))
+  const own = new GrantIndex(store, keys, events)
+  await logIn('a', own)
+  await logIn('b', own)
+  expect(warned).toEqual([])
+  const other = new GrantIndex(store, new KeyRing('another secret of thirty-two characters'), events)
+  await logIn('c', other)
+  await other.list(user)
+  for (const each of [user, user, { ...user, id: 'another' }]) expect(await own.list(each)).toEqual([])
+  expect(warned).toHaveLength(2) // By each of the two.
+  const app = createContext(
+    { ...client, tokenStore: store, secret: 'a third secret of thirty-two characters' },
+    events,
+  )
+  await new UserGrants(app).index.list(user)
+  expect(warned).toHaveLength(3)
+  expect(warned[0]).toMatchObject({
+    option: 'prefix',
+    message: expect.stringContaining('the secret of another app'),
   })
 })

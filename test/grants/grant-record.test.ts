@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { type GrantRecord, decodeGrant, encodeGrant, tokensOf } from '../../src/grants/grant-record'
-import { scopes } from '../../src/scopes/catalogue'
+import { scopes } from '../../src/scopes/operations'
 import { TokenSet } from '../../src/oauth/token-set'
 import { runs } from '../fuzz/runs'
 

@@ -168,6 +168,25 @@ describe('a grant that another one replaced', () => {
     expect(await repository.latest('never')).toBeUndefined()
   })
 
+  test('by another user’s leads nowhere, and only says what replaced it, while that lives', async () => {
+    const [one, other] = await two()
+    const last = await make('three')
+    expect(await repository.forward(one, 'two', false)).toBe(true)
+    const stored = (await store.get('grant:one')) as string
+    expect([await repository.latest('one'), repository.successorOf('one', stored)]).toEqual([
+      undefined,
+      undefined,
+    ])
+    expect([
+      await repository.hasReplaced('one', 'two'),
+      await repository.hasReplaced('one', 'three'),
+    ]).toEqual([true, false])
+    await repository.forward(other, 'three')
+    expect(await repository.hasReplaced('one', 'three')).toBe(true)
+    await repository.delete('three', last)
+    expect(await repository.hasReplaced('one', 'three')).toBe(false)
+  })
+
   test('is only replaced as it was read', async () => {
     const [one] = await two()
     await repository.update(one, recordOf(2))

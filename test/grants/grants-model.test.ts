@@ -2,12 +2,16 @@ import fc from 'fast-check'
 import type { Actor } from '../support/model/actor'
 import { newest } from '../support/model/authorization-server'
 import { beginLogin, histories, tally, use } from '../support/model/commands'
+import { PostgresStores, type RealStores, SQLiteStores } from '../support/model/real-stores'
 import { settled } from '../support/model/virtual-time'
 import { World } from '../support/model/world'
+import { describeWithPostgres } from '../support/postgres'
+import { describeWithSQLite, removeTemporaryFiles } from '../support/sqlite'
 
 const isFull = process.env['FAULTS'] === 'full'
-const commands = isFull ? 100_000 : 1_500
-const figures = { runs: 0, refreshes: 0, presentedAfterEffect: 0, lost: 0 }
+/** Commands of a run; FUZZ_RUNS makes it longer. */
+const commands = (few: number) => (isFull ? 100_000 : few) * Number(process.env['FUZZ_RUNS'] ?? 1)
+let figures = { runs: 0, refreshes: 0, presentedAfterEffect: 0, lost: 0 }
 
 const settings = fc.record({
   seed: fc.integer(),
@@ -17,33 +21,75 @@ const settings = fc.record({
   slowness: fc.constantFrom(0, 0.2, 0.6),
 })
 
-test('whatever happens, grants stay whole, unique and dead once they are dead', async () => {
-  const property = fc.asyncProperty(
-    fc.scheduler(),
-    settings,
-    histories(100),
-    async (scheduler, given, history) => {
-      const world = new World(scheduler, given)
-      const undo = world.time.install(world.random)
-      try {
-        beginLogin(world, 0)
-        await world.land()
-        await fc.asyncModelRun(() => ({ model: world.referee, real: world }), history)
-        await conclude(world)
-      } finally {
-        undo()
-        await settled()
-      }
+const longest = 3_600_000
+
+// Whatever happens:
+test(
+  'grants stay whole, unique and dead once they are dead',
+  async () => {
+    expect(await tryOut(commands(1_500), 25)).toBeGreaterThan(0)
+  },
+  longest,
+)
+
+describeWithPostgres('in PostgreSQL, a connection for each process', () => {
+  let stores: PostgresStores
+  beforeAll(async () => {
+    stores = await PostgresStores.start()
+  }, 60_000)
+  afterAll(() => stores.stop())
+
+  test(
+    'grants stay whole, unique and dead once they are dead',
+    async () => {
+      expect(await tryOut(commands(300), 5, stores)).toBeGreaterThan(0)
     },
+    longest,
   )
-  while (tally.commands < commands) await fc.assert(property, { numRuns: 25, reporter: report })
+})
+
+describeWithSQLite('in a SQLite file, opened by each process', () => {
+  afterAll(removeTemporaryFiles)
+
+  test(
+    'grants stay whole, unique and dead once they are dead',
+    async () => {
+      expect(await tryOut(commands(300), 5, new SQLiteStores())).toBeGreaterThan(0)
+    },
+    longest,
+  )
+})
+
+/** @param atLeast so many commands, by so many histories at a time. @returns the histories */
+async function tryOut(atLeast: number, histories: number, stores?: RealStores): Promise<number> {
+  figures = { runs: 0, refreshes: 0, presentedAfterEffect: 0, lost: 0 }
+  Object.assign(tally, { commands: 0, logouts: 0 })
+  while (tally.commands < atLeast) await fc.assert(property(stores), { numRuns: histories, reporter: report })
   const { runs, refreshes, presentedAfterEffect, lost } = figures
   process.stdout.write(
     `grants model: ${tally.commands} commands in ${runs} histories, ${refreshes} refreshes, ` +
       `${presentedAfterEffect} presentations after effect, ${lost} pairs lost, ${tally.logouts} logouts\n`,
   )
-  expect(runs).toBeGreaterThan(0)
-}, 1_200_000)
+  return runs
+}
+
+function property(stores: RealStores | undefined) {
+  return fc.asyncProperty(fc.scheduler(), settings, histories(100), async (scheduler, given, history) => {
+    await stores?.clear()
+    const world = new World(scheduler, given, stores?.open.bind(stores))
+    const undo = world.time.install(world.random)
+    try {
+      beginLogin(world, 0)
+      await world.land()
+      await fc.asyncModelRun(() => ({ model: world.referee, real: world }), history)
+      await conclude(world)
+    } finally {
+      await world.closeStores()
+      undo()
+      await settled()
+    }
+  })
+}
 
 /** All comes to rest, is looked at, used once more, and ended. */
 async function conclude(world: World): Promise<void> {
@@ -58,6 +104,7 @@ async function conclude(world: World): Promise<void> {
   await world.pass(200_000)
   compare(world)
   await world.end()
+  await world.closeStores()
   const { violations, ledgers } = world.referee
   if (violations.length > 0) throw new Error(violations.join('\n'))
   figures.runs++

@@ -1,6 +1,14 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { APIError, InsufficientScopeError, UnauthorizedError, apiError } from '../../src'
+import {
+  APIError,
+  InsufficientScopeError,
+  ScopeNotGrantedError,
+  UnauthorizedError,
+  apiError,
+} from '../../src'
+import { bearerFetch } from '../../src/oauth/bearer-fetch'
+import type { TokenOwner } from '../../src/oauth/rate-limits'
 import { FaultServer } from '../support/fault-server'
 
 const body = (error: unknown, status: number, headers: Record<string, string> = {}) =>
@@ -25,6 +33,14 @@ describe('a 403 that names the scopes it needs', () => {
     })
   })
 
+  test('names nothing that does not look like a scope: a token among them would reach the browser', async () => {
+    const error = (await apiError(
+      required('incidents.read pdus+_0XBPWQQ_0a1b <img eyJhbGciOi', 'openid'),
+    )) as InsufficientScopeError
+    expect(error.required).toEqual(['incidents.read'])
+    expect(JSON.stringify(error) + JSON.stringify(error.headers)).not.toMatch(/pdus|img|eyJ/)
+  })
+
   test.each([
     ['a list', ['incidents.read', 'users.read']],
     ['a text with commas', 'incidents.read, users.read'],
@@ -42,7 +58,7 @@ describe('a 403 that names the scopes it needs', () => {
     const error = (await apiError(
       required(['a"b', 'c\r\nSet-Cookie:x', 'é', 7, { a: 1 }, 'x'.repeat(101), 'incidents.read']),
     )) as InsufficientScopeError
-    expect(error.required).toEqual(['c', 'Set-Cookie:x', 'incidents.read'])
+    expect(error.required).toEqual(['c', 'incidents.read'])
     const many = Array.from({ length: 5000 }, (_, index) => `scope${index}`).join(' ')
     const { headers } = (await apiError(required(many))) as InsufficientScopeError
     expect(headers['WWW-Authenticate']?.length).toBeLessThan(1000)
@@ -75,7 +91,9 @@ describe('any other error', () => {
     const error = await apiError(body({ message: 'Not Found', code: 2100, errors: 'one text' }, httpStatus))
     expect(error).toBeInstanceOf(APIError)
     expect(error).toMatchObject({ httpStatus, status, isTransient, apiCode: 2100, code: 'ERR_PAGERDUTY_API' })
-    expect(error?.message).toBe(`PagerDuty’s REST API answered ${httpStatus}: Not Found`)
+    expect(error?.message).toBe(
+      `PagerDuty’s REST API responded with ${httpStatus}: Not Found (2100): one text`,
+    )
   })
 
   test.each<[string, Record<string, string>, number | undefined, string]>([
@@ -102,18 +120,49 @@ describe('any other error', () => {
     '{',
   ])('a body %j is as good as none', async (text) => {
     const error = await apiError(new Response(text, { status: 500 }))
-    expect(error?.message).toBe('PagerDuty’s REST API answered 500')
+    expect(error?.message).toBe('PagerDuty’s REST API responded with 500')
     expect(error).toMatchObject({ apiCode: undefined })
   })
 
-  test.each(['<b>bold</b>', 'a\nb', 'x'.repeat(201), 7, { a: 1 }])(
-    'a message %j is not repeated',
-    async (message) => {
-      expect((await apiError(body({ message, code: '2001' }, 400)))?.message).toBe(
-        'PagerDuty’s REST API answered 400',
-      )
-    },
-  )
+  test.each<[string, unknown, string]>([
+    [
+      'a list',
+      ['Offset+limit exceeds 10000.', "Subject can't be blank"],
+      ": Offset+limit exceeds 10000.; Subject can't be blank",
+    ],
+    [
+      'more than five',
+      [1, 2, 3, 4, 5, 6].map((number) => `Fault ${number}`),
+      ': Fault 1; Fault 2; Fault 3; Fault 4; Fault 5',
+    ],
+    ['markup and nothing else', ['<>', 'A fault'], ': A fault'],
+    [
+      'what looks like a token',
+      ['pdus+_0XBPWQQ_4f6d8a9e-8a52-4c9e-9b0e-3f1f5a4f1f0e is wrong'],
+      ': … is wrong',
+    ],
+    ['other letters', ['User can’t be “Zürich”'], ': User can’t be “Zürich”'],
+    ['a line longer than 200 characters', ['a b '.repeat(60)], `: ${'a b '.repeat(50)}…`],
+    ['no strings', [7, null, { a: 1 }], ''],
+    ['nothing', undefined, ''],
+  ])('names what is wrong where "errors" has %s', async (_what, errors, said) => {
+    const error = await apiError(body({ message: 'Invalid Input Provided', code: 2001, errors }, 400))
+    expect(error?.message).toBe(
+      `PagerDuty’s REST API responded with 400: Invalid Input Provided (2001)${said}`,
+    )
+  })
+
+  test.each<[unknown, string]>([
+    ['<b>bold</b>', ': b bold /b'],
+    ['a\r\nb\u202ec', ': a b c'],
+    ['x'.repeat(40), ': …'],
+    [7, ''],
+    [{ a: 1 }, ''],
+  ])('a message %j is one line without markup and tokens', async (message, said) => {
+    expect((await apiError(body({ message, code: '2001' }, 400)))?.message).toBe(
+      `PagerDuty’s REST API responded with 400${said}`,
+    )
+  })
 })
 
 describe('the body', () => {
@@ -138,7 +187,7 @@ describe('the body', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     const startedAt = performance.now()
-    expect((await apiError(answer))?.message).toBe('PagerDuty’s REST API answered 500')
+    expect((await apiError(answer))?.message).toBe('PagerDuty’s REST API responded with 500')
     expect(performance.now() - startedAt).toBeLessThan(3_000)
     expect(await answer.text()).toBe(text)
     server.closeAllConnections()
@@ -153,4 +202,120 @@ describe('the body', () => {
     await server.close()
     await expect(answer.text()).rejects.toThrow('terminated')
   }, 15_000)
+})
+
+describe('of a call that this package made', () => {
+  const user = {
+    id: 'PUSER01',
+    accountID: 'PACCT01',
+    subdomain: 'acme',
+    delegationID: undefined,
+    region: 'us',
+    apiURL: 'https://api.pagerduty.com',
+  } as const
+  const asUser: TokenOwner = { token: 'user', user, grantID: 'a grant' }
+  const asApp: TokenOwner = { token: 'app', account: 'us.acme' }
+
+  async function errorOf(
+    owner: TokenOwner,
+    answer: Response,
+    path = '/incidents/PT4KHLK?total=true',
+    method?: string,
+  ) {
+    const send = bearerFetch(async () => answer, {
+      apiURL: 'https://api.pagerduty.com',
+      owner,
+      token: () => 'a token',
+      markRejected: () => undefined,
+    })
+    return apiError(await send(path, method === undefined ? {} : { method }))
+  }
+  const notFound = () => body({ message: 'Not Found', code: 2100 }, 404)
+
+  test('names the operation, without ids, and whose token it had', async () => {
+    expect((await errorOf(asUser, notFound()))?.message).toBe(
+      'PagerDuty’s REST API responded with 404 to GET /incidents/{id}: Not Found (2100)',
+    )
+    expect((await errorOf(asApp, notFound(), '/incidents/P1/notes', 'post'))?.message).toBe(
+      'PagerDuty’s REST API responded with 404 to POST /incidents/{id}/notes as the app: Not Found (2100)',
+    )
+    expect((await errorOf(asUser, notFound(), '/no/such/P1'))?.message).toBe(
+      'PagerDuty’s REST API responded with 404: Not Found (2100)',
+    )
+  })
+
+  test('names nothing where the response is a copy', async () => {
+    expect((await apiError(notFound().clone()))?.message).toBe(
+      'PagerDuty’s REST API responded with 404: Not Found (2100)',
+    )
+  })
+
+  test('a scope that a user’s token lacks is one that the user can be asked for, once the app has it', async () => {
+    const error = await errorOf(asUser, required('incidents.read users.read'))
+    expect(error).toBeInstanceOf(InsufficientScopeError)
+    expect(error).toMatchObject({
+      status: 403,
+      message: 'GET /incidents/{id} needs a PagerDuty permission that was not granted: incidents.read',
+      missing: ['incidents.read'],
+      hint: expect.stringMatching(/registered with: add it there first.*step-up/) as string,
+    })
+    expect((await apiError(required('incidents.read')))?.message).toBe(
+      'This needs a PagerDuty permission that was not granted: incidents.read',
+    )
+  })
+
+  test('a scope that the app’s token lacks is nothing that a user could be asked for', async () => {
+    const error = await errorOf(asApp, required('incidents.read users.read', 'as_account-us.acme users.read'))
+    expect(error).toBeInstanceOf(ScopeNotGrantedError)
+    expect(error).toMatchObject({
+      status: 502,
+      headers: {},
+      message: 'GET /incidents/{id} needs a scope that the app token does not have: incidents.read',
+      requested: ['incidents.read', 'users.read'],
+      granted: ['as_account-us.acme', 'users.read'],
+      missing: ['incidents.read'],
+      hint: expect.stringMatching(/registered with: add it there first.*appScope/) as string,
+    })
+    expect(await errorOf(asApp, required('users.read'))).toMatchObject({ missing: ['users.read'] })
+  })
+
+  test('a 401 of a user’s token asks for a login, one of the app’s token does not', async () => {
+    const unauthorized = () => new Response('Unauthorized', { status: 401 })
+    const ofUser = await errorOf(asUser, unauthorized())
+    expect(ofUser).toBeInstanceOf(UnauthorizedError)
+    expect(ofUser).toMatchObject({
+      message: 'Log in with PagerDuty first',
+      hint: expect.stringContaining('responded with 401 to GET /incidents/{id}') as string,
+    })
+    const error = await errorOf(asApp, unauthorized())
+    expect(error).toBeInstanceOf(APIError)
+    expect(error).toMatchObject({
+      httpStatus: 401,
+      status: 502,
+      headers: {},
+      message: 'PagerDuty’s REST API responded with 401 to GET /incidents/{id} as the app',
+      hint: expect.stringContaining('No user has to log in') as string,
+    })
+  })
+
+  test.each<[string, TokenOwner, string, string]>([
+    [
+      'a user',
+      asUser,
+      '/incidents',
+      'GET /incidents declares the scope incidents.read. A token allows no more than its user’s role at PagerDuty.',
+    ],
+    [
+      'the app',
+      asApp,
+      '/incidents',
+      'GET /incidents declares the scope incidents.read. Not every operation takes an app token.',
+    ],
+    ['a user', asUser, '/users/me', 'A token allows no more than its user’s role at PagerDuty.'],
+  ])('a 403 without a scope says what else may be missing, to %s', async (_who, owner, path, hint) => {
+    expect(await errorOf(owner, body({ message: 'Access Denied', code: 2010 }, 403), path)).toMatchObject({
+      status: 403,
+      hint,
+    })
+  })
 })

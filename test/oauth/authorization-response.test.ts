@@ -3,7 +3,7 @@ import {
   readAuthorizationResponse,
   refusedLogin,
 } from '../../src/oauth/authorization-response'
-import { AuthorizationResponseError } from '../../src/pagerduty-errors'
+import { AuthorizationResponseError } from '../../src/errors/pagerduty-errors'
 import { clientOf } from '../support/client'
 import { visibleText } from '../support/fault-server'
 
@@ -112,6 +112,16 @@ describe('a parameter that is no single text', () => {
     'code=a&state=s&error[]=x',
   ])('%s is refused', (query) => {
     expect(failure(query)).toMatchObject(malformed)
+  })
+
+  test('the hint names the parameter, and the message says what the visitor can do', () => {
+    expect(failure('code=a&state=s&state=t')).toMatchObject({
+      message: 'This login cannot be finished; log in again',
+      hint: 'The callback has "state" more than once.',
+    })
+    expect(failure(`code=a&state=${'x'.repeat(3_000)}`)).toMatchObject({
+      hint: expect.stringContaining('a "state" that is too long') as string,
+    })
   })
 })
 

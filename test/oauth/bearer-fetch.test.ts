@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { bearerFetch } from '../../src/oauth/bearer-fetch'
+import { APIError } from '../../src/errors/pagerduty-errors'
 
 type Seen = { url: string | undefined; headers: Record<string, unknown>; body: string }
 
@@ -94,6 +95,18 @@ test.each([
   sent.mockRestore()
 })
 
+test.each([undefined, null, 5, new Request('http://127.0.0.1/notes', { method: 'POST', body: 'note' })])(
+  '%p is neither path nor URL, and is not sent as one',
+  async (target) => {
+    api = await startAPI()
+    await expect(fetchAt(api)(target as never)).rejects.toMatchObject({
+      code: 'ERR_PAGERDUTY_FOREIGN_URL',
+      hint: expect.stringContaining('of a Request, its url') as string,
+    })
+    expect(api.seen).toEqual([])
+  },
+)
+
 test.each([301, 302, 303, 307, 308])(
   'G7: follows no redirect (%i), so that no other host sees the token',
   async (status) => {
@@ -130,11 +143,12 @@ test('G10: gives up after the second 401, and says that another token did not he
   expect(refusals).toBe(1)
 })
 
-test('a body that can be read only once is not sent again', async () => {
+test('a body that can be read only once is not sent again, but the rejected token is replaced for the next call', async () => {
   api = await startAPI([401])
   const init = { method: 'POST', body: new Blob(['note']).stream(), duplex: 'half' } as RequestInit
   expect((await fetchAt(api)('/notes', init)).status).toBe(401)
   expect(api.seen).toHaveLength(1)
+  expect(asked).toEqual([undefined, 'one'])
 })
 
 test('where there is no other token, the answer is the API’s', async () => {
@@ -211,6 +225,20 @@ test('G7: whatever is asked for, the token goes to the API’s origin or nowhere
     { numRuns: 3000 },
   )
   expect([...hosts]).toEqual([apiURL])
+})
+
+test('the token goes to the MCP server of the source too, by its URL alone, and is replaced there', async () => {
+  api = await startAPI([401])
+  const rest = 'https://api.pagerduty.com'
+  const tokens = ['one', 'two']
+  const source = { apiURL: rest, mcpURL: api.apiURL, token: () => tokens.shift() as string }
+  const send = bearerFetch(fetch, { ...source, markRejected: () => undefined })
+  expect((await send(new URL('/mcp', api.apiURL), { method: 'POST', body: '{}' })).status).toBe(200)
+  expect(api.seen.map(({ headers }) => headers['authorization'])).toEqual(['Bearer one', 'Bearer two'])
+  await expect(send('https://mcp.example/mcp')).rejects.toThrow(`sent to ${rest} and ${api.apiURL} only`)
+  const mcpURL = 'https://mcp.pagerduty.com'
+  const elsewhere = bearerFetch(fetch, { ...source, mcpURL, markRejected: () => undefined })
+  await expect(elsewhere(`${mcpURL}.evil.example/mcp`)).rejects.toThrow(`and ${mcpURL} only`)
 })
 
 test('where nobody is there to have an API, the source says so', async () => {
@@ -376,4 +404,29 @@ test.each<[string, () => ArrayBuffer | Blob]>([
   api = await startAPI([401])
   expect((await fetchAt(api)('/notes', { method: 'POST', body: body() })).status).toBe(200)
   expect(api.seen.map((request) => request.body)).toEqual(['note', 'note'])
+})
+
+test('an API that cannot be reached is a 503 that names its host, and not what fetch says', async () => {
+  api = await startAPI()
+  const fetchIt = fetchAt(api)
+  await api.close()
+  const failure = await fetchIt('/incidents').catch((error: unknown) => error)
+  expect(failure).toBeInstanceOf(APIError)
+  expect(failure).toMatchObject({
+    code: 'ERR_PAGERDUTY_API_UNREACHABLE',
+    message: `${new URL(api.apiURL).host} could not be reached (ECONNREFUSED)`,
+    status: 503,
+    headers: { 'Retry-After': '5' },
+    httpStatus: undefined,
+    isTransient: true,
+  })
+})
+
+test('what the caller did wrong, and the reason of a signal, stay what they are', async () => {
+  api = await startAPI()
+  await expect(fetchAt(api)('/incidents', { headers: { 'a b': 'c' } })).rejects.toThrow(
+    'is an invalid header name',
+  )
+  const reason = new Error('Enough')
+  await expect(fetchAt(api)('/incidents', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
 })

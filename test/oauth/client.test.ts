@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { Client } from '../../src/oauth/client'
 import type { ClientOptions } from '../../src/oauth/client-options'
-import { ConfigurationError } from '../../src/errors'
+import { ConfigurationError } from '../../src/errors/errors'
 import { visibleText } from '../support/fault-server'
 
 const good: ClientOptions = {
@@ -32,6 +32,8 @@ describe('a client with nothing but what is required', () => {
       name: 'pagerduty',
       clientID: 'the-client',
       callbackURLs: ['https://app.example/auth/pagerduty/callback'],
+      callbackPath: '/auth/pagerduty/callback',
+      isSecure: true,
       origins: ['https://app.example'],
       scope: ['incidents.read', 'users.read'],
       appType: 'scoped',
@@ -92,6 +94,15 @@ describe('the overrides', () => {
     expect(own.isAPI('https://api.pagerduty.com')).toBe(false)
   })
 
+  it('of the MCP server are those of the API’s region, an own origin, or none beside another API', () => {
+    expect(client().mcpURLFor('https://api.pagerduty.com')).toBe('https://mcp.pagerduty.com')
+    expect(client().mcpURLFor('https://api.eu.pagerduty.com')).toBe('https://mcp.eu.pagerduty.com')
+    expect(client().mcpURLFor('https://api.example')).toBeUndefined()
+    const own = client({ mcpURL: 'https://mcp.example/' })
+    expect(own.mcpURLFor('https://api.eu.pagerduty.com')).toBe('https://mcp.example')
+    expect(failure({ mcpURL: 'https://mcp.example/mcp' }).option).toBe('mcpURL')
+  })
+
   it('of the issuer may be one or several', () => {
     expect(client({ issuer: 'https://as.example/' }).issuers).toEqual(['https://as.example/'])
     expect(client({ issuer: ['https://a.example', 'https://b.example'] }).issuers).toHaveLength(2)
@@ -99,6 +110,7 @@ describe('the overrides', () => {
 
   test.each([
     'http://localhost:3000/cb',
+    'http://acme.localhost:3000/cb',
     'http://127.0.0.1/cb',
     'http://127.8.8.8:1/cb',
     'http://127.10.200.30/cb',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import type { ClientOptions } from '../../src/oauth/client-options'
-import { IDTokenError } from '../../src/pagerduty-errors'
+import { IDTokenError } from '../../src/errors/pagerduty-errors'
 import { type IDTokenContext, IDTokenVerifier } from '../../src/oauth/id-token'
 import { clientOf } from '../support/client'
 import { fakeOnly } from '../support/fake-only'
@@ -460,11 +460,13 @@ describe('D11: a token out of shape', () => {
   test('the error says by a code what did not hold', async () => {
     const messageOf = async (idToken: string) => (await refusal(idToken)).message
     expect(await messageOf(token({ exp: now - 3600 }))).toBe(
-      'The id_token failed verification (ERR_JWT_EXPIRED)',
+      'The id_token failed verification, ERR_JWT_EXPIRED (claim "exp")',
     )
     expect(await messageOf(`${head}.${payload}.${token({ jti: '1' }).split('.')[2]}`)).toBe(
-      'The id_token failed verification (ERR_JWS_SIGNATURE_VERIFICATION_FAILED)',
+      'The id_token failed verification, ERR_JWS_SIGNATURE_VERIFICATION_FAILED',
     )
+    expect(await messageOf(token({ iss: 'https://id.example' }))).toContain('(claim "iss")')
+    expect(await messageOf(token({ azp: 'another-client' }))).toContain('(claim "azp")')
   })
 
   test('a header or payload in another spelling is refused, though it says the same', async () => {

@@ -1,5 +1,5 @@
 import type { Client } from '../../src/oauth/client'
-import { IDTokenError } from '../../src/pagerduty-errors'
+import { IDTokenError } from '../../src/errors/pagerduty-errors'
 import { IDTokenVerifier } from '../../src/oauth/id-token'
 import type { PagerDutyUser } from '../../src/user'
 import { JWKSCache } from '../../src/oauth/jwks'

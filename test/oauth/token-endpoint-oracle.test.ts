@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import * as oauth from 'oauth4webapi'
-import { TokenEndpointError } from '../../src/pagerduty-errors'
+import { TokenEndpointError } from '../../src/errors/pagerduty-errors'
 import { requestToken } from '../../src/oauth/token-endpoint'
 import type { TokenResponse } from '../../src/oauth/token-set'
 import { clientOf } from '../support/client'

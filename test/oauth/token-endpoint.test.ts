@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { Client } from '../../src/oauth/client'
 import type { ClientOptions } from '../../src/oauth/client-options'
-import { TokenEndpointError } from '../../src/pagerduty-errors'
+import { TokenEndpointError } from '../../src/errors/pagerduty-errors'
 import { parseRetryAfter } from '../../src/http/retry-after'
 import { requestToken, revokeToken } from '../../src/oauth/token-endpoint'
 import { TokenSet } from '../../src/oauth/token-set'
@@ -287,7 +287,7 @@ describe('a 200 that is no token response', () => {
   })
 
   test.each(['null', '[]', '"pdus"', '1', 'true', '{', ''])('%j is called what it is', async (body) => {
-    expect((await failure(json(body))).message).toContain('something else than a JSON object')
+    expect((await failure(json(body))).message).toContain('something other than a JSON object')
   })
 
   test.each<[number, Behaviour]>([
@@ -513,10 +513,10 @@ describe('an error response', () => {
     expect(fault.hint).toContain('scopes')
     const other = await failure(json({ error: 'invalid_request', error_description: ['x', null] }, 400))
     expect(other.code).toBe('invalid_request')
-    expect(fault.message).toContain('refused: invalid_scope')
+    expect(fault.message).toContain('responded with an error: invalid_scope')
     const grant = await failure(json({ error: 'invalid_grant', error_description: 'Invalid scope' }, 400))
     expect(grant).toMatchObject({ code: 'invalid_grant', status: 400, isTransient: false })
-    expect(grant.message).toContain('refused: invalid_grant')
+    expect(grant.message).toContain('responded with an error: invalid_grant')
   })
 
   test.each<[string, unknown]>([
@@ -540,7 +540,7 @@ describe('an error response', () => {
 
   test.each([400, 401, 403, 404, 500, 502, 504])('of %i in HTML may pass by itself', async (httpStatus) => {
     expect(await failure(html(httpStatus, `<h1>${canary}</h1>`))).toMatchObject({
-      message: expect.stringContaining(`refused: HTTP status ${httpStatus}`),
+      message: expect.stringContaining(`responded with an error: HTTP status ${httpStatus}`),
       code: 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE',
       httpStatus,
       status: 503,

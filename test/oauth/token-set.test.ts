@@ -84,7 +84,7 @@ describe('a token response', () => {
     const longest = 'x'.repeat(16_384)
     expect(parseTokenResponse({ ...wire, [member]: longest })).toMatchObject({ [member]: longest })
     expect(() => parseTokenResponse({ ...wire, [member]: `${longest}x` })).toThrow(
-      `a ${member} that is no text`,
+      `a ${member} that is no string`,
     )
   })
 })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import express, { type Request, type RequestHandler } from 'express'
-import { ConfigurationError, WebhookError } from '../../src/errors'
+import { ConfigurationError, WebhookError } from '../../src/errors/errors'
 import { rawBody } from '../../src/webhooks/raw-body'
 import { type RunningApp, serve } from '../support/app'
 import { type Answered, head, open, post } from '../support/webhooks'

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../src/errors'
+import { ConfigurationError } from '../../src/errors/errors'
 import { type WebhookSecret, secretSource } from '../../src/webhooks/secrets'
 
 const secret = 'lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itB'
@@ -20,6 +20,8 @@ describe('the secret of a webhook subscription', () => {
       [secret, 'sixteen-letters!'],
       [secret, 'sixteen-letters!'],
     ],
+    [`${secret}, sixteen-letters!`, [secret, 'sixteen-letters!']],
+    [() => `${secret},sixteen-letters!`, [secret, 'sixteen-letters!']],
     [() => secret, [secret]],
     [async () => [secret, secret], [secret, secret]],
   ])('is one, several, or what a function gives: %p', async (value, expected) => {
@@ -39,6 +41,8 @@ describe('the secret of a webhook subscription', () => {
     [`${secret}\n`],
     [`${secret} `],
     [`é${secret}`],
+    ['x'.repeat(20)],
+    [`${secret},`],
     [[secret, 'short']],
     [['', secret]],
     [[secret, 1_234_567_890_123_456]],

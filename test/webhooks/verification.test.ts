@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import { PagerDutyOAuthError, WebhookError } from '../../src/errors'
+import { PagerDutyOAuthError, WebhookError } from '../../src/errors/errors'
 import type { WebhookOptions } from '../../src/webhooks/options'
 import type { AnyWebhookEvent } from '../../src/webhooks/payload'
 import { isExpired, verifyDelivery } from '../../src/webhooks/verification'

@@ -32,6 +32,7 @@ test.each([
 
 test.each([
   ['a list', ['another-secret-of-16', secret]],
+  ['a list as a variable has it', `another-secret-of-16,${secret}`],
   ['a function', async () => [secret]],
 ])('the secret may be %s', async (_what, given) => {
   expect(await verifyWebhook({ body, headers, secret: given })).toMatchObject({ id: 'EVENT1' })
@@ -79,6 +80,14 @@ test.each([
 test('a secret that cannot be obtained is a failure that PagerDuty retries', async () => {
   const secrets = () => Promise.reject(new Error('the vault is closed'))
   expect(await refusal({ secret: secrets })).toMatchObject({ status: 503, isTransient: true })
+})
+
+test('a secret that does not come is given up before PagerDuty hangs up', async () => {
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] })
+  const refused = refusal({ secret: () => new Promise<never>(() => {}) })
+  await jest.advanceTimersByTimeAsync(4_000)
+  expect(await refused).toMatchObject({ status: 503, code: 'ERR_PAGERDUTY_WEBHOOK_TIMEOUT' })
+  jest.useRealTimers()
 })
 
 test('an event that is too old is to be acknowledged, and not handled', async () => {

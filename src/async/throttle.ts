@@ -5,31 +5,31 @@ export class Throttle {
   readonly #last = new LRUMap<string, number>(50_000)
   readonly #interval: number
 
-  /** @param interval milliseconds */
+  /** @param interval milliseconds; what happened longer ago is forgotten */
   constructor(interval: number) {
     this.#interval = interval
   }
 
   /** Whether it happened within the interval. */
   isRecent(key: string, interval = this.#interval): boolean {
-    const age = this.age(key)
-    return age !== undefined && age < interval
-  }
-
-  /** Milliseconds since it happened; undefined where it has not, or that is forgotten. */
-  age(key: string): number | undefined {
     const last = this.#last.get(key)
-    return last === undefined ? undefined : performance.now() - last
+    return last !== undefined && performance.now() - last < interval
   }
 
   /**
    * Whether it is due; if so, it counts as done.
    *
-   * @param interval milliseconds, where this key has another interval
+   * @param interval milliseconds, where this key has a shorter interval
    */
   take(key: string, interval = this.#interval): boolean {
     if (this.isRecent(key, interval)) return false
-    this.#last.set(key, performance.now())
+    const now = performance.now()
+    this.#last.set(key, now)
+    // In the order in which they happened.
+    for (const [old, at] of this.#last) {
+      if (now - at <= this.#interval) break
+      this.#last.delete(old)
+    }
     return true
   }
 

@@ -7,7 +7,8 @@
  */
 export function withinDeadline<T>(work: Promise<T>, timeout: number, late: () => Error): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => setImmediate(() => reject(late())), timeout)
+    // Newer Nodes warn of a time that has passed.
+    const timer = setTimeout(() => setImmediate(() => reject(late())), Math.max(timeout, 0))
     work.then(
       (result) => {
         clearTimeout(timer)

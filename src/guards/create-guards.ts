@@ -1,16 +1,12 @@
 import type { RequestHandler } from 'express'
-import { sendError } from '../http/error-response'
-import { requireOwnPage } from '../http/same-origin'
 import { requireStepUpScope } from '../login/strategy-options'
 import type { Client } from '../oauth/client'
 import type { Operation } from '../scopes/catalogue'
 import { requireScope } from '../scopes/scope'
 import type { GuardOptions, OperationGuardOptions, ScopeName } from './guard-options'
+import { sameOriginGuard } from './require-same-origin'
 import { requireLogin, operationGuard, scopeGuard } from './require-scopes'
 import { requireOptions, scopesOfOperations, splitArguments } from './scope-requirement'
-
-/** They change nothing (RFC 9110 section 9.2.1). */
-const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * The guards of one instance.
@@ -23,11 +19,12 @@ export function createGuards(
   defaults: GuardOptions,
   warnOfUnknown: (option: string, scopes: readonly string[]) => void,
 ) {
+  const { home, onError, events } = defaults
   const withDefaults = <Options extends GuardOptions>(own: Options): Options => {
     const given = Object.entries(own).filter(([, value]) => value !== undefined)
     // A guard may be for the login of another instance, which has another path and may request other scopes.
     const isOwn = own.name === undefined || own.name === client.name
-    const base = isOwn ? defaults : { home: defaults.home, onError: defaults.onError }
+    const base = isOwn ? defaults : { home, onError, events }
     return { ...base, ...Object.fromEntries(given) } as Options
   }
   const checked = <Options extends GuardOptions>(own: Options, scopes: readonly string[]): Options => {
@@ -44,16 +41,7 @@ export function createGuards(
       return scopeGuard(names, checked(options, names), mode, client)
     }
   return {
-    requireSameOrigin(): RequestHandler {
-      return function pagerdutySameOrigin(req, res, next) {
-        try {
-          if (!safeMethods.has(req.method)) requireOwnPage(req, client.origins)
-        } catch (error) {
-          return sendError(error, req, res, next, { home: defaults.home, onError: defaults.onError })
-        }
-        next()
-      }
-    },
+    requireSameOrigin: (): RequestHandler => sameOriginGuard(client.origins, { home, onError }),
     requireLogin(own: GuardOptions = {}): RequestHandler {
       requireOptions(own)
       return requireLogin(withDefaults(own))

@@ -1,14 +1,14 @@
 import type { NextFunction, Request, Response } from 'express'
-import { type OnError, sendError, isNavigation, redirect } from '../http/error-response'
+import { type OnError, sendError, isNavigation, redirect, wasPassedOn } from '../http/error-response'
 import {
-  ConfigurationError,
   InsufficientScopeError,
   LoginRequiredError,
   PagerDutyOAuthError,
   UnauthorizedError,
   reasonOf,
-} from '../errors'
+} from '../errors/errors'
 import type { Denial } from '../observability/event-types'
+import type { Events } from '../observability/events'
 import { ownURL, parseURL, sameOriginPath } from '../http/request-url'
 import { allowedStepUpScopes, wasDeclined, loginURL } from '../login/step-up'
 import { grantOf } from '../sessions/request-grant'
@@ -25,6 +25,8 @@ export interface DenialOptions {
   /** The scopes that may be requested so; undefined for all that guards name. */
   stepUpScope: readonly string[] | undefined
   onError: OnError | undefined
+  /** Where an error is reported that no grant has events for: the guard runs before `pd.auth()`. */
+  events: Events
 }
 
 /**
@@ -38,7 +40,8 @@ export function deny(
   next: NextFunction,
   options: DenialOptions,
 ): void {
-  const { loginPath, name, home, onError } = options
+  const { loginPath, name, home, events } = options
+  const onError = wasPassedOn(req, error) ? undefined : options.onError
   const isLoggedOut = error instanceof UnauthorizedError || error instanceof LoginRequiredError
   const more = error instanceof InsufficientScopeError ? askable(error, req, options) : []
   const back = returnURL(req, home, grantOf(req, name)?.grants.client.origins ?? [])
@@ -65,6 +68,7 @@ export function deny(
     stepUp: more.length > 0 ? loginURL(loginPath, { scope: more, returnTo }) : undefined,
     home,
     onError,
+    report: (failure) => (grantOf(req, name)?.grants.events ?? events).report(failure),
   })
 }
 
@@ -72,8 +76,6 @@ export function deny(
 function report(error: unknown, req: Request, name: string, action: Denial['action']): void {
   const grant = grantOf(req, name)
   if (grant === undefined || !(error instanceof PagerDutyOAuthError)) return
-  // The page does not say what the app has to change, and denials are not logged as warnings.
-  if (error instanceof ConfigurationError) grant.grants.events.emit('warning', { error })
   const { path } = Object(req.route) as { path?: unknown }
   const { required = [], missing = [] } = error instanceof InsufficientScopeError ? error : {}
   grant.grants.events.emit('denied', {

@@ -1,4 +1,5 @@
 import type { OnError } from '../http/error-response'
+import type { Events } from '../observability/events'
 import type { Operation, Scope } from '../scopes/catalogue'
 
 /** What a guard can name: the scopes of Scoped OAuth, and the two of Classic User OAuth. */
@@ -16,6 +17,8 @@ export interface GuardOptions {
   stepUpScope?: readonly (Scope | (string & {}))[] | undefined
   /** The start page of the instance: its `routes.home`. @internal */
   home?: string | undefined
+  /** Of the instance. @internal */
+  events?: Events | undefined
   /** Takes over the responses. */
   onError?: OnError | undefined
 }
@@ -23,7 +26,7 @@ export interface GuardOptions {
 /** Options of {@link requireScopesFor}. */
 export interface OperationGuardOptions extends GuardOptions {
   /** Scopes of operations that declare none, or instead of what they declare. In a Classic app `read` or `write`. */
-  scopes?: { readonly [Name in Operation]?: ScopeName | undefined } | undefined
+  scopes?: { readonly [Name in Operation]?: ScopeName | readonly ScopeName[] | undefined } | undefined
 }
 
 const table: Record<keyof OperationGuardOptions, true> = {
@@ -32,6 +35,7 @@ const table: Record<keyof OperationGuardOptions, true> = {
   stepUp: true,
   stepUpScope: true,
   home: true,
+  events: true,
   onError: true,
   scopes: true,
 }

@@ -1,10 +1,11 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { asError } from '../async/call-app'
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import type { UserGrant } from '../grants/user-grant'
 import { isResponseSent, keepPrivate } from '../http/error-response'
 import { registerGuardScopes } from '../login/guarded-scopes'
 import { type Client } from '../oauth/client'
+import { Events } from '../observability/events'
 import type { Operation } from '../scopes/catalogue'
 import { grantOf } from '../sessions/request-grant'
 import { type DenialOptions, deny } from './denial'
@@ -128,8 +129,8 @@ function guard(options: GuardOptions, check: (grant: UserGrant) => void): Reques
 /** @internal */
 export function denialOf(options: GuardOptions): DenialOptions {
   const { name = 'pagerduty', loginPath = `/auth/${name}`, home = '/' } = options
-  const { stepUp = true, stepUpScope, onError } = options
-  return { name, loginPath, home, stepUp, stepUpScope, onError }
+  const { stepUp = true, stepUpScope, onError, events = new Events(name) } = options
+  return { name, loginPath, home, stepUp, stepUpScope, onError, events }
 }
 
 function requireGrant(req: Request, name: string): UserGrant {
@@ -137,8 +138,8 @@ function requireGrant(req: Request, name: string): UserGrant {
   if (grant !== undefined) return grant
   throw new ConfigurationError(
     'sessionTokens',
-    `has not run before a guard: there is no req.${name}`,
-    'Mount pd.auth(), or sessionTokens(), before the routes with guards: app.use(pd.auth()).',
+    `or "auth" has not run before this guard, so there is no req.${name}`,
+    'Mount app.use(pd.auth()), or with sessions of your own app.use(pd.sessionTokens()), before the routes with guards.',
   )
 }
 

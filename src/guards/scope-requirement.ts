@@ -1,9 +1,8 @@
-import { ConfigurationError, InsufficientScopeError } from '../errors'
-import { requireKnown } from '../known-members'
-import { type ScopeName, guardOptionNames } from './guard-options'
+import { ConfigurationError, InsufficientScopeError } from '../errors/errors'
+import { requireKnown } from '../errors/known-members'
+import { type OperationGuardOptions, type ScopeName, guardOptionNames } from './guard-options'
 import type { UserGrant } from '../grants/user-grant'
-import { type Operation, operationScopes } from '../scopes/catalogue'
-import { operationOf } from '../scopes/operations'
+import { operationOf, operationScopes } from '../scopes/operations'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
 
 /**
@@ -33,27 +32,27 @@ export function requireGranted(
  */
 export function scopesOfOperations(
   names: readonly string[],
-  declared: Partial<Record<Operation, ScopeName | undefined>> = {},
+  declared: OperationGuardOptions['scopes'] = {},
 ): Record<AppType, readonly string[]> {
   if (names.length === 0)
     throw new ConfigurationError('operations', 'of a guard must be one or more, such as "GET /incidents"')
-  const needs = names.map((name) => {
+  const needs = names.map((name): Record<AppType, readonly string[]> => {
     const operation = operationOf(name)
-    const named = operation && declared[operation]
-    const scope = named ?? (operation && operationScopes[operation])
-    if (scope !== undefined)
-      return { scope, classic: named ?? (operation?.startsWith('GET ') ? 'read' : 'write') }
+    const named: readonly ScopeName[] = [(operation && declared[operation]) ?? []].flat()
+    if (named.length > 0) return { scoped: named, classic: named }
+    const scopes = operation && operationScopes[operation]
+    if (scopes) return { scoped: scopes, classic: [operation.startsWith('GET ') ? 'read' : 'write'] }
     throw new ConfigurationError(
       'operations',
       operation === undefined
-        ? `of a guard: "${name}" is no operation of PagerDuty’s REST API that this package knows`
+        ? `of a guard: "${name}" is no operation of PagerDuty’s API that this package knows`
         : `of a guard: "${name}" declares no scope, which does not mean that it needs none`,
       `Name one: requireScopesFor('${name}', { scopes: { '${operation ?? name}': 'incidents.read' } }), or use requireScopes().`,
     )
   })
   return {
-    scoped: [...new Set(needs.map(({ scope }) => scope))],
-    classic: [...new Set(needs.map(({ classic }) => classic))],
+    scoped: [...new Set(needs.flatMap(({ scoped }) => scoped))],
+    classic: [...new Set(needs.flatMap(({ classic }) => classic))],
   }
 }
 

@@ -103,8 +103,11 @@ export async function readText(response: Response, maxBytes: number): Promise<st
   }
 }
 
-/** By shape, not class: in the user's Jest, Node's errors belong to another realm. */
-function systemCodeOf(error: unknown): string | undefined {
+/**
+ * The system's code of a connection that failed, such as `ECONNREFUSED`. By shape, not class: in the user's Jest, Node's errors
+ * belong to another realm.
+ */
+export function systemCodeOf(error: unknown): string | undefined {
   const { cause, code } = Object(error) as { cause?: unknown; code?: unknown }
   const found = cause === undefined ? code : (Object(cause) as { code?: unknown }).code
   return typeof found === 'string' && /^[A-Z][A-Z0-9_]{1,40}$/.test(found) ? found : undefined

@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
 import { asError, callApp } from '../async/call-app'
-import { PagerDutyOAuthError } from '../errors'
-import { AuthorizationResponseError } from '../pagerduty-errors'
+import { PagerDutyOAuthError } from '../errors/errors'
+import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { html, trusted } from './html'
 import { pathOf, sameOriginPath, targetOf } from './request-url'
 
 /**
  * Responds to a denial or failure; `next(error)` passes it on to Express, and so does `next()`: it lets no request through to a
- * handler. What it throws, or rejects with if it is async, goes to Express too.
+ * handler. `pd.errors()` then gives the usual response, if no other error handler of the app responds before. What it throws, or
+ * rejects with if it is async, goes to Express too.
  */
 export type OnError = (error: PagerDutyOAuthError, req: Request, res: Response, next: NextFunction) => unknown
 
@@ -23,6 +24,8 @@ export interface ErrorResponseOptions {
   /** Path that requests the missing scopes at PagerDuty. */
   stepUp?: string | undefined
   onError?: OnError | undefined
+  /** Gets each error, also where `onError` responds to it. */
+  report?: ((error: PagerDutyOAuthError) => void) | undefined
 }
 
 /** Whether a browser navigates, as opposed to a script that fetches something. @internal */
@@ -56,6 +59,14 @@ export function keepPrivate(req: IncomingMessage, res: ServerResponse): void {
   if (!/(^|,)\s*(\*|cookie)\s*(,|$)/i.test(vary)) res.setHeader('Vary', vary ? `${vary}, Cookie` : 'Cookie')
 }
 
+/** By request: requests that wait for one refresh fail with one error. */
+const passedOn = new WeakMap<Request, unknown>()
+
+/** Whether the app's `onError` has passed on this error of a request instead of responding to it. @internal */
+export function wasPassedOn(req: Request, error: unknown): boolean {
+  return error !== undefined && passedOn.get(req) === error
+}
+
 /**
  * Responds to a denial or failure with the error's headers: a small page for a navigation, else `application/problem+json`
  * (RFC 9457). Errors of other packages go to Express.
@@ -68,14 +79,18 @@ export function sendError(
   next: NextFunction,
   options: ErrorResponseOptions,
 ): void {
-  const { onError } = options
+  const onError = wasPassedOn(req, error) ? undefined : options.onError
+  if (error instanceof PagerDutyOAuthError) options.report?.(error)
   if (!(error instanceof PagerDutyOAuthError) || !canRespond(req, res)) return next(asError(error))
   // Before the app takes over, which may send the error as JSON.
   if (options.login !== undefined && isLoginHelpful(error)) error.loginURL = options.login
   if (options.stepUp !== undefined) error.stepUpURL = options.stepUp
   if (onError !== undefined) {
     // With anything but an error, Express would call the handler or another route.
-    const onward = (given?: unknown) => next(typeof given === 'object' && given !== null ? given : error)
+    const onward = (given?: unknown) => {
+      passedOn.set(req, error)
+      next(typeof given === 'object' && given !== null ? given : error)
+    }
     return callApp(() => onError(error, req, res, onward as NextFunction), next)
   }
   if (isResponseSent(res)) return next(error)
@@ -90,7 +105,7 @@ export function sendError(
   res.setHeader('Content-Type', 'text/html; charset=utf-8')
   res.setHeader(
     'Content-Security-Policy',
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
   )
   res.setHeader('X-Content-Type-Options', 'nosniff')
   res.end(page(error, retryURL(error, req, options), options.home ?? '/'))
@@ -127,7 +142,7 @@ const style = trusted(`<style>
 /** Failures of one login. A user who declined can think again; what the app or PagerDuty denies stays denied. */
 const passingFailures = new Set([
   ...['access_denied', 'login_required', 'interaction_required', 'consent_required', 'invalid_grant'],
-  ...['ERR_PAGERDUTY_LOGIN_ENDED', 'ERR_PAGERDUTY_ALL_LOGINS_ENDED'],
+  ...['ERR_PAGERDUTY_CALLBACK_MALFORMED', 'ERR_PAGERDUTY_LOGIN_ENDED', 'ERR_PAGERDUTY_ALL_LOGINS_ENDED'],
 ])
 
 /** Nobody is logged in, or a login failed in a way that another one does not repeat. */
@@ -155,6 +170,7 @@ function page(error: PagerDutyOAuthError, retry: string | undefined, home: strin
     <html lang="en">
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <link rel="icon" href="data:," />
       <title>${title}</title>
       ${style}
       <main>
@@ -162,7 +178,7 @@ function page(error: PagerDutyOAuthError, retry: string | undefined, home: strin
         ${error.isTransient && html`<p>This is likely to pass in a moment.</p>`}
         ${retry !== undefined && html`<p><a href="${retry}">Try again</a></p>`}
         ${loginURL !== undefined && html`<p><a href="${loginURL}">Log in with PagerDuty</a></p>`}
-        ${stepUpURL !== undefined && html`<p><a href="${stepUpURL}">Ask PagerDuty for it</a></p>`}
+        ${stepUpURL !== undefined && html`<p><a href="${stepUpURL}">Request it from PagerDuty</a></p>`}
         <p><a href="${home}">Home</a></p>
         <p><code>${code}</code></p>
       </main>

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { RequestRefusedError } from '../errors'
+import { RequestRefusedError } from '../errors/errors'
 
 /**
  * Rejects a request that a page of another site sent. Browsers say so in `Sec-Fetch-Site`, older ones only in `Origin`; a

@@ -1,4 +1,4 @@
-import type { StateMismatch } from '../pagerduty-errors'
+import type { StateMismatch } from '../errors/pagerduty-errors'
 import type { PagerDutyUser } from '../user'
 
 /**
@@ -51,8 +51,35 @@ export interface PagerDutyEvents {
   lockWait: [{ lock: 'refresh' | 'appToken'; grantID?: string; account?: string; duration: number }]
   /** A webhook delivery was processed. */
   webhook: [WebhookOutcome]
-  /** Something in the background failed that no caller waits for. */
+  /**
+   * Calls of the REST API with one token come near PagerDuty's rate limit, or have reached it; once for each state until the limit
+   * is reset.
+   */
+  rateLimit: [RateLimit]
+  /** A response has a status of 500 or more, which shows no reason, or something in the background failed. */
   warning: [{ error: Error }]
+}
+
+/** A rate limit of PagerDuty's REST API, as a response reports it. */
+export interface RateLimit {
+  /** `low`: less than a tenth is left. `exhausted`: nothing is left, or PagerDuty responded with 429. */
+  state: 'low' | 'exhausted'
+  /** The kind of token: the limit is that of the user in this app, or of the app in the account. */
+  token: 'user' | 'app'
+  /** Calls in a minute; undefined where the response does not say. */
+  limit: number | undefined
+  /** Calls that are left. */
+  remaining: number
+  /** Seconds until the limit is reset. */
+  reset: number
+  /** Method and path template, where the limit is of this operation alone and the catalogue has it. */
+  operation?: string | undefined
+  /** The user; undefined for an app token. */
+  user?: PagerDutyUser | undefined
+  /** The grant of `user`; undefined also during `verify`. */
+  grantID?: string | undefined
+  /** The account of an app token, such as `us.acme`. */
+  account?: string | undefined
 }
 
 /** A request that was denied. */

@@ -1,9 +1,15 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { EventEmitter } from 'node:events'
 import { callApp, warnOf } from '../async/call-app'
+import { Throttle } from '../async/throttle'
+import type { PagerDutyOAuthError } from '../errors/errors'
 import type { PagerDutyEvents } from './event-types'
-import { measure } from './metrics'
+import { processWarningOf } from './messages'
+import { type CallsLeft, measure, measureRateLimit } from './metrics'
 import { loadTelemetry } from './opentelemetry'
+
+/** Milliseconds for which a message is not repeated. */
+const interval = 10_000
 
 /** Held for good: Node 20 may lose a later subscriber of a channel that was collected once, when it clears up after it. */
 const channels = new Map<string, Channel>()
@@ -15,6 +21,10 @@ const channels = new Map<string, Channel>()
  */
 export class Events extends EventEmitter<PagerDutyEvents> {
   readonly #instance: string
+  readonly #reported = new Throttle(interval)
+  readonly #printed = new Throttle(interval)
+  /** Errors that somebody has heard of. */
+  readonly #told = new WeakSet<object>()
 
   /** @param instance the strategy's name, which tells several of one app apart */
   constructor(instance = 'pagerduty') {
@@ -25,11 +35,37 @@ export class Events extends EventEmitter<PagerDutyEvents> {
 
   override emit<Name extends keyof PagerDutyEvents>(name: Name, ...[detail]: PagerDutyEvents[Name]): boolean {
     callApp(() => measure(this.#instance, name, detail), warnOf)
-    channelOf(name).publish({ instance: this.#instance, ...detail })
+    const subscribed = channelOf(name)
+    subscribed.publish({ instance: this.#instance, ...detail })
     for (const listener of this.rawListeners(name)) {
       callApp(() => Reflect.apply(listener, this, [detail]) as unknown, warnOf)
     }
-    return this.listenerCount(name) > 0
+    const isHeard = this.listenerCount(name) > 0
+    if (!isHeard && !subscribed.hasSubscribers) this.#print(processWarningOf(name, detail))
+    const { error } = detail as { error?: Error }
+    if (error && (isHeard || name === 'loginFailed')) this.#told.add(error)
+    return isHeard
+  }
+
+  /**
+   * Emits `warning` for a response of 500 or more, which shows the visitor nothing of its reason; now and then, and not with each
+   * request. Lower ones are the visitor's affair. @internal
+   */
+  report(error: PagerDutyOAuthError): void {
+    if (error.status < 500 || this.#told.has(error)) return
+    // What PagerDuty's API says of a request differs from one request to the next.
+    const key = error.code === 'ERR_PAGERDUTY_API' ? error.message.replace(/: .*/s, '') : error.message
+    if (this.#reported.take(key)) this.emit('warning', { error })
+  }
+
+  #print(text: string | undefined): void {
+    if (text === undefined || !this.#printed.take(text)) return
+    process.emitWarning(text, { code: 'PASSPORT_PAGERDUTY' })
+  }
+
+  /** For the gauge alone: an event for each call would be too many. @internal */
+  measureRateLimit(token: 'user' | 'app', left: CallsLeft): void {
+    callApp(() => measureRateLimit(this.#instance, token, left), warnOf)
   }
 }
 

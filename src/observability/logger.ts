@@ -1,7 +1,7 @@
 import { callApp, warnOf } from '../async/call-app'
 import type { Events } from './events'
-import type { PagerDutyUser } from '../user'
 import type { PagerDutyEvents } from './event-types'
+import { lines } from './messages'
 
 /**
  * Where the log goes: `console`, a winston logger, or anything of their shape. A level whose method is missing is left out;
@@ -21,34 +21,6 @@ export interface Logger {
 
 /** As a method: loggers declare the detail in many ways. */
 type LogMethod = { log(message: string, detail?: object): unknown }['log']
-
-type Line = [level: keyof Logger, message: string]
-
-const lines: { readonly [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Name][0]) => Line } = {
-  login: ({ user }) => ['info', `Login of ${nameOf(user)}`],
-  partialGrant: ({ when, missing }) => ['info', `Not granted at a ${when}: ${missing.join(' ')}`],
-  loginFailed: ({ reason, error }) => [isOperatorError(error) ? 'warn' : 'info', `Login failed: ${reason}`],
-  stateMismatch: ({ cause }) => ['info', `Callback of no login that can be finished: ${cause}`],
-  logout: ({ user, reason }) => [
-    reason === 'replaced' ? 'debug' : 'info',
-    `Logout of ${nameOf(user)}${reason === 'logout' ? '' : `: ${reason}`}`,
-  ],
-  denied: ({ method, route, reason }) => ['debug', `Denied: ${method} ${route ?? ''} ${reason}`],
-  refresh: ({ grantID, duration }) => ['debug', `Refreshed grant ${grantID} in ${whole(duration)} ms`],
-  refreshFailed: ({ grantID, reason }) => ['warn', `Refresh of grant ${grantID} failed: ${reason}`],
-  refreshSkipped: ({ grantID }) => ['debug', `Grant ${grantID} was refreshed already`],
-  appToken: ({ account, scope }) => ['info', `App token for ${account}: ${scope.join(' ')}`],
-  appTokenFailed: ({ account, reason }) => ['warn', `No app token for ${account}: ${reason}`],
-  lockWait: ({ lock, duration }) => [
-    'debug',
-    `Waited ${whole(duration)} ms for the ${lock === 'refresh' ? lock : 'app token'} of another process`,
-  ],
-  webhook: ({ receiver, outcome, status, eventType }) => [
-    outcome === 'failed' ? (status === 202 ? 'error' : 'warn') : outcome === 'rejected' ? 'info' : 'debug',
-    `Delivery at ${receiver}: ${outcome} ${status} ${eventType ?? ''}`,
-  ],
-  warning: ({ error }) => ['warn', error.message],
-}
 
 /** Takes warnings about options: the app's logger, else a process warning. */
 export function warnerOf(logger: Logger | undefined): (message: string) => void {
@@ -84,18 +56,4 @@ function log<Name extends keyof PagerDutyEvents>(events: Events, logger: Logger,
     if (level === 'error' && logger.error === undefined) return logger.warn(message, detail)
     return logger[level]?.(message.trim(), detail)
   }) as never)
-}
-
-function nameOf({ id, subdomain, accountID }: PagerDutyUser): string {
-  return `user ${id} of ${subdomain ?? accountID}`
-}
-
-/** Whether the operator has to act, not the user. */
-function isOperatorError(error: Error): boolean {
-  const { status } = error as { status?: unknown }
-  return typeof status !== 'number' || status >= 500
-}
-
-function whole(milliseconds: number): number {
-  return Math.round(milliseconds)
 }

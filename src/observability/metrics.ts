@@ -1,6 +1,6 @@
 import type { Counter, Histogram, Meter, MeterProvider } from '@opentelemetry/api'
 import type { PagerDutyEvents } from './event-types'
-import { reasonOf } from '../errors'
+import { reasonOf } from '../errors/errors'
 import { meterProvider, scope } from './opentelemetry'
 
 const own = 'passport_pagerduty'
@@ -17,7 +17,8 @@ const counted = {
   ],
   app_tokens: ['{token}', 'App tokens that PagerDuty issued or denied'],
   webhooks: ['{delivery}', 'Webhook deliveries by outcome'],
-  warnings: ['{warning}', 'Failures in the background that no caller waits for'],
+  rate_limits: ['{window}', 'Rate limits of the REST API that were nearly or quite exhausted'],
+  warnings: ['{warning}', 'Failures behind responses of 500 or more, and in the background'],
 } as const
 
 /** What takes time; measured in seconds, as semantic conventions have it. */
@@ -26,6 +27,17 @@ const timed = {
   'lock.wait.duration': 'Wait for a refresh or token request of another process',
   'webhook.duration': 'From the arrival of a webhook delivery to its outcome',
 } as const
+
+interface Remaining {
+  readonly attributes: Readonly<Record<string, string>>
+  readonly value: number
+  readonly limit: number
+  /** By `performance.now()`. */
+  readonly until: number
+}
+
+/** What is left of rate limits, by instance and kind of token: of the token that has the fewest calls left. */
+const remaining = new Map<string, Remaining>()
 
 /** The buckets that semantic conventions give to the durations of HTTP requests. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
@@ -73,6 +85,8 @@ const measures: {
     note.count('webhooks', attributes)
     note.time('webhook.duration', duration, attributes)
   },
+  rateLimit: ({ state, token }, note) =>
+    note.count('rate_limits', { [`${own}.state`]: state, [`${own}.token`]: token }),
   warning: ({ error }, note) => note.count('warnings', { 'error.type': reasonOf(error) }),
 }
 
@@ -94,6 +108,30 @@ export function measure<Name extends keyof PagerDutyEvents>(
   })
 }
 
+/** How many calls of a limit are left; all of them in `reset` seconds. */
+export interface CallsLeft {
+  readonly remaining: number
+  readonly limit: number
+  readonly reset: number
+}
+
+/** Keeps it for the gauge, unless another token has fewer left. */
+export function measureRateLimit(
+  instance: string,
+  token: 'user' | 'app',
+  { remaining: value, limit, reset }: CallsLeft,
+): void {
+  const provider = meterProvider()
+  if (provider === undefined) return
+  instrumentsOf(provider)
+  const key = `${instance} ${token}`
+  const now = performance.now()
+  const fewest = remaining.get(key)
+  if (fewest !== undefined && now < fewest.until && fewest.value <= value) return
+  const attributes = { [`${own}.instance`]: instance, [`${own}.token`]: token }
+  remaining.set(key, { attributes, value, limit, until: now + reset * 1000 })
+}
+
 const made = new WeakMap<MeterProvider, Instruments>()
 
 function instrumentsOf(provider: MeterProvider): Instruments {
@@ -107,6 +145,14 @@ function makeInstruments(meter: Meter): Instruments {
     return [name, meter.createCounter(`${own}.${name}`, { unit, description })]
   })
   const advice = { explicitBucketBoundaries: buckets }
+  const description = 'Calls of the REST API that the token with the fewest has left'
+  const gauge = meter.createObservableGauge(`${own}.rate_limit.remaining`, { unit: '{call}', description })
+  gauge.addCallback((result) => {
+    for (const { value, limit, attributes, until } of remaining.values()) {
+      // An SDK repeats what is not observed any more.
+      result.observe(performance.now() < until ? value : limit, attributes)
+    }
+  })
   const time = Object.entries(timed).map(([name, description]) => {
     return [name, meter.createHistogram(`${own}.${name}`, { unit: 's', description, advice })]
   })

@@ -1,6 +1,6 @@
 import type * as OpenTelemetry from '@opentelemetry/api'
-import { TokenEndpointError } from '../pagerduty-errors'
-import { reasonOf } from '../errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
+import { reasonOf } from '../errors/errors'
 
 type API = typeof OpenTelemetry
 

@@ -1,604 +1,156 @@
 // Made by catalogue/generate.mjs of catalogue/operations.txt: change those, and run `npm run catalogue`.
 
-/** The scopes that operations of PagerDuty's REST API declare: 71. */
-export const scopes = {
-  'abilities.read': { resource: 'abilities', access: 'read' },
-  'addons.read': { resource: 'addons', access: 'read' },
-  'addons.write': { resource: 'addons', access: 'write' },
-  'analytics.read': {
-    resource: 'analytics',
-    access: 'read',
-    note: 'Until March 2026 the operations that POST to /analytics declared analytics.read; ask for both.',
-  },
-  'analytics.write': {
-    resource: 'analytics',
-    access: 'write',
-    note: 'Until March 2026 the operations that declare it declared analytics.read; ask for both.',
-  },
-  'audit_records.read': { resource: 'audit_records', access: 'read' },
-  'change_events.read': { resource: 'change_events', access: 'read' },
-  'change_events.write': { resource: 'change_events', access: 'write' },
-  'contextual_data.read': {
-    resource: 'contextual_data',
-    access: 'read',
-    note: 'Declared by a POST too, /enrichment/query: the method does not tell the scope.',
-  },
-  'contextual_data.write': { resource: 'contextual_data', access: 'write' },
-  'custom_fields.read': { resource: 'custom_fields', access: 'read' },
-  'custom_fields.write': { resource: 'custom_fields', access: 'write' },
-  'escalation_policies.read': { resource: 'escalation_policies', access: 'read' },
-  'escalation_policies.write': { resource: 'escalation_policies', access: 'write' },
-  'event_orchestrations.read': { resource: 'event_orchestrations', access: 'read' },
-  'event_orchestrations.write': { resource: 'event_orchestrations', access: 'write' },
-  'event_rules.read': { resource: 'event_rules', access: 'read' },
-  'event_rules.write': { resource: 'event_rules', access: 'write' },
-  'extension_schemas.read': { resource: 'extension_schemas', access: 'read' },
-  'extensions.read': { resource: 'extensions', access: 'read' },
-  'extensions.write': { resource: 'extensions', access: 'write' },
-  'incident.read': {
-    resource: 'incident',
-    access: 'read',
-    note: 'Declared by one operation only, GET /sre_agent/memories, and likely meant to be incidents.read. Ask for both.',
-  },
-  'incident_types.read': { resource: 'incident_types', access: 'read' },
-  'incident_types.write': { resource: 'incident_types', access: 'write' },
-  'incident_workflows.read': { resource: 'incident_workflows', access: 'read' },
-  'incident_workflows.write': { resource: 'incident_workflows', access: 'write' },
-  'incident_workflows:instances.write': { resource: 'incident_workflows:instances', access: 'write' },
-  'incidents.read': { resource: 'incidents', access: 'read' },
-  'incidents.write': { resource: 'incidents', access: 'write' },
-  'ip_allow_lists.read': { resource: 'ip_allow_lists', access: 'read' },
-  'ip_allow_lists.write': { resource: 'ip_allow_lists', access: 'write' },
-  'licenses.read': { resource: 'licenses', access: 'read' },
-  'oauth_delegations.read': { resource: 'oauth_delegations', access: 'read' },
-  'oauth_delegations.write': { resource: 'oauth_delegations', access: 'write' },
-  'oncalls.read': { resource: 'oncalls', access: 'read' },
-  'priorities.read': { resource: 'priorities', access: 'read' },
-  'recommendations.read': { resource: 'recommendations', access: 'read' },
-  'recommendations.write': { resource: 'recommendations', access: 'write' },
-  'schedules.read': { resource: 'schedules', access: 'read' },
-  'schedules.write': { resource: 'schedules', access: 'write' },
-  'services.read': { resource: 'services', access: 'read' },
-  'services.write': { resource: 'services', access: 'write' },
-  'session_configurations.read': { resource: 'session_configurations', access: 'read' },
-  'session_configurations.write': { resource: 'session_configurations', access: 'write' },
-  'sre_agent.write': { resource: 'sre_agent', access: 'write', note: 'There is no sre_agent.read.' },
-  'standards.read': { resource: 'standards', access: 'read' },
-  'standards.write': { resource: 'standards', access: 'write' },
-  'status_dashboards.read': { resource: 'status_dashboards', access: 'read' },
-  'status_pages.read': { resource: 'status_pages', access: 'read' },
-  'status_pages.write': { resource: 'status_pages', access: 'write' },
-  'subscribers.read': { resource: 'subscribers', access: 'read' },
-  'subscribers.write': { resource: 'subscribers', access: 'write' },
-  'tags.read': { resource: 'tags', access: 'read' },
-  'tags.write': { resource: 'tags', access: 'write' },
-  'teams.read': { resource: 'teams', access: 'read' },
-  'teams.write': { resource: 'teams', access: 'write' },
-  'templates.read': {
-    resource: 'templates',
-    access: 'read',
-    note: 'Declared by a POST too, /templates/{id}/render: the method does not tell the scope.',
-  },
-  'templates.write': { resource: 'templates', access: 'write' },
-  'users.read': { resource: 'users', access: 'read' },
-  'users.write': { resource: 'users', access: 'write' },
-  'users:contact_methods.read': { resource: 'users:contact_methods', access: 'read' },
-  'users:contact_methods.write': { resource: 'users:contact_methods', access: 'write' },
-  'users:notifications.read': { resource: 'users:notifications', access: 'read' },
-  'users:sessions.read': { resource: 'users:sessions', access: 'read' },
-  'users:sessions.write': { resource: 'users:sessions', access: 'write' },
-  'vendors.read': { resource: 'vendors', access: 'read' },
-  'webhook_subscriptions.read': { resource: 'webhook_subscriptions', access: 'read' },
-  'webhook_subscriptions.write': { resource: 'webhook_subscriptions', access: 'write' },
-  'workflow_integrations.read': { resource: 'workflow_integrations', access: 'read' },
-  'workflow_integrations:connections.read': { resource: 'workflow_integrations:connections', access: 'read' },
-  'workflow_integrations:connections.write': {
-    resource: 'workflow_integrations:connections',
-    access: 'write',
-  },
-} as const
+/** A scope of Scoped OAuth: one of those that PagerDuty's operations declare, 74. */
+export type Scope =
+  | `${'abilities' | 'audit_records' | 'extension_schemas' | 'incident' | 'jira_cloud_accounts' | 'licenses' | 'oncalls' | 'priorities' | 'status_dashboards' | 'users:notifications' | 'vendors' | 'workflow_integrations'}.read`
+  | `${'addons' | 'analytics' | 'change_events' | 'contextual_data' | 'custom_fields' | 'escalation_policies' | 'event_orchestrations' | 'event_rules' | 'extensions' | 'incident_types' | 'incident_workflows' | 'incidents' | 'ip_allow_lists' | 'jira_cloud_rules' | 'oauth_delegations' | 'recommendations' | 'schedules' | 'services' | 'session_configurations' | 'standards' | 'status_pages' | 'subscribers' | 'tags' | 'teams' | 'templates' | 'users' | 'users:contact_methods' | 'users:sessions' | 'webhook_subscriptions' | 'workflow_integrations:connections'}.${'read' | 'write'}`
+  | `${'incident_workflows:instances' | 'sre_agent'}.write`
 
-/** Scopes of other APIs of PagerDuty's. */
-export const otherScopes = {
-  'jira_cloud_accounts.read': {
-    resource: 'jira_cloud_accounts',
-    access: 'read',
-    note: 'Declared by the API of the Jira Cloud integration.',
-  },
-  'jira_cloud_rules.read': {
-    resource: 'jira_cloud_rules',
-    access: 'read',
-    note: 'Declared by the API of the Jira Cloud integration.',
-  },
-  'jira_cloud_rules.write': {
-    resource: 'jira_cloud_rules',
-    access: 'write',
-    note: 'Declared by the API of the Jira Cloud integration.',
-  },
-} as const
+/** An operation of PagerDuty's API: method and path, such as `GET /incidents/{id}`. */
+export type Operation =
+  | `GET ${'/abilities' | '/abilities/{id}' | '/analytics/raw/incidents/{id}' | '/analytics/raw/incidents/{id}/responses' | '/audit/records' | '/automation_actions/invocations' | '/automation_actions/invocations/{id}' | '/business_services/impactors' | '/business_services/impacts' | '/business_services/{id}/supporting_services/impacts' | '/enrichment/integrations/servicenow/{integration_id}/tables/{table_id}/test' | '/escalation_policies/{id}/audit/records' | '/event_orchestrations/{id}/enablements' | '/extension_schemas' | '/extension_schemas/{id}' | '/incident_workflows/actions' | '/incident_workflows/actions/{id}' | '/incidents/{id}/business_services/impacts' | '/incidents/{id}/log_entries' | '/incidents/{id}/outlier_incident' | '/incidents/{id}/past_incidents' | '/incidents/{id}/related_change_events' | '/incidents/{id}/related_incidents' | '/integration-jira-cloud/accounts_mappings' | '/integration-jira-cloud/accounts_mappings/{id}' | '/ip_allow_lists/{id}/audit/records' | '/license_allocations' | '/licenses' | '/log_entries' | '/log_entries/{id}' | '/notifications' | '/oauth_delegations/revocation_requests/status' | '/oncalls' | '/paused_incident_reports/alerts' | '/paused_incident_reports/counts' | '/priorities' | '/recommendations/event_orchestrations/rules' | '/schedules/{id}/audit/records' | '/schedules/{id}/users' | '/scim/v2/ResourceTypes' | '/scim/v2/Schemas' | '/scim/v2/Schemas/{id}' | '/scim/v2/ServiceProviderConfig' | '/service_dependencies/business_services/{id}' | '/service_dependencies/technical_services/{id}' | '/services/{id}/audit/records' | '/services/{id}/change_events' | '/services/{id}/enablements' | '/sre_agent/memories' | '/standards' | '/standards/scores/{resource_type}' | '/standards/scores/{resource_type}/{id}' | '/status_dashboards' | '/status_dashboards/url_slugs/{url_slug}' | '/status_dashboards/url_slugs/{url_slug}/service_impacts' | '/status_dashboards/{id}' | '/status_dashboards/{id}/service_impacts' | '/status_pages' | '/status_pages/{id}/impacts' | '/status_pages/{id}/impacts/{impact_id}' | '/status_pages/{id}/services' | '/status_pages/{id}/services/{service_id}' | '/status_pages/{id}/severities' | '/status_pages/{id}/severities/{severity_id}' | '/status_pages/{id}/statuses' | '/status_pages/{id}/statuses/{status_id}' | '/tags/{id}/{entity_type}' | '/teams/{id}/audit/records' | '/teams/{id}/members' | '/templates/fields' | '/users/me' | '/users/{id}/audit/records' | '/users/{id}/license' | '/users/{id}/oauth_delegations' | '/users/{id}/oauth_delegations/{delegation_id}' | '/v3/schedules/{id}/audit/records' | '/vendors' | '/vendors/{id}' | '/workflows/integrations' | '/workflows/integrations/connections' | '/workflows/integrations/{id}' | '/{entity_type}/{id}/tags'}`
+  | `${'GET' | 'POST'} ${'/addons' | '/alert_grouping_settings' | '/automation_actions/actions' | '/automation_actions/actions/{id}/services' | '/automation_actions/actions/{id}/teams' | '/automation_actions/runners' | '/automation_actions/runners/{id}/teams' | '/business_services' | '/business_services/{id}/subscribers' | '/change_events' | '/enrichment/event_enrichments' | '/enrichment/integrations/servicenow' | '/enrichment/schemas' | '/enrichment/schemas/{schema_id}/records' | '/escalation_policies' | '/event_orchestrations' | '/event_orchestrations/services/{service_id}/cache_variables' | '/event_orchestrations/{id}/cache_variables' | '/event_orchestrations/{id}/integrations' | '/extensions' | '/incident_workflows' | '/incident_workflows/triggers' | '/incidents/custom_fields' | '/incidents/custom_fields/{field_id}/field_options' | '/incidents/types' | '/incidents/types/{type_id_or_name}/custom_fields' | '/incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options' | '/incidents/{id}/notes' | '/incidents/{id}/status_updates/subscribers' | '/integration-jira-cloud/accounts_mappings/{id}/rules' | '/integration-slack/workspaces/{slack_team_id}/connections' | '/ip_allow_lists' | '/maintenance_windows' | '/rulesets' | '/rulesets/{id}/rules' | '/schedules' | '/schedules/{id}/overrides' | '/scim/v2/Users' | '/services' | '/services/custom_fields' | '/services/custom_fields/{field_id}/field_options' | '/services/{id}/rules' | '/status_pages/{id}/posts' | '/status_pages/{id}/posts/{post_id}/post_updates' | '/status_pages/{id}/subscriptions' | '/tags' | '/teams' | '/teams/{id}/notification_subscriptions' | '/templates' | '/users' | '/users/{id}/contact_methods' | '/users/{id}/notification_rules' | '/users/{id}/notification_subscriptions' | '/users/{id}/oncall_handoff_notification_rules' | '/users/{id}/status_update_notification_rules' | '/v3/schedules' | '/v3/schedules/{id}/custom_shifts' | '/v3/schedules/{id}/overrides' | '/v3/schedules/{id}/rotations' | '/v3/schedules/{id}/rotations/{rotation_id}/events' | '/webhook_subscriptions' | '/webhook_subscriptions/oauth_clients' | '/workflows/integrations/{integration_id}/connections'}`
+  | `${'DELETE' | 'GET' | 'PUT'} ${'/addons/{id}' | '/alert_grouping_settings/{id}' | '/automation_actions/actions/{id}' | '/automation_actions/runners/{id}' | '/business_services/priority_thresholds' | '/business_services/{id}' | '/enrichment/event_enrichments/{id}' | '/enrichment/integrations/servicenow/credentials/{credentials_id}' | '/enrichment/schemas/{schema_id}' | '/escalation_policies/{id}' | '/event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}' | '/event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}/data' | '/event_orchestrations/{id}' | '/event_orchestrations/{id}/cache_variables/{cache_variable_id}' | '/event_orchestrations/{id}/cache_variables/{cache_variable_id}/data' | '/event_orchestrations/{id}/integrations/{integration_id}' | '/extensions/{id}' | '/incident_workflows/triggers/{id}' | '/incident_workflows/{id}' | '/incidents/custom_fields/{field_id}' | '/incidents/types/{type_id_or_name}/custom_fields/{field_id}' | '/incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options/{field_option_id}' | '/integration-jira-cloud/accounts_mappings/{id}/rules/{rule_id}' | '/integration-slack/workspaces/{slack_team_id}/connections/{connection_id}' | '/ip_allow_lists/{id}' | '/maintenance_windows/{id}' | '/rulesets/{id}' | '/rulesets/{id}/rules/{rule_id}' | '/schedules/{id}' | '/services/custom_fields/{field_id}' | '/services/custom_fields/{field_id}/field_options/{field_option_id}' | '/services/{id}' | '/services/{id}/rules/{rule_id}' | '/session_configurations' | '/status_pages/{id}/posts/{post_id}' | '/status_pages/{id}/posts/{post_id}/post_updates/{post_update_id}' | '/status_pages/{id}/posts/{post_id}/postmortem' | '/teams/{id}' | '/templates/{id}' | '/users/{id}' | '/users/{id}/contact_methods/{contact_method_id}' | '/users/{id}/notification_rules/{notification_rule_id}' | '/users/{id}/oncall_handoff_notification_rules/{oncall_handoff_notification_rule_id}' | '/users/{id}/status_update_notification_rules/{status_update_notification_rule_id}' | '/v3/schedules/{id}' | '/v3/schedules/{id}/custom_shifts/{custom_shift_id}' | '/v3/schedules/{id}/overrides/{override_id}' | '/v3/schedules/{id}/rotations/{rotation_id}/events/{event_id}' | '/webhook_subscriptions/oauth_clients/{id}' | '/webhook_subscriptions/{id}'}`
+  | `POST ${'/analytics/metrics/incidents/all' | '/analytics/metrics/incidents/escalation_policies' | '/analytics/metrics/incidents/escalation_policies/all' | '/analytics/metrics/incidents/services' | '/analytics/metrics/incidents/services/all' | '/analytics/metrics/incidents/teams' | '/analytics/metrics/incidents/teams/all' | '/analytics/metrics/pd_advance_usage/features' | '/analytics/metrics/responders/all' | '/analytics/metrics/responders/teams' | '/analytics/metrics/users/all' | '/analytics/raw/incidents' | '/analytics/raw/responders/{responder_id}/incidents' | '/analytics/raw/users' | '/automation_actions/actions/{id}/invocations' | '/business_services/{id}/unsubscribe' | '/enrichment/integrations/servicenow/credentials' | '/enrichment/integrations/servicenow/{integration_id}/tables' | '/enrichment/integrations/servicenow/{integration_id}/tables/{table_id}/enable' | '/enrichment/query' | '/event_orchestrations/{id}/integrations/migration' | '/extensions/{id}/enable' | '/incident_workflows/triggers/{id}/services' | '/incident_workflows/{id}/instances' | '/incidents/{id}/responder_requests' | '/incidents/{id}/snooze' | '/incidents/{id}/status_updates' | '/incidents/{id}/status_updates/unsubscribe' | '/integration-ms-teams/incidents/{incident_id}/meeting' | '/recommendations/event_orchestrations/services/{service_id}/rules/{recommendation_id}/accept' | '/recommendations/event_orchestrations/services/{service_id}/rules/{recommendation_id}/dismiss' | '/schedules/preview' | '/service_dependencies/associate' | '/service_dependencies/disassociate' | '/services/{id}/integrations' | '/services/{id}/rules/convert' | '/teams/{id}/notification_subscriptions/unsubscribe' | '/templates/{id}/render' | '/users/{id}/notification_subscriptions/unsubscribe' | '/users/{id}/regenerate_private_url_key' | '/webhook_subscriptions/{id}/enable' | '/webhook_subscriptions/{id}/ping' | '/{entity_type}/{id}/change_tags'}`
+  | `${'DELETE' | 'GET'} ${'/automation_actions/actions/{id}/services/{service_id}' | '/automation_actions/actions/{id}/teams/{team_id}' | '/automation_actions/runners/{id}/teams/{team_id}' | '/enrichment/integrations/servicenow/{integration_id}' | '/status_pages/{id}/subscriptions/{subscription_id}' | '/tags/{id}' | '/users/{id}/sessions' | '/users/{id}/sessions/{type}/{session_id}' | '/v3/schedules/{id}/rotations/{rotation_id}'}`
+  | `${'DELETE' | 'POST'} /business_services/{id}/account_subscription`
+  | `${'GET' | 'PUT'} ${'/change_events/{id}' | '/enrichment/event_enrichments/default' | '/enrichment/event_enrichments/{id}/rules' | '/event_orchestrations/services/{service_id}' | '/event_orchestrations/services/{service_id}/active' | '/event_orchestrations/{id}/global' | '/event_orchestrations/{id}/router' | '/event_orchestrations/{id}/unrouted' | '/incidents/types/{type_id_or_name}' | '/incidents/{id}' | '/incidents/{id}/alerts' | '/incidents/{id}/alerts/{alert_id}' | '/incidents/{id}/custom_fields/values' | '/services/{id}/custom_fields/values' | '/services/{id}/integrations/{integration_id}'}`
+  | `${'DELETE' | 'GET' | 'POST'} ${'/enrichment/event_enrichments/{id}/associations' | '/integration-ms-teams/incidents/{incident_id}/dedicated_chat' | '/integration-slack/incidents/{incident_id}/dedicated_channel'}`
+  | `${'DELETE' | 'PUT'} ${'/enrichment/integrations/servicenow/{integration_id}/tables/{table_id}' | '/incidents/custom_fields/{field_id}/field_options/{field_option_id}' | '/incidents/{id}/notes/{note_id}' | '/sre_agent/memories/{id}' | '/teams/{id}/escalation_policies/{escalation_policy_id}' | '/teams/{id}/users/{user_id}'}`
+  | `DELETE ${'/enrichment/schemas/{schema_id}/records/{record_id}' | '/incident_workflows/triggers/{trigger_id}/services/{service_id}' | '/integration-slack/incidents/{incident_id}/notification_channels/{channel_id}' | '/oauth_delegations' | '/recommendations/event_orchestrations/services/{service_id}/accepted_rules/{rule_id}' | '/schedules/{id}/overrides/{override_id}'}`
+  | `PUT ${'/event_orchestrations/{id}/enablements/{feature_name}' | '/incidents/{id}/business_services/{business_service_id}/impacts' | '/incidents/{id}/merge' | '/incidents/{id}/responder_requests/cancel' | '/log_entries/{id}/channel' | '/services/{id}/enablements/{feature_name}' | '/standards/{id}'}`
+  | `${'GET' | 'POST' | 'PUT'} ${'/incidents' | '/integration-slack/incidents/{incident_id}/notification_channels'}`
+  | `${'DELETE' | 'GET' | 'PATCH' | 'PUT'} /scim/v2/Users/{id}`
+  | `${'DELETE' | 'GET' | 'PATCH'} /workflows/integrations/{integration_id}/connections/{id}`
 
-/** The operations of PagerDuty's REST API, each with the scope it declares; undefined where it declares none. */
-export const operationScopes = {
-  'GET /abilities': 'abilities.read',
-  'GET /abilities/{id}': 'abilities.read',
-  'GET /addons': 'addons.read',
-  'POST /addons': 'addons.write',
-  'DELETE /addons/{id}': 'addons.write',
-  'GET /addons/{id}': 'addons.read',
-  'PUT /addons/{id}': 'addons.write',
-  'GET /alert_grouping_settings': 'services.read',
-  'POST /alert_grouping_settings': 'services.write',
-  'DELETE /alert_grouping_settings/{id}': 'services.write',
-  'GET /alert_grouping_settings/{id}': 'services.read',
-  'PUT /alert_grouping_settings/{id}': 'services.write',
-  'POST /analytics/metrics/incidents/all': 'analytics.write',
-  'POST /analytics/metrics/incidents/escalation_policies': 'analytics.write',
-  'POST /analytics/metrics/incidents/escalation_policies/all': 'analytics.write',
-  'POST /analytics/metrics/incidents/services': 'analytics.write',
-  'POST /analytics/metrics/incidents/services/all': 'analytics.write',
-  'POST /analytics/metrics/incidents/teams': 'analytics.write',
-  'POST /analytics/metrics/incidents/teams/all': 'analytics.write',
-  'POST /analytics/metrics/pd_advance_usage/features': 'analytics.write',
-  'POST /analytics/metrics/responders/all': 'analytics.write',
-  'POST /analytics/metrics/responders/teams': 'analytics.write',
-  'POST /analytics/metrics/users/all': 'analytics.write',
-  'POST /analytics/raw/incidents': 'analytics.write',
-  'GET /analytics/raw/incidents/{id}': 'analytics.read',
-  'GET /analytics/raw/incidents/{id}/responses': 'analytics.read',
-  'POST /analytics/raw/responders/{responder_id}/incidents': 'analytics.write',
-  'POST /analytics/raw/users': 'analytics.write',
-  'GET /audit/records': 'audit_records.read',
-  'GET /automation_actions/actions': undefined,
-  'POST /automation_actions/actions': undefined,
-  'DELETE /automation_actions/actions/{id}': undefined,
-  'GET /automation_actions/actions/{id}': undefined,
-  'PUT /automation_actions/actions/{id}': undefined,
-  'POST /automation_actions/actions/{id}/invocations': undefined,
-  'GET /automation_actions/actions/{id}/services': undefined,
-  'POST /automation_actions/actions/{id}/services': undefined,
-  'DELETE /automation_actions/actions/{id}/services/{service_id}': undefined,
-  'GET /automation_actions/actions/{id}/services/{service_id}': undefined,
-  'GET /automation_actions/actions/{id}/teams': undefined,
-  'POST /automation_actions/actions/{id}/teams': undefined,
-  'DELETE /automation_actions/actions/{id}/teams/{team_id}': undefined,
-  'GET /automation_actions/actions/{id}/teams/{team_id}': undefined,
-  'GET /automation_actions/invocations': undefined,
-  'GET /automation_actions/invocations/{id}': undefined,
-  'GET /automation_actions/runners': undefined,
-  'POST /automation_actions/runners': undefined,
-  'DELETE /automation_actions/runners/{id}': undefined,
-  'GET /automation_actions/runners/{id}': undefined,
-  'PUT /automation_actions/runners/{id}': undefined,
-  'GET /automation_actions/runners/{id}/teams': undefined,
-  'POST /automation_actions/runners/{id}/teams': undefined,
-  'DELETE /automation_actions/runners/{id}/teams/{team_id}': undefined,
-  'GET /automation_actions/runners/{id}/teams/{team_id}': undefined,
-  'GET /business_services': 'services.read',
-  'POST /business_services': 'services.write',
-  'GET /business_services/impactors': 'services.read',
-  'GET /business_services/impacts': 'services.read',
-  'DELETE /business_services/priority_thresholds': 'services.write',
-  'GET /business_services/priority_thresholds': 'services.read',
-  'PUT /business_services/priority_thresholds': 'services.write',
-  'DELETE /business_services/{id}': 'services.write',
-  'GET /business_services/{id}': 'services.read',
-  'PUT /business_services/{id}': 'services.write',
-  'DELETE /business_services/{id}/account_subscription': 'subscribers.write',
-  'POST /business_services/{id}/account_subscription': 'subscribers.write',
-  'GET /business_services/{id}/subscribers': 'subscribers.read',
-  'POST /business_services/{id}/subscribers': 'subscribers.write',
-  'GET /business_services/{id}/supporting_services/impacts': 'services.read',
-  'POST /business_services/{id}/unsubscribe': 'subscribers.write',
-  'GET /change_events': 'change_events.read',
-  'POST /change_events': undefined,
-  'GET /change_events/{id}': 'change_events.read',
-  'PUT /change_events/{id}': 'change_events.write',
-  'GET /enrichment/event_enrichments': undefined,
-  'POST /enrichment/event_enrichments': undefined,
-  'GET /enrichment/event_enrichments/default': undefined,
-  'PUT /enrichment/event_enrichments/default': undefined,
-  'DELETE /enrichment/event_enrichments/{id}': undefined,
-  'GET /enrichment/event_enrichments/{id}': undefined,
-  'PUT /enrichment/event_enrichments/{id}': undefined,
-  'DELETE /enrichment/event_enrichments/{id}/associations': undefined,
-  'GET /enrichment/event_enrichments/{id}/associations': undefined,
-  'POST /enrichment/event_enrichments/{id}/associations': undefined,
-  'GET /enrichment/event_enrichments/{id}/rules': undefined,
-  'PUT /enrichment/event_enrichments/{id}/rules': undefined,
-  'GET /enrichment/integrations/servicenow': 'contextual_data.read',
-  'POST /enrichment/integrations/servicenow': 'contextual_data.write',
-  'POST /enrichment/integrations/servicenow/credentials': 'contextual_data.write',
-  'DELETE /enrichment/integrations/servicenow/credentials/{credentials_id}': 'contextual_data.write',
-  'GET /enrichment/integrations/servicenow/credentials/{credentials_id}': 'contextual_data.read',
-  'PUT /enrichment/integrations/servicenow/credentials/{credentials_id}': 'contextual_data.write',
-  'DELETE /enrichment/integrations/servicenow/{integration_id}': 'contextual_data.write',
-  'GET /enrichment/integrations/servicenow/{integration_id}': 'contextual_data.read',
-  'POST /enrichment/integrations/servicenow/{integration_id}/tables': 'contextual_data.write',
-  'DELETE /enrichment/integrations/servicenow/{integration_id}/tables/{table_id}': 'contextual_data.write',
-  'PUT /enrichment/integrations/servicenow/{integration_id}/tables/{table_id}': 'contextual_data.write',
-  'POST /enrichment/integrations/servicenow/{integration_id}/tables/{table_id}/enable':
-    'contextual_data.write',
-  'GET /enrichment/integrations/servicenow/{integration_id}/tables/{table_id}/test': 'contextual_data.read',
-  'POST /enrichment/query': 'contextual_data.read',
-  'GET /enrichment/schemas': 'contextual_data.read',
-  'POST /enrichment/schemas': 'contextual_data.write',
-  'DELETE /enrichment/schemas/{schema_id}': 'contextual_data.write',
-  'GET /enrichment/schemas/{schema_id}': 'contextual_data.read',
-  'PUT /enrichment/schemas/{schema_id}': 'contextual_data.write',
-  'GET /enrichment/schemas/{schema_id}/records': 'contextual_data.read',
-  'POST /enrichment/schemas/{schema_id}/records': 'contextual_data.write',
-  'DELETE /enrichment/schemas/{schema_id}/records/{record_id}': 'contextual_data.write',
-  'GET /escalation_policies': 'escalation_policies.read',
-  'POST /escalation_policies': 'escalation_policies.write',
-  'DELETE /escalation_policies/{id}': 'escalation_policies.write',
-  'GET /escalation_policies/{id}': 'escalation_policies.read',
-  'PUT /escalation_policies/{id}': 'escalation_policies.write',
-  'GET /escalation_policies/{id}/audit/records': 'audit_records.read',
-  'GET /event_orchestrations': 'event_orchestrations.read',
-  'POST /event_orchestrations': 'event_orchestrations.write',
-  'GET /event_orchestrations/services/{service_id}': 'services.read',
-  'PUT /event_orchestrations/services/{service_id}': 'services.write',
-  'GET /event_orchestrations/services/{service_id}/active': 'services.read',
-  'PUT /event_orchestrations/services/{service_id}/active': 'services.write',
-  'GET /event_orchestrations/services/{service_id}/cache_variables': 'services.read',
-  'POST /event_orchestrations/services/{service_id}/cache_variables': 'services.write',
-  'DELETE /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}': 'services.write',
-  'GET /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}': 'services.read',
-  'PUT /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}': 'services.write',
-  'DELETE /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}/data':
-    'services.write',
-  'GET /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}/data': 'services.read',
-  'PUT /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}/data':
-    'services.write',
-  'DELETE /event_orchestrations/{id}': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/cache_variables': 'event_orchestrations.read',
-  'POST /event_orchestrations/{id}/cache_variables': 'event_orchestrations.write',
-  'DELETE /event_orchestrations/{id}/cache_variables/{cache_variable_id}': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/cache_variables/{cache_variable_id}': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/cache_variables/{cache_variable_id}': 'event_orchestrations.write',
-  'DELETE /event_orchestrations/{id}/cache_variables/{cache_variable_id}/data': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/cache_variables/{cache_variable_id}/data': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/cache_variables/{cache_variable_id}/data': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/enablements': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/enablements/{feature_name}': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/global': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/global': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/integrations': 'event_orchestrations.read',
-  'POST /event_orchestrations/{id}/integrations': 'event_orchestrations.write',
-  'POST /event_orchestrations/{id}/integrations/migration': 'event_orchestrations.write',
-  'DELETE /event_orchestrations/{id}/integrations/{integration_id}': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/integrations/{integration_id}': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/integrations/{integration_id}': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/router': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/router': 'event_orchestrations.write',
-  'GET /event_orchestrations/{id}/unrouted': 'event_orchestrations.read',
-  'PUT /event_orchestrations/{id}/unrouted': 'event_orchestrations.write',
-  'GET /extension_schemas': 'extension_schemas.read',
-  'GET /extension_schemas/{id}': 'extension_schemas.read',
-  'GET /extensions': 'extensions.read',
-  'POST /extensions': 'extensions.write',
-  'DELETE /extensions/{id}': 'extensions.write',
-  'GET /extensions/{id}': 'extensions.read',
-  'PUT /extensions/{id}': 'extensions.write',
-  'POST /extensions/{id}/enable': 'extensions.write',
-  'GET /incident_workflows': 'incident_workflows.read',
-  'POST /incident_workflows': 'incident_workflows.write',
-  'GET /incident_workflows/actions': 'incident_workflows.read',
-  'GET /incident_workflows/actions/{id}': 'incident_workflows.read',
-  'GET /incident_workflows/triggers': 'incident_workflows.read',
-  'POST /incident_workflows/triggers': 'incident_workflows.write',
-  'DELETE /incident_workflows/triggers/{id}': 'incident_workflows.write',
-  'GET /incident_workflows/triggers/{id}': 'incident_workflows.read',
-  'PUT /incident_workflows/triggers/{id}': 'incident_workflows.write',
-  'POST /incident_workflows/triggers/{id}/services': 'incident_workflows.write',
-  'DELETE /incident_workflows/triggers/{trigger_id}/services/{service_id}': 'incident_workflows.write',
-  'DELETE /incident_workflows/{id}': 'incident_workflows.write',
-  'GET /incident_workflows/{id}': 'incident_workflows.read',
-  'PUT /incident_workflows/{id}': 'incident_workflows.write',
-  'POST /incident_workflows/{id}/instances': 'incident_workflows:instances.write',
-  'GET /incidents': 'incidents.read',
-  'POST /incidents': 'incidents.write',
-  'PUT /incidents': 'incidents.write',
-  'GET /incidents/custom_fields': 'custom_fields.read',
-  'POST /incidents/custom_fields': 'custom_fields.write',
-  'DELETE /incidents/custom_fields/{field_id}': 'custom_fields.write',
-  'GET /incidents/custom_fields/{field_id}': 'custom_fields.read',
-  'PUT /incidents/custom_fields/{field_id}': 'custom_fields.write',
-  'GET /incidents/custom_fields/{field_id}/field_options': 'custom_fields.read',
-  'POST /incidents/custom_fields/{field_id}/field_options': 'custom_fields.write',
-  'DELETE /incidents/custom_fields/{field_id}/field_options/{field_option_id}': 'custom_fields.write',
-  'PUT /incidents/custom_fields/{field_id}/field_options/{field_option_id}': 'custom_fields.write',
-  'GET /incidents/types': 'incident_types.read',
-  'POST /incidents/types': 'incident_types.write',
-  'GET /incidents/types/{type_id_or_name}': 'incident_types.read',
-  'PUT /incidents/types/{type_id_or_name}': 'incident_types.write',
-  'GET /incidents/types/{type_id_or_name}/custom_fields': 'custom_fields.read',
-  'POST /incidents/types/{type_id_or_name}/custom_fields': 'custom_fields.write',
-  'DELETE /incidents/types/{type_id_or_name}/custom_fields/{field_id}': 'custom_fields.write',
-  'GET /incidents/types/{type_id_or_name}/custom_fields/{field_id}': 'custom_fields.read',
-  'PUT /incidents/types/{type_id_or_name}/custom_fields/{field_id}': 'custom_fields.write',
-  'GET /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options': 'custom_fields.read',
-  'POST /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options': 'custom_fields.write',
-  'DELETE /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options/{field_option_id}':
-    'custom_fields.write',
-  'GET /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options/{field_option_id}':
-    'custom_fields.read',
-  'PUT /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options/{field_option_id}':
-    'custom_fields.write',
-  'GET /incidents/{id}': 'incidents.read',
-  'PUT /incidents/{id}': 'incidents.write',
-  'GET /incidents/{id}/alerts': 'incidents.read',
-  'PUT /incidents/{id}/alerts': 'incidents.write',
-  'GET /incidents/{id}/alerts/{alert_id}': 'incidents.read',
-  'PUT /incidents/{id}/alerts/{alert_id}': 'incidents.write',
-  'GET /incidents/{id}/business_services/impacts': 'incidents.read',
-  'PUT /incidents/{id}/business_services/{business_service_id}/impacts': 'incidents.write',
-  'GET /incidents/{id}/custom_fields/values': 'incidents.read',
-  'PUT /incidents/{id}/custom_fields/values': 'incidents.write',
-  'GET /incidents/{id}/log_entries': 'incidents.read',
-  'PUT /incidents/{id}/merge': 'incidents.write',
-  'GET /incidents/{id}/notes': 'incidents.read',
-  'POST /incidents/{id}/notes': 'incidents.write',
-  'DELETE /incidents/{id}/notes/{note_id}': 'incidents.write',
-  'PUT /incidents/{id}/notes/{note_id}': 'incidents.write',
-  'GET /incidents/{id}/outlier_incident': 'incidents.read',
-  'GET /incidents/{id}/past_incidents': 'incidents.read',
-  'GET /incidents/{id}/related_change_events': 'incidents.read',
-  'GET /incidents/{id}/related_incidents': 'incidents.read',
-  'POST /incidents/{id}/responder_requests': 'incidents.write',
-  'PUT /incidents/{id}/responder_requests/cancel': 'incidents.write',
-  'POST /incidents/{id}/snooze': 'incidents.write',
-  'POST /incidents/{id}/status_updates': 'incidents.write',
-  'GET /incidents/{id}/status_updates/subscribers': 'subscribers.read',
-  'POST /incidents/{id}/status_updates/subscribers': 'subscribers.write',
-  'POST /incidents/{id}/status_updates/unsubscribe': 'subscribers.write',
-  'GET /ip_allow_lists': 'ip_allow_lists.read',
-  'POST /ip_allow_lists': 'ip_allow_lists.write',
-  'DELETE /ip_allow_lists/{id}': 'ip_allow_lists.write',
-  'GET /ip_allow_lists/{id}': 'ip_allow_lists.read',
-  'PUT /ip_allow_lists/{id}': 'ip_allow_lists.write',
-  'GET /ip_allow_lists/{id}/audit/records': 'audit_records.read',
-  'GET /license_allocations': 'licenses.read',
-  'GET /licenses': 'licenses.read',
-  'GET /log_entries': 'incidents.read',
-  'GET /log_entries/{id}': 'incidents.read',
-  'PUT /log_entries/{id}/channel': 'incidents.write',
-  'GET /maintenance_windows': 'services.read',
-  'POST /maintenance_windows': 'services.write',
-  'DELETE /maintenance_windows/{id}': 'services.write',
-  'GET /maintenance_windows/{id}': 'services.read',
-  'PUT /maintenance_windows/{id}': 'services.write',
-  'GET /notifications': 'users:notifications.read',
-  'DELETE /oauth_delegations': 'oauth_delegations.write',
-  'GET /oauth_delegations/revocation_requests/status': 'oauth_delegations.read',
-  'GET /oncalls': 'oncalls.read',
-  'GET /paused_incident_reports/alerts': 'incidents.read',
-  'GET /paused_incident_reports/counts': 'incidents.read',
-  'GET /priorities': 'priorities.read',
-  'GET /recommendations/event_orchestrations/rules': 'recommendations.read',
-  'DELETE /recommendations/event_orchestrations/services/{service_id}/accepted_rules/{rule_id}':
-    'recommendations.write',
-  'POST /recommendations/event_orchestrations/services/{service_id}/rules/{recommendation_id}/accept':
-    'recommendations.write',
-  'POST /recommendations/event_orchestrations/services/{service_id}/rules/{recommendation_id}/dismiss':
-    'recommendations.write',
-  'GET /rulesets': 'event_rules.read',
-  'POST /rulesets': 'event_rules.write',
-  'DELETE /rulesets/{id}': 'event_rules.write',
-  'GET /rulesets/{id}': 'event_rules.read',
-  'PUT /rulesets/{id}': 'event_rules.write',
-  'GET /rulesets/{id}/rules': 'event_rules.read',
-  'POST /rulesets/{id}/rules': 'event_rules.write',
-  'DELETE /rulesets/{id}/rules/{rule_id}': 'event_rules.write',
-  'GET /rulesets/{id}/rules/{rule_id}': 'event_rules.read',
-  'PUT /rulesets/{id}/rules/{rule_id}': 'event_rules.write',
-  'GET /schedules': 'schedules.read',
-  'POST /schedules': 'schedules.write',
-  'POST /schedules/preview': 'schedules.write',
-  'DELETE /schedules/{id}': 'schedules.write',
-  'GET /schedules/{id}': 'schedules.read',
-  'PUT /schedules/{id}': 'schedules.write',
-  'GET /schedules/{id}/audit/records': 'audit_records.read',
-  'GET /schedules/{id}/overrides': 'schedules.read',
-  'POST /schedules/{id}/overrides': 'schedules.write',
-  'DELETE /schedules/{id}/overrides/{override_id}': 'schedules.write',
-  'GET /schedules/{id}/users': 'users.read',
-  'POST /service_dependencies/associate': 'services.write',
-  'GET /service_dependencies/business_services/{id}': 'services.read',
-  'POST /service_dependencies/disassociate': 'services.write',
-  'GET /service_dependencies/technical_services/{id}': 'services.read',
-  'GET /services': 'services.read',
-  'POST /services': 'services.write',
-  'GET /services/custom_fields': 'custom_fields.read',
-  'POST /services/custom_fields': 'custom_fields.write',
-  'DELETE /services/custom_fields/{field_id}': 'custom_fields.write',
-  'GET /services/custom_fields/{field_id}': 'custom_fields.read',
-  'PUT /services/custom_fields/{field_id}': 'custom_fields.write',
-  'GET /services/custom_fields/{field_id}/field_options': 'custom_fields.read',
-  'POST /services/custom_fields/{field_id}/field_options': 'custom_fields.write',
-  'DELETE /services/custom_fields/{field_id}/field_options/{field_option_id}': 'custom_fields.write',
-  'GET /services/custom_fields/{field_id}/field_options/{field_option_id}': 'custom_fields.read',
-  'PUT /services/custom_fields/{field_id}/field_options/{field_option_id}': 'custom_fields.write',
-  'DELETE /services/{id}': 'services.write',
-  'GET /services/{id}': 'services.read',
-  'PUT /services/{id}': 'services.write',
-  'GET /services/{id}/audit/records': 'audit_records.read',
-  'GET /services/{id}/change_events': 'services.read',
-  'GET /services/{id}/custom_fields/values': 'services.read',
-  'PUT /services/{id}/custom_fields/values': 'services.write',
-  'GET /services/{id}/enablements': 'services.read',
-  'PUT /services/{id}/enablements/{feature_name}': 'services.write',
-  'POST /services/{id}/integrations': 'services.write',
-  'GET /services/{id}/integrations/{integration_id}': 'services.read',
-  'PUT /services/{id}/integrations/{integration_id}': 'services.write',
-  'GET /services/{id}/rules': 'services.read',
-  'POST /services/{id}/rules': 'services.write',
-  'POST /services/{id}/rules/convert': 'services.write',
-  'DELETE /services/{id}/rules/{rule_id}': 'services.write',
-  'GET /services/{id}/rules/{rule_id}': 'services.read',
-  'PUT /services/{id}/rules/{rule_id}': 'services.write',
-  'DELETE /session_configurations': 'session_configurations.write',
-  'GET /session_configurations': 'session_configurations.read',
-  'PUT /session_configurations': 'session_configurations.write',
-  'GET /sre_agent/memories': 'incident.read',
-  'DELETE /sre_agent/memories/{id}': 'sre_agent.write',
-  'PUT /sre_agent/memories/{id}': 'sre_agent.write',
-  'GET /standards': 'standards.read',
-  'GET /standards/scores/{resource_type}': 'standards.read',
-  'GET /standards/scores/{resource_type}/{id}': 'standards.read',
-  'PUT /standards/{id}': 'standards.write',
-  'GET /status_dashboards': 'status_dashboards.read',
-  'GET /status_dashboards/url_slugs/{url_slug}': 'status_dashboards.read',
-  'GET /status_dashboards/url_slugs/{url_slug}/service_impacts': 'status_dashboards.read',
-  'GET /status_dashboards/{id}': 'status_dashboards.read',
-  'GET /status_dashboards/{id}/service_impacts': 'status_dashboards.read',
-  'GET /status_pages': 'status_pages.read',
-  'GET /status_pages/{id}/impacts': 'status_pages.read',
-  'GET /status_pages/{id}/impacts/{impact_id}': 'status_pages.read',
-  'GET /status_pages/{id}/posts': 'status_pages.read',
-  'POST /status_pages/{id}/posts': 'status_pages.write',
-  'DELETE /status_pages/{id}/posts/{post_id}': 'status_pages.write',
-  'GET /status_pages/{id}/posts/{post_id}': 'status_pages.read',
-  'PUT /status_pages/{id}/posts/{post_id}': 'status_pages.write',
-  'GET /status_pages/{id}/posts/{post_id}/post_updates': 'status_pages.read',
-  'POST /status_pages/{id}/posts/{post_id}/post_updates': 'status_pages.write',
-  'DELETE /status_pages/{id}/posts/{post_id}/post_updates/{post_update_id}': 'status_pages.write',
-  'GET /status_pages/{id}/posts/{post_id}/post_updates/{post_update_id}': 'status_pages.read',
-  'PUT /status_pages/{id}/posts/{post_id}/post_updates/{post_update_id}': 'status_pages.write',
-  'DELETE /status_pages/{id}/posts/{post_id}/postmortem': 'status_pages.write',
-  'GET /status_pages/{id}/posts/{post_id}/postmortem': 'status_pages.read',
-  'PUT /status_pages/{id}/posts/{post_id}/postmortem': 'status_pages.write',
-  'GET /status_pages/{id}/services': 'status_pages.read',
-  'GET /status_pages/{id}/services/{service_id}': 'status_pages.read',
-  'GET /status_pages/{id}/severities': 'status_pages.read',
-  'GET /status_pages/{id}/severities/{severity_id}': 'status_pages.read',
-  'GET /status_pages/{id}/statuses': 'status_pages.read',
-  'GET /status_pages/{id}/statuses/{status_id}': 'status_pages.read',
-  'GET /status_pages/{id}/subscriptions': 'status_pages.read',
-  'POST /status_pages/{id}/subscriptions': 'status_pages.write',
-  'DELETE /status_pages/{id}/subscriptions/{subscription_id}': 'status_pages.write',
-  'GET /status_pages/{id}/subscriptions/{subscription_id}': 'status_pages.read',
-  'GET /tags': 'tags.read',
-  'POST /tags': 'tags.write',
-  'DELETE /tags/{id}': 'tags.write',
-  'GET /tags/{id}': 'tags.read',
-  'GET /tags/{id}/{entity_type}': 'tags.read',
-  'GET /teams': 'teams.read',
-  'POST /teams': 'teams.write',
-  'DELETE /teams/{id}': 'teams.write',
-  'GET /teams/{id}': 'teams.read',
-  'PUT /teams/{id}': 'teams.write',
-  'GET /teams/{id}/audit/records': 'audit_records.read',
-  'DELETE /teams/{id}/escalation_policies/{escalation_policy_id}': 'teams.write',
-  'PUT /teams/{id}/escalation_policies/{escalation_policy_id}': 'teams.write',
-  'GET /teams/{id}/members': 'teams.read',
-  'GET /teams/{id}/notification_subscriptions': 'subscribers.read',
-  'POST /teams/{id}/notification_subscriptions': 'subscribers.write',
-  'POST /teams/{id}/notification_subscriptions/unsubscribe': 'subscribers.write',
-  'DELETE /teams/{id}/users/{user_id}': 'teams.write',
-  'PUT /teams/{id}/users/{user_id}': 'teams.write',
-  'GET /templates': 'templates.read',
-  'POST /templates': 'templates.write',
-  'GET /templates/fields': 'templates.read',
-  'DELETE /templates/{id}': 'templates.write',
-  'GET /templates/{id}': 'templates.read',
-  'PUT /templates/{id}': 'templates.write',
-  'POST /templates/{id}/render': 'templates.read',
-  'GET /users': 'users.read',
-  'POST /users': 'users.write',
-  'GET /users/me': undefined,
-  'DELETE /users/{id}': 'users.write',
-  'GET /users/{id}': 'users.read',
-  'PUT /users/{id}': 'users.write',
-  'GET /users/{id}/audit/records': 'audit_records.read',
-  'GET /users/{id}/contact_methods': 'users:contact_methods.read',
-  'POST /users/{id}/contact_methods': 'users:contact_methods.write',
-  'DELETE /users/{id}/contact_methods/{contact_method_id}': 'users:contact_methods.write',
-  'GET /users/{id}/contact_methods/{contact_method_id}': 'users:contact_methods.read',
-  'PUT /users/{id}/contact_methods/{contact_method_id}': 'users:contact_methods.write',
-  'GET /users/{id}/license': 'licenses.read',
-  'GET /users/{id}/notification_rules': 'users:contact_methods.read',
-  'POST /users/{id}/notification_rules': 'users:contact_methods.write',
-  'DELETE /users/{id}/notification_rules/{notification_rule_id}': 'users:contact_methods.write',
-  'GET /users/{id}/notification_rules/{notification_rule_id}': 'users:contact_methods.read',
-  'PUT /users/{id}/notification_rules/{notification_rule_id}': 'users:contact_methods.write',
-  'GET /users/{id}/notification_subscriptions': 'subscribers.read',
-  'POST /users/{id}/notification_subscriptions': 'subscribers.write',
-  'POST /users/{id}/notification_subscriptions/unsubscribe': 'subscribers.write',
-  'GET /users/{id}/oauth_delegations': 'oauth_delegations.read',
-  'GET /users/{id}/oauth_delegations/{delegation_id}': 'oauth_delegations.read',
-  'GET /users/{id}/oncall_handoff_notification_rules': 'users.read',
-  'POST /users/{id}/oncall_handoff_notification_rules': 'users.write',
-  'DELETE /users/{id}/oncall_handoff_notification_rules/{oncall_handoff_notification_rule_id}': 'users.write',
-  'GET /users/{id}/oncall_handoff_notification_rules/{oncall_handoff_notification_rule_id}': 'users.read',
-  'PUT /users/{id}/oncall_handoff_notification_rules/{oncall_handoff_notification_rule_id}': 'users.write',
-  'POST /users/{id}/regenerate_private_url_key': 'users.write',
-  'DELETE /users/{id}/sessions': 'users:sessions.write',
-  'GET /users/{id}/sessions': 'users:sessions.read',
-  'DELETE /users/{id}/sessions/{type}/{session_id}': 'users:sessions.write',
-  'GET /users/{id}/sessions/{type}/{session_id}': 'users:sessions.read',
-  'GET /users/{id}/status_update_notification_rules': 'users.read',
-  'POST /users/{id}/status_update_notification_rules': 'users.write',
-  'DELETE /users/{id}/status_update_notification_rules/{status_update_notification_rule_id}': 'users.write',
-  'GET /users/{id}/status_update_notification_rules/{status_update_notification_rule_id}': 'users.read',
-  'PUT /users/{id}/status_update_notification_rules/{status_update_notification_rule_id}': 'users.write',
-  'GET /v3/schedules': undefined,
-  'POST /v3/schedules': undefined,
-  'DELETE /v3/schedules/{id}': undefined,
-  'GET /v3/schedules/{id}': undefined,
-  'PUT /v3/schedules/{id}': undefined,
-  'GET /v3/schedules/{id}/audit/records': 'audit_records.read',
-  'GET /v3/schedules/{id}/custom_shifts': undefined,
-  'POST /v3/schedules/{id}/custom_shifts': undefined,
-  'DELETE /v3/schedules/{id}/custom_shifts/{custom_shift_id}': undefined,
-  'GET /v3/schedules/{id}/custom_shifts/{custom_shift_id}': undefined,
-  'PUT /v3/schedules/{id}/custom_shifts/{custom_shift_id}': undefined,
-  'GET /v3/schedules/{id}/overrides': undefined,
-  'POST /v3/schedules/{id}/overrides': undefined,
-  'DELETE /v3/schedules/{id}/overrides/{override_id}': undefined,
-  'GET /v3/schedules/{id}/overrides/{override_id}': undefined,
-  'PUT /v3/schedules/{id}/overrides/{override_id}': undefined,
-  'GET /v3/schedules/{id}/rotations': undefined,
-  'POST /v3/schedules/{id}/rotations': undefined,
-  'DELETE /v3/schedules/{id}/rotations/{rotation_id}': undefined,
-  'GET /v3/schedules/{id}/rotations/{rotation_id}': undefined,
-  'GET /v3/schedules/{id}/rotations/{rotation_id}/events': undefined,
-  'POST /v3/schedules/{id}/rotations/{rotation_id}/events': undefined,
-  'DELETE /v3/schedules/{id}/rotations/{rotation_id}/events/{event_id}': undefined,
-  'GET /v3/schedules/{id}/rotations/{rotation_id}/events/{event_id}': undefined,
-  'PUT /v3/schedules/{id}/rotations/{rotation_id}/events/{event_id}': undefined,
-  'GET /vendors': 'vendors.read',
-  'GET /vendors/{id}': 'vendors.read',
-  'GET /webhook_subscriptions': 'webhook_subscriptions.read',
-  'POST /webhook_subscriptions': 'webhook_subscriptions.write',
-  'GET /webhook_subscriptions/oauth_clients': undefined,
-  'POST /webhook_subscriptions/oauth_clients': undefined,
-  'DELETE /webhook_subscriptions/oauth_clients/{id}': undefined,
-  'GET /webhook_subscriptions/oauth_clients/{id}': undefined,
-  'PUT /webhook_subscriptions/oauth_clients/{id}': undefined,
-  'DELETE /webhook_subscriptions/{id}': 'webhook_subscriptions.write',
-  'GET /webhook_subscriptions/{id}': 'webhook_subscriptions.read',
-  'PUT /webhook_subscriptions/{id}': 'webhook_subscriptions.write',
-  'POST /webhook_subscriptions/{id}/enable': 'webhook_subscriptions.write',
-  'POST /webhook_subscriptions/{id}/ping': 'webhook_subscriptions.write',
-  'GET /workflows/integrations': 'workflow_integrations.read',
-  'GET /workflows/integrations/connections': 'workflow_integrations:connections.read',
-  'GET /workflows/integrations/{id}': 'workflow_integrations.read',
-  'GET /workflows/integrations/{integration_id}/connections': 'workflow_integrations:connections.read',
-  'POST /workflows/integrations/{integration_id}/connections': 'workflow_integrations:connections.write',
-  'DELETE /workflows/integrations/{integration_id}/connections/{id}':
-    'workflow_integrations:connections.write',
-  'GET /workflows/integrations/{integration_id}/connections/{id}': 'workflow_integrations:connections.read',
-  'PATCH /workflows/integrations/{integration_id}/connections/{id}':
-    'workflow_integrations:connections.write',
-  'POST /{entity_type}/{id}/change_tags': 'tags.write',
-  'GET /{entity_type}/{id}/tags': 'tags.read',
-} as const
+/** Paths of lists whose pages `paginate` follows: 27 by offset, 9 by cursor. */
+export type ListPath =
+  | `/${'addons' | 'business_services' | 'change_events' | 'enrichment/event_enrichments' | 'escalation_policies' | 'event_orchestrations' | 'extension_schemas' | 'extensions' | 'incident_workflows' | 'incidents' | 'integration-jira-cloud/accounts_mappings' | 'license_allocations' | 'log_entries' | 'maintenance_windows' | 'notifications' | 'oncalls' | 'priorities' | 'rulesets' | 'schedules' | 'services' | 'tags' | 'teams' | 'templates' | 'users' | 'v3/schedules' | 'vendors' | 'webhook_subscriptions'}`
+  | `/${'alert_grouping_settings' | 'audit/records' | 'automation_actions/actions' | 'automation_actions/runners' | 'incident_workflows/actions' | 'incident_workflows/triggers' | 'recommendations/event_orchestrations/rules' | 'workflows/integrations' | 'workflows/integrations/connections'}`
 
-/** A scope of Scoped OAuth. */
-export type Scope = keyof typeof scopes | keyof typeof otherScopes
-
-/** An operation of PagerDuty's REST API: method and path, such as `GET /incidents/{id}`. */
-export type Operation = keyof typeof operationScopes
+/** A line: scopes, methods ("*" where one declares the header "From") and paths. @internal */
+export const operationTable: string = `
+abilities.read GET /abilities /abilities/{id}
+addons.read GET /addons /addons/{id}
+addons.write POST /addons
+addons.write DELETE,PUT /addons/{id}
+services.read GET /alert_grouping_settings /alert_grouping_settings/{id} /business_services /business_services/impactors /business_services/impacts /business_services/priority_thresholds /business_services/{id} /business_services/{id}/supporting_services/impacts /event_orchestrations/services/{service_id} /event_orchestrations/services/{service_id}/active /event_orchestrations/services/{service_id}/cache_variables /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id} /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}/data /maintenance_windows /maintenance_windows/{id} /service_dependencies/business_services/{id} /service_dependencies/technical_services/{id} /services /services/{id} /services/{id}/change_events /services/{id}/custom_fields/values /services/{id}/enablements /services/{id}/integrations/{integration_id} /services/{id}/rules /services/{id}/rules/{rule_id}
+services.write POST /alert_grouping_settings /business_services /event_orchestrations/services/{service_id}/cache_variables /service_dependencies/associate /service_dependencies/disassociate /services /services/{id}/integrations /services/{id}/rules /services/{id}/rules/convert
+services.write DELETE,PUT /alert_grouping_settings/{id} /business_services/priority_thresholds /business_services/{id} /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id} /event_orchestrations/services/{service_id}/cache_variables/{cache_variable_id}/data /maintenance_windows/{id} /services/{id} /services/{id}/rules/{rule_id}
+analytics.write POST /analytics/metrics/incidents/all /analytics/metrics/incidents/escalation_policies /analytics/metrics/incidents/escalation_policies/all /analytics/metrics/incidents/services /analytics/metrics/incidents/services/all /analytics/metrics/incidents/teams /analytics/metrics/incidents/teams/all /analytics/metrics/pd_advance_usage/features /analytics/metrics/responders/all /analytics/metrics/responders/teams /analytics/metrics/users/all /analytics/raw/incidents /analytics/raw/responders/{responder_id}/incidents /analytics/raw/users
+analytics.read GET /analytics/raw/incidents/{id} /analytics/raw/incidents/{id}/responses
+audit_records.read GET /audit/records /escalation_policies/{id}/audit/records /ip_allow_lists/{id}/audit/records /schedules/{id}/audit/records /services/{id}/audit/records /teams/{id}/audit/records /users/{id}/audit/records /v3/schedules/{id}/audit/records
+- GET,POST /automation_actions/actions /automation_actions/actions/{id}/services /automation_actions/actions/{id}/teams /automation_actions/runners /automation_actions/runners/{id}/teams /enrichment/event_enrichments /v3/schedules /v3/schedules/{id}/custom_shifts /v3/schedules/{id}/overrides /v3/schedules/{id}/rotations /v3/schedules/{id}/rotations/{rotation_id}/events /webhook_subscriptions/oauth_clients
+- DELETE,GET,PUT /automation_actions/actions/{id} /automation_actions/runners/{id} /enrichment/event_enrichments/{id} /integration-slack/workspaces/{slack_team_id}/connections/{connection_id} /v3/schedules/{id} /v3/schedules/{id}/custom_shifts/{custom_shift_id} /v3/schedules/{id}/overrides/{override_id} /v3/schedules/{id}/rotations/{rotation_id}/events/{event_id} /webhook_subscriptions/oauth_clients/{id}
+- POST /automation_actions/actions/{id}/invocations /change_events /integration-ms-teams/incidents/{incident_id}/meeting
+- DELETE,GET /automation_actions/actions/{id}/services/{service_id} /automation_actions/actions/{id}/teams/{team_id} /automation_actions/runners/{id}/teams/{team_id} /v3/schedules/{id}/rotations/{rotation_id}
+- GET /automation_actions/invocations /automation_actions/invocations/{id} /integration-slack/workspaces/{slack_team_id}/connections /users/me
+subscribers.write DELETE,POST /business_services/{id}/account_subscription
+subscribers.read GET /business_services/{id}/subscribers /incidents/{id}/status_updates/subscribers /teams/{id}/notification_subscriptions /users/{id}/notification_subscriptions
+subscribers.write POST /business_services/{id}/subscribers /business_services/{id}/unsubscribe /incidents/{id}/status_updates/subscribers /incidents/{id}/status_updates/unsubscribe /teams/{id}/notification_subscriptions /teams/{id}/notification_subscriptions/unsubscribe /users/{id}/notification_subscriptions /users/{id}/notification_subscriptions/unsubscribe
+change_events.read GET /change_events /change_events/{id}
+change_events.write PUT /change_events/{id}
+- GET,PUT /enrichment/event_enrichments/default /enrichment/event_enrichments/{id}/rules
+- DELETE,GET,POST /enrichment/event_enrichments/{id}/associations /integration-ms-teams/incidents/{incident_id}/dedicated_chat /integration-slack/incidents/{incident_id}/dedicated_channel
+contextual_data.read GET /enrichment/integrations/servicenow /enrichment/integrations/servicenow/credentials/{credentials_id} /enrichment/integrations/servicenow/{integration_id} /enrichment/integrations/servicenow/{integration_id}/tables/{table_id}/test /enrichment/schemas /enrichment/schemas/{schema_id} /enrichment/schemas/{schema_id}/records
+contextual_data.write POST /enrichment/integrations/servicenow /enrichment/integrations/servicenow/credentials /enrichment/integrations/servicenow/{integration_id}/tables /enrichment/integrations/servicenow/{integration_id}/tables/{table_id}/enable /enrichment/schemas /enrichment/schemas/{schema_id}/records
+contextual_data.write DELETE,PUT /enrichment/integrations/servicenow/credentials/{credentials_id} /enrichment/integrations/servicenow/{integration_id}/tables/{table_id} /enrichment/schemas/{schema_id}
+contextual_data.write DELETE /enrichment/integrations/servicenow/{integration_id} /enrichment/schemas/{schema_id}/records/{record_id}
+contextual_data.read POST /enrichment/query
+escalation_policies.read GET /escalation_policies /escalation_policies/{id}
+escalation_policies.write POST* /escalation_policies
+escalation_policies.write DELETE,PUT /escalation_policies/{id}
+event_orchestrations.read GET /event_orchestrations /event_orchestrations/{id} /event_orchestrations/{id}/cache_variables /event_orchestrations/{id}/cache_variables/{cache_variable_id} /event_orchestrations/{id}/cache_variables/{cache_variable_id}/data /event_orchestrations/{id}/enablements /event_orchestrations/{id}/global /event_orchestrations/{id}/integrations /event_orchestrations/{id}/integrations/{integration_id} /event_orchestrations/{id}/router /event_orchestrations/{id}/unrouted
+event_orchestrations.write POST /event_orchestrations /event_orchestrations/{id}/cache_variables /event_orchestrations/{id}/integrations /event_orchestrations/{id}/integrations/migration
+services.write PUT /event_orchestrations/services/{service_id} /event_orchestrations/services/{service_id}/active /services/{id}/custom_fields/values /services/{id}/enablements/{feature_name} /services/{id}/integrations/{integration_id}
+event_orchestrations.write DELETE,PUT /event_orchestrations/{id} /event_orchestrations/{id}/cache_variables/{cache_variable_id} /event_orchestrations/{id}/cache_variables/{cache_variable_id}/data /event_orchestrations/{id}/integrations/{integration_id}
+event_orchestrations.write PUT /event_orchestrations/{id}/enablements/{feature_name} /event_orchestrations/{id}/global /event_orchestrations/{id}/router /event_orchestrations/{id}/unrouted
+extension_schemas.read GET /extension_schemas /extension_schemas/{id}
+extensions.read GET /extensions /extensions/{id}
+extensions.write POST /extensions /extensions/{id}/enable
+extensions.write DELETE,PUT /extensions/{id}
+incident_workflows.read GET /incident_workflows /incident_workflows/actions /incident_workflows/actions/{id} /incident_workflows/triggers /incident_workflows/triggers/{id} /incident_workflows/{id}
+incident_workflows.write POST /incident_workflows /incident_workflows/triggers /incident_workflows/triggers/{id}/services
+incident_workflows.write DELETE,PUT /incident_workflows/triggers/{id} /incident_workflows/{id}
+incident_workflows.write DELETE /incident_workflows/triggers/{trigger_id}/services/{service_id}
+incident_workflows:instances.write POST /incident_workflows/{id}/instances
+incidents.read GET /incidents /incidents/{id} /incidents/{id}/alerts /incidents/{id}/alerts/{alert_id} /incidents/{id}/business_services/impacts /incidents/{id}/custom_fields/values /incidents/{id}/log_entries /incidents/{id}/notes /incidents/{id}/outlier_incident /incidents/{id}/past_incidents /incidents/{id}/related_change_events /incidents/{id}/related_incidents /log_entries /log_entries/{id} /paused_incident_reports/alerts /paused_incident_reports/counts
+incidents.write POST*,PUT* /incidents
+custom_fields.read GET /incidents/custom_fields /incidents/custom_fields/{field_id} /incidents/custom_fields/{field_id}/field_options /incidents/types/{type_id_or_name}/custom_fields /incidents/types/{type_id_or_name}/custom_fields/{field_id} /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options/{field_option_id} /services/custom_fields /services/custom_fields/{field_id} /services/custom_fields/{field_id}/field_options /services/custom_fields/{field_id}/field_options/{field_option_id}
+custom_fields.write POST /incidents/custom_fields /incidents/custom_fields/{field_id}/field_options /incidents/types/{type_id_or_name}/custom_fields /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options /services/custom_fields /services/custom_fields/{field_id}/field_options
+custom_fields.write DELETE,PUT /incidents/custom_fields/{field_id} /incidents/custom_fields/{field_id}/field_options/{field_option_id} /incidents/types/{type_id_or_name}/custom_fields/{field_id} /incidents/types/{type_id_or_name}/custom_fields/{field_id}/field_options/{field_option_id} /services/custom_fields/{field_id} /services/custom_fields/{field_id}/field_options/{field_option_id}
+incident_types.read GET /incidents/types /incidents/types/{type_id_or_name}
+incident_types.write POST /incidents/types
+incident_types.write PUT /incidents/types/{type_id_or_name}
+incidents.write PUT* /incidents/{id} /incidents/{id}/alerts /incidents/{id}/alerts/{alert_id} /incidents/{id}/merge /log_entries/{id}/channel
+incidents.write PUT /incidents/{id}/business_services/{business_service_id}/impacts /incidents/{id}/custom_fields/values /incidents/{id}/responder_requests/cancel
+incidents.write POST* /incidents/{id}/notes /incidents/{id}/snooze /incidents/{id}/status_updates
+incidents.write DELETE,PUT* /incidents/{id}/notes/{note_id}
+incidents.write POST /incidents/{id}/responder_requests
+jira_cloud_accounts.read GET /integration-jira-cloud/accounts_mappings /integration-jira-cloud/accounts_mappings/{id}
+jira_cloud_rules.read GET /integration-jira-cloud/accounts_mappings/{id}/rules /integration-jira-cloud/accounts_mappings/{id}/rules/{rule_id}
+jira_cloud_rules.write POST /integration-jira-cloud/accounts_mappings/{id}/rules
+jira_cloud_rules.write DELETE,PUT /integration-jira-cloud/accounts_mappings/{id}/rules/{rule_id}
+- GET,POST,PUT /integration-slack/incidents/{incident_id}/notification_channels
+- DELETE /integration-slack/incidents/{incident_id}/notification_channels/{channel_id}
+incidents.read,priorities.read,services.read,users.read,webhook_subscriptions.write POST /integration-slack/workspaces/{slack_team_id}/connections
+ip_allow_lists.read GET /ip_allow_lists /ip_allow_lists/{id}
+ip_allow_lists.write POST /ip_allow_lists
+ip_allow_lists.write DELETE,PUT /ip_allow_lists/{id}
+licenses.read GET /license_allocations /licenses /users/{id}/license
+services.write POST* /maintenance_windows
+users:notifications.read GET /notifications
+oauth_delegations.write DELETE /oauth_delegations
+oauth_delegations.read GET /oauth_delegations/revocation_requests/status /users/{id}/oauth_delegations /users/{id}/oauth_delegations/{delegation_id}
+oncalls.read GET /oncalls
+priorities.read GET /priorities
+recommendations.read GET /recommendations/event_orchestrations/rules
+recommendations.write DELETE /recommendations/event_orchestrations/services/{service_id}/accepted_rules/{rule_id}
+recommendations.write POST /recommendations/event_orchestrations/services/{service_id}/rules/{recommendation_id}/accept /recommendations/event_orchestrations/services/{service_id}/rules/{recommendation_id}/dismiss
+event_rules.read GET /rulesets /rulesets/{id} /rulesets/{id}/rules /rulesets/{id}/rules/{rule_id}
+event_rules.write POST /rulesets /rulesets/{id}/rules
+event_rules.write DELETE,PUT /rulesets/{id} /rulesets/{id}/rules/{rule_id}
+schedules.read GET /schedules /schedules/{id} /schedules/{id}/overrides
+schedules.write POST /schedules /schedules/preview /schedules/{id}/overrides
+schedules.write DELETE,PUT /schedules/{id}
+schedules.write DELETE /schedules/{id}/overrides/{override_id}
+users.read GET /schedules/{id}/users /scim/v2/ResourceTypes /scim/v2/Schemas /scim/v2/Schemas/{id} /scim/v2/ServiceProviderConfig /scim/v2/Users /scim/v2/Users/{id} /users /users/{id} /users/{id}/oncall_handoff_notification_rules /users/{id}/oncall_handoff_notification_rules/{oncall_handoff_notification_rule_id} /users/{id}/status_update_notification_rules /users/{id}/status_update_notification_rules/{status_update_notification_rule_id}
+users.write POST /scim/v2/Users /users/{id}/oncall_handoff_notification_rules /users/{id}/regenerate_private_url_key /users/{id}/status_update_notification_rules
+users.write DELETE,PATCH,PUT /scim/v2/Users/{id}
+session_configurations.write DELETE,PUT /session_configurations
+session_configurations.read GET /session_configurations
+incident.read GET /sre_agent/memories
+sre_agent.write DELETE,PUT /sre_agent/memories/{id}
+standards.read GET /standards /standards/scores/{resource_type} /standards/scores/{resource_type}/{id}
+standards.write PUT /standards/{id}
+status_dashboards.read GET /status_dashboards /status_dashboards/url_slugs/{url_slug} /status_dashboards/url_slugs/{url_slug}/service_impacts /status_dashboards/{id} /status_dashboards/{id}/service_impacts
+status_pages.read GET /status_pages /status_pages/{id}/impacts /status_pages/{id}/impacts/{impact_id} /status_pages/{id}/posts /status_pages/{id}/posts/{post_id} /status_pages/{id}/posts/{post_id}/post_updates /status_pages/{id}/posts/{post_id}/post_updates/{post_update_id} /status_pages/{id}/posts/{post_id}/postmortem /status_pages/{id}/services /status_pages/{id}/services/{service_id} /status_pages/{id}/severities /status_pages/{id}/severities/{severity_id} /status_pages/{id}/statuses /status_pages/{id}/statuses/{status_id} /status_pages/{id}/subscriptions /status_pages/{id}/subscriptions/{subscription_id}
+status_pages.write POST /status_pages/{id}/posts /status_pages/{id}/posts/{post_id}/post_updates /status_pages/{id}/subscriptions
+status_pages.write DELETE,PUT /status_pages/{id}/posts/{post_id} /status_pages/{id}/posts/{post_id}/post_updates/{post_update_id} /status_pages/{id}/posts/{post_id}/postmortem
+status_pages.write DELETE /status_pages/{id}/subscriptions/{subscription_id}
+tags.read GET /tags /tags/{id} /tags/{id}/{entity_type} /{entity_type}/{id}/tags
+tags.write POST /tags /{entity_type}/{id}/change_tags
+tags.write DELETE /tags/{id}
+teams.read GET /teams /teams/{id} /teams/{id}/members
+teams.write POST /teams
+teams.write DELETE,PUT /teams/{id} /teams/{id}/escalation_policies/{escalation_policy_id} /teams/{id}/users/{user_id}
+templates.read GET /templates /templates/fields /templates/{id}
+templates.write POST /templates
+templates.write DELETE,PUT /templates/{id}
+templates.read POST /templates/{id}/render
+users.write POST* /users
+users.write DELETE,PUT /users/{id} /users/{id}/oncall_handoff_notification_rules/{oncall_handoff_notification_rule_id} /users/{id}/status_update_notification_rules/{status_update_notification_rule_id}
+users:contact_methods.read GET /users/{id}/contact_methods /users/{id}/contact_methods/{contact_method_id} /users/{id}/notification_rules /users/{id}/notification_rules/{notification_rule_id}
+users:contact_methods.write POST /users/{id}/contact_methods /users/{id}/notification_rules
+users:contact_methods.write DELETE,PUT /users/{id}/contact_methods/{contact_method_id} /users/{id}/notification_rules/{notification_rule_id}
+users:sessions.write DELETE /users/{id}/sessions /users/{id}/sessions/{type}/{session_id}
+users:sessions.read GET /users/{id}/sessions /users/{id}/sessions/{type}/{session_id}
+vendors.read GET /vendors /vendors/{id}
+webhook_subscriptions.read GET /webhook_subscriptions /webhook_subscriptions/{id}
+webhook_subscriptions.write POST /webhook_subscriptions /webhook_subscriptions/{id}/enable /webhook_subscriptions/{id}/ping
+webhook_subscriptions.write DELETE,PUT /webhook_subscriptions/{id}
+workflow_integrations.read GET /workflows/integrations /workflows/integrations/{id}
+workflow_integrations:connections.read GET /workflows/integrations/connections /workflows/integrations/{integration_id}/connections /workflows/integrations/{integration_id}/connections/{id}
+workflow_integrations:connections.write POST /workflows/integrations/{integration_id}/connections
+workflow_integrations:connections.write DELETE,PATCH /workflows/integrations/{integration_id}/connections/{id}
+`

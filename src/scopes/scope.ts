@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 
 /** The two kinds of OAuth functionality a PagerDuty app can have. */
 export type AppType = 'scoped' | 'classic'
@@ -66,7 +66,7 @@ export function requireScope(value: unknown, appType: AppType, option = 'scope')
   if (scope.length === 0) {
     throw new ConfigurationError(
       option,
-      'is required: name the PagerDuty scopes to ask for, such as "incidents.read"',
+      'is required: name the PagerDuty scopes to request, such as "incidents.read"',
     )
   }
   for (const token of scope) {
@@ -81,8 +81,8 @@ export function requireScope(value: unknown, appType: AppType, option = 'scope')
       throw new ConfigurationError(
         option,
         appType === 'scoped'
-          ? `has ${quoted(token)}, which only Classic User OAuth knows; a Scoped app asks for scopes such as "incidents.read"`
-          : `has ${quoted(token)}, which only Scoped OAuth knows; a Classic app asks for "read" or "write"`,
+          ? `has ${quoted(token)}, which only Classic User OAuth knows; a Scoped app requests scopes such as "incidents.read"`
+          : `has ${quoted(token)}, which only Scoped OAuth knows; a Classic app requests "read" or "write"`,
         'Check appType against the kind of OAuth functionality that the app has at PagerDuty.',
       )
     }

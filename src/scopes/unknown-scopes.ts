@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors'
+import { ConfigurationError } from '../errors/errors'
 import { type AppType, quoted } from './scope'
 import { isKnownScope, nearestScope } from './operations'
 

@@ -12,6 +12,13 @@ test('gives up on what never comes', async () => {
   await expect(withinDeadline(new Promise(() => {}), 10, late)).rejects.toThrow('late')
 })
 
+test('gives up at once where the time has passed already, without asking Node for it', async () => {
+  const timers = jest.spyOn(globalThis, 'setTimeout')
+  await expect(withinDeadline(new Promise(() => {}), -9.8, late)).rejects.toThrow('late')
+  expect(timers.mock.calls.map(([, delay]) => delay)).toEqual([0])
+  timers.mockRestore()
+})
+
 test('hands on a failure in time', async () => {
   await expect(withinDeadline(Promise.reject(new Error('broken')), 10, late)).rejects.toThrow('broken')
 })

@@ -265,8 +265,8 @@ describe('at the start', () => {
     const connection = { clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/cb', secret }
     const scoped = pagerduty({ ...connection, appType: 'scoped', scope: 'incidents.read' })
     const classic = pagerduty({ ...connection, appType: 'classic', scope: 'read' })
-    const classicOnly = /"read", which only Classic User OAuth knows; a Scoped app asks for/
-    const scopedOnly = /"incidents.read", which only Scoped OAuth knows; a Classic app asks for/
+    const classicOnly = /"read", which only Classic User OAuth knows; a Scoped app requests/
+    const scopedOnly = /"incidents.read", which only Scoped OAuth knows; a Classic app requests/
     afterAll(() => Promise.all([scoped.close(), classic.close()]))
 
     test.each<[string, () => unknown, RegExp]>([

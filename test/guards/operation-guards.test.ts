@@ -36,8 +36,10 @@ test('a guard by operation asks for the scopes that the operations declare', asy
     express.get('/path', pd.requireScopesFor('GET /users/P1' as Operation), (_req, res) => void res.json(''))
     const named = { scopes: { 'GET /users/me': 'users.read' } } as const
     express.get('/named', pd.requireScopesFor('GET /users/me', named), (_req, res) => void res.json(''))
-    const other = { scopes: { 'GET /incidents': 'services.read' } } as const
+    const other = { scopes: { 'GET /incidents': ['services.read', 'teams.read'] } } as const
     express.get('/other', pd.requireScopesFor('GET /incidents', other), (_req, res) => void res.json(''))
+    const connect = 'POST /integration-slack/workspaces/{slack_team_id}/connections'
+    express.get('/several', pd.requireScopesFor(connect), (_req, res) => void res.json(''))
   })
   app = dropIn
   const { browser } = await dropIn.logIn()
@@ -52,7 +54,10 @@ test('a guard by operation asks for the scopes that the operations declare', asy
   ])
   expect((await dropIn.get(browser, '/path')).status).toBe(200)
   expect((await dropIn.get(browser, '/named')).status).toBe(200)
-  expect(await (await dropIn.get(browser, '/other')).json()).toMatchObject({ missing: ['services.read'] })
+  const of = async (path: string) => (await dropIn.get(browser, path)).json()
+  expect(await of('/other')).toMatchObject({ required: ['services.read', 'teams.read'] })
+  const several = ['incidents.read', 'priorities.read', 'services.read', 'users.read']
+  expect(await of('/several')).toMatchObject({ required: [...several, 'webhook_subscriptions.write'] })
 })
 
 test('in a Classic app reading needs read, anything else needs write, and a name given wins', async () => {
@@ -105,12 +110,13 @@ test.each(undeclared)(
 )
 
 test('what is no operation, and no operation at all, is refused at start-up', () => {
-  expect(() => requireScopesFor('GET /incidnts' as Operation)).toThrow(/no operation of PagerDuty’s REST API/)
-  expect(() => requireScopesFor('GET /incidents/..' as Operation)).toThrow(
-    /no operation of PagerDuty’s REST API/,
-  )
+  expect(() => requireScopesFor('GET /incidnts' as Operation)).toThrow(/no operation of PagerDuty’s API/)
+  expect(() => requireScopesFor('GET /incidents/..' as Operation)).toThrow(/no operation of PagerDuty’s API/)
   expect(() => requireScopesFor()).toThrow(/must be one or more, such as "GET \/incidents"/)
   expect(() => requireScopesFor({ stepUp: false })).toThrow(ConfigurationError)
+  expect(() => requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': [] } })).toThrow(
+    /declares no scope/,
+  )
   const blank = { scopes: { 'GET /users/me': 'two scopes' as 'users.read' } }
   expect(() => requireScopesFor('GET /users/me', blank)).toThrow(ConfigurationError)
 })

@@ -1,3 +1,6 @@
+import express from 'express'
+import request from 'supertest'
+import { requireSameOrigin } from '../../src'
 import { type StandIn, startPagerDuty } from '../../src/testing'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -77,5 +80,37 @@ describe('requireSameOrigin() denies', () => {
       headers: { 'Sec-Fetch-Site': 'cross-site' },
     })
     expect(await response.json()).toMatchObject({ status: 403, code: 'ERR_PAGERDUTY_FOREIGN_ORIGIN' })
+  })
+})
+
+describe('requireSameOrigin(options), for an app that mounts the parts', () => {
+  const guard = requireSameOrigin({
+    callbackURL: 'https://app.example/auth/pagerduty/callback',
+    trustedOrigins: 'https://spa.example',
+  })
+  const startGuarded = () => {
+    const app = express()
+    app.post('/change', guard, (_req, res) => res.json('done'))
+    return request(app).post('/change')
+  }
+
+  test.each(['https://app.example', 'https://spa.example'])('lets a page of %s through', async (origin) => {
+    expect((await startGuarded().set('Origin', origin)).status).toBe(200)
+  })
+
+  test('denies one of another origin', async () => {
+    expect((await startGuarded().set('Origin', 'https://evil.example')).status).toBe(403)
+  })
+
+  test.each([
+    [{}, '"callbackURL" is required'],
+    [undefined, '"callbackURL" is required'],
+    [{ callbackURL: 'https://app.example/callback', trustedOrigin: [] }, 'did you mean "trustedOrigins"?'],
+    [
+      { callbackURL: 'https://app.example/callback', trustedOrigins: '*' },
+      '"trustedOrigins" must be a list of',
+    ],
+  ])('is refused at start-up for %p', (options, message) => {
+    expect(() => requireSameOrigin(options as never)).toThrow(message)
   })
 })

@@ -297,10 +297,34 @@ test('who subscribes after an event hears the later ones, though memory is clear
   expect(execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8' })).toBe('heard\n')
 })
 
-test('docs/events.md has every event, with its channel, and no other', () => {
-  const documented = readFileSync(join(root, 'docs/events.md'), 'utf8').matchAll(
-    /^\| `(\w+)` +\| `passport-pagerduty:(\w+)`/gm,
-  )
-  const rows = [...documented].map(([, name, channel]) => `${name} ${channel}`)
-  expect(rows.toSorted()).toEqual(eventNames.map((name) => `${name} ${name}`).toSorted())
+describe('docs/events.md has every event', () => {
+  const page = readFileSync(join(root, 'docs/events.md'), 'utf8')
+  const types = readFileSync(join(root, 'src/observability/event-types.ts'), 'utf8')
+
+  test('with its channel, and no other', () => {
+    const documented = page.matchAll(/^\| \[`(\w+)`\]\(#(\w+)\) +\| `passport-pagerduty:(\w+)`/gm)
+    const rows = [...documented].map(([, ...row]) => row.join(' '))
+    const expected = eventNames.map((name) => [name, name.toLowerCase(), name].join(' '))
+    expect(rows.toSorted()).toEqual(expected.toSorted())
+  })
+
+  test.each(eventNames)('with a heading of its own and its details: %s', (name) => {
+    const [, entry = ''] = new RegExp(`^### \`${name}\`$([^]*?)^###? `, 'm').exec(page) ?? []
+    const [, table = ''] = /^\| detail ([^]*?)\n\n/m.exec(entry) ?? []
+    const documented = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, detail]) => detail as string)
+    expect(documented.toSorted()).toEqual(detailsOf(name).toSorted())
+  })
+
+  /** The members of an event's details, from their declaration. */
+  function detailsOf(name: string): string[] {
+    const declaration = new RegExp(`^ {2}${name}: \\[(?:(.*)\\]|([^]*?)^ {2}\\])$`, 'm')
+    const [, inline, block] = declaration.exec(types) ?? []
+    const declared = inline ?? block ?? ''
+    const isNamed = /^\w+$/.test(declared)
+    const [, body = declared] = isNamed
+      ? (new RegExp(`^export interface ${declared} \\{([^]*?)^\\}`, 'm').exec(types) ?? [])
+      : []
+    const code = body.replaceAll(/\/\*\*[^]*?\*\//g, '')
+    return [...code.matchAll(/(\w+)\??:/g)].map(([, detail]) => detail as string)
+  }
 })

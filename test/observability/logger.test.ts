@@ -36,7 +36,7 @@ test('everything that happens is a line of its level', async () => {
   const seen = lines.map(([level, message]) =>
     `${level}: ${message}`
       .replaceAll(/(?<=grant )[\w-]{24}/gi, '…')
-      .replaceAll(/\d+ ms/g, '… ms')
+      .replaceAll(/\d+ (m?s)\b/g, '… $1')
       .replace(/(not signed).*/, '$1'),
   )
   expect(seen.toSorted()).toEqual(
@@ -47,12 +47,13 @@ test('everything that happens is a line of its level', async () => {
       'info: Callback of no login that can be finished: otherBrowser',
       'info: Login failed: ERR_PAGERDUTY_STATE_COOKIE_MISSING',
       'debug: Denied: GET /services insufficient_scope',
+      'warn: Rate limit of user PACME01 of acme exhausted: 0 calls left for … s',
       'debug: Refreshed grant … in … ms',
       'debug: Waited … ms for the refresh of another process',
       'debug: Grant … was refreshed already',
       'warn: Refresh of grant … failed: server_error',
       'info: Logout of user PACME01 of acme',
-      'warn: PagerDuty’s token endpoint refused: server_error',
+      'warn: PagerDuty’s token endpoint responded with an error: server_error. See docs/errors.md#server_error',
       'warn: The delivery is not signed',
       'info: App token for us.acme: users.read',
       'warn: No app token for eu.globex: ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
@@ -116,13 +117,17 @@ test('a logger that throws is warned about, and the login comes about', async ()
   await app.close()
 })
 
-test('without a logger nothing but mistakes is warned about', async () => {
+test('without a logger nothing but mistakes and failures is warned about', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
   await everyEvent(standIn, () => {})
   const messages = new Set(warned.mock.calls.map(([message]) => String(message).split(/[:.]/)[0]))
   warned.mockRestore()
   expect(messages).toEqual(
-    new Set(['PagerDuty left out teams', 'The delivery is not signed with the secret of this webhook']),
+    new Set([
+      'PagerDuty left out teams',
+      'PagerDuty’s token endpoint responded with an error',
+      'The delivery is not signed with the secret of this webhook',
+    ]),
   )
 })
 

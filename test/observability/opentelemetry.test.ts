@@ -85,7 +85,18 @@ test('everything that happens is counted, by outcome and reason', async () => {
   expect(counts(of('refreshes'))).toEqual({ ok: 1, skipped: 1, failed: 1 })
   expect(counts(of('app_tokens'))).toEqual({ ok: 1, failed: 1 })
   expect(counts(of('webhooks'))).toEqual({ handled: 1, rejected: 1 })
-  expect(counts(of('warnings'), 'error.type')).toEqual({ server_error: 1 })
+  expect(of('rate_limits')?.map(({ attributes, value }) => [attributes, value])).toEqual([
+    [
+      {
+        'passport_pagerduty.instance': 'pagerduty',
+        'passport_pagerduty.state': 'exhausted',
+        'passport_pagerduty.token': 'user',
+      },
+      1,
+    ],
+  ])
+  // A response of 503 after the refresh that failed, and the revocation in the background.
+  expect(counts(of('warnings'), 'error.type')).toEqual({ server_error: 2 })
 })
 
 test('a refresh, a wait for a lock and a webhook are timed, in seconds', async () => {
@@ -105,6 +116,37 @@ test('a refresh, a wait for a lock and a webhook are timed, in seconds', async (
   expect(timed[0]?.sum).toBeLessThan(60)
   expect(timed[1]?.sum).toBeGreaterThan(0)
   expect(timed[1]?.sum).toBeLessThan(60)
+})
+
+test('what is left of a rate limit is measured by kind of token: least of all tokens, until the limit is reset', async () => {
+  const remaining = async () =>
+    (await measured())
+      .get('passport_pagerduty.rate_limit.remaining')
+      ?.points.map(({ attributes, value }) => [
+        attributes['passport_pagerduty.instance'],
+        attributes['passport_pagerduty.token'],
+        value,
+      ])
+      .filter(([instance]) => instance !== 'pagerduty') // of the tests above
+  const now = jest.spyOn(performance, 'now').mockReturnValue(1_000)
+  const [board, jobs] = [new Events('board'), new Events('jobs')]
+  const measure = (events: Events, token: 'user' | 'app', left: number, reset: number) =>
+    events.measureRateLimit(token, { remaining: left, limit: 960, reset })
+  measure(board, 'user', 500, 30)
+  measure(board, 'user', 300, 20)
+  measure(board, 'user', 400, 60)
+  measure(board, 'app', 959, 60)
+  measure(jobs, 'app', 12, 60)
+  const app = [
+    ['board', 'app', 959],
+    ['jobs', 'app', 12],
+  ]
+  expect(await remaining()).toEqual([['board', 'user', 300], ...app])
+  now.mockReturnValue(21_000)
+  expect(await remaining()).toEqual([['board', 'user', 960], ...app])
+  measure(board, 'user', 950, 60)
+  expect(await remaining()).toEqual([['board', 'user', 950], ...app])
+  now.mockRestore()
 })
 
 test('login, refresh and app token requests are spans, and a failure is one with its reason', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { decodeGrant, encodeGrant } from '../../src/grants/grant-record'
-import { scopes } from '../../src/scopes/catalogue'
+import { scopes } from '../../src/scopes/operations'
 import { groupScopes, ungroupScopes } from '../../src/scopes/scope-groups'
 import { TokenSet } from '../../src/oauth/token-set'
 

@@ -1,69 +1,109 @@
-// Makes src/scopes/catalogue.ts of operations.txt: `npm run catalogue`. With --check it only says whether that is up to date.
+// Makes src/scopes/catalogue.ts of operations.txt: `npm run catalogue`. With `--from <clone of PagerDuty/api-schema>` it makes
+// operations.txt of PagerDuty's OpenAPI files first. With --check it writes nothing, and says what is not up to date.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { format, resolveConfig } from 'prettier'
+import { parseArgs } from 'node:util'
+import { format } from 'oxfmt'
+import { readPublished } from './published.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
+const table = join(here, 'operations.txt')
 const target = join(here, '../catalogue.ts')
+const style = JSON.parse(readFileSync(join(here, '../../../.oxfmtrc.json'), 'utf8'))
+const { values } = parseArgs({ options: { from: { type: 'string' }, check: { type: 'boolean' } } })
 
-const operations = new Map()
-const other = []
-const notes = new Map()
+/** Without the commit: another one may have the same operations. */
+const factsOf = (text) => text.replaceAll(/^#.*\n/gm, '')
 
-for (const line of readFileSync(join(here, 'operations.txt'), 'utf8').split('\n')) {
-  if (line === '' || line.startsWith('#')) continue
-  const [first, ...rest] = line.split('  ')
-  if (first === 'other') other.push(...rest)
-  else if (first === 'note') notes.set(rest[0], rest[1])
-  else for (const pair of rest) addOperation(first, pair)
+function put(file, text, source) {
+  if (!values.check) writeFileSync(file, text)
+  else if (factsOf(readFileSync(file, 'utf8')) !== factsOf(text))
+    throw new Error(
+      `${file} is not what ${source} makes: npm run catalogue${values.from ? ` -- --from ${values.from}` : ''}`,
+    )
 }
 
-function addOperation(path, pair) {
-  const [, method, scope] = /^(GET|POST|PUT|PATCH|DELETE) ([a-z_:]+\.(?:read|write)|-)$/.exec(pair) ?? []
-  const operation = `${method} ${path}`
-  if (!/^(\/[a-z0-9_]+|\/\{[a-z_]+\})+$/.test(path) || method === undefined || operations.has(operation)) {
-    throw new Error(`operations.txt: "${path}  ${pair}" is no operation, or stands there twice`)
+/** Paths by the methods that they have, and by methods with one list of scopes. */
+const byMethods = new Map()
+const byScopes = new Map()
+/** Paths of lists, by how one gets to the next page; without those that have an id, which nobody can complete. */
+const byPages = new Map()
+
+function add(groups, key, path) {
+  groups.set(key, [...(groups.get(key) ?? []), path])
+}
+
+function read(line) {
+  const [path, ...rest] = line.split('  ')
+  const isPath = /^(\/[\w-]+|\/\{[a-z_]+\})+$/.test(path)
+  const operations = rest.map((text) =>
+    /^(GET|POST|PUT|PATCH|DELETE) ([a-z_:]+\.(?:read|write)(?:,[a-z_:]+\.(?:read|write))*|-)( From)?( offset| cursor)?$/.exec(
+      text,
+    ),
+  )
+  const methods = operations.map((one) => one?.[1])
+  if (
+    !isPath ||
+    operations.includes(null) ||
+    new Set(methods).size !== methods.length ||
+    methods.length === 0
+  )
+    throw new Error(`operations.txt: "${line}" is no path with its operations`)
+  add(byMethods, methods.join(' '), path)
+  const scopes = new Map()
+  for (const [, method, scope, from, pages] of operations) {
+    add(scopes, scope, from ? `${method}*` : method)
+    if (pages && !path.includes('{')) add(byPages, pages.trim(), path)
   }
-  operations.set(operation, scope === '-' ? undefined : scope)
+  for (const [scope, names] of scopes) add(byScopes, `${scope} ${names.join()}`, path)
 }
 
-const declared = [...new Set(operations.values())]
-  .filter((scope) => scope !== undefined)
-  .toSorted((one, other) => (one < other ? -1 : 1))
+const published = values.from && readPublished(values.from)
+if (published) put(table, published, values.from)
+const lines = (published ?? readFileSync(table, 'utf8')).split('\n').filter((line) => /^[^#]/.test(line))
+if (new Set(lines.map((line) => line.split('  ')[0])).size !== lines.length)
+  throw new Error('operations.txt: a path stands there twice')
+lines.forEach(read)
 
-function entry(scope) {
-  const [resource, access] = scope.split('.')
-  const note = notes.has(scope) ? `, note: ${JSON.stringify(notes.get(scope))}` : ''
-  return `  ${JSON.stringify(scope)}: { resource: ${JSON.stringify(resource)}, access: '${access}'${note} },`
+const byCode = (one, other) => (one < other ? -1 : 1)
+const union = (names) => (names.length === 1 ? names[0] : `\${${names.map((name) => `'${name}'`).join('|')}}`)
+/** All combinations, as a type. */
+const product = (names, between, others) => `  | \`${union(names)}${between}${union(others)}\``
+const scopes = [...new Set([...byScopes.keys()].flatMap((key) => key.split(' ')[0].split(',')))]
+  .filter((scope) => scope !== '-')
+  .toSorted(byCode)
+const byAccess = new Map()
+for (const resource of new Set(scopes.map((scope) => scope.split('.')[0]))) {
+  const access = ['read', 'write'].filter((name) => scopes.includes(`${resource}.${name}`))
+  add(byAccess, access.join(' '), resource)
 }
 
 const source = `// Made by catalogue/generate.mjs of catalogue/operations.txt: change those, and run \`npm run catalogue\`.
 
-/** The scopes that operations of PagerDuty's REST API declare: ${declared.length}. */
-export const scopes = {
-${declared.map(entry).join('\n')}
-} as const
+/** A scope of Scoped OAuth: one of those that PagerDuty's operations declare, ${scopes.length}. */
+export type Scope =
+${[...byAccess].map(([access, names]) => product(names, '.', access.split(' '))).join('\n')}
 
-/** Scopes of other APIs of PagerDuty's. */
-export const otherScopes = {
-${other.map(entry).join('\n')}
-} as const
+/** An operation of PagerDuty's API: method and path, such as \`GET /incidents/{id}\`. */
+export type Operation =
+${[...byMethods].map(([methods, paths]) => product(methods.split(' '), ' ', paths)).join('\n')}
 
-/** The operations of PagerDuty's REST API, each with the scope it declares; undefined where it declares none. */
-export const operationScopes = {
-${[...operations].map(([operation, scope]) => `  ${JSON.stringify(operation)}: ${JSON.stringify(scope)},`).join('\n')}
-} as const
+/** Paths of lists whose pages \`paginate\` follows: ${[...byPages].map(([kind, paths]) => `${paths.length} by ${kind}`).join(', ')}. */
+export type ListPath =
+${[...byPages.values()]
+  .map((paths) =>
+    product(
+      [''],
+      '/',
+      paths.map((path) => path.slice(1)),
+    ),
+  )
+  .join('\n')}
 
-/** A scope of Scoped OAuth. */
-export type Scope = keyof typeof scopes | keyof typeof otherScopes
-
-/** An operation of PagerDuty's REST API: method and path, such as \`GET /incidents/{id}\`. */
-export type Operation = keyof typeof operationScopes
+/** A line: scopes, methods ("*" where one declares the header "From") and paths. @internal */
+export const operationTable: string = \`
+${[...byScopes].map(([key, paths]) => `${key} ${paths.join(' ')}`).join('\n')}
+\`
 `
-
-const text = await format(source, { ...(await resolveConfig(target)), filepath: target })
-if (!process.argv.includes('--check')) writeFileSync(target, text)
-else if (readFileSync(target, 'utf8') !== text) {
-  throw new Error('src/scopes/catalogue.ts is not what operations.txt makes: npm run catalogue')
-}
+put(target, (await format(target, source, style)).code, 'operations.txt')

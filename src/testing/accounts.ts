@@ -1,4 +1,4 @@
-/** A person of an account, as the REST API shows them. */
+/** A user of an account, as the REST API shows them. */
 export interface AccountUser {
   id: string
   name: string
@@ -6,7 +6,7 @@ export interface AccountUser {
   role: string
 }
 
-/** A PagerDuty account with the people who can log in to it. */
+/** A PagerDuty account with the users who can log in to it. */
 export interface Account {
   id: string
   name: string
@@ -21,7 +21,7 @@ export interface Member {
   account: Account
 }
 
-/** The accounts a stand-in has unless it is given others: `acme` in the US region, `globex` in the EU region. */
+/** The accounts that a simulator has unless it is given others: `acme` in the US region, `globex` in the EU region. */
 export const defaultAccounts: readonly Account[] = [
   {
     id: 'PACME00',

@@ -1,6 +1,6 @@
 import type { Response } from 'express'
 import { answerInstead, takesEffect } from './faults'
-import type { Fault, FaultAnswer } from './faults'
+import type { Fault, FaultAnswer, Target } from './faults'
 import { Refusal } from './wire'
 import type { Reply } from './wire'
 
@@ -8,10 +8,10 @@ import type { Reply } from './wire'
 export async function answer(
   res: Response,
   work: () => Reply | Promise<Reply>,
-  { fault, latency }: { fault: Fault | undefined; latency: number },
+  { target, fault, latency }: { target: Target; fault: Fault | undefined; latency: number },
 ): Promise<void> {
-  const instead = answerInstead(fault)
-  const reply = takesEffect(fault) ? await attempt(work) : undefined
+  const instead = answerInstead(fault, target)
+  const reply = takesEffect(fault, instead) ? await attempt(work) : undefined
   if (latency > 0) await pause(latency)
 
   if (fault === 'stall' || fault === 'stall-after') return

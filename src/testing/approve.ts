@@ -1,14 +1,16 @@
-/** What the person at the authorize page does. */
+/** What the user at the authorize page does. */
 export interface Decision {
   /** Id of the user who logs in. @default 'PACME01' */
   user?: string | undefined
   /** @default 'allow' */
   decision?: 'allow' | 'deny' | undefined
+  /** Replaces the global `fetch`: one that trusts the `certificate` of a simulator that speaks https. */
+  fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
  * Goes through the authorize page as a browser would, for tests without one, and returns the URL that the browser is
- * sent back to. Rejects where a person would be stuck on an error page.
+ * sent back to. Rejects where a user would be stuck on an error page.
  *
  * @example
  * const login = await request(app).get('/auth/pagerduty')
@@ -16,7 +18,7 @@ export interface Decision {
  * await request(app).get(callback.pathname + callback.search).set('Cookie', cookies)
  */
 export async function approve(authorizeURL: string | URL, decision: Decision = {}): Promise<string> {
-  const { user = 'PACME01', decision: choice = 'allow' } = decision
+  const { user = 'PACME01', decision: choice = 'allow', fetch = globalThis.fetch } = decision
   const shown = await fetch(authorizeURL, { redirect: 'manual' })
   // A faulty request, and a stand-in with autoApprove, send the browser back without asking.
   if (shown.status === 302) return redirectTarget(shown)
@@ -35,5 +37,6 @@ async function redirectTarget(answer: Response): Promise<string> {
 
 async function problemOf(answer: Response): Promise<string> {
   const [, problem] = /id="problem">([^<]*)/.exec(await answer.text()) ?? []
-  return `The authorize page answered ${answer.status}: ${problem ?? 'no explanation'}`
+  const text = problem?.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+  return `The authorize page responded with ${answer.status}: ${text ?? 'no explanation'}`
 }

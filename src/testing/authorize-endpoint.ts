@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import { findMember } from './accounts'
-import { acceptsRedirect, narrowScope, needsPKCE, serves } from './clients'
+import { acceptsRedirect, allowedRedirects, narrowScope, needsPKCE, serves } from './clients'
 import type { RegisteredClient } from './clients'
 import { loginPage, refusalPage } from './login-page'
 import type { Parts } from './parts'
@@ -19,7 +19,7 @@ interface AuthorizationRequest {
 /** `GET /oauth/authorize`: the page, or at once the consent of the user named by `autoApprove`. */
 export function showAuthorize(parts: Parts, req: Request): Reply {
   const request = readRequest(parts, req)
-  if (parts.settings.autoApprove !== undefined) return allow(parts, request, parts.settings.autoApprove, 302)
+  if (parts.settings.autoApprove !== undefined) return allow(parts, request, parts.settings.autoApprove)
   return loginPage({
     clientID: request.client.clientID,
     accounts: parts.accounts,
@@ -28,6 +28,8 @@ export function showAuthorize(parts: Parts, req: Request): Reply {
     // The form posts to the address it was shown at: nothing is kept between, so every click stands by itself.
     action: req.originalUrl,
     redirectURI: request.redirectURI,
+    // As at PagerDuty, where who is logged in there need not choose: a step-up is for the same user.
+    lastUser: /(?:^|; )stand-in-user=(\w+)/.exec(req.headers.cookie ?? '')?.[1],
   })
 }
 
@@ -36,7 +38,7 @@ export function decideAuthorize(parts: Parts, req: Request): Reply {
   const request = readRequest(parts, req)
   const form = new URLSearchParams(bodyOf(req))
   const decision = form.get('decision')
-  if (decision === 'allow') return allow(parts, request, form.get('user') ?? undefined, 303)
+  if (decision === 'allow') return allow(parts, request, form.get('user') ?? undefined, req.originalUrl)
   if (decision !== 'deny') throw new Refusal(refusalPage('The decision is neither "allow" nor "deny".'))
   return request.respond(303, {
     error: 'access_denied',
@@ -44,18 +46,21 @@ export function decideAuthorize(parts: Parts, req: Request): Reply {
   })
 }
 
+/** @param page where the user was chosen; undefined where the setting `autoApprove` has done that */
 function allow(
   parts: Parts,
   request: AuthorizationRequest,
   userID: string | undefined,
-  status: 302 | 303,
+  page?: string,
 ): Reply {
   const member = findMember(parts.accounts, userID)
-  if (!member) throw new Refusal(refusalPage(`There is no user "${userID ?? ''}" at this stand-in.`))
+  if (!member) throw new Refusal(refusalPage(`There is no user "${userID ?? ''}" at this simulator.`, page))
   if (!serves(request.client, member.account)) {
     const { clientID, account } = request.client
-    const problem = `${clientID} is registered in the account ${account}: a user of ${member.account.subdomain} cannot log in.`
-    throw new Refusal(refusalPage(problem))
+    const problem =
+      `${clientID} is registered in the account ${account}: a user of ${member.account.subdomain} cannot log in. ` +
+      `Log in as a user of ${account}, or simulate a Classic app, which all users may log in to: simulate --app-type classic.`
+    throw new Refusal(refusalPage(problem, page))
   }
   const delegation = parts.grants.delegate({
     ...member,
@@ -65,7 +70,11 @@ function allow(
     nonce: request.parameters.get('nonce'),
   })
   const challenge = request.parameters.get('code_challenge')
-  return request.respond(status, { code: parts.grants.issueCode(delegation, request.redirectURI, challenge) })
+  const code = parts.grants.issueCode(delegation, request.redirectURI, challenge)
+  if (page === undefined) return request.respond(302, { code })
+  const { headers, ...reply } = request.respond(303, { code })
+  const cookie = `stand-in-user=${member.user.id}; Path=/; HttpOnly; SameSite=Lax`
+  return { ...reply, headers: { ...headers, 'Set-Cookie': cookie } }
 }
 
 function readRequest(parts: Parts, req: Request): AuthorizationRequest {
@@ -75,7 +84,10 @@ function readRequest(parts: Parts, req: Request): AuthorizationRequest {
     throw new Refusal(refusalPage('The client_id is missing or unknown.'))
   const redirectURI = parameters.get('redirect_uri') ?? ''
   if (repeated === 'redirect_uri' || !acceptsRedirect(client, redirectURI)) {
-    throw new Refusal(refusalPage('The redirect_uri is missing or not one that the app has registered.'))
+    const problem =
+      `The redirect_uri "${redirectURI}" is not one of the app: ${allowedRedirects(client)}. ` +
+      'Set callbackURL (PAGERDUTY_CALLBACK_URL) to one of these, or clients[].redirectURIs of startPagerDuty() to this one.'
+    throw new Refusal(refusalPage(problem))
   }
 
   const respond: AuthorizationRequest['respond'] = (status, answer) => {

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { Token } from './grants'
+import type { Token } from './tokens'
 import type { Parts } from './parts'
 import { Refusal } from './wire'
 
@@ -16,9 +16,8 @@ export function bearerToken({ grants }: Parts, req: Request): Token {
 }
 
 /** Refuses a token whose scope does not cover the call; Classic tokens know only reading and writing. */
-export function requireScope({ delegation }: Token, req: Request, scope: string): void {
+export function requireScope({ delegation }: Token, reading: boolean, scope: string): void {
   const { appType, scope: granted } = delegation
-  const reading = req.method === 'GET' || req.method === 'HEAD'
   const sufficient = appType === 'scoped' ? [scope] : reading ? ['read', 'write'] : ['write']
   if (sufficient.some((name) => granted.includes(name))) return
   throw new Refusal({

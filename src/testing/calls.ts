@@ -1,11 +1,13 @@
-/** How often each part of the stand-in was called; a call that was made to fail counts too. */
+/** How often each part of the simulator was called; a call that was made to fail counts too. */
 export interface Calls {
-  /** Authorization requests; the answer given on the page is not counted again. */
+  /** Authorization requests; the decision on the page is not counted again. */
   authorize: number
+  /** Calls of the token endpoint, by grant type. */
   token: { authorization_code: number; refresh_token: number; client_credentials: number; other: number }
   revoke: number
   jwks: number
   userinfo: number
+  /** Calls of the REST API. */
   api: number
 }
 

@@ -1,24 +1,24 @@
 import type { Account } from './accounts'
 
-/** An app registered with the stand-in. */
+/** An app registered with the simulator. */
 export interface StandInClient {
   clientID: string
   /** Absent for a public client, which only Classic has. */
   clientSecret?: string | undefined
   /** @default 'scoped' */
   appType?: 'scoped' | 'classic' | undefined
-  /** What the app is configured with at PagerDuty; for Classic `read` or `write`. Whatever else is asked for is dropped without an error. */
+  /** What the app is configured with at PagerDuty; for Classic `read` or `write`. Whatever else is requested is dropped without an error. */
   scope: readonly string[]
   /** Compared exactly. @default any http or https URL of `localhost`, `*.localhost`, `127.*.*.*` or `[::1]` */
   redirectURIs?: readonly string[] | undefined
-  /** Subdomain of the account that a Scoped app is registered in; users of others are turned away. @default none, everybody may log in */
+  /** Subdomain of the account that a Scoped app is registered in; users of others are turned away. @default none, all users may log in */
   account?: string | undefined
 }
 
 /** @internal */
 export type RegisteredClient = StandInClient & { appType: 'scoped' | 'classic' }
 
-/** The client a stand-in has unless it is given others: Scoped and confidential. */
+/** The client that a simulator has unless it is given others: Scoped and confidential. */
 export const defaultClient: StandInClient = {
   clientID: 'stand-in-client',
   clientSecret: 'stand-in-secret',
@@ -35,7 +35,9 @@ export function register(client: StandInClient): RegisteredClient {
     )
   }
   if (appType === 'classic' && client.account !== undefined) {
-    throw new TypeError(`"clients": the Classic app ${clientID} has an "account"; Classic serves all of them`)
+    throw new TypeError(
+      `"clients": the Classic app ${clientID} has an "account"; Classic apps belong to none`,
+    )
   }
   const unknown = appType === 'classic' && client.scope.find((scope) => scope !== 'read' && scope !== 'write')
   if (unknown) {
@@ -67,6 +69,11 @@ export function acceptsRedirect(client: RegisteredClient, redirectURI: string): 
   const { protocol, hostname, hash } = new URL(redirectURI)
   const isLoopback = /^(127(\.\d+){3}|\[::1\]|(.+\.)?localhost)$/.test(hostname)
   return /^https?:$/.test(protocol) && isLoopback && hash === ''
+}
+
+/** @internal What may stand in place of a URL that is not accepted. */
+export function allowedRedirects({ redirectURIs }: RegisteredClient): string {
+  return `allowed ${redirectURIs ? `are ${redirectURIs.join(', ')}` : 'is any http or https URL of localhost, *.localhost, 127.*.*.* or [::1]'}`
 }
 
 /** @internal */

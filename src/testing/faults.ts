@@ -1,12 +1,14 @@
-import { rateLimitError, rateLimitHeaders } from './wire'
+import { apiError, rateLimitError, rateLimitHeaders } from './wire'
 
 /** Where a fault can be put. */
 export type Target = 'authorize' | 'token' | 'revoke' | 'jwks' | 'userinfo' | 'api'
 
-/** An answer in place of the real one. */
+/** A response in place of the real one. */
 export interface FaultAnswer {
+  /** The HTTP status. */
   status: number
   headers?: Record<string, string> | undefined
+  /** Sent as JSON, unless it is a string. */
   body?: unknown
   /** Seconds, sent as `Retry-After`. */
   retryAfter?: number | undefined
@@ -16,8 +18,8 @@ export interface FaultAnswer {
 
 /**
  * How a call fails. `reset` closes the connection before anything happened, `reset-after` when it has, so that the
- * answer is lost; `stall` and `stall-after` keep silent until the caller gives up; `half` takes effect and breaks off
- * in the middle of the answer; `html` is a proxy's 502 page. A name of RFC 6749 is answered as that error.
+ * response is lost; `stall` and `stall-after` keep silent until the caller gives up; `half` takes effect and breaks off
+ * in the middle of the response; `html` is a proxy's 502 page. A name of RFC 6749 responds with that error.
  */
 export type Fault =
   | '500'
@@ -35,9 +37,11 @@ export type Fault =
   | 'invalid_request'
   | FaultAnswer
 
+const named = (status: number, error: string): FaultAnswer => ({ status, body: { error } })
+
 const cannedAnswers: Partial<Record<string, FaultAnswer>> = {
-  '500': { status: 500, body: { error: 'server_error' } },
-  '503': { status: 503, body: { error: 'temporarily_unavailable' } },
+  '500': named(500, 'server_error'),
+  '503': named(503, 'temporarily_unavailable'),
   '429': { status: 429, headers: rateLimitHeaders(960, 0, 1), retryAfter: 1, body: rateLimitError },
   html: {
     status: 502,
@@ -45,9 +49,12 @@ const cannedAnswers: Partial<Record<string, FaultAnswer>> = {
     body: '<html><h1>502 Bad Gateway</h1></html>',
   },
   redirect: { status: 302, headers: { Location: '/elsewhere' }, body: '' },
-  invalid_client: { status: 401, body: { error: 'invalid_client' } },
-  invalid_grant: { status: 400, body: { error: 'invalid_grant' } },
-  invalid_request: { status: 400, body: { error: 'invalid_request' } },
+  invalid_client: named(401, 'invalid_client'),
+  invalid_grant: named(400, 'invalid_grant'),
+  invalid_request: named(400, 'invalid_request'),
+  // The REST API has an error body of its own.
+  'api 500': apiError(500, 'Internal Server Error', 2000),
+  'api 503': apiError(503, 'Service Unavailable'),
 }
 
 /** @internal Faults waiting for the next calls, first in, first out. */
@@ -69,12 +76,12 @@ export class FaultQueue {
 }
 
 /** @internal The answer that a fault puts in place of the real one, if it puts one. */
-export function answerInstead(fault: Fault | undefined): FaultAnswer | undefined {
-  return typeof fault === 'string' ? cannedAnswers[fault] : fault
+export function answerInstead(fault: Fault | undefined, target: Target): FaultAnswer | undefined {
+  if (typeof fault !== 'string') return fault
+  return cannedAnswers[`${target} ${fault}`] ?? cannedAnswers[fault]
 }
 
 /** @internal Whether the request is carried out, whatever becomes of its answer. */
-export function takesEffect(fault: Fault | undefined): boolean {
-  const instead = answerInstead(fault)
+export function takesEffect(fault: Fault | undefined, instead: FaultAnswer | undefined): boolean {
   return instead ? instead.after === true : fault !== 'reset' && fault !== 'stall'
 }

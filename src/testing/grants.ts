@@ -1,76 +1,17 @@
-import { createHash, randomUUID } from 'node:crypto'
-import type { Account, AccountUser } from './accounts'
+import { randomUUID } from 'node:crypto'
 import type { Settings } from './settings'
+import type { Delegation, LiveGrant, RefreshToken, Token, TokenPair } from './tokens'
+import { Records, lifetimes, tokenValue, verifies } from './tokens'
 
-/** @internal One authorization: by a user, or by the app itself for an account. Every token that came of it ends with it. */
-export interface Delegation {
-  id: string
-  clientID: string
-  appType: 'scoped' | 'classic'
-  account: Account
-  user?: AccountUser
-  scope: readonly string[]
-  nonce?: string | undefined
-  /** Milliseconds since the epoch. */
-  startedAt: number
-  revoked: boolean
-}
-
-/** A login, or a token of the app itself, that still serves. Shows no token. */
-export interface LiveGrant {
-  clientID: string
-  subdomain: string
-  /** Absent where the app itself got the token. */
-  user?: AccountUser
-  scope: readonly string[]
-  /** When it was consented to, in milliseconds since the epoch, as the ends below. */
-  startedAt: number
-  /** When its newest access token ends; undefined when none serves. */
-  accessUntil: number | undefined
-  /** When its refresh token ends; undefined when there is none. */
-  refreshUntil: number | undefined
-}
-
-/** @internal */
-export interface Token {
-  value: string
-  delegation: Delegation
-  expiresAt: number
-}
-
-/** @internal */
-export interface TokenPair {
-  access: Token
-  refresh?: Token
-}
-
-interface RefreshToken extends Token {
-  access: Token
-  spent?: { at: number; successor: TokenPair }
-}
-
-interface Code extends Token {
-  redirectURI: string
-  challenge: string | undefined
-  spent: boolean
-}
-
-const day = 86_400
-const lifetimes = {
-  scoped: { access: day, refresh: 30 * day, window: 365 * day },
-  classic: { access: 30 * day, refresh: 210 * day, window: 3 * 365 * day },
-}
-
-/** @internal What the authorization server remembers: codes, access tokens and refresh tokens, in memory. */
+/** @internal Issues, rotates and ends codes and tokens. */
 export class Grants {
   readonly #settings: Settings
-  readonly #codes = new Map<string, Code>()
-  readonly #access = new Map<string, Token>()
-  readonly #refresh = new Map<string, RefreshToken>()
+  readonly records: Records
   reuses = 0
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, records = new Records()) {
     this.#settings = settings
+    this.records = records
   }
 
   delegate(given: Omit<Delegation, 'id' | 'startedAt' | 'revoked'>): Delegation {
@@ -80,7 +21,7 @@ export class Grants {
   issueCode(delegation: Delegation, redirectURI: string, challenge: string | undefined): string {
     const value = randomUUID().replaceAll('-', '')
     const expiresAt = this.#settings.now() + this.#settings.codeLifetime * 1000
-    this.#codes.set(value, { value, delegation, redirectURI, challenge, expiresAt, spent: false })
+    this.records.codes.set(value, { value, delegation, redirectURI, challenge, expiresAt, spent: false })
     return value
   }
 
@@ -89,7 +30,7 @@ export class Grants {
     value: string,
     given: { clientID: string; redirectURI: string | undefined; verifier: string | undefined },
   ): Delegation | undefined {
-    const code = this.#codes.get(value)
+    const code = this.records.codes.get(value)
     if (!code || code.delegation.clientID !== given.clientID) return undefined
     if (code.spent) code.delegation.revoked = true
     code.spent = true
@@ -106,7 +47,7 @@ export class Grants {
       delegation.startedAt + (rollingWindow ?? usual.window) * 1000,
     )
     const refresh: RefreshToken = { value: tokenValue(1, delegation), delegation, expiresAt, access }
-    this.#refresh.set(refresh.value, refresh)
+    this.records.refresh.set(refresh.value, refresh)
     return { access, refresh }
   }
 
@@ -114,14 +55,14 @@ export class Grants {
     const lifetime = this.#settings.accessTokenLifetime ?? lifetimes[delegation.appType].access
     const expiresAt = this.#settings.now() + lifetime * 1000
     const access: Token = { value: tokenValue(0, delegation), delegation, expiresAt }
-    this.#access.set(access.value, access)
+    this.records.access.set(access.value, access)
     return access
   }
 
   /** Rotation: the presented token is used up and a new pair takes its place. */
   refresh(value: string, clientID: string): TokenPair | undefined {
     const { now, grace, reuse, revokeOldAccessToken } = this.#settings
-    const token = this.#refresh.get(value)
+    const token = this.records.refresh.get(value)
     if (!token || token.delegation.clientID !== clientID) return undefined
     if (token.spent) {
       this.reuses += 1
@@ -132,42 +73,42 @@ export class Grants {
     if (!this.#isLive(token)) return undefined
     const successor = this.issuePair(token.delegation)
     token.spent = { at: now(), successor }
-    if (revokeOldAccessToken) this.#access.delete(token.access.value)
+    if (revokeOldAccessToken) this.records.access.delete(token.access.value)
     return successor
   }
 
   /** The access token, if the REST API would accept it. */
   liveAccessToken(value: string): Token | undefined {
-    const token = this.#access.get(value)
+    const token = this.records.access.get(value)
     return token && this.#isLive(token) ? token : undefined
   }
 
   /** RFC 7009: a refresh token takes everything of its login with it, an access token only itself. */
   revoke(value: string, clientID: string): void {
-    const refresh = this.#refresh.get(value)
+    const refresh = this.records.refresh.get(value)
     if (refresh?.delegation.clientID === clientID) refresh.delegation.revoked = true
-    if (this.#access.get(value)?.delegation.clientID === clientID) this.#access.delete(value)
+    if (this.records.access.get(value)?.delegation.clientID === clientID) this.records.access.delete(value)
   }
 
   revokeAll(): void {
     for (const { delegation } of [
-      ...this.#codes.values(),
-      ...this.#access.values(),
-      ...this.#refresh.values(),
+      ...this.records.codes.values(),
+      ...this.records.access.values(),
+      ...this.records.refresh.values(),
     ]) {
       delegation.revoked = true
     }
   }
 
   expireAccessTokens(): void {
-    for (const token of this.#access.values())
+    for (const token of this.records.access.values())
       token.expiresAt = Math.min(token.expiresAt, this.#settings.now())
   }
 
   /** What serves, the newest last. */
   live(): LiveGrant[] {
-    const access = [...this.#access.values()].filter((token) => this.#isLive(token))
-    const refresh = [...this.#refresh.values()].filter((token) => !token.spent && this.#isLive(token))
+    const access = [...this.records.access.values()].filter((token) => this.#isLive(token))
+    const refresh = [...this.records.refresh.values()].filter((token) => !token.spent && this.#isLive(token))
     const delegations = new Set([...access, ...refresh].map(({ delegation }) => delegation))
     const endOf = (tokens: readonly Token[], delegation: Delegation) =>
       tokens.findLast((token) => token.delegation === delegation)?.expiresAt
@@ -188,12 +129,13 @@ export class Grants {
   }
 
   newestAccessToken(userID: string): string | undefined {
-    return [...this.#access.values()].findLast((token) => this.#belongsTo(token, userID))?.value
+    return [...this.records.access.values()].findLast((token) => this.#belongsTo(token, userID))?.value
   }
 
   newestRefreshToken(userID: string): string | undefined {
-    return [...this.#refresh.values()].findLast((token) => !token.spent && this.#belongsTo(token, userID))
-      ?.value
+    return [...this.records.refresh.values()].findLast(
+      (token) => !token.spent && this.#belongsTo(token, userID),
+    )?.value
   }
 
   secondsLeft({ expiresAt }: Token): number {
@@ -207,16 +149,4 @@ export class Grants {
   #isLive({ delegation, expiresAt }: Token): boolean {
     return !delegation.revoked && this.#settings.now() < expiresAt
   }
-}
-
-/** RFC 7636 section 4.6. A verifier without a challenge is refused too, as RFC 9700 section 2.1.1 wants against a downgrade. */
-function verifies(challenge: string | undefined, verifier: string | undefined): boolean {
-  if (challenge === undefined || verifier === undefined) return challenge === verifier
-  if (!/^[\w.~-]{43,128}$/.test(verifier)) return false
-  return createHash('sha256').update(verifier).digest('base64url') === challenge
-}
-
-// The European prefix has never been published: whatever reads it should treat tokens as opaque.
-function tokenValue(kind: 0 | 1, { account }: Delegation): string {
-  return `pd${account.region}+_${kind}XBPWQQ_${randomUUID()}`
 }

@@ -9,7 +9,7 @@ export interface LoginAgent {
   set(headers: Record<string, string>): unknown
 }
 
-/** As much of its answer. */
+/** As much of its response. */
 export interface LoginAnswer {
   status: number
   headers: Record<string, unknown>
@@ -18,14 +18,16 @@ export interface LoginAnswer {
 
 /** Who logs in, and where. */
 export interface LoginAs {
-  /** Id of a user of the stand-in. @default 'PACME01' */
+  /** Id of a user of the simulator. @default 'PACME01' */
   user?: string | undefined
   /** Where the app begins a login. @default '/auth/pagerduty' */
   path?: string | undefined
+  /** As that of `approve`. */
+  fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
- * Logs an agent of supertest in, as a person would: login path, consent at the stand-in, callback, and the page after it. The app may listen
+ * Logs an agent of supertest in, as a user would: login path, consent at the simulator, callback, and the page after it. The app may listen
  * anywhere; where `callbackURL` is https, the agent goes on as a browser behind the proxy that terminates TLS.
  *
  * @example
@@ -41,16 +43,17 @@ export async function loginAs<Agent extends LoginAgent>(
   agent: Agent,
   who: string | LoginAs = {},
 ): Promise<Agent> {
-  const { user = 'PACME01', path = '/auth/pagerduty' } = typeof who === 'string' ? { user: who } : who
+  const { user = 'PACME01', path = '/auth/pagerduty', fetch } = typeof who === 'string' ? { user: who } : who
   // Harmless where the app is reached by http itself.
   const proxied = { 'X-Forwarded-Proto': 'https' }
   const begun = await agent.get(path).set(proxied)
   const authorizeURL = locationOf(begun, `${path} begins no login`)
-  const callback = new URL(await approve(authorizeURL, { user }))
+  const callback = new URL(await approve(authorizeURL, { user, fetch }))
   const isSecure = callback.protocol === 'https:'
   const pending = { ...proxied, ...(isSecure && { Cookie: cookiesOf(begun) }) }
   const finished = await agent.get(callback.pathname + callback.search).set(pending)
-  const home = locationOf(finished, 'The login did not succeed')
+  // An app may end a login with a page of its own, as for a popup.
+  const home = finished.status < 300 ? '' : locationOf(finished, 'The login did not succeed')
   // Supertest speaks http, and keeps Secure cookies to itself.
   if (isSecure) agent.set({ ...proxied, Cookie: cookiesOf(finished) })
   // A login that no browser comes back with is forgotten after a minute.
@@ -61,7 +64,7 @@ export async function loginAs<Agent extends LoginAgent>(
 function locationOf({ status, headers, text }: LoginAnswer, problem: string): string {
   const { location } = headers
   if (typeof location === 'string') return location
-  throw new Error(`${problem}: the app answered ${status} ${(text ?? '').slice(0, 500)}`)
+  throw new Error(`${problem}: the app responded with ${status} ${(text ?? '').slice(0, 500)}`)
 }
 
 /** Those that are set, without those that are taken away. */

@@ -42,15 +42,18 @@ export function loginPage(page: {
   granted: readonly string[]
   action: string
   redirectURI: string
+  /** Id of the user who logged in last in this browser. */
+  lastUser: string | undefined
 }): Reply {
   const members = page.accounts.flatMap((account) => account.users.map((user) => ({ user, account })))
+  const chosen = members.find(({ user }) => user.id === page.lastUser) ?? members[0]
   const scopes = [...new Set([...page.granted, ...page.requested])]
-  const content = `<h1>${escape(page.clientID)} asks for access</h1>
+  const content = `<h1>${escape(page.clientID)} requests access</h1>
 <p>Afterwards you return to ${escape(page.redirectURI)}</p>
 <h2>Requested scope</h2>
 <ul id="scopes">${scopes.map((scope) => scopeItem(scope, page.granted)).join('')}</ul>
 <form method="post" action="${escape(page.action)}">
-<fieldset><legend>Log in as</legend>${members.map(memberChoice).join('')}</fieldset>
+<fieldset><legend>Log in as</legend>${members.map((member) => memberChoice(member, member === chosen)).join('')}</fieldset>
 <div class="buttons">
 <button id="deny" name="decision" value="deny">Deny</button>
 <button id="allow" class="allow" name="decision" value="allow">Allow</button>
@@ -59,20 +62,24 @@ export function loginPage(page: {
   return htmlPage(200, 'Log in', content, `'self' ${formTarget(page.redirectURI)}`)
 }
 
-/** Shown where PagerDuty shows a bare page, because there is no address that may safely be redirected to. */
-export function refusalPage(problem: string): Reply {
+/**
+ * Shown where PagerDuty shows a bare page, because there is no address that may safely be redirected to.
+ *
+ * @param back where the users can be chosen again
+ */
+export function refusalPage(problem: string, back?: string): Reply {
   return htmlPage(
     400,
     'Bad request',
-    `<h1>Bad request</h1>\n<p id="problem">${escape(problem)}</p>`,
+    `<h1>Bad request</h1>\n<p id="problem">${escape(problem)}</p>${back === undefined ? '' : `\n<p><a href="${escape(back)}">Choose another user</a></p>`}`,
     `'none'`,
   )
 }
 
-function memberChoice({ user, account }: Member, index: number): string {
+function memberChoice({ user, account }: Member, isChosen: boolean): string {
   const region = account.region.toUpperCase()
   return `
-<label for="user-${escape(user.id)}"><input type="radio" name="user" id="user-${escape(user.id)}" value="${escape(user.id)}"${index === 0 ? ' checked' : ''}>
+<label for="user-${escape(user.id)}"><input type="radio" name="user" id="user-${escape(user.id)}" value="${escape(user.id)}"${isChosen ? ' checked' : ''}>
 <span>${escape(user.name)}<small>${escape(account.subdomain)}, ${region} region, ${escape(user.role)}</small></span></label>`
 }
 
@@ -88,7 +95,7 @@ function htmlPage(status: number, title: string, content: string, formAction: st
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>${title} · PagerDuty stand-in</title>
+<title>${title} · PagerDuty simulator</title>
 <style>${style}</style>
 </head>
 <body>

@@ -1,4 +1,4 @@
-import type { Token } from './grants'
+import type { Token } from './tokens'
 import type { Settings } from './settings'
 import { rateLimitError, rateLimitHeaders, Refusal } from './wire'
 

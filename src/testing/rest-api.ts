@@ -1,6 +1,7 @@
 import type { Request } from 'express'
 import { attempt } from './answer'
 import { bearerToken, requireScope } from './bearer'
+import type { Token } from './tokens'
 import type { Parts } from './parts'
 import { RateLimiter } from './rate-limiter'
 import { find, invalidInput } from './rest-call'
@@ -8,12 +9,12 @@ import type { Call } from './rest-call'
 import { addNote, createIncident, listNotes, updateIncident, updateIncidents } from './rest-incidents'
 import { list, lists } from './rest-lists'
 import type { AccountData } from './sample-data'
-import { queryOf } from './wire'
+import { bodyOf, queryOf } from './wire'
 import type { Reply } from './wire'
 
 type Method = 'get' | 'post' | 'put'
 
-type Operation = [method: Method, path: string, scope: string, run: (call: Call) => Reply]
+export type Operation = [method: Method, path: string, scope: string, run: (call: Call) => Reply]
 
 /** What there is of the REST API, each with the scope that PagerDuty declares. */
 export const operations: readonly Operation[] = [
@@ -31,25 +32,34 @@ export const operations: readonly Operation[] = [
 export function restAPI(
   parts: Parts,
 ): { method: Method; path: string; run: (req: Request) => Promise<Reply> }[] {
-  const { data: stored, settings } = parts
-  const limiter = new RateLimiter(settings)
-  return operations.map(([method, path, scope, run]) => ({
-    method,
-    path,
+  const limiter = new RateLimiter(parts.settings)
+  return operations.map((operation) => ({
+    method: operation[0],
+    path: operation[1],
     async run(req) {
       const token = bearerToken(parts, req)
       const { headers, refusal } = limiter.admit(token)
       const reply = await attempt(() => {
         if (refusal) throw refusal
-        const data = stored.get(token.delegation.account.id) as AccountData
-        if (path === '/users/me' && !token.delegation.user)
-          throw invalidInput('This operation needs the token of a user')
-        requireScope(token, req, scope)
-        return run({ req, token, data, now: settings.now(), query: new URLSearchParams(queryOf(req)) })
+        const query = new URLSearchParams(queryOf(req))
+        return perform(parts, token, operation, { id: req.params['id'] as string, body: bodyOf(req), query })
       })
       return { ...reply, headers: { ...reply.headers, ...headers } }
     },
   }))
+}
+
+/** @throws {Refusal} */
+export function perform(
+  { data, settings }: Parts,
+  token: Token,
+  [method, path, scope, run]: Operation,
+  input: Pick<Call, 'id' | 'body' | 'query'>,
+): Reply {
+  const { account, user } = token.delegation
+  if (path === '/users/me' && !user) throw invalidInput('This operation needs the token of a user')
+  requireScope(token, method === 'get', scope)
+  return run({ ...input, token, data: data.get(account.id) as AccountData, now: settings.now() })
 }
 
 function reading(name: keyof typeof lists): Operation[] {
@@ -57,8 +67,8 @@ function reading(name: keyof typeof lists): Operation[] {
   const all: Operation = ['get', `/${name}`, scope, (call) => list(name, call)]
   if (name === 'oncalls') return [all]
   const single = name === 'escalation_policies' ? 'escalation_policy' : name.slice(0, -1)
-  const one = ({ req, data }: Call) => {
-    return { status: 200, body: { [single]: find<{ id: string }>(data[name], req.params['id']) } }
+  const one = ({ id, data }: Call) => {
+    return { status: 200, body: { [single]: find<{ id: string }>(data[name], id) } }
   }
   return [all, ['get', `/${name}/:id`, scope, one]]
 }

@@ -1,21 +1,16 @@
-import type { Request } from 'express'
-import type { Token } from './grants'
+import type { Token } from './tokens'
 import type { AccountData } from './sample-data'
-import { bodyOf, Refusal } from './wire'
-import type { Reply } from './wire'
+import { Refusal, apiError } from './wire'
 
 /** A call of the REST API that may be carried out. */
 export interface Call {
-  req: Request
+  /** What the path names. */
+  id: string | undefined
+  body: string
   token: Token
   data: AccountData
   now: number
   query: URLSearchParams
-}
-
-/** An error body of the REST API, which is not that of OAuth. */
-export function apiError(status: number, message: string, code: number, errors?: string[]): Reply {
-  return { status, body: { error: { message, code, ...(errors && { errors }) } } }
 }
 
 export function invalidInput(error: string): Refusal {
@@ -37,10 +32,10 @@ export function find<Item extends { id: string }>(items: readonly Item[], wanted
 }
 
 /** What the body has under that name. */
-export function given<Input>({ req }: Call, name: string): Input {
+export function given<Input>({ body }: Call, name: string): Input {
   let parsed: unknown
   try {
-    parsed = JSON.parse(bodyOf(req))
+    parsed = JSON.parse(body)
   } catch {}
   const input = (parsed as Record<string, unknown> | null | undefined)?.[name]
   if (typeof input !== 'object' || input === null) throw invalidInput(`The body has no "${name}"`)

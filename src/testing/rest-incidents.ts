@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { apiError, argumentsCausedError, find, given, invalidInput } from './rest-call'
+import { argumentsCausedError, find, given, invalidInput } from './rest-call'
 import type { Call } from './rest-call'
-import { incidentObject, reference } from './sample-data'
-import type { Incident } from './sample-data'
-import { Refusal } from './wire'
+import { incidentObject, incidentSummary, reference } from './objects'
+import type { Incident } from './objects'
+import { Refusal, apiError } from './wire'
 import type { Reply } from './wire'
 
 interface Input {
@@ -34,23 +34,23 @@ export function createIncident(call: Call): Reply {
     (one) => one.incident_key === key && one.service.id === service.id && one.status !== 'resolved',
   )
   if (open) throw argumentsCausedError('Open incident with matching dedup key already exists on this service')
-  const incident = incidentObject(token.delegation.account, {
-    id: `P${randomUUID().slice(0, 6).toUpperCase()}`,
+  const told = {
     title,
     urgency,
     status: 'triggered',
-    key,
-    number: 4200 + data.incidents.length,
-    createdAt: new Date(now).toISOString(),
+    incident_key: key,
+    incident_number: 4200 + data.incidents.length,
+    created_at: new Date(now).toISOString(),
     service,
-    assignee: data.oncalls[index]?.user,
-  })
+  }
+  const id = `P${randomUUID().slice(0, 6).toUpperCase()}`
+  const incident = incidentObject(token.delegation.account, told, data.oncalls[index]?.user, id)
   data.incidents.push(incident)
   return { status: 201, body: { incident } }
 }
 
 export function updateIncident(call: Call): Reply {
-  const incident = find(call.data.incidents, call.req.params['id'])
+  const incident = find(call.data.incidents, call.id)
   update(incident, given(call, 'incident'), call)
   return { status: 200, body: { incident } }
 }
@@ -68,6 +68,7 @@ export function updateIncidents(call: Call): Reply {
 
 function update(incident: Incident, input: Input, { now }: Call): void {
   Object.assign(incident, changes(input), { updated_at: new Date(now).toISOString() })
+  incident.summary = incidentSummary(incident)
   if (incident.status === 'resolved') incident['assignments'] = []
 }
 
@@ -82,21 +83,21 @@ function changes(input: Input): { [Name in keyof typeof allowed]?: string } {
       value === '' ||
       (values && !(values as readonly string[]).includes(value))
     ) {
-      throw invalidInput(`"${name}" is not ${values?.join(' or ') ?? 'a text'}`)
+      throw invalidInput(`"${name}" is not ${values?.join(' or ') ?? 'a string'}`)
     }
     changed[name] = value
   }
   return changed
 }
 
-export function listNotes({ req, data }: Call): Reply {
-  const { id } = find(data.incidents, req.params['id'])
+export function listNotes({ id: wanted, data }: Call): Reply {
+  const { id } = find(data.incidents, wanted)
   return { status: 200, body: { notes: data.notes.get(id) ?? [] } }
 }
 
 export function addNote(call: Call): Reply {
-  const { req, token, data, now } = call
-  const { id } = find(data.incidents, req.params['id'])
+  const { token, data, now } = call
+  const { id } = find(data.incidents, call.id)
   const { content } = given<Input>(call, 'note')
   if (typeof content !== 'string' || content === '') throw invalidInput('Content cannot be empty')
   const author = data.users.find((user) => user.id === token.delegation.user?.id)

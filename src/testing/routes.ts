@@ -6,11 +6,12 @@ import { countTokenCall } from './calls'
 import type { Calls } from './calls'
 import type { FaultQueue, Target } from './faults'
 import { jwks, openIDConfiguration, userinfo } from './identity-documents'
+import { mcp } from './mcp'
 import type { Parts } from './parts'
 import { restAPI } from './rest-api'
 import { notFound } from './rest-call'
 import { revoke, token } from './token-endpoint'
-import { bodyOf, oauthError } from './wire'
+import { apiError, bodyOf, oauthError } from './wire'
 import type { Reply } from './wire'
 
 /** What the stand-in observes and disturbs while it answers. */
@@ -36,14 +37,16 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
     function serveRoute(req, res, next) {
       if (!(target === 'authorize' && req.method === 'POST')) calls()[target] += 1
       const latency = target === 'api' ? settings.apiLatency : 0
-      answer(res, () => run(parts, req), { fault: faults.next(target), latency }).catch(next)
+      answer(res, () => run(parts, req), { target, fault: faults.next(target), latency }).catch(next)
     }
 
   const serveToken: RequestHandler = function serveToken(req, res, next) {
     const grantType = new URLSearchParams(bodyOf(req)).get('grant_type') ?? undefined
     countTokenCall(calls(), grantType)
     const fault = faults.next('token') ?? settings.tokenFault?.(grantType)
-    answer(res, () => token(parts, req), { fault, latency: settings.tokenLatency }).catch(next)
+    answer(res, () => token(parts, req), { target: 'token', fault, latency: settings.tokenLatency }).catch(
+      next,
+    )
   }
 
   app.get(['/oauth/authorize', '/global/oauth/authorize'], serve('authorize', showAuthorize))
@@ -61,6 +64,9 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
       serve('api', (_parts, req) => run(req)),
     )
   }
+  app.post('/mcp', serve('api', mcp))
+  // Where there is no stream to listen to, as the specification has it.
+  app.get('/mcp', (_req, res) => send(res, { status: 405, headers: { Allow: 'POST' }, body: '' }))
   app.get('/__stand-in/calls', (_req, res) =>
     send(res, { status: 200, body: { ...calls(), reuses: grants.reuses } }),
   )
@@ -71,9 +77,10 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
 }
 
 // Express counts the parameters to tell an error handler.
-const answerFailure: ErrorRequestHandler = (error: { status?: number; message: string }, _req, res, next) => {
-  const { status, message } = error
+const answerFailure: ErrorRequestHandler = (error: { status?: number; message: string }, req, res, next) => {
+  const { status = 500, message } = error
   if (res.headersSent) next(error)
-  else
-    send(res, oauthError(status === undefined ? 'server_error' : 'invalid_request', message, status ?? 500))
+  else if (req.path.includes('/oauth/'))
+    send(res, oauthError(status < 500 ? 'invalid_request' : 'server_error', message, status))
+  else send(res, apiError(status, message, status < 500 ? 2001 : 2000))
 }

@@ -1,26 +1,6 @@
-import { createHash } from 'node:crypto'
-import { regionalAPI } from './accounts'
 import type { Account, AccountUser } from './accounts'
-
-/** PagerDuty's short form of an object inside another. */
-export interface Reference {
-  id: string
-  type: string
-  summary: string
-  self: string
-  html_url: string
-}
-
-export interface Incident extends Reference {
-  incident_number: number
-  title: string
-  status: string
-  urgency: string
-  created_at: string
-  incident_key: string
-  service: Reference
-  [detail: string]: unknown
-}
+import { digest, incidentObject, object, objectID, reference } from './objects'
+import type { Incident, Reference } from './objects'
 
 /** The lists by their names in the REST API. */
 export interface AccountData {
@@ -51,18 +31,23 @@ const stories: readonly (readonly [string, number, string, string, number])[] = 
   ['Slow cold starts', 3, 'resolved', 'low', 7_200],
 ]
 
+/** Who is on call for a service. */
+interface Shift {
+  name: string
+  user: Reference | null
+  policy: Reference
+  schedule: Reference
+  service: Reference
+  teams: Reference[]
+}
+
 /** Incidents and what belongs to them, the same on every start but for the times, which are relative to `now` (milliseconds). */
 export function sampleData(account: Account, now: number): AccountData {
   const before = (minutes: number) => new Date(now - minutes * 60_000).toISOString()
-  const named = (type: string, name: string, details: object) => ({
-    ...object(account, type, name),
-    name,
-    ...details,
-  })
-  const teams = ['Customers', 'Platform'].map((name) => named('team', name, {}))
-  const ofTeam = (index: number) => ({ teams: [reference(teams[index % teams.length] as Reference)] })
-  const users = account.users.map((user, index) => ({ ...userObject(account, user), ...ofTeam(index) }))
-  const shifts = serviceNames.map((name, index) => {
+  const teams = ['Customers', 'Platform'].map((name) => named(account, 'team', name, {}))
+  const ofTeam = (index: number) => [reference(teams[index % teams.length] as Reference)]
+  const users = account.users.map((user, index) => ({ ...userObject(account, user), teams: ofTeam(index) }))
+  const shifts = serviceNames.map((name, index): Shift => {
     const user = users[index % users.length]
     return {
       name,
@@ -70,30 +55,16 @@ export function sampleData(account: Account, now: number): AccountData {
       policy: reference(object(account, 'escalation_policy', `${name} on call`)),
       schedule: reference(object(account, 'schedule', `${name} weekly`)),
       service: reference(object(account, 'service', name)),
-      ...ofTeam(index),
+      teams: ofTeam(index),
     }
   })
   const services = shifts.map(({ name, policy, teams }) =>
-    named('service', name, { status: 'active', escalation_policy: policy, teams }),
-  )
-  // Regions differ a little, so that a demonstration shows which account it is looking at.
-  const told = account.region === 'eu' ? stories.slice(3) : stories.slice(0, 8)
-  const incidents = told.map(([title, service, status, urgency, minutesAgo], index) =>
-    incidentObject(account, {
-      title,
-      status,
-      urgency,
-      key: digest(account, 'key', title).slice(0, 32),
-      number: 4200 + index,
-      createdAt: before(minutesAgo),
-      service: services[service] as Reference,
-      assignee: users[index % users.length],
-    }),
+    named(account, 'service', name, { status: 'active', escalation_policy: policy, teams }),
   )
   return {
     users,
     services,
-    incidents,
+    incidents: sampleIncidents(account, { services, users, before }),
     teams,
     oncalls: shifts.map(({ user, policy, schedule }) => ({
       user,
@@ -103,97 +74,73 @@ export function sampleData(account: Account, now: number): AccountData {
       start: before(2 * 1440),
       end: before(-5 * 1440),
     })),
-    escalation_policies: shifts.map(({ policy, schedule, user, service, teams }) => ({
-      ...named('escalation_policy', policy.summary, { num_loops: 0, services: [service], teams }),
-      escalation_rules: [
-        { id: policy.id, escalation_delay_in_minutes: 30, targets: user ? [schedule, user] : [schedule] },
-      ],
-    })),
-    schedules: shifts.map(({ schedule, policy, user, teams }) =>
-      named('schedule', schedule.summary, {
-        time_zone: 'Etc/UTC',
-        escalation_policies: [policy],
-        users: user ? [user] : [],
-        teams,
-      }),
-    ),
-    change_events: shifts.map(({ name, service, teams }, index) => ({
-      id: objectID(account, 'change_event', name),
-      type: 'change_event',
-      summary: `${name} deployed`,
-      timestamp: before(60 * (index + 1)),
-      source: 'deployment',
-      integration: reference(object(account, 'inbound_integration', 'Deployments')),
-      services: [service],
-      teams,
-      custom_details: {},
-      links: [],
-    })),
+    escalation_policies: shifts.map((shift) => policyObject(account, shift)),
+    schedules: shifts.map((shift) => scheduleObject(account, shift)),
+    change_events: shifts.map((shift, index) => changeEvent(account, shift, before(60 * (index + 1)))),
     notes: new Map(),
   }
 }
 
-export function incidentObject(
+function sampleIncidents(
   account: Account,
-  told: {
-    id?: string
-    title: string
-    status: string
-    urgency: string
-    key: string
-    number: number
-    createdAt: string
-    service: Reference
-    assignee: Reference | null | undefined
-  },
-): Incident {
-  const { id, title, status, urgency, key, number, createdAt, service, assignee } = told
-  const { escalation_policy, teams } = service as Reference & Record<string, unknown>
-  return {
-    ...object(account, 'incident', title, id),
-    incident_number: number,
-    title,
-    status,
-    urgency,
-    incident_key: key,
-    created_at: createdAt,
-    updated_at: createdAt,
-    service: reference(service),
-    escalation_policy,
-    teams,
-    assignments: assignee && status !== 'resolved' ? [{ at: createdAt, assignee: reference(assignee) }] : [],
-  }
+  {
+    services,
+    users,
+    before,
+  }: Record<'services' | 'users', Reference[]> & { before: (minutes: number) => string },
+): Incident[] {
+  // Regions differ a little, so that a demonstration shows which account it is looking at.
+  const told = account.region === 'eu' ? stories.slice(3) : stories.slice(0, 8)
+  return told.map(([title, service, status, urgency, minutesAgo], index) => {
+    const incident = {
+      title,
+      status,
+      urgency,
+      incident_key: digest(account, 'key', title).slice(0, 32),
+      incident_number: 4200 + index,
+      created_at: before(minutesAgo),
+      service: services[service] as Reference,
+    }
+    return incidentObject(account, incident, users[index % users.length])
+  })
 }
 
-export function reference({ id, type, summary, self, html_url }: Reference): Reference {
-  return { id, type: type.endsWith('_reference') ? type : `${type}_reference`, summary, self, html_url }
+function policyObject(account: Account, { policy, schedule, user, service, teams }: Shift): Reference {
+  const targets = user ? [schedule, user] : [schedule]
+  const escalation_rules = [{ id: policy.id, escalation_delay_in_minutes: 30, targets }]
+  const details = { num_loops: 0, services: [service], teams, escalation_rules }
+  return named(account, 'escalation_policy', policy.summary, details)
+}
+
+function scheduleObject(account: Account, { schedule, policy, user, teams }: Shift): Reference {
+  const users = user ? [user] : []
+  const details = { time_zone: 'Etc/UTC', escalation_policies: [policy], users, teams }
+  return named(account, 'schedule', schedule.summary, details)
+}
+
+function changeEvent(
+  account: Account,
+  { name, service, teams }: Shift,
+  timestamp: string,
+): AccountData['change_events'][number] {
+  return {
+    id: objectID(account, 'change_event', name),
+    type: 'change_event',
+    summary: `${name} deployed`,
+    timestamp,
+    source: 'deployment',
+    integration: reference(object(account, 'inbound_integration', 'Deployments')),
+    services: [service],
+    teams,
+    custom_details: {},
+    links: [],
+  }
 }
 
 function userObject(account: Account, { id, name, email, role }: AccountUser): Reference {
   return { ...object(account, 'user', name, id), ...{ name, email, role, time_zone: 'Etc/UTC' } }
 }
 
-function object(
-  account: Account,
-  type: string,
-  summary: string,
-  id = objectID(account, type, summary),
-): Reference {
-  const path = `${type === 'escalation_policy' ? 'escalation_policie' : type}s/${id}`
-  const web = account.region === 'eu' ? 'eu.pagerduty.com' : 'pagerduty.com'
-  return {
-    id,
-    type,
-    summary,
-    self: `${regionalAPI(account)}/${path}`,
-    html_url: `https://${account.subdomain}.${web}/${path}`,
-  }
-}
-
-function objectID(account: Account, type: string, summary: string): string {
-  return `P${digest(account, type, summary).slice(0, 6).toUpperCase()}`
-}
-
-function digest(account: Account, type: string, summary: string): string {
-  return createHash('sha256').update(`${account.id}/${type}/${summary}`).digest('hex')
+function named(account: Account, type: string, name: string, details: object): Reference {
+  return { ...object(account, type, name), ...{ name, ...details } }
 }

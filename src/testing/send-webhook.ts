@@ -23,7 +23,7 @@ export interface SendWebhookOptions {
   headers?: Record<string, string> | undefined
 }
 
-/** How a delivery was answered. */
+/** The response to a delivery. */
 export interface WebhookAnswer {
   status: number
   headers: Headers

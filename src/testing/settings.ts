@@ -3,9 +3,9 @@ import type { Fault } from './faults'
 /** The claims of an id_token before it is signed. */
 export type Claims = Record<string, unknown>
 
-/** What can be turned while the stand-in runs: assign to `standIn.settings`. Lifetimes are in seconds, latencies in milliseconds. */
+/** What can be turned while the simulator runs: assign to `standIn.settings`. Lifetimes are in seconds, latencies in milliseconds. */
 export interface Settings {
-  /** The stand-in's clock, in milliseconds since the epoch. @default Date.now */
+  /** The simulator's clock, in milliseconds since the epoch. @default Date.now */
   now: () => number
   /** Id of the user for whom the authorize endpoint consents at once, without a page. @default undefined */
   autoApprove?: string | undefined
@@ -17,9 +17,9 @@ export interface Settings {
   refreshTokenLifetime?: number | undefined
   /** Seconds from login after which no refresh succeeds. @default 31536000 for Scoped, 94608000 for Classic */
   rollingWindow?: number | undefined
-  /** What the return of a used refresh token does: refuse it, or also end everything that came of that login. @default 'revoke-family' */
+  /** What the return of a used refresh token does: reject it, or also end everything that came of that login. @default 'revoke-family' */
   reuse: 'reject' | 'revoke-family'
-  /** Seconds during which a used refresh token still answers, with the same new pair. @default 0 */
+  /** Seconds during which a used refresh token is still valid, with the same new pair. @default 0 */
   grace: number
   /** Whether a refresh ends the access token before it. @default false */
   revokeOldAccessToken: boolean
@@ -31,9 +31,9 @@ export interface Settings {
   nullIDToken: boolean
   /** Changes the id_token's claims before they are signed. @default undefined */
   idTokenClaims?: ((claims: Claims) => Claims) | undefined
-  /** Milliseconds before the token endpoint answers; what the call changes is changed on arrival. @default 0 */
+  /** Milliseconds before the token endpoint responds; what the call changes is changed on arrival. @default 0 */
   tokenLatency: number
-  /** Milliseconds before the REST API answers. @default 0 */
+  /** Milliseconds before the REST API responds. @default 0 */
   apiLatency: number
   /** Decides for each token call whether and how it fails, after the faults queued by `failNext`. @default undefined */
   tokenFault?: ((grantType: string | undefined) => Fault | undefined) | undefined

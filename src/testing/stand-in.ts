@@ -1,18 +1,16 @@
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { RequestHandler } from 'express'
 import { defaultAccounts } from './accounts'
 import type { Account } from './accounts'
 import { noCalls } from './calls'
 import type { Calls } from './calls'
+import { selfSigned } from './certificate'
 import { defaultClient, register } from './clients'
-import type { RegisteredClient, StandInClient } from './clients'
+import type { StandInClient } from './clients'
+import { type StandInConnection, connectionOf, environmentOf, registered } from './connection'
 import { FaultQueue } from './faults'
 import type { Fault, Target } from './faults'
 import { Grants } from './grants'
-import type { LiveGrant } from './grants'
+import type { LiveGrant } from './tokens'
 import { IDTokenSigner } from './id-token-signer'
 import type { Parts } from './parts'
 import { routes } from './routes'
@@ -20,46 +18,46 @@ import { sampleData } from './sample-data'
 import type { AccountData } from './sample-data'
 import { deliver } from './send-webhook'
 import type { SendWebhookOptions, WebhookAnswer } from './send-webhook'
+import { listen, shut } from './server'
 import { resolveSettings } from './settings'
 import type { GivenSettings, Settings } from './settings'
+import { readState, saveState } from './state'
 import { webhookEvent } from './webhook-event'
 import type { WebhookEventInit } from './webhook-event'
 
-/** How to start a stand-in; everything is optional, and all settings can also be changed later. */
+/** How to start a simulator; everything is optional. Of {@link Settings} each may be given, and changed later. */
 export interface StandInOptions extends GivenSettings {
   /** @default 0, any free port */
   port?: number | undefined
+  /** Whether it speaks https, with a certificate that it makes for itself; see {@link StandIn.certificate}. @default false */
+  tls?: boolean | undefined
   /** The registered apps; the first is the one meant where no `clientID` is given. @default [defaultClient] */
   clients?: readonly StandInClient[] | undefined
   /** Accounts and their users. @default defaultAccounts */
   accounts?: readonly Account[] | undefined
   /** @internal Serves what is below `/__stand-in/`. */
   control?: ((standIn: StandIn) => RequestHandler) | undefined
+  /** @internal What `saveState` returned, of one that was stopped. */
+  state?: Uint8Array | undefined
 }
 
-/** The options of this package that point a client at the stand-in. */
-export interface StandInConnection {
-  clientID: string
-  clientSecret?: string | undefined
-  appType: 'scoped' | 'classic'
-  identityURL: string
-  apiURL: string
-}
-
-/** A running PagerDuty stand-in. */
+/** A running PagerDuty simulator. */
 export interface StandIn {
-  /** Its only origin, `http://127.0.0.1:<port>`: identity server and REST API. */
+  /** Its only origin, `http://127.0.0.1:<port>`, or https: identity server, REST API and, at `/mcp`, MCP server. */
   readonly url: string
+  /** What clients have to trust where it speaks https, as PEM: for 127.0.0.1, ::1 and localhost. Undefined without `tls`. */
+  readonly certificate: string | undefined
   /** Lifetimes, latencies and habits; assign to change them. */
   readonly settings: Settings
   /** Calls since the start or the last `resetCalls()`; other processes read them at `/__stand-in/calls`. */
   readonly calls: Readonly<Calls>
   /** How often a refresh token came back that was already used, since the start or the last `resetCalls()`. */
   readonly reuses: number
+  /** Sets `calls` and `reuses` to zero. */
   resetCalls(): void
   /** Options for the library: `pagerduty({ ...standIn.options(), scope: ['incidents.read'] })`. */
   options(clientID?: string): StandInConnection
-  /** The same as environment variables, for a child process. */
+  /** The same as environment variables, for a child process, with a secret for `sendWebhook`: `PAGERDUTY_WEBHOOK_SECRET`. */
   env(clientID?: string): Record<string, string>
   /** Changes what the app is configured with; tokens already issued keep their scope. */
   configure(clientID: string, change: { scope: readonly string[] }): void
@@ -91,6 +89,8 @@ export interface StandIn {
       subdomain?: string | undefined
     },
   ): Promise<WebhookAnswer>
+  /** @internal Tokens, data and certificate, for the option `state`. */
+  saveState(): Uint8Array
   /** Closes the server and every connection at once; may be called again. */
   close(): Promise<void>
 }
@@ -112,30 +112,24 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
 
   const settings = resolveSettings(options)
   const clients = new Map(registrations.map((client) => [client.clientID, register(client)]))
-  const grants = new Grants(settings)
+  const kept = options.state && readState(options.state)
+  const grants = new Grants(settings, kept?.records)
   const faults = new FaultQueue()
   const signer = new IDTokenSigner()
   let calls = noCalls()
 
-  const server = await listen(port)
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const data = new Map(accounts.map((account) => [account.id, sampleData(account, settings.now())]))
+  const identity = kept?.identity ?? (options.tls ? selfSigned() : undefined)
+  const { server, url, certificate } = await listen(port, options.tls ? identity : undefined)
+  const dataOf = (account: Account) => kept?.data.get(account.id) ?? sampleData(account, settings.now())
+  const data = new Map(accounts.map((account) => [account.id, dataOf(account)]))
   const parts: Parts = { origin: url, settings, accounts, data, clients, grants, signer }
   let closed: Promise<void> | undefined
 
-  const connection = (clientID = first.clientID): StandInConnection => {
-    const { clientSecret, appType } = registered(clients, clientID)
-    return {
-      clientID,
-      ...(clientSecret !== undefined && { clientSecret }),
-      appType,
-      identityURL: url,
-      apiURL: url,
-    }
-  }
+  const connection = (clientID = first.clientID) => connectionOf(registered(clients, clientID), url)
 
   const standIn: StandIn = {
     url,
+    certificate,
     settings,
     get calls() {
       return calls
@@ -148,7 +142,7 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
       grants.reuses = 0
     },
     options: connection,
-    env: (clientID) => environment(connection(clientID)),
+    env: (clientID) => environmentOf(connection(clientID)),
     configure(clientID, { scope }) {
       clients.set(clientID, register({ ...registered(clients, clientID), scope }))
     },
@@ -160,52 +154,20 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     liveGrants: () => grants.live(),
     newestAccessToken: (userID) => grants.newestAccessToken(userID),
     newestRefreshToken: (userID) => grants.newestRefreshToken(userID),
-    async sendWebhook(target, event, { subdomain = accounts[0]?.subdomain, ...how }) {
-      const account = accounts.find((one) => one.subdomain === subdomain)
-      if (!account) throw new TypeError(`"${subdomain}" is no account of this stand-in`)
-      const init = typeof event === 'string' ? { event_type: event } : event
-      return deliver(target, webhookEvent(init, data.get(account.id) as AccountData, settings.now()), how)
-    },
+    sendWebhook: async (target, event, how) => sendAbout(parts, target, event, how),
+    saveState: () => saveState(parts, identity),
     close: () => (closed ??= shut(server)),
   }
   server.on('request', routes(parts, { calls: () => calls, faults, control: options.control?.(standIn) }))
   return standIn
 }
 
-async function listen(port: number): Promise<Server> {
-  // Longer than any client keeps an idle connection, so that no request meets a connection that is just being closed.
-  const server = createServer({ keepAliveTimeout: 120_000 })
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  return server
-}
-
-async function shut(server: Server): Promise<void> {
-  const ended = once(server, 'close')
-  server.close()
-  server.closeAllConnections()
-  await ended
-}
-
-function registered(clients: Map<string, RegisteredClient>, clientID: string): RegisteredClient {
-  const client = clients.get(clientID)
-  if (!client)
-    throw new TypeError(`"${clientID}" is no client of this stand-in: register it in the option "clients"`)
-  return client
-}
-
-function environment({
-  clientID,
-  clientSecret,
-  appType,
-  identityURL,
-  apiURL,
-}: StandInConnection): Record<string, string> {
-  return {
-    PAGERDUTY_CLIENT_ID: clientID,
-    ...(clientSecret !== undefined && { PAGERDUTY_CLIENT_SECRET: clientSecret }),
-    PAGERDUTY_APP_TYPE: appType,
-    PAGERDUTY_IDENTITY_URL: identityURL,
-    PAGERDUTY_API_URL: apiURL,
-  }
+function sendAbout(
+  { accounts, data, settings }: Parts,
+  ...[target, event, { subdomain = accounts[0]?.subdomain, ...how }]: Parameters<StandIn['sendWebhook']>
+): Promise<WebhookAnswer> {
+  const account = accounts.find((one) => one.subdomain === subdomain)
+  if (!account) throw new TypeError(`"${subdomain}" is no account of this simulator`)
+  const init = typeof event === 'string' ? { event_type: event } : event
+  return deliver(target, webhookEvent(init, data.get(account.id) as AccountData, settings.now()), how)
 }

@@ -30,7 +30,7 @@ export const failures: Checks = {
     assert.deepEqual(
       await Promise.all(outcomes),
       operations.map(([name]) => `${name}() rejected`),
-      'an operation of a store without connection must reject within a second: anything else is taken for an answer',
+      'an operation of a store without connection must reject within a second: anything else counts as its result',
     )
   },
 }

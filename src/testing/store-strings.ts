@@ -3,7 +3,7 @@ import { type Checks, longest, long } from './store-check'
 
 /** Which keys and values a store takes, and that it tells them apart. */
 export const strings: Checks = {
-  async 'tells all keys apart'(store) {
+  async 'keeps all keys apart'(store) {
     const end = 'x'.repeat(longest.key - 'user:a'.length)
     for (const [different, key, other] of [
       ['case', 'user:PABC', 'user:Pabc'],
@@ -58,10 +58,10 @@ export const strings: Checks = {
     }
   },
 
-  async 'takes any text without control characters as a value'(store) {
+  async 'takes any string without control characters as a value'(store) {
     const odd = `t0{"quote":"'\\"} é \u2028 \u{1f600} %_\u007f ${'x'.repeat(10_000)}`
-    assert.equal(await store.create('user:a b', odd, long), true, 'create() must take any Unicode text')
+    assert.equal(await store.create('user:a b', odd, long), true, 'create() must take any Unicode string')
     assert.equal(await store.get('user:a b'), odd, 'a value must come back unchanged')
-    assert.equal(await store.replace('user:a b', odd, 'one'), true, 'replace() must take any Unicode text')
+    assert.equal(await store.replace('user:a b', odd, 'one'), true, 'replace() must take any Unicode string')
   },
 }

@@ -9,8 +9,8 @@ export interface TestClock {
 }
 
 /**
- * Takes over the time of this process: `Date` and `performance.now()`, for the library, the stand-in and your app alike.
- * Timers are left alone, so nothing that waits hangs. What Redis keeps lives by its own clock.
+ * Takes over the time of this process: `Date` and `performance.now()`, for the library, the simulator and your app alike.
+ * Timers are not changed, so nothing that waits hangs. What Redis keeps lives by its own clock.
  *
  * @example
  * const clock = testClock()

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { reference } from './sample-data'
-import type { AccountData, Incident, Reference } from './sample-data'
+import { reference } from './objects'
+import type { Incident, Reference } from './objects'
+import type { AccountData } from './sample-data'
 import { fieldValues, incidentDetail, webhookIncident } from './webhook-incident'
 
 /** A webhook event, as far as a test wants to have it its own way. */
@@ -76,6 +77,6 @@ function dataOf(
   if (!eventType.startsWith('incident.')) return { type: eventType.split('.')[0] }
   const incident = account.incidents.find((one) => one.id === id) ?? (account.incidents[0] as Incident)
   return aboutIncident.has(eventType)
-    ? webhookIncident(account, incident, eventType)
+    ? webhookIncident(incident, eventType)
     : incidentDetail(account, incident, eventType)
 }

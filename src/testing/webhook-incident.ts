@@ -1,34 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { reference } from './sample-data'
-import type { AccountData, Incident, Reference } from './sample-data'
+import { reference } from './objects'
+import type { Incident, Reference } from './objects'
+import type { AccountData } from './sample-data'
 
 /** An incident as webhooks show it, which is not how the REST API does. */
-export function webhookIncident(
-  { services }: AccountData,
-  incident: Incident,
-  eventType: string,
-): Record<string, unknown> {
-  const { id, self, html_url, incident_number, incident_key, title, urgency, created_at, service } = incident
-  const { assignments = [] } = incident as { assignments?: { assignee: Reference }[] }
-  const { escalation_policy = null } = (services.find((one) => one.id === service.id) ?? {}) as {
-    escalation_policy?: Reference
-  }
+export function webhookIncident(incident: Incident, eventType: string): Record<string, unknown> {
+  const { summary: _summary, updated_at: _updatedAt, incident_number, assignments = [], ...same } = incident
   return {
-    id,
-    type: 'incident',
-    self,
-    html_url,
+    ...same,
     number: incident_number,
     status: statusAfter(eventType, incident.status),
-    incident_key,
-    created_at,
-    title,
-    service,
-    assignees: assignments.map(({ assignee }) => assignee),
-    escalation_policy,
+    assignees: (assignments as { assignee: Reference }[]).map(({ assignee }) => assignee),
     teams: [],
     priority: null,
-    urgency,
     conference_bridge: null,
     resolve_reason: null,
     incident_type: { name: 'incident_default' },
@@ -37,11 +21,11 @@ export function webhookIncident(
 
 /** What happened to an incident: the incident is only referred to. */
 export function incidentDetail(
-  { users, services }: AccountData,
+  { users }: AccountData,
   incident: Incident,
   eventType: string,
 ): Record<string, unknown> {
-  const refers = { incident: reference(incident) }
+  const refers = { incident: { ...reference(incident), summary: incident.title } }
   const user = users[0] ? reference(users[0]) : null
   const id = randomUUID()
   switch (eventType.split('.')[1]) {
@@ -59,7 +43,7 @@ export function incidentDetail(
     case 'custom_field_values':
       return { ...refers, ...fieldValues(), type: 'incident_field_values' }
     case 'responder': {
-      const { escalation_policy } = services[0] as Reference & { escalation_policy?: Reference }
+      const { escalation_policy } = incident
       const state = eventType.endsWith('added') ? 'pending' : 'accepted'
       return { ...refers, user, escalation_policy, message: 'Please help', state, type: 'incident_responder' }
     }

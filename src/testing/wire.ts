@@ -23,6 +23,11 @@ export function oauthError(error: string, description: string, status = 400): Re
   return { status, body: { error, error_description: description } }
 }
 
+/** An error of the REST API, which is not that of OAuth. */
+export function apiError(status: number, message: string, code?: number, errors?: string[]): Reply {
+  return { status, body: { error: { message, code, errors } } }
+}
+
 export const rateLimitError = { error: { message: 'Rate Limit Exceeded', code: 2020 } }
 
 export function rateLimitHeaders(limit: number, remaining: number, seconds: number): Record<string, string> {

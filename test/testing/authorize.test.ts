@@ -51,6 +51,17 @@ describe('a faulty authorization request', () => {
     for (const redirect_uri of [`${registered}/`, `${registered}?a=b`, 'http://localhost/callback']) {
       expect((await fetch(authorizeURL(standIn, { redirect_uri }))).status).toBe(400)
     }
+    await expect(authorize(standIn, { redirect_uri: `${registered}/` })).rejects.toThrow(
+      'The redirect_uri "https://app.example/callback/" is not one of the app: allowed are https://app.example/callback. ' +
+        'Set callbackURL (PAGERDUTY_CALLBACK_URL) to one of these, or clients[].redirectURIs',
+    )
+  })
+
+  it('says which redirect URIs there may be where none is registered', async () => {
+    await expect(authorize(await start(), { redirect_uri: 'https://app.example/cb' })).rejects.toThrow(
+      'The redirect_uri "https://app.example/cb" is not one of the app: ' +
+        'allowed is any http or https URL of localhost, *.localhost, 127.*.*.* or [::1].',
+    )
   })
 
   it.each([
@@ -89,6 +100,16 @@ describe('the page', () => {
     expect(page).toContain('name="decision" value="allow"')
     expect(page).toContain('name="decision" value="deny"')
     expect(page).toContain('bad&#34;&#60;scope&#62;')
+  })
+
+  it('offers first who logged in last in this browser, as a step-up is for the same user', async () => {
+    const standIn = await start()
+    const answer = await decide(standIn, { user: 'PACME02', decision: 'allow' })
+    const cookie = (answer.headers.get('set-cookie') ?? '').split(';', 1)[0] as string
+    const page = await (await fetch(authorizeURL(standIn), { headers: { cookie } })).text()
+    expect(page.match(/value="\w+" checked/g)).toEqual(['value="PACME02" checked'])
+    const other = await fetch(authorizeURL(standIn), { headers: { cookie: 'stand-in-user=PNOBODY' } })
+    expect((await other.text()).match(/value="\w+" checked/g)).toEqual(['value="PACME01" checked'])
   })
 
   it('permits no script, and lets an app go on to another origin of its own after its callback', async () => {
@@ -140,7 +161,20 @@ describe('a Scoped app registered in one account', () => {
       'stand-in-client is registered in the account acme: a user of globex cannot log in',
     )
     standIn.settings.autoApprove = 'PGLBX01'
-    expect((await fetch(authorizeURL(standIn), { redirect: 'manual' })).status).toBe(400)
+    const approved = await fetch(authorizeURL(standIn), { redirect: 'manual' })
+    expect(approved.status).toBe(400)
+    expect(await approved.text()).not.toContain('href="/')
+  })
+
+  it('shows them the way back to the users, and to an app that takes them', async () => {
+    const standIn = await start({ clients: [client] })
+    const page = await (await decide(standIn, { user: 'PGLBX01', decision: 'allow' })).text()
+    expect(page).toContain('Log in as a user of acme')
+    expect(page).toContain('simulate --app-type classic')
+    const [, path = ''] = /<a href="([^"]+)">Choose another user/.exec(page) ?? []
+    const again = await fetch(standIn.url + path.replaceAll('&#38;', '&'))
+    expect(again.status).toBe(200)
+    expect(await again.text()).toContain('Log in as')
   })
 
   it('has app tokens of that account only', async () => {

@@ -126,6 +126,50 @@ describe('a fault elsewhere', () => {
     expect((await api(standIn, accessToken, '/incidents')).status).toBe(500)
     expect((await api(standIn, accessToken, '/incidents')).status).toBe(200)
   })
+
+  it('responds in the way of the REST API there, and in that of OAuth elsewhere', async () => {
+    const standIn = await start()
+    const { accessToken } = await logIn(standIn)
+    const body = async (answer: Response) => [answer.status, await answer.json()]
+    standIn.failNext('api', '500')
+    standIn.failNext('api', '503')
+    standIn.failNext('userinfo', '500')
+    standIn.failNext('userinfo', '503')
+    expect(await body(await api(standIn, accessToken, '/incidents'))).toEqual([
+      500,
+      { error: { message: 'Internal Server Error', code: 2000 } },
+    ])
+    expect(await body(await api(standIn, accessToken, '/incidents'))).toEqual([
+      503,
+      { error: { message: 'Service Unavailable' } },
+    ])
+    const userinfo = async () => body(await fetch(`${standIn.url}/global/oauth/userinfo`))
+    expect(await userinfo()).toEqual([500, { error: 'server_error' }])
+    expect(await userinfo()).toEqual([503, { error: 'temporarily_unavailable' }])
+  })
+})
+
+describe('a request that cannot be read', () => {
+  it('gets an error of the REST API there, and one of OAuth at its endpoints', async () => {
+    const standIn = await start()
+    const send = async (path: string, init?: RequestInit) => {
+      const answer = await fetch(`${standIn.url}${path}`, init)
+      return [answer.status, await answer.json()]
+    }
+    const long = { method: 'POST', body: 'x'.repeat(300 * 1024) }
+    expect(await send('/incidents/%E0')).toEqual([
+      400,
+      { error: { message: expect.stringContaining('%E0'), code: 2001 } },
+    ])
+    expect(await send('/incidents', long)).toEqual([
+      413,
+      { error: { message: 'request entity too large', code: 2001 } },
+    ])
+    expect(await send('/oauth/token', long)).toEqual([
+      413,
+      { error: 'invalid_request', error_description: 'request entity too large' },
+    ])
+  })
 })
 
 describe('latency', () => {
@@ -157,6 +201,6 @@ it('reports a mistake in a hook as a 500', async () => {
       throw new Error('oops')
     },
   })
-  const { status } = await requestToken(standIn, { grant_type: 'refresh_token' })
-  expect(status).toBe(500)
+  const { status, body } = await requestToken(standIn, { grant_type: 'refresh_token' })
+  expect([status, body]).toEqual([500, { error: 'server_error', error_description: 'oops' }])
 })

@@ -1,7 +1,9 @@
 import express, { type Express } from 'express'
+import session from 'express-session'
 import request from 'supertest'
 import { type PagerDuty, pagerduty } from '../../src'
 import { type StandIn, defaultClient, loginAs, startPagerDuty, testClock } from '../../src/testing'
+import { optionsAt, passportWith, secret } from '../support/passport-app'
 
 let standIn: StandIn
 let pd: PagerDuty | undefined
@@ -49,13 +51,36 @@ test('loginAs finds the login where the app has put it', async () => {
   expect((await agent.get('/me')).body).toBe('PACME01')
 })
 
+test('loginAs takes a page of the app’s own for the end of a login', async () => {
+  const made = pagerduty(optionsAt('http://localhost:3000', standIn))
+  pd = made
+  const passport = passportWith(made.strategy)
+  const app = express()
+  app.use(session({ secret, resave: false, saveUninitialized: false }), passport.session())
+  app.use(made.sessionTokens())
+  app.get('/auth/pagerduty', passport.authenticate('pagerduty'))
+  app.get('/auth/pagerduty/callback', passport.authenticate('pagerduty'), (_req, res) => void res.send('In.'))
+  app.get('/me', (req, res) => void res.json(req.pagerduty.user?.id))
+  const clock = testClock()
+  const agent = await loginAs(request.agent(app), 'PACME02')
+  clock.advance(2 * 60_000)
+  expect((await agent.get('/me')).body).toBe('PACME02')
+  clock.restore()
+})
+
 test('loginAs says what the app says when there is no login', async () => {
   const agent = request.agent(makeApp())
   await expect(loginAs(agent, { path: '/nowhere' })).rejects.toThrow(
-    '/nowhere begins no login: the app answered 404',
+    '/nowhere begins no login: the app responded with 404',
   )
   standIn.failNext('token', 'invalid_client')
-  await expect(loginAs(agent)).rejects.toThrow('The login did not succeed: the app answered 503')
+  await expect(loginAs(agent)).rejects.toThrow('The login did not succeed: the app responded with 503')
+})
+
+test('loginAs says what the simulator says, as text', async () => {
+  await expect(loginAs(request.agent(makeApp()), 'PNOBODY')).rejects.toThrow(
+    'There is no user "PNOBODY" at this simulator.',
+  )
 })
 
 test('an app goes on when its tokens are expired at PagerDuty', async () => {

@@ -63,6 +63,18 @@ describe('an update', () => {
     expect(await call('PUT', `/incidents/${found?.id}`, {})).toMatchObject({ status: 400 })
   })
 
+  it('leaves an incident named by its number and title, wherever it is read', async () => {
+    const named = ({ incident_number: number, title }: Item) => `[#${String(number)}] ${String(title)}`
+    for (const incident of await list()) expect(incident['summary']).toBe(named(incident))
+    const [found] = await list()
+    const { body } = await put(found?.id, { title: 'Worse' })
+    expect(body.incident['summary']).toBe(`[#${String(found?.['incident_number'])}] Worse`)
+    const change = { incidents: [{ id: found?.id, title: 'Worst' }] }
+    const several = (await call('PUT', '/incidents', change)).body.incidents[0] as Item
+    expect(several['summary']).toBe(named(several))
+    expect((await list())[0]).toMatchObject({ title: 'Worst', summary: several['summary'] })
+  })
+
   it('needs the incident, and the scope to write', async () => {
     const [found] = await list()
     const reader = await logIn(standIn, { scope: 'incidents.read' })
@@ -107,6 +119,7 @@ describe('a new incident', () => {
       id: expect.stringMatching(/^P[0-9A-F]{6}$/),
       type: 'incident',
       title: 'Coffee is out',
+      summary: `[#${String(body.incident['incident_number'])}] Coffee is out`,
       status: 'triggered',
       urgency: 'low',
       service: { id: service.id },

@@ -39,12 +39,15 @@ describe('pointing a client at it', () => {
       appType: 'classic',
       identityURL: standIn.url,
       apiURL: standIn.url,
+      mcpURL: standIn.url,
     })
     expect(standIn.env('public-app')).toEqual({
       PAGERDUTY_CLIENT_ID: 'public-app',
       PAGERDUTY_APP_TYPE: 'classic',
       PAGERDUTY_IDENTITY_URL: standIn.url,
       PAGERDUTY_API_URL: standIn.url,
+      PAGERDUTY_MCP_URL: standIn.url,
+      PAGERDUTY_WEBHOOK_SECRET: 'stand-in-webhook-secret',
     })
     expect(() => standIn.options('nobody')).toThrow('"nobody"')
   })

@@ -1,0 +1,43 @@
+import { type StandIn, approve } from '../../../src/testing'
+import { Browser } from '../../support/browser'
+import { standIns } from '../support'
+import { startProgram } from './app-process'
+
+const { start } = standIns()
+
+async function logIn(standIn: StandIn, decision?: 'deny') {
+  const url = await startProgram('auth-js.mjs', standIn)
+  const browser = new Browser()
+  const { csrfToken } = (await (await browser.fetch(`${url}/auth/csrf`)).json()) as { csrfToken: string }
+  const begun = await browser.fetch(`${url}/auth/signin/pagerduty`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ csrfToken }).toString(),
+  })
+  const callback = await approve(begun.headers.get('location') as string, { user: 'PACME02', decision })
+  return { url, browser, finished: await browser.visit(callback) }
+}
+
+test('Auth.js logs in, calls and refreshes', async () => {
+  const standIn = await start({ accessTokenLifetime: 30 })
+  const { url, browser } = await logIn(standIn)
+  standIn.settings.accessTokenLifetime = 3600
+  const session = await (await browser.fetch(`${url}/auth/session`)).json()
+  expect(session).toMatchObject({
+    user: { name: 'PACME02' },
+    access_token: standIn.newestAccessToken('PACME02'),
+  })
+  expect(await (await browser.fetch(`${url}/me`)).json()).toMatchObject({ user: { name: 'Ben Ruiz' } })
+  expect(standIn.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
+})
+
+test('Auth.js logs nobody in whose code has ended', async () => {
+  const { finished, url, browser } = await logIn(await start({ codeLifetime: 0 }))
+  expect(finished.headers.get('location')).toContain('/auth/error?error=')
+  expect(await (await browser.fetch(`${url}/auth/session`)).json()).toBeNull()
+})
+
+test('Auth.js is told of a denial', async () => {
+  const { finished } = await logIn(await start(), 'deny')
+  expect(finished.headers.get('location')).toContain('/auth/signin?error=OAuthCallbackError')
+})

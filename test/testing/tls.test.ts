@@ -1,0 +1,56 @@
+import { X509Certificate } from 'node:crypto'
+import express from 'express'
+import request from 'supertest'
+import { Agent, fetch as undiciFetch } from 'undici'
+import { pagerduty } from '../../src'
+import { type StandIn, defaultClient, loginAs } from '../../src/testing'
+import { standIns } from './support'
+
+const { start } = standIns()
+
+/** A fetch that trusts the stand-in besides nobody. */
+function trusting({ certificate }: StandIn): typeof fetch {
+  const dispatcher = new Agent({ connect: { ca: certificate as string } })
+  return ((url: string, init: object) => undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch
+}
+
+test.each(['http://localhost:3000/auth/pagerduty/callback', 'https://app.example/auth/pagerduty/callback'])(
+  'a login, a call and a refresh go through https, for an app at %s',
+  async (callbackURL) => {
+    const standIn = await start({ tls: true, clients: [{ ...defaultClient, redirectURIs: [callbackURL] }] })
+    const fetch = trusting(standIn)
+    expect(standIn.options()).toMatchObject({ identityURL: standIn.url, apiURL: standIn.url })
+    const pd = pagerduty({ ...standIn.options(), callbackURL, scope: 'incidents.read', fetch })
+    const app = express().use(pd.auth())
+    app.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
+      res.json(await (await req.pagerduty.fetch('/incidents')).json())
+    })
+    const begun = await request(app).get('/auth/pagerduty').set('X-Forwarded-Proto', 'https')
+    expect(begun.headers['location']).toMatch(/^https:\/\/127\.0\.0\.1:/)
+    const isSecure = callbackURL.startsWith('https:')
+    expect(String(begun.headers['set-cookie']).startsWith('__Host-')).toBe(isSecure)
+    const agent = await loginAs(request.agent(app), { user: 'PACME02', fetch })
+    standIn.expireTokens()
+    expect((await agent.get('/incidents')).status).toBe(200)
+    expect(standIn.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
+    await pd.close()
+  },
+)
+
+test('who does not trust the certificate does not connect', async () => {
+  const standIn = await start({ tls: true })
+  await expect(fetch(standIn.url)).rejects.toMatchObject({ cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
+  const other = trusting(await start({ tls: true }))
+  await expect(other(standIn.url)).rejects.toMatchObject({ cause: { code: expect.stringMatching(/CERT/) } })
+})
+
+test('the certificate is for this machine, signs no other, and is one of its own for each stand-in', async () => {
+  const [one, other] = [await start({ tls: true }), await start({ tls: true })]
+  const certificate = new X509Certificate(one.certificate as string)
+  expect(certificate.subjectAltName).toBe('DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1')
+  expect(certificate.ca).toBe(false)
+  expect(certificate.verify(certificate.publicKey)).toBe(true)
+  expect(certificate.checkHost('pagerduty.com')).toBeUndefined()
+  expect(other.certificate).not.toBe(one.certificate)
+  expect((await start()).certificate).toBeUndefined()
+})

@@ -53,7 +53,7 @@ function sameOrigin(origin: string, { callbackURLs }: Client): Finding[] {
     warning(
       check,
       `${origin} is not where PAGERDUTY_CALLBACK_URL leads: a login begun there comes back without its cookie`,
-      `Let people open ${known.join(' or ')}, and redirect them from everywhere else.`,
+      `Let users open ${known.join(' or ')}, and redirect them from everywhere else.`,
     ),
   ]
 }
@@ -77,7 +77,7 @@ function begun({ status, headers, text }: Answer, url: string, client: Client): 
     return [
       error(
         check,
-        `${url} answered ${status}${where}, and does not lead to PagerDuty’s login`,
+        `${url} responded with ${status}${where}, and does not lead to PagerDuty’s login`,
         'Check that the address is the app’s own, and that it uses the same PAGERDUTY_IDENTITY_URL.',
       ),
     ]
@@ -122,7 +122,7 @@ function cookie(headers: Headers, isSecure: boolean): Finding {
   if (pending === undefined) {
     return error(
       'cookie',
-      'The login sets no cookie, so nobody can come back from it',
+      'The login sets no cookie, so no login can be finished',
       'Let the proxy pass Set-Cookie on, and cache nothing below the login path.',
     )
   }

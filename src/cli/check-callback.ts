@@ -4,16 +4,20 @@ import type { Configuration } from './configuration'
 import { type Finding, note, ok, warning } from './finding'
 
 const check = 'callback-url'
-const exactly = 'PagerDuty compares it letter by letter with the registered one'
+const exactly = 'PagerDuty compares it exactly with the registered one'
 
 /** The callback URL against what PagerDuty compares, what the routes expect, and who can reach it. */
 export function checkCallback(configuration: Configuration): Finding[] {
-  const { client, has } = configuration
-  if (!has('callbackURL')) return []
-  const findings = client.callbackURLs.flatMap((given) => {
-    const url = new URL(given)
-    return [...shapeOf(given, url), ...reachOf(url, configuration)].map((finding) =>
-      client.callbackURLs.length === 1 ? finding : { ...finding, message: `${given}: ${finding.message}` },
+  const { client, has, given } = configuration
+  // What is rejected for one fault may have others.
+  if (!has('callbackURL'))
+    return [given.callbackURL ?? []]
+      .flat()
+      .flatMap((one) => (URL.canParse(one) ? shapeOf(one, new URL(one)) : []))
+  const findings = client.callbackURLs.flatMap((one) => {
+    const url = new URL(one)
+    return [...shapeOf(one, url), ...reachOf(url, configuration)].map((finding) =>
+      client.callbackURLs.length === 1 ? finding : { ...finding, message: `${one}: ${finding.message}` },
     )
   })
   if (findings.length > 0) return findings
@@ -33,7 +37,7 @@ function shapeOf(given: string, url: URL): Finding[] {
       warning(
         check,
         `PAGERDUTY_CALLBACK_URL has a query; ${exactly}`,
-        'Take the query away, here and at PagerDuty.',
+        'Remove the query, here and at PagerDuty.',
       ),
     )
   }
@@ -50,7 +54,7 @@ function shapeOf(given: string, url: URL): Finding[] {
       warning(
         check,
         `PAGERDUTY_CALLBACK_URL ends with a slash; ${exactly}, and so does the callback route`,
-        'Take the slash away, here and at PagerDuty.',
+        'Remove the slash, here and at PagerDuty.',
       ),
     )
   } else if (!/.\/callback$/.test(pathname)) {
@@ -66,7 +70,7 @@ function shapeOf(given: string, url: URL): Finding[] {
     findings.push(
       warning(
         check,
-        `PAGERDUTY_CALLBACK_URL is another text than the URL it means; ${exactly}`,
+        `PAGERDUTY_CALLBACK_URL is not written as the URL that it means; ${exactly}`,
         `Write ${url.href}, here and at PagerDuty.`,
       ),
     )
@@ -74,21 +78,21 @@ function shapeOf(given: string, url: URL): Finding[] {
   return findings
 }
 
-function reachOf({ hostname }: URL, { isProduction, client, has }: Configuration): Finding[] {
+function reachOf({ hostname }: URL, { isProduction, client, given }: Configuration): Finding[] {
   if (isProduction && isLoopback(hostname)) {
     return [
       warning(
         check,
         `In production PAGERDUTY_CALLBACK_URL is ${hostname}: browsers would come back to their own machine`,
-        'Set it to the address under which people reach the app.',
+        'Set it to the address under which users reach the app.',
       ),
     ]
   }
-  if (!isProduction && client.isSecure && !isLoopback(hostname) && !has('secret')) {
+  if (!isProduction && client.isSecure && !isLoopback(hostname) && given.secret === undefined) {
     return [
       note(
         'node-env',
-        'The callback URL is public, but NODE_ENV is not "production": a missing SESSION_SECRET would not be refused',
+        'The callback URL is public, but NODE_ENV is not "production": a missing SESSION_SECRET would not be rejected',
         'Run the doctor with the environment of the app: NODE_ENV=production.',
       ),
     ]

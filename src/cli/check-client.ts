@@ -2,16 +2,24 @@ import { createHash, randomBytes } from 'node:crypto'
 import { type Account, parseAccount } from '../app-tokens/account'
 import { type Answer, boundedFetch } from '../http/bounded-fetch'
 import type { Client } from '../oauth/client'
-import { TokenEndpointError } from '../pagerduty-errors'
+import { TokenEndpointError } from '../errors/pagerduty-errors'
 import { parseGrantedScope } from '../scopes/scope'
 import { requestToken } from '../oauth/token-endpoint'
 import { bounds, unreachable } from './check-pagerduty'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 
+export const unchecked = [
+  note(
+    'registration',
+    'Whether PagerDuty knows this client ID and callback URL was not checked, because of an error above',
+    'Fix that error, and run the doctor again.',
+  ),
+]
+
 /** What PagerDuty says to the client ID and each callback URL, before anybody logs in. */
 export async function checkRegistration({ client, has }: Configuration): Promise<Finding[]> {
-  if (!has('clientID') || !has('callbackURL')) return []
+  if (!has('clientID') || !has('callbackURL')) return unchecked
   return Promise.all(client.callbackURLs.map((callbackURL) => checkCallbackURL(client, callbackURL)))
 }
 
@@ -40,7 +48,7 @@ async function checkCallbackURL(client: Client, callbackURL: string): Promise<Fi
   if (refused) {
     return error(
       check,
-      `PagerDuty refuses logins of this app: ${refused}`,
+      `PagerDuty rejects logins of this app: ${refused}`,
       'Check PAGERDUTY_APP_TYPE and the scopes against the app at PagerDuty.',
     )
   }
@@ -49,12 +57,12 @@ async function checkCallbackURL(client: Client, callbackURL: string): Promise<Fi
     return error(
       check,
       `PagerDuty does not know this client ID, or does not have this callback URL for it: ${callbackURL}`,
-      'Register the callback URL with the app at PagerDuty, letter by letter, and check PAGERDUTY_CLIENT_ID.',
+      'Register the callback URL with the app at PagerDuty exactly as it is here, and check PAGERDUTY_CLIENT_ID.',
     )
   }
   return warning(
     check,
-    `PagerDuty answered ${status} to the beginning of a login`,
+    `PagerDuty responded with ${status} to the start of a login`,
     'Try again later; PagerDuty’s status page may know more.',
   )
 }
@@ -77,13 +85,13 @@ export async function checkCredentials(configuration: Configuration): Promise<Fi
 }
 
 /** A refresh token that cannot be: PagerDuty looks at the client before it looks at that. */
-async function trySecret({ client, options }: Configuration): Promise<Finding[]> {
+async function trySecret({ client, given }: Configuration): Promise<Finding[]> {
   const account =
-    client.appType === 'scoped' && options.account === undefined
+    client.appType === 'scoped' && given.account === undefined
       ? [
           note(
             'app-token',
-            'PAGERDUTY_ACCOUNT is not set, so no app token was asked for',
+            'PAGERDUTY_ACCOUNT is not set, so no app token was requested',
             'Set it, such as us.acme, to use app tokens and to have the scopes checked.',
           ),
         ]
@@ -121,8 +129,8 @@ function refusal(failure: unknown, account?: Account): Finding {
     case 'invalid_client':
       return error(
         'credentials',
-        'PagerDuty refuses client ID and client secret',
-        'Copy both anew from the app’s OAuth page; a lost secret has to be made anew there.',
+        'PagerDuty rejects client ID and client secret',
+        'Copy both again from the app’s OAuth page; a lost secret has to be replaced there.',
       )
     case 'unauthorized_client':
       return error(

@@ -30,11 +30,11 @@ export async function checkPagerDuty({ client }: Configuration): Promise<Finding
 export function unreachable(check: string, host: string, failure: unknown): Finding {
   const { fault, systemCode } = failure instanceof ExchangeError ? failure : new ExchangeError('network')
   const why = {
-    timeout: 'did not answer within 10 seconds',
+    timeout: 'did not respond within 10 seconds',
     network: `cannot be reached${systemCode === undefined ? '' : ` (${systemCode})`}`,
-    too_large: 'answered with too much',
-    redirect: 'answered with a redirect',
-    encoding: 'answered with something else than UTF-8',
+    too_large: 'responded with too much data',
+    redirect: 'responded with a redirect',
+    encoding: 'responded with something other than UTF-8',
   }[fault]
   const remedy = /CERT|SELF_SIGNED|SSL|TLS/.test(systemCode ?? '')
     ? 'Let NODE_EXTRA_CA_CERTS name the authority that signed its certificate.'
@@ -59,7 +59,7 @@ function clock({ headers }: Answer, now: number): Finding[] {
 function keys({ status, text }: Answer, host: string): Finding[] {
   const remedy = 'Check PAGERDUTY_IDENTITY_URL; PagerDuty’s own is the default.'
   if (status !== 200)
-    return [error('keys', `${host} answered ${status} when asked for its signing keys`, remedy)]
+    return [error('keys', `${host} responded with ${status} to the request for its JWKS`, remedy)]
   try {
     const keySet = JSON.parse(text) as Parameters<typeof createLocalJWKSet>[0]
     createLocalJWKSet(keySet)
@@ -70,6 +70,6 @@ function keys({ status, text }: Answer, host: string): Finding[] {
       return [ok('keys', `${host} has ${usable.length} of the keys that id_tokens are signed with`)]
     return [error('keys', `${host} has no RS256 key, and id_tokens are signed by nothing else`, remedy)]
   } catch {
-    return [error('keys', `${host} answered with something else than signing keys`, remedy)]
+    return [error('keys', `${host} responded with something other than a JWKS`, remedy)]
   }
 }

@@ -81,7 +81,7 @@ const remedies: readonly (readonly [RegExp, string])[] = [
 ]
 
 function server({ version, number, is_replica: isReplica, encoding }: PostgresRow, place: string): Finding[] {
-  const found = [ok('postgres', `PostgreSQL at ${place} answers`)]
+  const found = [ok('postgres', `PostgreSQL at ${place} responds`)]
   if (isReplica) {
     const message = `${place} is a replica, where nothing can be written and reads are stale`
     found.push(error('postgres-kind', message, 'Let PAGERDUTY_TOKEN_STORE name the primary server.'))
@@ -106,7 +106,7 @@ function tableOf({ schema, columns, may_use: mayUse, may_make: mayMake }: Postgr
   if (columns === null) {
     if (mayMake) return [note(check, `The table ${table.name} is not there yet, and is made at first use`)]
     const message = `The table ${table.name} is missing, and the role may not make it in schema ${schema as string}`
-    return [error(check, message, `Let somebody who may run: ${sql}`)]
+    return [error(check, message, `Let a role that may do so run: ${sql}`)]
   }
   if (columns !== 'key text, value text, expires_at timestamp with time zone') {
     const message = `The table ${table.name} has other columns: ${columns as string}`

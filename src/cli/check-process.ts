@@ -25,8 +25,8 @@ function trust({ environment }: Configuration): Finding[] {
   return [
     error(
       'tls',
-      'NODE_TLS_REJECT_UNAUTHORIZED=0: whoever is in between can read secrets and tokens',
-      'Take it away; NODE_EXTRA_CA_CERTS names a certificate authority of your own.',
+      'NODE_TLS_REJECT_UNAUTHORIZED=0: anyone on the network path can read secrets and tokens',
+      'Remove it; NODE_EXTRA_CA_CERTS names a certificate authority of your own.',
     ),
   ]
 }
@@ -37,7 +37,7 @@ function processes({ environment, store }: Configuration): Finding[] {
   return [
     error(
       'processes',
-      `WEB_CONCURRENCY asks for ${count} processes, which do not know each other’s logins in memory`,
+      `WEB_CONCURRENCY starts ${count} processes, which do not share the logins in their memory`,
       'Set PAGERDUTY_TOKEN_STORE, such as sqlite:./var/pagerduty.db, or REDIS_URL.',
     ),
   ]
@@ -53,7 +53,7 @@ function overrides({ client, isProduction, has, isRefused }: Configuration): Fin
     findings.push(
       warning(
         'endpoints',
-        'One of PAGERDUTY_IDENTITY_URL and PAGERDUTY_API_URL is set without the other: tokens of one place are no good at another',
+        'One of PAGERDUTY_IDENTITY_URL and PAGERDUTY_API_URL is set without the other: tokens of one place are not valid at another',
         'Set both, or neither.',
       ),
     )
@@ -63,7 +63,7 @@ function overrides({ client, isProduction, has, isRefused }: Configuration): Fin
       warning(
         'endpoints',
         `In production PAGERDUTY_IDENTITY_URL is ${origin}, a machine’s own address`,
-        'Take it away to use PagerDuty itself.',
+        'Remove it to use PagerDuty itself.',
       ),
     )
   }

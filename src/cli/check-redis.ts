@@ -14,7 +14,7 @@ export async function checkRedis(redis: string, isProduction: boolean): Promise<
   try {
     facts = await probeRedis(redis)
   } catch (failure) {
-    return [unreachable(failure as Error, place, /^(rediss|valkeys):/.test(redis))]
+    return [unreachable(failure as Error, place, /^(rediss|valkeys):/i.test(redis))]
   }
   const found = [...kindOf(facts, place), ...allowed(facts), ...versionOf(facts), ...distance(facts)]
   return [...found, ...checkRedisSettings(facts, isProduction)]
@@ -68,7 +68,7 @@ function kindOf({ info }: RedisFacts, place: string): Finding[] {
       ),
     ]
   }
-  return [ok('redis', `Redis at ${place} answers`)]
+  return [ok('redis', `Redis at ${place} responds`)]
 }
 
 /** What the kind of server explains needs no second finding. */

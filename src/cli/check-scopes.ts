@@ -1,17 +1,25 @@
-import { otherScopes, scopes } from '../scopes/catalogue'
-import { isKnownScope, nearestScope } from '../scopes/operations'
+import { isKnownScope, nearestScope, scopes } from '../scopes/operations'
+import { isScopeToken } from '../scopes/scope'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 
 /** The kind of app against the scopes, and each scope against what PagerDuty has. */
-export function checkScopes({ client, has }: Configuration): Finding[] {
+export function checkScopes({ client, has, given }: Configuration): Finding[] {
   const { appType, scope } = client
-  if (!has('scope')) return []
+  if (!has('scope')) return appType === 'classic' ? [] : otherScopes(String(given.scope ?? ''))
   const findings = [...misplacedAccount(appType, has('account'))]
   if (appType === 'classic') findings.push(...classicNotes(scope))
   else findings.push(...scope.flatMap(unknownScope), ...scope.flatMap(oddScope))
   const isFine = findings.every(({ level }) => level === 'note')
   return isFine ? [...findings, ok('scopes', `A ${appType} app can have ${scope.join(' ')}`)] : findings
+}
+
+/** What is rejected for one scope may have others. */
+function otherScopes(scope: string): Finding[] {
+  const named = scope
+    .split(/\s+/)
+    .filter((one) => isScopeToken(one) && !/^(read$|write$|as_account-)/.test(one))
+  return named.flatMap(unknownScope)
 }
 
 function misplacedAccount(appType: string, hasAccount: boolean): Finding[] {
@@ -20,14 +28,14 @@ function misplacedAccount(appType: string, hasAccount: boolean): Finding[] {
     warning(
       'account',
       'PAGERDUTY_ACCOUNT is set, but PagerDuty gives app tokens to Scoped apps only',
-      'Take it away, or register an app with Scoped OAuth for server-to-server work.',
+      'Remove it, or register an app with Scoped OAuth for server-to-server work.',
     ),
   ]
 }
 
 function classicNotes(scope: readonly string[]): Finding[] {
   if (!scope.includes('read') || !scope.includes('write')) return []
-  return [note('scopes', 'A Classic grant never shows both: "write" covers "read"', 'Ask for "write" alone.')]
+  return [note('scopes', 'A Classic grant never shows both: "write" covers "read"', 'Request "write" alone.')]
 }
 
 function unknownScope(scope: string): Finding[] {
@@ -52,7 +60,6 @@ function unknownScope(scope: string): Finding[] {
 }
 
 function oddScope(scope: string): Finding[] {
-  const all: Readonly<Record<string, { access: string; note?: string }>> = { ...scopes, ...otherScopes }
-  const text = all[scope]?.note
+  const text = isKnownScope(scope) ? scopes[scope].note : undefined
   return text === undefined ? [] : [note('scopes', `${scope}: ${text}`)]
 }

@@ -11,10 +11,10 @@ export function checkSecrets(configuration: Configuration): Finding[] {
   return [...sessionSecret(configuration), ...webhookSecret(configuration), ...reused(configuration)]
 }
 
-function sessionSecret({ options, store, has, isProduction }: Configuration): Finding[] {
+function sessionSecret({ options, given, store, has, isProduction }: Configuration): Finding[] {
   const check = 'session-secret'
   if (!has('secret')) {
-    if (isProduction || store.kind !== 'memory') return []
+    if (given.secret !== undefined || isProduction || store.kind !== 'memory') return []
     return [
       note(check, 'SESSION_SECRET is not set: outside production a random one is made at each start', make),
     ]
@@ -30,18 +30,18 @@ function sessionSecret({ options, store, has, isProduction }: Configuration): Fi
       warning(
         check,
         'SESSION_SECRET has the same secret twice',
-        'Leave one of them out: the first seals, all of them open.',
+        'Leave one of them out: the first encrypts, all of them decrypt.',
       ),
     ]
   }
-  const count = secrets.length > 1 ? `${secrets.length} secrets; the first one seals` : 'long and random'
+  const count = secrets.length > 1 ? `${secrets.length} secrets; the first one encrypts` : 'long and random'
   return [ok(check, `SESSION_SECRET: ${count}`)]
 }
 
-function webhookSecret({ options, has }: Configuration): Finding[] {
+function webhookSecret({ given, has }: Configuration): Finding[] {
   if (has('webhookSecret'))
     return [ok('webhook-secret', 'PAGERDUTY_WEBHOOK_SECRET has the shape of PagerDuty’s')]
-  if (options.webhookSecret === undefined)
+  if (given.webhookSecret === undefined)
     return [note('webhook-secret', 'PAGERDUTY_WEBHOOK_SECRET is not set: webhooks cannot be received')]
   return []
 }

@@ -1,6 +1,7 @@
 import { existsSync, statSync, statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { openSQLite, requireSQLite, requireWritable } from '../store/sqlite-database'
+import { requireTable } from '../store/sql-table'
 import { sqlitePathOf } from '../store/store-url'
 import { type Finding, error, ok, warning } from './finding'
 
@@ -9,6 +10,8 @@ const nearlyFull = 100 * 1024 * 1024
 /** What statfs calls NFS, CIFS and SMB. */
 const networkTypes = [0x6969, 0xff534d42, 0xfe534d42]
 
+const table = requireTable('pagerduty_tokens', /./, '')
+
 /** SQLite: this Node has it, and file and folder can be used. A file that is missing is not made. */
 export function checkSQLite(url: string): Finding[] {
   const file = resolve(sqlitePathOf(url))
@@ -16,7 +19,7 @@ export function checkSQLite(url: string): Finding[] {
   try {
     requireSQLite()
     if (isThere) {
-      const database = openSQLite(file, 'BEGIN IMMEDIATE; ROLLBACK')
+      const database = openSQLite(file, table, 'BEGIN IMMEDIATE; ROLLBACK')
       database.close()
     } else {
       requireWritable(file)
@@ -47,7 +50,7 @@ function rights(file: string): Finding[] {
     warning(
       'sqlite-rights',
       `Other users of this machine can read ${file} (mode ${mode.toString(8)}); its keys name users, its values are encrypted`,
-      `Take their rights away: chmod 600 ${file}*`,
+      `Remove their rights: chmod 600 ${file}*`,
     ),
   ]
 }
@@ -65,6 +68,6 @@ function disk(folder: string): Finding[] {
     ]
   }
   if (free >= nearlyFull) return [ok('sqlite-disk', `${Math.round(free / 1024 / 1024)} MB free`)]
-  const message = `Only ${Math.round(free / 1024 / 1024)} MB are free in ${folder}; on a full disk nobody can log in`
+  const message = `Only ${Math.round(free / 1024 / 1024)} MB are free in ${folder}; on a full disk no one can log in`
   return [warning('sqlite-disk', message, 'Make room there, or put the file elsewhere.')]
 }

@@ -8,9 +8,9 @@ export const faults = {
   invalid_grant: 'invalid_grant',
   invalid_client: 'invalid_client',
   reset: 'connection reset',
-  'reset-after': 'done, but the answer is lost',
+  'reset-after': 'done, but the response is lost',
   stall: 'silence',
-  half: 'half an answer',
+  half: 'half a response',
   html: 'a proxy’s 502 page',
 } as const satisfies Partial<Record<Fault & string, string>>
 
@@ -28,7 +28,7 @@ export async function act(
   switch (form.get('do')) {
     case 'expire':
       standIn.expireTokens()
-      return 'All access tokens have ended; refresh tokens serve.'
+      return 'All access tokens have expired; refresh tokens are still valid.'
     case 'revoke':
       standIn.revokeAll()
       return 'All grants are revoked.'
@@ -37,7 +37,7 @@ export async function act(
       return 'New id_tokens are signed with a new key.'
     case 'reset':
       standIn.resetCalls()
-      return 'Calls are counted anew.'
+      return 'Calls are counted from zero.'
     case 'fail':
       return fail(standIn, form)
     case 'clear':
@@ -49,7 +49,7 @@ export async function act(
       return 'Latencies are set.'
     case 'approve':
       standIn.settings.autoApprove = form.get('user') || undefined
-      return form.get('user') ? 'Logins are approved at once.' : 'Logins are asked for.'
+      return form.get('user') ? 'Logins are approved at once.' : 'Logins wait for consent.'
     case 'webhook':
       return send(standIn, form, secret)
     default:
@@ -69,7 +69,7 @@ async function send(standIn: StandIn, form: URLSearchParams, secret: string): Pr
   const event = form.get('event') ?? ''
   try {
     const { status } = await standIn.sendWebhook(form.get('url') ?? '', event, { secret })
-    return `${event} was answered with ${status}.`
+    return `${event} got the response ${status}.`
   } catch (error) {
     const { message, cause } = error as Error
     return `${event} was not delivered: ${cause instanceof Error ? cause.message : message}`

@@ -9,7 +9,7 @@ export function control(
   accounts: readonly Account[],
   signing: WebhookSigning & { webhookURL: string },
 ): RequestHandler {
-  const { port } = new URL(standIn.url)
+  const { port, protocol } = new URL(standIn.url)
   const hosts = [`127.0.0.1:${port}`, `localhost:${port}`]
   const state: ControlState = { accounts, webhookURL: signing.webhookURL, said: undefined }
 
@@ -28,7 +28,7 @@ export function control(
       return void res.type('html').send(controlPage(standIn, state))
     }
     if (req.method !== 'POST') return next()
-    const isOwn = origin === undefined ? site === undefined : origin === `http://${host}`
+    const isOwn = origin === undefined ? site === undefined : origin === `${protocol}//${host}`
     if (!isOwn) return void res.status(403).send('Only from the control page itself.\n')
     const form = new URLSearchParams(typeof req.body === 'string' ? req.body : '')
     act(standIn, form, signing)

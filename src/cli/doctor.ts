@@ -1,6 +1,6 @@
 import { checkApp } from './check-app'
 import { checkCallback } from './check-callback'
-import { checkCredentials, checkRegistration } from './check-client'
+import { checkCredentials, checkRegistration, unchecked } from './check-client'
 import { checkPagerDuty } from './check-pagerduty'
 import { checkProcess } from './check-process'
 import { checkScopes } from './check-scopes'
@@ -46,14 +46,20 @@ async function examine(given: Environment, { readsFile, url }: DoctorOptions): P
     askPagerDuty(configuration),
     checkApp(configuration, url),
   ])
-  return [...ofVariables, ...ofOptions, ...here, ...asked.flat()]
+  const examples = ofVariables.filter(({ check }) => check === 'variable-example')
+  const isExample = ({ message }: Finding) =>
+    examples.some((one) => message.startsWith(`${one.message.split(' ', 1).join('')} is not set`))
+  return [
+    ...ofVariables,
+    ...[...ofOptions, ...here, ...asked.flat()].filter((finding) => !isExample(finding)),
+  ]
 }
 
 /** Where PagerDuty cannot be reached, one finding is enough; and where it is not known, nobody is asked. */
 async function askPagerDuty(configuration: Configuration): Promise<Finding[]> {
-  if (configuration.isRefused('identityURL')) return []
+  if (configuration.isRefused('identityURL')) return unchecked
   const findings = await checkPagerDuty(configuration)
-  if (findings.some(({ check }) => check === 'identity')) return findings
+  if (findings.some(({ check }) => check === 'identity')) return [...findings, ...unchecked]
   const more = await Promise.all([checkRegistration(configuration), checkCredentials(configuration)])
   return [...findings, ...more.flat()]
 }

@@ -4,17 +4,20 @@ import { variables } from '../environment'
 
 const help = `Usage: passport-pagerduty <command> [options]
 
-doctor      looks for mistakes in the configuration of an app, and says how to mend them
+doctor      looks for mistakes in the configuration of an app, and says how to fix them
   --env-file <file>    reads variables from a file first; the environment wins
-  --scope <scopes>     what the code asks for, where PAGERDUTY_SCOPE does not say it
+  --scope <scopes>     what the code requests, where PAGERDUTY_SCOPE does not say it
   --url <address>      visits the running app there, through its proxy
   --json               prints one JSON document
 
-simulate    runs a stand-in for PagerDuty on this machine, with a page to control it
-  --port <port>        of the stand-in (4000, if it is free)
+simulate    runs a PagerDuty simulator on this machine, with a page to control it
+  --port <port>        of the simulator (4000, if it is free)
   --client-id <id>     of the app that it knows
   --scope <scopes>     that this app is configured with
   --app-type <type>    scoped or classic
+  --out <file>         gets the variables for the app, which are then not printed
+  --state <file>       keeps tokens and data there, so that they survive a restart
+  --tls                speaks https, with a certificate of its own
 
 The doctor exits with 1 when it finds an error, and with 0 otherwise; a wrong command exits with 2.
 `
@@ -34,7 +37,9 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       process.stdout.write(help)
       return 0
     default:
-      throw new UsageError(command === undefined ? 'Which command?' : `There is no command "${command}".`)
+      throw new UsageError(
+        command === undefined ? 'Name a command: doctor or simulate.' : `There is no command "${command}".`,
+      )
   }
 }
 
@@ -71,17 +76,21 @@ async function runSimulate(args: readonly string[]): Promise<number> {
         'client-id': { type: 'string' },
         scope: { type: 'string' },
         'app-type': { type: 'string', default: 'scoped' },
+        out: { type: 'string' },
+        state: { type: 'string' },
+        tls: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     }),
   )
-  const { port, 'client-id': clientID, scope, 'app-type': appType, help: isAsked } = values
+  const { port, 'client-id': clientID, scope, 'app-type': appType, out, state, tls, help: isAsked } = values
   if (isAsked) return main(['help'])
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) < 65_536))
     throw new UsageError('--port has to be a number up to 65535.')
   if (appType !== 'scoped' && appType !== 'classic') throw new UsageError('--app-type is scoped or classic.')
   const { simulate } = require('./simulate') as typeof import('./simulate')
-  return simulate({ port: port === undefined ? undefined : Number(port), clientID, scope, appType })
+  const wanted = port === undefined ? undefined : Number(port)
+  return simulate({ port: wanted, clientID, scope, appType, out, state, tls })
 }
 
 function parsed<Result>(parse: () => Result): Result {

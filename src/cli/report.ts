@@ -57,7 +57,9 @@ function escaped(text: string): string {
 function secretsIn(value: string): string[] {
   const { password = '' } = URL.canParse(value) ? new URL(value) : {}
   const parts = URL.canParse(value) ? [password, decoded(password)] : value.split(',')
-  return [value, ...parts.map((part) => part.trim())].filter((part) => part.length >= 6)
+  const found = [value, ...parts.map((part) => part.trim())]
+  // The scheme of a store, without the rest, is in remedies too.
+  return found.filter((part) => part.length >= 6 && !/^[a-z]+:$/.test(part))
 }
 
 function decoded(text: string): string {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { variables } from '../environment'
-import { nearest } from '../closest-match'
+import { nearest } from '../errors/closest-match'
 import { isExample } from '../store/placeholder'
 import { type Finding, error, note, ok, warning } from './finding'
 
@@ -54,28 +54,24 @@ function problemOf(name: string, value: string, bare: string): Finding | undefin
     return note(
       'variable-empty',
       `${name} is empty, which counts as not set`,
-      `Give it a value, or take it away.`,
+      'Give it a value, or remove it.',
     )
   }
   if (example.test(bare) || (name !== variables.secret && !isURL(bare) && isExample(bare))) {
-    return error(
-      'variable-example',
-      `${name} holds an example in place of a value`,
-      `Put the real value there.`,
-    )
+    return error('variable-example', `${name} holds an example in place of a value`, 'Set the real value.')
   }
   if (bare !== value.trim()) {
     return error(
       'variable-quotes',
       `${name} has quotes around its value, and they count as part of it`,
-      'Take them away: docker --env-file, systemd and CI settings pass quotes on.',
+      'Remove them: docker --env-file, systemd and CI settings pass quotes on.',
     )
   }
   if (value !== bare && name !== variables.scope) {
     return error(
       'variable-blanks',
-      `${name} begins or ends with a blank or a line end, which counts as part of it`,
-      'Take it away; a secret from a file often ends with a line end.',
+      `${name} begins or ends with whitespace or a newline, which counts as part of it`,
+      'Remove it; a secret from a file often ends with a newline.',
     )
   }
   return undefined

@@ -114,7 +114,7 @@ describeWithRedis('Redis', () => {
       const without = await ask()
       expect(troubles(without.findings)).toEqual(['warning redis-persistence'])
       expect(found(without.findings, 'redis-persistence')[0]?.message).toContain(
-        'everybody has to log in again',
+        'all users have to log in again',
       )
       await withSetting('save', '3600 1', async () => {
         const { findings } = await ask()
@@ -202,7 +202,7 @@ describeWithRedis('Redis', () => {
     silent.freeze()
     const { findings } = await ask(silent.url)
     expect(troubles(findings)).toEqual(['error redis'])
-    expect(found(findings, 'redis')[0]?.message).toContain('no answer within 1 second')
+    expect(found(findings, 'redis')[0]?.message).toContain('no response within 1 second')
     silent.thaw()
     await silent.stop()
   })
@@ -276,7 +276,7 @@ describe('PagerDuty', () => {
   test.each([
     ['no keys', { keys: [] }, /no RS256 key/],
     ['keys of another kind', { keys: [{ kty: 'EC', crv: 'P-256', x: 'a', y: 'b' }] }, /no RS256 key/],
-    ['something else', ['hello'], /something else than signing keys/],
+    ['something else', ['hello'], /something other than a JWKS/],
   ])('%s in the place of its keys is found', async (_what, keys, told) => {
     const [finding] = found(await askWithKeys(keys), 'keys')
     expect(finding).toMatchObject({ level: 'error', message: expect.stringMatching(told) })
@@ -380,7 +380,7 @@ describe('the running app', () => {
       'that is none',
       (url) => ({ PAGERDUTY_CALLBACK_URL: `${url}/me/callback` }),
       ['error app'],
-      /answered 401, and does not lead to PagerDuty/,
+      /responded with 401, and does not lead to PagerDuty/,
     ],
   ])('%s is found', async (_what, change, expected, told) => {
     const { findings } = await askDoctor({ ...environment, ...change(app.url) }, '--url', app.url)

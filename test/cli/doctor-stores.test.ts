@@ -43,7 +43,13 @@ async function ask(url: string, more: Record<string, string> = {}) {
 test.each([
   ['mysql://user:canary@host', {}, /PAGERDUTY_TOKEN_STORE must be a store, or a URL/],
   ['sqlite:', {}, /PAGERDUTY_TOKEN_STORE names no file/],
-  ['sqlite:./a.db', { REDIS_URL: 'redis://user:canary@127.0.0.1:9' }, /and "redis" are both given/],
+  [
+    'sqlite:./a.db',
+    { REDIS_URL: 'redis://user:canary@127.0.0.1:9' },
+    /and "redis" \(REDIS_URL\) are both given/,
+  ],
+  ['redis://:p#canary@127.0.0.1', {}, /PAGERDUTY_TOKEN_STORE must be a URL such as redis:/],
+  ['postgres://user:pw canary@127.0.0.1/app', {}, /PAGERDUTY_TOKEN_STORE is a URL with whitespace in it/],
 ])('%s is found to be no store', async (url, more, message) => {
   const { troubles: all, found, output } = await ask(url, more)
   expect(all).toContain('error token-store')
@@ -71,6 +77,10 @@ if (!hasSQLite) {
 
 describeWithSQLite('SQLite', () => {
   const folder = () => mkdtempSync(join(tmpdir(), 'doctor-'))
+
+  test('a URL without a file is told how one is written', async () => {
+    expect((await ask('sqlite:')).found('token-store').remedy).toMatch(/^Write sqlite:\.\/var/)
+  })
 
   test('a file that can be made is not made', async () => {
     const file = join(folder(), 'pagerduty.db')
@@ -129,7 +139,7 @@ describeWithPostgres('PostgreSQL', () => {
   test('a role that may not make the table is found, and what the administrator runs helps', async () => {
     const { troubles: all, found } = await ask(urlOf('app:canary'))
     expect(all).toEqual(['error postgres-table'])
-    const sql = found('postgres-table').remedy?.replace('Let somebody who may run: ', '') as string
+    const sql = found('postgres-table').remedy?.replace('Let a role that may do so run: ', '') as string
     await server.admin.query(sql)
     const without = await ask(urlOf('app'))
     expect(without.troubles).toEqual(['error postgres-table'])

@@ -62,7 +62,7 @@ const mistakes: readonly Case[] = [
     'no callback URL',
     { PAGERDUTY_CALLBACK_URL: undefined },
     ['error callback-url'],
-    /CALLBACK_URL is not set; it must be an absolute URL/,
+    /CALLBACK_URL is not set; it is required: an absolute URL/,
   ],
   [
     'a callback URL that is a path',
@@ -86,7 +86,7 @@ const mistakes: readonly Case[] = [
     'a callback URL with a slash at its end',
     { PAGERDUTY_CALLBACK_URL: `${callbackURL}/` },
     ['warning callback-url', 'error registration'],
-    /ends with a slash; PagerDuty compares it letter by letter/,
+    /ends with a slash; PagerDuty compares it exactly/,
   ],
   [
     'a callback URL with a query',
@@ -98,7 +98,7 @@ const mistakes: readonly Case[] = [
     'a callback URL with capitals',
     { PAGERDUTY_CALLBACK_URL: callbackURL.replace('localhost', 'LocalHost') },
     ['warning callback-url', 'error registration'],
-    /another text than the URL it means/,
+    /not written as the URL that it means/,
   ],
   [
     'the home page for a callback URL',
@@ -140,7 +140,7 @@ const mistakes: readonly Case[] = [
     'a trusted origin with a path',
     { PAGERDUTY_TRUSTED_ORIGINS: 'https://spa.example,https://app.example/app' },
     ['error trusted-origins'],
-    /PAGERDUTY_TRUSTED_ORIGINS must be a list of origins/,
+    /PAGERDUTY_TRUSTED_ORIGINS \(entry 2 of 2\) must be a list of origins/,
   ],
   [
     'an unknown client ID',
@@ -152,13 +152,13 @@ const mistakes: readonly Case[] = [
     'the wrong client secret',
     { PAGERDUTY_CLIENT_SECRET: 'wrong' },
     ['error credentials'],
-    /refuses client ID and client secret/,
+    /rejects client ID and client secret/,
   ],
   [
     'the wrong client secret, and no account to try it with',
     { PAGERDUTY_CLIENT_SECRET: 'wrong', PAGERDUTY_ACCOUNT: undefined },
     ['error credentials'],
-    /refuses client ID and client secret/,
+    /rejects client ID and client secret/,
   ],
   [
     'an app type that does not exist',
@@ -220,6 +220,7 @@ const mistakes: readonly Case[] = [
     ['error account'],
     /service region, dot and subdomain/,
   ],
+  ['a From that is no address', { PAGERDUTY_FROM: 'oncall' }, ['error from'], /e-mail address/],
   [
     'a misspelt variable',
     { PAGERDUTY_CLIENTID: 'a', PAGERDUTY_CLIENT_ID: undefined },
@@ -242,12 +243,12 @@ const mistakes: readonly Case[] = [
     'a line end after a secret',
     { PAGERDUTY_CLIENT_SECRET: `${clientSecret}\n` },
     ['error variable-blanks'],
-    /line end/,
+    /newline/,
   ],
   [
     'an example for a value',
     { PAGERDUTY_CLIENT_ID: 'your-client-id' },
-    ['error variable-example', 'error client-id'],
+    ['error variable-example'],
     /CLIENT_ID holds an example/,
   ],
   [
@@ -306,7 +307,7 @@ const mistakes: readonly Case[] = [
     'several processes with state in memory',
     { WEB_CONCURRENCY: '4' },
     ['error processes'],
-    /do not know each other’s logins/,
+    /do not share the logins/,
   ],
   [
     'a Redis URL that is none',
@@ -324,7 +325,7 @@ const mistakes: readonly Case[] = [
     'TLS without a look at certificates',
     { NODE_TLS_REJECT_UNAUTHORIZED: '0' },
     ['error tls'],
-    /whoever is in between/,
+    /anyone on the network path/,
   ],
   [
     'the API of another PagerDuty',
@@ -389,6 +390,49 @@ test('all mistakes are told at once', async () => {
   )
 })
 
+test('a value that is rejected is not reported as missing too', async () => {
+  const wrong = { PAGERDUTY_ACCOUNT: 'acme', PAGERDUTY_WEBHOOK_SECRET: 'brief', SESSION_SECRET: 'short' }
+  const { findings } = await askDoctor({ ...good, ...wrong })
+  expect(troubles(findings).toSorted()).toEqual([
+    'error account',
+    'error session-secret',
+    'error webhook-secret',
+  ])
+  expect(findings.filter(({ message }) => message.includes('not set'))).toEqual([])
+})
+
+test('every fault of a value is reported, and each with what to write instead', async () => {
+  const { findings } = await askDoctor({
+    ...good,
+    PAGERDUTY_CALLBACK_URL: 'http://app.example/auth/pagerduty/callback/?a=b#c',
+    PAGERDUTY_SCOPE: 'write incidents.raed',
+    PAGERDUTY_ACCOUNTS: 'us.acme,acme,PACCT1,globex',
+  })
+  const of = (name: string) => findings.filter(({ check }) => check === name)
+  const [first, ...others] = of('callback-url')
+  expect(first?.message).toMatch(/must be https .*, and must have neither user information nor a fragment$/)
+  expect(first?.remedy).toContain('https://app.example.com/auth/pagerduty/callback')
+  expect(others.map(({ message }) => message).join('\n')).toMatch(/has a query[^]*ends with a slash/)
+  expect(of('scope')[0]?.message).toContain('"write"')
+  expect(of('scopes')[0]?.remedy).toContain('"incidents.read"')
+  expect(of('accounts').map(({ message }) => message)).toEqual([
+    expect.stringMatching(/^PAGERDUTY_ACCOUNTS \(entry 2 of 4\) must/),
+    expect.stringMatching(/^PAGERDUTY_ACCOUNTS \(entry 4 of 4\) must/),
+  ])
+})
+
+test.each([
+  ['without a client ID', { PAGERDUTY_CLIENT_ID: undefined }],
+  ['with a callback URL that is rejected', { PAGERDUTY_CALLBACK_URL: '/callback' }],
+  ['with an identity URL that is rejected', { PAGERDUTY_IDENTITY_URL: 'here' }],
+  ['where PagerDuty cannot be reached', { PAGERDUTY_IDENTITY_URL: 'http://127.0.0.1:9' }],
+])('the report says that the registration was not checked: %s', async (_what, change) => {
+  const { findings } = await askDoctor({ ...good, ...change })
+  expect(findings.filter(({ check }) => check === 'registration')).toEqual([
+    expect.objectContaining({ level: 'note', message: expect.stringContaining('was not checked') }),
+  ])
+})
+
 test('Node that is too old is found', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'doctor-'))
   const old = join(folder, 'old.cjs')
@@ -407,10 +451,10 @@ describe('the report', () => {
     expect(stderr).toBe('')
     expect(stdout).not.toContain('\u001b')
     expect(stdout).toMatch(
-      /^error {4}variable-example +PAGERDUTY_CLIENT_ID holds an example.*\n +-> Put the real value there\.$/m,
+      /^error {4}variable-example +PAGERDUTY_CLIENT_ID holds an example.*\n +-> Set the real value\.$/m,
     )
     expect(stdout).toMatch(/^ok {7}clock +/m)
-    expect(stdout).toMatch(/\n\n2 errors, 1 note, \d+ ok\.\n$/)
+    expect(stdout).toMatch(/\n\n1 error, 2 notes, \d+ ok\.\n$/)
   })
 
   test('has colours where FORCE_COLOR asks for them, and none where NO_COLOR does', async () => {
@@ -497,7 +541,7 @@ describe('the command', () => {
   })
 
   test.each([
-    [[], /^Which command\?/],
+    [[], /^Name a command: doctor or simulate\./],
     [['docter'], /^There is no command "docter"/],
     [['doctor', '--jsn'], /--jsn/],
     [['doctor', '--url', 'app.example'], /^--url has to begin with https:/],

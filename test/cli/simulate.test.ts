@@ -87,8 +87,10 @@ test('a person logs in there, and shows on the page without a token', async () =
 
 test('buttons end tokens, and make calls fail and slow', async () => {
   const { browser } = await app.logIn()
-  expect(await press({ do: 'reset' })).toBe('Calls are counted anew.')
-  expect(await press({ do: 'expire' })).toBe('All access tokens have ended; refresh tokens serve.')
+  expect(await press({ do: 'reset' })).toBe('Calls are counted from zero.')
+  expect(await press({ do: 'expire' })).toBe(
+    'All access tokens have expired; refresh tokens are still valid.',
+  )
   expect((await app.get(browser)).status).toBe(200)
   expect((await calls()).token).toMatchObject({ refresh_token: 1 })
   expect(await press({ do: 'fail', fault: '503', times: '2' })).toBe('The next 2 token calls fail: 503.')
@@ -98,7 +100,7 @@ test('buttons end tokens, and make calls fail and slow', async () => {
   expect(await press({ do: 'latency', token: '5', api: '7' })).toBe('Latencies are set.')
   expect((await send('GET')).text).toMatch(/name="token"[^>]*value="5"[^]*name="api"[^>]*value="7"/)
   expect(await press({ do: 'revoke' })).toBe('All grants are revoked.')
-  expect((await send('GET')).text).toContain('there is no live grant')
+  expect((await send('GET')).text).toContain('There is no live grant')
   expect((await app.get(browser)).status).toBe(401)
 })
 
@@ -106,7 +108,7 @@ test('logins are approved at once when asked to', async () => {
   expect(await press({ do: 'approve', user: 'PACME02' })).toBe('Logins are approved at once.')
   await app.logIn()
   expect((await send('GET')).text).toContain('<strong>Ben Ruiz</strong>')
-  expect(await press({ do: 'approve', user: '' })).toBe('Logins are asked for.')
+  expect(await press({ do: 'approve', user: '' })).toBe('Logins wait for consent.')
 })
 
 test('users of another account than that of the Scoped app are turned away, as PagerDuty does', async () => {
@@ -115,7 +117,7 @@ test('users of another account than that of the Scoped app are turned away, as P
 
 test('a webhook is sent, signed, to this machine only', async () => {
   const to = (url: string) => press({ do: 'webhook', url, event: 'incident.triggered' })
-  expect(await to(`${app.url}/webhooks/pagerduty`)).toBe('incident.triggered was answered with 202.')
+  expect(await to(`${app.url}/webhooks/pagerduty`)).toBe('incident.triggered got the response 202.')
   expect(await to('http://127.0.0.1:9/')).toContain('was not delivered')
   expect(await to('https://app.example/webhooks')).toContain('is no address of this machine: app.example')
 })

@@ -10,7 +10,8 @@ import { type Answer, getProfile, listIncidents, listServices } from './pagerdut
 import { loginLimit, nonceOf, securityHeaders } from './security'
 import { sessionTime } from './session-warning'
 import { sessions } from './sessions'
-import { type Configuration, type Need, missingFor, scopesPage } from './scopes-page'
+import { scopes } from './scopes'
+import type { Configuration } from './scopes-page'
 import { type SendDelivery, noWebhooks, webhooks } from './webhooks'
 import { welcomePage } from './welcome-page'
 
@@ -46,18 +47,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   app.get(callbackPath, loginLimit())
   app.use(pd.auth())
 
-  app.get('/', async (req, res) => {
-    if (req.pagerduty.user === undefined) {
-      return sendPage(req, res, {
-        title: 'Welcome',
-        content: welcomePage({ url, isStandIn: configuration !== undefined }),
-      })
-    }
-    const profile = await getProfile(req)
-    const content = mePage(req, profile, { url, nonce: nonceOf(res) })
-    sendPage(req, res, { title: 'You', content })
-  })
-
+  app.get('/', homePage(url, configuration !== undefined))
   app.get(
     '/incidents',
     pd.requireScopes(needs.incidents),
@@ -68,6 +58,7 @@ export function createExampleApp(setup: ExampleSetup): Express {
   app.use(sessionTime(pd))
   app.use(sessions(pd, setup.place))
   app.use(events(pd))
+  app.use(scopes(pd, needs, configuration))
   app.use(setup.hasWebhooks ? webhooks(pd, { url, send: setup.send }) : noWebhooks(pd))
 
   app.get('/api/incidents', pd.requireScopes(needs.incidents), async (req, res) => {
@@ -84,35 +75,14 @@ export function createExampleApp(setup: ExampleSetup): Express {
     res.redirect(303, back ?? '/?refreshed#token')
   })
 
-  const needed: Need[] = [
-    { route: 'GET /incidents', scope: needs.incidents },
-    { route: 'GET /api/incidents', scope: needs.incidents },
-    { route: 'GET /services', scope: needs.services },
-  ]
-  app.get('/scopes', pd.requireLogin(), (req, res) => {
-    sendPage(req, res, { title: 'Scopes', content: scopesPage(req, needed, configuration) })
-  })
-  // A link, for the reason that the login is one: see securityHeaders.
-  app.get('/scopes/ask', pd.requireLogin(), (req, res) => {
-    const scope = missingFor(req, needed)
-    if (scope.length === 0) return res.redirect('/scopes')
-    req.pagerduty.login({ scope, returnTo: '/scopes' })
-  })
-  if (configuration !== undefined) {
-    app.post('/stand-in/scopes', pd.requireSameOrigin(), pd.requireLogin(), form, (req, res) => {
-      const { scope = [] } = Object(req.body) as { scope?: string | string[] }
-      configuration.change(configuration.choices.filter((one) => [scope].flat().includes(one)))
-      res.redirect(303, '/scopes?configured')
-    })
-  }
-
-  app.use((req, res) => {
-    const content = html`<h1>Page not found</h1>
-      <p class="lead"><a href="/">Go to the home page</a></p>`
-    sendPage(req, res, { title: 'Not found', content, status: 404 })
-  })
-  app.use(pd.errors(), failed)
+  app.use(notFound, pd.errors(), failed)
   return app
+}
+
+const notFound: RequestHandler = (req, res) => {
+  const content = html`<h1>Page not found</h1>
+    <p class="lead"><a href="/">Go to the home page</a></p>`
+  sendPage(req, res, { title: 'Not found', content, status: 404 })
 }
 
 /** What is left of errors: Express's own page would show the stack, unless NODE_ENV is production. */
@@ -123,6 +93,18 @@ const failed: ErrorRequestHandler = (error: { status?: number; stack?: string },
   const content = html`<h1>Something went wrong</h1>
     <p class="lead"><a href="/">Go to the home page</a></p>`
   sendPage(req, res, { title: 'Something went wrong', content, status })
+}
+
+/** The welcome, or the user's own page. */
+function homePage(url: string, isStandIn: boolean): RequestHandler {
+  return async (req, res) => {
+    if (req.pagerduty.user === undefined) {
+      return sendPage(req, res, { title: 'Welcome', content: welcomePage({ url, isStandIn }) })
+    }
+    const profile = await getProfile(req)
+    const content = mePage(req, profile, { url, nonce: nonceOf(res) })
+    sendPage(req, res, { title: 'You', content })
+  }
 }
 
 /** A page of what one call to PagerDuty lists. */

@@ -41,6 +41,11 @@ const sentences: { [Name in keyof PagerDutyEvents]: (detail: PagerDutyEvents[Nam
   }),
   appToken: ({ account, scope }) => ({ text: `${account}: ${scope.join(' ')}` }),
   appTokenFailed: ({ account, reason }) => ({ text: `${account}: ${reason}`, isTrouble: true }),
+  rateLimit: ({ state, remaining, reset, user }) => ({
+    text: `${state}: ${remaining} calls left for ${reset} s`,
+    user,
+    isTrouble: state === 'exhausted',
+  }),
   webhook: ({ outcome, status, eventType, duration }) => ({
     text: `${eventType ?? 'unknown'}: ${outcome}, ${status} in ${Math.round(duration)} ms`,
     isTrouble: outcome === 'rejected' || outcome === 'failed',

@@ -44,7 +44,7 @@ export function live(path: string, nonce: string): Markup {
         const { row, panels } = JSON.parse(data)
         document.getElementById('empty')?.remove()
         rows.insertAdjacentHTML('afterbegin', row)
-        for (const [id, text] of Object.entries(panels)) document.getElementById(id).outerHTML = text
+        for (const [id, panel] of Object.entries(panels)) document.getElementById(id).outerHTML = panel
       }
     </script>`
 }

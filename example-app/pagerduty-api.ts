@@ -83,5 +83,5 @@ async function get<Body>(pagerduty: Request['pagerduty'], path: string): Promise
 function problemOf(status: number): string {
   if (status === 403) return 'PagerDuty’s API denied this (403): the grant or your role does not cover it.'
   if (status === 429) return 'PagerDuty’s API asks to slow down (429). Try again in a minute.'
-  return `PagerDuty’s API answered ${status}. Try again in a minute.`
+  return `PagerDuty’s API responded with ${status}. Try again in a minute.`
 }

@@ -46,7 +46,7 @@ export function scopesPage(
         missing.length > 0
           ? html`<p class="ask">
               <a class="button primary" href="/scopes/ask" data-testid="ask"
-                >Ask PagerDuty for ${missing.join(' and ')}</a
+                >Request ${missing.join(' and ')}</a
               >
             </p>`
           : html`<p class="small">You have every scope that this app needs.</p>`
@@ -93,8 +93,8 @@ function configurationForm({ choices, scope }: Configuration): Markup {
   return html`<section class="card matrix-card">
     <h2>The app at PagerDuty</h2>
     <p>
-      The scopes that its owner has configured it with. Remove or add one, then refresh the token or ask
-      PagerDuty again, and see what is granted.
+      The scopes that its owner has configured it with. Remove or add one, then refresh the token or request
+      scopes again, and see what is granted.
     </p>
     <form method="post" action="/stand-in/scopes">
       <fieldset>

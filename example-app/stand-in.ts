@@ -46,7 +46,7 @@ export function deliverer(secret: string): SendDelivery {
   return async (receiver, kind) => {
     if (kind === 'duplicate') return void (await last?.again())
     if (kind === 'forged')
-      return void (await sendWebhook(receiver, 'incident.triggered', { secret: 'somebody else’s secret' }))
+      return void (await sendWebhook(receiver, 'incident.triggered', { secret: 'another secret' }))
     last = await sendWebhook(receiver, kind, { secret })
   }
 }

@@ -4,6 +4,7 @@ import type { ClientOptions } from './oauth/client-options'
 import { Events } from './observability/events'
 import { type CheckedStore, checkedTokenStore } from './store/checked-token-store'
 import type { KeyRing } from './store/encryption'
+import { RateLimits } from './oauth/rate-limits'
 import { MemoryTokenStore } from './store/memory-token-store'
 import { type StoreOptions, resolveSecret } from './store/store-options'
 
@@ -14,16 +15,19 @@ export interface Context {
   readonly keys: KeyRing
   readonly events: Events
   readonly background: Background
+  readonly rateLimits: RateLimits
 }
 
 /** @throws {ConfigurationError} */
-export function createContext(options: ClientOptions & StoreOptions, events?: Events): Context {
+export function createContext(options: ClientOptions & StoreOptions, given?: Events): Context {
   const client = new Client(options)
+  const events = given ?? new Events(client.name)
   return {
     client,
     store: checkedTokenStore(options.tokenStore ?? new MemoryTokenStore()),
     keys: resolveSecret(options),
-    events: events ?? new Events(client.name),
+    events,
     background: new Background(options.waitUntil),
+    rateLimits: new RateLimits(events),
   }
 }

@@ -1,4 +1,4 @@
-import { ConfigurationError } from './errors'
+import { ConfigurationError } from './errors/errors'
 import type { PagerDutyOptions } from './options'
 
 /** The environment variable of each option that has one. */
@@ -11,9 +11,11 @@ export const variables = {
   appType: 'PAGERDUTY_APP_TYPE',
   identityURL: 'PAGERDUTY_IDENTITY_URL',
   apiURL: 'PAGERDUTY_API_URL',
+  mcpURL: 'PAGERDUTY_MCP_URL',
   issuer: 'PAGERDUTY_ISSUER',
   account: 'PAGERDUTY_ACCOUNT',
   accounts: 'PAGERDUTY_ACCOUNTS',
+  from: 'PAGERDUTY_FROM',
   webhookSecret: 'PAGERDUTY_WEBHOOK_SECRET',
   secret: 'SESSION_SECRET',
   tokenStore: 'PAGERDUTY_TOKEN_STORE',
@@ -21,7 +23,7 @@ export const variables = {
 } as const satisfies Partial<Record<keyof PagerDutyOptions, string>>
 
 /** Lists in variables are separated by commas. */
-const lists = new Set(['accounts', 'callbackURL', 'trustedOrigins', 'issuer', 'secret', 'webhookSecret'])
+const lists = new Set(['accounts', 'callbackURL', 'trustedOrigins', 'issuer', 'secret'])
 
 /**
  * Two that exclude each other. An option that the code gives hides the other's variable, as it hides its own: platforms set
@@ -53,7 +55,8 @@ export function withVariable(error: unknown, options: object): unknown {
   const variable = option === undefined ? undefined : variables[option]
   if (!isMissing || variable === undefined || error.hint?.includes(variable)) return error
   const message = error.message.replace(`"${error.option}" `, '')
-  return new ConfigurationError(error.option, message, `${error.hint ?? ''} Or set ${variable}.`.trim())
+  const hint = error.hint === undefined ? `Give it, or set ${variable}.` : `${error.hint} Or set ${variable}.`
+  return new ConfigurationError(error.option, message, hint)
 }
 
 /** Options that are given: one that is there and undefined counts as left out, and hides no default. */

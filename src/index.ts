@@ -6,7 +6,7 @@ export type { SessionCookie, SessionOptions } from './sessions/session-options'
 export type { Routes } from './login/route-options'
 export type { GrantOwner, Grants } from './grants/grant-management'
 export type { Logger } from './observability/logger'
-export type { Denial, PagerDutyEvents } from './observability/event-types'
+export type { Denial, PagerDutyEvents, RateLimit } from './observability/event-types'
 
 // Parts: login
 export { PagerDutyStrategy, PagerDutyStrategy as Strategy } from './login/strategy'
@@ -31,6 +31,7 @@ export type { LoginOptions, Logins } from './sessions/session'
 export { UserGrant } from './grants/user-grant'
 export type { GetAccessTokenOptions } from './grants/grant-options'
 export type { BearerFetch, BearerInit } from './oauth/bearer-fetch'
+export type { PageInit } from './oauth/paginate'
 export type { LoggedIn, PagerDutyUser, Region } from './user'
 export type { TokenSet } from './oauth/token-set'
 export type { WaitUntil } from './async/background'
@@ -42,6 +43,8 @@ export type { AppType } from './scopes/scope'
 
 // Parts: guards
 export { requireAnyScope, requireLogin, requireScopes, requireScopesFor } from './guards/require-scopes'
+export { requireSameOrigin } from './guards/require-same-origin'
+export type { SameOriginOptions } from './guards/require-same-origin'
 export type { GuardOptions, OperationGuardOptions, ScopeName } from './guards/guard-options'
 export type { PartialGrant, PartialGrantPolicy } from './login/partial-grant'
 export type { OnError } from './http/error-response'
@@ -94,9 +97,8 @@ export type { SQLiteTokenStoreOptions } from './store/sqlite-token-store'
 export type { TokenStore } from './store/token-store'
 
 // PagerDuty's scopes
-export { operationScopes, otherScopes, scopes } from './scopes/catalogue'
-export type { Operation, Scope } from './scopes/catalogue'
-export { scopesFor } from './scopes/operations'
+export type { ListPath, Operation, Scope } from './scopes/catalogue'
+export { operationScopes, scopes, scopesFor } from './scopes/operations'
 
 // Errors
 export {
@@ -108,13 +110,13 @@ export {
   TokenStoreError,
   UnauthorizedError,
   WebhookError,
-} from './errors'
-export type { ErrorDetails } from './errors'
+} from './errors/errors'
+export type { ErrorDetails } from './errors/errors'
 export {
   APIError,
   AuthorizationResponseError,
   IDTokenError,
   ScopeNotGrantedError,
   TokenEndpointError,
-} from './pagerduty-errors'
-export type { StateMismatch } from './pagerduty-errors'
+} from './errors/pagerduty-errors'
+export type { StateMismatch } from './errors/pagerduty-errors'

@@ -4,7 +4,7 @@ import type { ClientSecret } from './oauth/client-secret'
 import type { Logger } from './observability/logger'
 import type { Routes } from './login/route-options'
 import type { RedisClient } from './store/redis-client'
-import { requireKnown } from './known-members'
+import { requireKnown } from './errors/known-members'
 import { type StrategyOptions, insteadOfOAuth2, strategyOptionNames } from './login/strategy-options'
 import type { SessionOptions } from './sessions/session-options'
 import type { TokenStore } from './store/token-store'
@@ -14,6 +14,7 @@ import type { WebhookSecret } from './webhooks/secrets'
 const table: Record<Exclude<keyof PagerDutyOptions, keyof StrategyOptions>, true> = {
   account: true,
   appScope: true,
+  from: true,
   webhookSecret: true,
   redis: true,
   prefix: true,
@@ -44,7 +45,7 @@ export interface PagerDutyOptions
   callbackURL?: string | readonly string[] | undefined
   /** Other origins of the same app, such as that of a single-page app. `PAGERDUTY_TRUSTED_ORIGINS` */
   trustedOrigins?: ClientOptions['trustedOrigins']
-  /** Scopes to ask for. `PAGERDUTY_SCOPE` */
+  /** Scopes to request. `PAGERDUTY_SCOPE` */
   scope?: string | readonly string[] | undefined
   /** `scoped` or `classic`. `PAGERDUTY_APP_TYPE` @default 'scoped' */
   appType?: ClientOptions['appType'] | undefined
@@ -52,6 +53,8 @@ export interface PagerDutyOptions
   identityURL?: string | undefined
   /** REST API for every user. `PAGERDUTY_API_URL` */
   apiURL?: string | undefined
+  /** Origin of the remote MCP server, to which `fetch` sends tokens too. `PAGERDUTY_MCP_URL` @default PagerDuty's, by region */
+  mcpURL?: string | undefined
   /** Accepted issuers of id_tokens. `PAGERDUTY_ISSUER` */
   issuer?: string | readonly string[] | undefined
   /** The account that app tokens are for: service region and subdomain, such as `us.acme`. `PAGERDUTY_ACCOUNT` */
@@ -60,6 +63,10 @@ export interface PagerDutyOptions
   accounts?: string | readonly string[] | undefined
   /** Scopes that app tokens have where a call names none. @default the option `scope` */
   appScope?: string | readonly string[] | undefined
+  /**
+   * E-mail address of a user: the `From` header of calls with app tokens whose operation declares one. `PAGERDUTY_FROM`
+   */
+  from?: string | undefined
   /** Secret of the webhook subscription; a list, or a function that returns one, rotates. `PAGERDUTY_WEBHOOK_SECRET` */
   webhookSecret?: WebhookSecret | undefined
   /** 32 random characters or more; a list rotates. `SESSION_SECRET` */
@@ -75,7 +82,7 @@ export interface PagerDutyOptions
    * Sessions and grants live in Redis or Valkey: a URL, or a client of ioredis 5 or 6, iovalkey or node-redis (the package
    * `redis`) that the app connects and closes; standalone, Sentinel or Cluster. Only a `duplicate()` of the client is used:
    * a command is over within a second, and after an outage the connection is back within two. A client that reads from
-   * replicas is refused. `REDIS_URL`
+   * replicas is rejected. `REDIS_URL`
    */
   redis?: RedisClient | string | undefined
   /**
@@ -83,14 +90,14 @@ export interface PagerDutyOptions
    * printable ASCII, the name included, without spaces and braces. @default none
    */
   prefix?: string | undefined
-  /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or refuses. */
+  /** Decides who a login is to the app: returns the user for `req.user`, kept with the grant as JSON, or denies it. */
   verify?: VerifyLogin | undefined
   /** How long logins last, and their cookie. */
   session?: SessionOptions | undefined
-  /** Paths of the drop-in's routes. */
+  /** Paths of the routes of `pd.auth()`. */
   routes?: Routes | undefined
-  /** Takes over the answers to denials and failures. */
+  /** Takes over the responses to denials and failures. */
   onError?: OnError | undefined
-  /** Takes what happens, by level; see {@link Logger}. @default warnings about options and scopes are process warnings */
+  /** Takes what happens, by level; see {@link Logger}. @default mistakes and failures are process warnings */
   logger?: Logger | undefined
 }

@@ -1,9 +1,9 @@
-import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from 'express'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { AppTokens } from './app-tokens/app-tokens'
 import { callApp } from './async/call-app'
 import { createContext } from './context'
 import { withEnvironment, withVariable } from './environment'
-import { InsufficientScopeError } from './errors'
+import { InsufficientScopeError, type PagerDutyOAuthError } from './errors/errors'
 import type { GrantOptions } from './grants/grant-options'
 import { UserGrants } from './grants/grants'
 import { type Grants, grantsOf } from './grants/grant-management'
@@ -11,7 +11,7 @@ import { createGuards } from './guards/create-guards'
 import { deny } from './guards/denial'
 import type { GuardOptions, OperationGuardOptions, ScopeName } from './guards/guard-options'
 import { denialOf } from './guards/require-scopes'
-import { type ErrorResponseOptions, sendError } from './http/error-response'
+import { type ErrorResponseOptions, sendError, wasPassedOn } from './http/error-response'
 import { loginPathOf } from './login/route-options'
 import { loginRoutes } from './login/routes'
 import { PagerDutyStrategy } from './login/strategy'
@@ -19,7 +19,7 @@ import { requireName } from './oauth/client'
 import type { PagerDutyEvents } from './observability/event-types'
 import { Events } from './observability/events'
 import { logEvents, warnOfPartialGrants, warnerOf } from './observability/logger'
-import { outageReporter } from './observability/outages'
+import { requireEvent } from './observability/messages'
 import { type PagerDutyOptions, requireOptionNames } from './options'
 import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
@@ -31,7 +31,7 @@ import { createWebhooks } from './webhooks/create-webhooks'
 import type { WebhookHandler, WebhookOptions } from './webhooks/options'
 import type { WebhookReceiver } from './webhooks/receiver'
 
-/** One instance: the drop-in, and the parts it is made of. */
+/** One instance: `auth()`, and the individual middleware that it is made of. */
 export interface PagerDuty {
   /** Everything at once: session, login, callback and logout routes, `req.pagerduty` and `req.user`. */
   auth(): Middleware
@@ -39,7 +39,7 @@ export interface PagerDuty {
   sessionTokens(): Middleware
   /** The strategy, for `passport.use()`. */
   readonly strategy: PagerDutyStrategy
-  /** Guard: somebody is logged in. */
+  /** Guard: a user is logged in. */
   requireLogin(options?: GuardOptions): RequestHandler
   /** Guard: all of these scopes are granted. The last argument may be options. */
   requireScopes(...scopes: readonly (ScopeName | GuardOptions)[]): RequestHandler
@@ -65,9 +65,13 @@ export interface PagerDuty {
   readonly appTokens: AppTokens
   /** Receives PagerDuty's webhooks: `app.post('/webhooks/pagerduty', pd.webhook(handler))`; see {@link webhookReceiver}. */
   webhook(handler: WebhookHandler, options?: WebhookOptions): WebhookReceiver
-  /** Error handler that answers this package's errors, thrown anywhere, as the guards do. Mount it last. */
+  /** Error handler that responds to this package's errors, thrown anywhere, as the guards do. Mount it last. */
   errors(): ErrorRequestHandler
-  /** Listens to what happens; see {@link PagerDutyEvents}. */
+  /**
+   * Listens to what happens; see {@link PagerDutyEvents}.
+   *
+   * @throws {ConfigurationError} there is no event of that name
+   */
   on<Name extends keyof PagerDutyEvents>(
     name: Name,
     listener: (...args: PagerDutyEvents[Name]) => unknown,
@@ -125,12 +129,14 @@ function assemble(
   warnOfUnknown('appScope', parseScopeOption(options.appScope ?? []))
   warnOfPartialGrants(events, typeof options.partialGrant === 'function', warn)
   const { callbackPath: callback } = client
-  const links = { login: loginPathOf(client, routes), callback, home: routes.home, onError }
-  const guard: GuardOptions = { name, loginPath: links.login, home: links.home, stepUpScope, onError }
+  const login = loginPathOf(client, routes)
+  const { home } = routes
+  const report = (error: PagerDutyOAuthError) => events.report(error)
+  const links = { login, callback, home, onError, report }
+  const guard: GuardOptions = { name, loginPath: login, home, stepUpScope, onError, events }
   const { webhookSecret, appScope, tokenStore, waitUntil } = options
   const ofWebhooks = { webhookSecret, appScope, tokenStore, waitUntil, appTokens: requireAppTokens }
   const webhooks = createWebhooks(ofWebhooks, events, warn)
-  const reportOutage = outageReporter(events)
   const ofSessions = { session: options.session, strategy }
   const sessions = createSessions(context, grants, ofSessions, warn)
   const served = new WeakSet<object>()
@@ -140,8 +146,8 @@ function assemble(
     grants: grantsOf(grants, sessions.fromRequest),
     auth() {
       const session = sessions.auth()
-      const login = loginRoutes(strategy, client, routes, onError)
-      return inOrder([...session, login as Middleware], links, reportOutage, served)
+      const ofLogin = loginRoutes(strategy, client, routes, onError)
+      return inOrder([...session, ofLogin as Middleware], links, served)
     },
     sessionTokens: () => sessions.sessionTokens(),
     ...createGuards(client, guard, warnOfUnknown),
@@ -149,12 +155,9 @@ function assemble(
       return requireAppTokens()
     },
     webhook: (handler, own) => webhooks.webhook(handler, own),
-    errors: () => (error: unknown, req: Request, res: Response, next: NextFunction) => {
-      reportOutage(error)
-      if (error instanceof InsufficientScopeError) deny(error, req, res, next, denialOf(guard))
-      else sendError(error, req, res, next, links)
-    },
+    errors: () => errorHandler(guard, links),
     on(event, listener) {
+      requireEvent(String(event))
       events.on(event, listener as never)
       return this
     },
@@ -166,20 +169,25 @@ function assemble(
   }
 }
 
+/** Responds to an error of this package as the guards do. */
+function errorHandler(guard: GuardOptions, links: ErrorResponseOptions): ErrorRequestHandler {
+  return function pagerdutyErrors(error, req, res, next) {
+    if (error instanceof InsufficientScopeError || wasPassedOn(req, error))
+      deny(error, req, res, next, denialOf(guard))
+    else sendError(error, req, res, next, links)
+  }
+}
+
 /** Several handlers as one, which runs once for a request. What they fail with is answered as the guards answer. */
 function inOrder(
   handlers: readonly Middleware[],
   links: ErrorResponseOptions,
-  report: (error: unknown) => void,
   served: WeakSet<object>,
 ): Middleware {
   return function pagerdutyAuth(req, res, next) {
     if (served.has(req)) return next()
     served.add(req)
-    const fail = (error: unknown) => {
-      report(error)
-      sendError(error, req as Request, res as Response, next, links)
-    }
+    const fail = (error: unknown) => sendError(error, req as Request, res as Response, next, links)
     const step = (position: number) => (error?: unknown) => {
       if (error) return fail(error)
       const handler = handlers[position]

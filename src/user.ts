@@ -9,9 +9,9 @@ export interface PagerDutyUser {
   readonly accountID: string
   /** The account's subdomain, such as `acme`. */
   readonly subdomain: string | undefined
-  /** The account's service region, where the signed audience tells it. */
+  /** The account's service region, where the signed audience names it. */
   readonly region: Region | undefined
-  /** Origin of the REST API that serves this user. */
+  /** Origin of the REST API for this user. */
   readonly apiURL: string
   /** PagerDuty's id of this authorization; the same for all tokens of one login. */
   readonly delegationID: string | undefined

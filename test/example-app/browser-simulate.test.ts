@@ -38,15 +38,15 @@ describeWithChromium('the control page in a browser', () => {
     await page.locator('#grants').getByText('Ada Okafor').waitFor()
     expect(await page.locator('#grants').innerText()).toContain('incidents.read')
     expect(await press('Revoke all')).toBe('All grants are revoked.')
-    await page.getByText('there is no live grant').waitFor()
+    await page.getByText('There is no live grant').waitFor()
   })
 
   test('keeps what is being typed while the counts go on', async () => {
     const { page } = open
-    await press('Count anew')
+    await press('Count from zero')
     await page.getByLabel('how often').fill('7')
     await fetch(`${simulation.url}/global/oauth/anonymous/jwks`)
-    await page.locator('#calls', { hasText: /signing keys\s*1/ }).waitFor()
+    await page.locator('#calls', { hasText: /JWKS\s*1/ }).waitFor()
     expect(await page.getByLabel('how often').inputValue()).toBe('7')
   })
 
@@ -63,18 +63,21 @@ describeWithChromium('the control page in a browser', () => {
 
   test('every button does what it says', async () => {
     const { page } = open
-    expect(await press('Expire access tokens')).toContain('access tokens have ended')
-    expect(await press('Rotate signing keys')).toContain('new key')
+    expect(await press('Expire access tokens')).toContain('access tokens have expired')
+    expect(await press('Rotate the keys')).toContain('new key')
     await page.getByLabel('fail with').selectOption('429, Retry-After: 1')
     await page.getByLabel('how often').fill('3')
     expect(await press('Let them fail')).toBe('The next 3 token calls fail: 429, Retry-After: 1.')
     expect(await press('Never mind')).toBe('The next calls succeed.')
     await page.getByLabel('Log in as').selectOption('Ben Ruiz, at once')
-    await page.locator('section', { hasText: 'People' }).getByRole('button').click()
+    await page
+      .locator('section', { has: page.getByRole('heading', { name: 'Users' }) })
+      .getByRole('button')
+      .click()
     await page.getByText('Logins are approved at once.').waitFor()
     expect(await page.getByLabel('Log in as').inputValue()).toBe('PACME02')
     await page.getByLabel('to', { exact: true }).fill(`${app.url}/webhooks/pagerduty`)
-    expect(await press('Send')).toBe('incident.triggered was answered with 202.')
+    expect(await press('Send')).toBe('incident.triggered got the response 202.')
     expect(await page.getByLabel('to', { exact: true }).inputValue()).toBe(`${app.url}/webhooks/pagerduty`)
   })
 })

@@ -126,7 +126,7 @@ describe('the example app, with its stand-in', () => {
     const home = await browser.visit(app.url)
     expect(home.status).toBe(200)
     const page = await home.text()
-    expect(page).toContain('API answered 500')
+    expect(page).toContain('API responded with 500')
     expect(textOf(page, 'account')).toBe('acme')
     expect((await browser.visit(`${app.url}/incidents`)).status).toBe(502)
   })
@@ -198,7 +198,7 @@ describe('the example app, with its stand-in', () => {
 })
 
 test.each([
-  ['a Scoped app without a webhook secret', {}, 'set PAGERDUTY_WEBHOOK_SECRET'],
+  ['a Scoped app without a webhook secret', { PAGERDUTY_WEBHOOK_SECRET: '' }, 'set PAGERDUTY_WEBHOOK_SECRET'],
   ['a Classic app', { PAGERDUTY_APP_TYPE: 'classic' }, 'has to be a Scoped app'],
 ])('the example app says why %s receives no webhooks', async (_what, env, why) => {
   const appType = 'PAGERDUTY_APP_TYPE' in env ? 'classic' : 'scoped'

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { variables } from '../../src/environment'
-import { type StandIn, type WebhookAnswer, approve, defaultClient, startPagerDuty } from '../../src/testing'
+import { unsign } from 'cookie-signature'
+import { type StandIn, type WebhookAnswer, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
+import { describeWithRedis, startRedis, useRedis } from '../support/redis'
 import { type Example, example } from './examples'
-import { RunningExample, environmentOf, fileOf, runApp, runScript, runShell, typesOf } from './run-example'
+import { RunningExample, environmentOf, fileOf, runApp, runScript, runShell } from './run-example'
 
 jest.setTimeout(60_000)
 
@@ -20,105 +21,62 @@ function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise
   return runApp(one, environmentOf(standIn), use)
 }
 
-test('the app of the README greets whoever logs in, and shows incidents', async () => {
-  await run(example('README.md, Use it, ts'), async (app) => {
-    expect(await (await new Browser().visit(`${app.url}/`)).text()).toContain('href="/auth/pagerduty"')
-    const browser = await app.logIn()
-    const page = await browser.visit(`${app.url}/`)
-    expect(await page.text()).toBe('Hello PACME01 of acme')
-    expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
-  })
-})
+describeWithRedis('a Passport and sessions of one’s own', () => {
+  const redis = useRedis()
+  const environment = () => ({ ...environmentOf(standIn), REDIS_URL: redis.url })
 
-test.each(['README.md, Use it, sh 4', 'docs/register.md, Registering an app at PagerDuty, sh'])(
-  'the variables that are shown are read: %s',
-  (name) => {
-    const shown = [...example(name).code.matchAll(/^(\w+)=/gm)].map(([, variable]) => variable)
-    expect(shown.length).toBeGreaterThan(3)
-    expect(Object.values(variables)).toEqual(expect.arrayContaining(shown))
-  },
-)
-
-test('the command for a secret prints one', async () => {
-  const [, command = ''] = /^SESSION_SECRET=… +# (.*)$/m.exec(example('README.md, Use it, sh 4').code) ?? []
-  expect(await runShell(command)).toMatch(/^[\w-]{43}\n$/)
-})
-
-test('each guard lets pass whoever was granted its scopes', async () => {
-  const one = example('README.md, Scopes, ts')
-  const scope = ['incidents.read', 'incidents.write', 'users.read', 'analytics.write']
-  const code = `
-const pd = pagerduty({ scope: ${JSON.stringify(scope)} })
-app.use(pd.auth())
-const guards = []
-const keeping = new Proxy(pd, { get: (_pd, name) => (...args) => guards.push(pd[name](...args)) })
-{
-const pd = keeping
-${one.code}
-}
-guards.forEach((guard, number) => app.get('/' + number, guard, (_req, res) => res.end()))
-`
-  const pass = async (app: RunningExample, browser: Browser) => {
-    const answers = [0, 1, 2, 3, 4].map((number) => browser.fetch(`${app.url}/${number}`))
-    return (await Promise.all(answers)).map(({ status }) => status)
-  }
-  const passWith = async (app: RunningExample, granted: string) => {
-    standIn.configure('stand-in-client', { scope: granted.split(' ') })
-    return pass(app, await app.logIn())
-  }
-  try {
-    await run({ ...one, code }, async (app) => {
-      expect(await pass(app, new Browser())).toEqual([401, 401, 401, 401, 401])
-      expect(await passWith(app, 'users.read')).toEqual([403, 403, 403, 200, 200])
-      expect(await passWith(app, 'users.read incidents.read')).toEqual([200, 403, 403, 200, 200])
-      expect(await passWith(app, 'analytics.write')).toEqual([403, 200, 403, 403, 200])
-      expect(await passWith(app, 'incidents.read incidents.write')).toEqual([403, 403, 200, 403, 200])
-    })
-  } finally {
-    standIn.configure('stand-in-client', defaultClient)
-  }
-})
-
-test('a button of one’s own asks for more, and leads on', async () => {
-  const one = example('README.md, Scopes, ts 2')
-  const next = "app.get('/incidents', pd.requireScopes('incidents.write'), (_req, res) => res.end())\n"
-  await run({ ...one, code: one.code + next }, async (app) => {
-    const browser = await app.logIn()
-    const statusOf = async (path: string) => (await browser.fetch(app.url + path)).status
-    expect(await statusOf('/incidents')).toBe(403)
-    const asked = await browser.visit(`${app.url}/more`)
-    const finished = await browser.visit(await approve(asked.headers.get('location') as string))
-    expect(finished.headers.get('location')).toBe('/incidents')
-    expect(await statusOf('/incidents')).toBe(200)
-  })
-})
-
-describe('a Passport and sessions of one’s own', () => {
-  test('log people in, in short', async () => {
-    await run(example('README.md, With Passport and sessions of your own, ts'), async (app) => {
-      const incidents = (browser: Browser) => browser.fetch(`${app.url}/incidents`)
-      expect((await incidents(new Browser())).status).toBe(401)
+  test('sign sessions with the first secret of a list, so that one can be replaced', async () => {
+    const name = 'docs/passport.md, In an app that has Passport already, ts'
+    const [next, last] = [
+      'the next secret of forty characters or so',
+      'the last secret of forty characters or so',
+    ]
+    const env = { ...environment(), SESSION_SECRET: `${next},${last}` }
+    await runApp(example(name), env, async (app) => {
       const browser = await app.logIn()
-      expect([...browser.cookies.keys()]).toEqual(['connect.sid'])
-      expect(await (await incidents(browser)).json()).toMatchObject({ id: 'PACME01', subdomain: 'acme' })
-      expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({ id: 'PACME01' })
+      const [cookie = ''] = [...browser.cookies]
+        .filter(([one]) => one === 'connect.sid')
+        .map(([, value]) => value)
+      expect(unsign(decodeURIComponent(String(cookie)).slice(2), next)).not.toBe(false)
     })
   })
 
   test('log people in and out', async () => {
-    await run(example('docs/passport.md, In an app that has Passport already, ts'), async (app) => {
+    const one = example('docs/passport.md, In an app that has Passport already, ts')
+    await runApp(one, environment(), async (app) => {
       const browser = await app.logIn()
       const user = async () => (await browser.fetch(`${app.url}/`)).json()
       expect(await user()).toEqual({ user: { id: 'PACME00/PACME01' } })
       expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
+      expect(await redis.client.keys('sess:*')).not.toEqual([])
       await browser.fetch(`${app.url}/logout`, { method: 'POST' })
       expect(await user()).toEqual({ user: null })
     })
   })
 })
 
+test('an error page of one’s own asks a browser before it consents, and leaves scripts alone', async () => {
+  standIn.configure('stand-in-client', { scope: ['users.read'] })
+  try {
+    await run(example('docs/errors.md, An error page of your own, ts'), async (app) => {
+      const browser = await app.logIn()
+      const page = await browser.visit(`${app.url}/incidents`)
+      expect(page.status).toBe(403)
+      expect(page.headers.get('www-authenticate')).toContain('insufficient_scope')
+      const [, link = ''] = /<a href="([^"]*)">/.exec(await page.text()) ?? []
+      expect(link).toMatch(/^\/auth\/pagerduty\?scope=incidents\.read/)
+      const consent = await browser.visit(app.url + link)
+      expect(consent.headers.get('location')).toContain(standIn.url)
+      const script = await browser.fetch(`${app.url}/incidents`)
+      expect([script.status, await script.text()]).toEqual([403, expect.not.stringContaining('One more')])
+    })
+  } finally {
+    standIn.configure('stand-in-client', defaultClient)
+  }
+})
+
 describe('a webhook', () => {
-  const webhook = 'README.md, Webhooks, ts'
+  const webhook = 'docs/webhooks.md, Mount it, ts'
   const secret = 'secret-of-the-subscription'
   let atWork: StandIn
 
@@ -166,7 +124,7 @@ app.get('/notes/:id', async (req, res) => {
   })
 
   test('may stand behind a body parser that keeps the bytes', async () => {
-    const parser = example('README.md, Webhooks, ts 2')
+    const parser = example('docs/webhooks.md, Mount it, ts 2')
     await receive({ ...parser, code: parser.code + example(webhook).code }, async (send, notes) => {
       expect((await send('incident.triggered')).status).toBe(202)
       expect(await notes()).toEqual(['The runbook is running.'])
@@ -174,10 +132,23 @@ app.get('/notes/:id', async (req, res) => {
   })
 })
 
+describeWithRedis('with Redis', () => {
+  test('a readiness check fails while the store does', async () => {
+    const redis = await startRedis()
+    const env = { ...environmentOf(standIn), REDIS_URL: redis.url }
+    await runApp(example('docs/deployment.md, The process, ts'), env, async ({ url }) => {
+      const status = async () => (await new Browser().fetch(`${url}/ready`)).status
+      expect(await status()).toBe(204)
+      await redis.stop()
+      expect(await status()).toBe(503)
+    })
+  })
+})
+
 test('the doctor finds nothing wrong with the app of the README', async () => {
   const doctor = example('docs/doctor.md, `npx passport-pagerduty doctor`, sh')
   const folder = mkdtempSync(join(tmpdir(), 'docs-'))
-  await run(example('README.md, Use it, ts'), async ({ url }) => {
+  await run(example('README.md, Quick start, ts'), async ({ url }) => {
     const env = {
       ...standIn.env(),
       PAGERDUTY_CALLBACK_URL: `${url}/auth/pagerduty/callback`,

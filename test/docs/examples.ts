@@ -56,15 +56,13 @@ const jobs: Job[] = []
 const enqueue = async (job: Job) => void jobs.push(job)
 const requireAdministrator: express.RequestHandler = (_req, _res, next) => next()
 const requireUser: express.RequestHandler = (req, _res, next) => next(req.user ? undefined : new Error('Nobody is logged in'))
-const acknowledged: string[] = []
-const acknowledge = async (_grant: unknown, id: string) => void acknowledged.push(id)
 const findOrCreate = async (key: { account: string; pagerdutyID: string }) => ({ id: JSON.stringify(key), isBlocked: false })
 const credentialsOf = (_account: string) => ({ clientID: process.env.PAGERDUTY_CLIENT_ID!, clientSecret: process.env.PAGERDUTY_CLIENT_SECRET! })
 const work: Promise<unknown>[] = []
 const context = { waitUntil: (one: Promise<unknown>) => void work.push(one) }
 declare const follow: (grant: import('passport-pagerduty').UserGrant, send: (event: string) => void, end: () => void) => () => void
 declare const agent: { get(path: string): { expect(status: number): Promise<unknown> } }
-export { acknowledge, acknowledged, context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, requireUser, work }
+export { context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, requireUser, work }
 `
 
 /** What shows who is logged in. */
@@ -91,8 +89,12 @@ export function programOf({ code }: Pick<Example, 'code'>, end?: string): string
   return [
     ...imports,
     readersOwn,
-    'const app = express()',
+    /^const app = /m.test(code) ? '' : 'const app = express()',
     code.includes('const server =') ? '' : "declare const server: import('node:http').Server",
+    /\bfunction handle\(|\bconst handle\b/.test(code + (end ?? ''))
+      ? ''
+      : 'const handle = async (_event: object) => {}',
+    code.includes('function POST') ? '' : 'declare const POST: (request: Request) => Promise<Response>',
     isTests ? code : declared === undefined ? made + mounted + code : code + mounted,
     end ?? (isListening ? showing : showing + listening),
   ].join('\n')

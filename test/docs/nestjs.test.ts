@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
+import { describeWithRedis, useRedis } from '../support/redis'
 import { example, root } from './examples'
 import { type RunningExample, environmentOf, runApp, typesOf } from './run-example'
 
@@ -117,9 +118,11 @@ async function terminateAnd<T>(call: () => Promise<T>): Promise<T> {
   })
 })
 
-describe('the NestJS app with @nestjs/passport', () => {
+describeWithRedis('the NestJS app with @nestjs/passport', () => {
+  const redis = useRedis()
+  const one = example('docs/nestjs.md, With @nestjs/passport, ts')
   const run = (use: (app: RunningExample) => Promise<void>) =>
-    runApp(example('docs/nestjs.md, With @nestjs/passport, ts'), environmentOf(standIn), use)
+    runApp(one, { ...environmentOf(standIn), REDIS_URL: redis.url }, use)
   const seenBy = async (app: RunningExample, browser: Browser): Promise<unknown> =>
     (await browser.fetch(`${app.url}/me`)).json()
 
@@ -129,6 +132,17 @@ describe('the NestJS app with @nestjs/passport', () => {
       expect(await seenBy(app, browser)).toEqual({ user: { id: 'PACME00/PACME01' }, isLoggedIn: true })
       expect(await seenBy(app, new Browser())).toEqual({ user: null, isLoggedIn: false })
     }))
+
+  test.each(['code=x&state=y', 'error=access_denied&state=y'])(
+    'logs nobody out whom a link of another site leads to the callback with %s',
+    (query) =>
+      run(async (app) => {
+        const browser = await app.logIn()
+        const opened = await browser.visit(`${app.url}/auth/pagerduty/callback?${query}`)
+        expect([opened.status, opened.headers.get('location')]).toEqual([302, '/me'])
+        expect(await seenBy(app, browser)).toEqual({ user: { id: 'PACME00/PACME01' }, isLoggedIn: true })
+      }),
+  )
 
   test('goes on to the page that the login was begun for', () =>
     run(async (app) => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { folders } from '../attacks/support/paths'
 import { examplesOf, nameOf, pages, programOf, root } from './examples'
 
@@ -10,13 +10,15 @@ jest.setTimeout(60_000)
 
 /** Those that are run somewhere else, or cannot be, and why. */
 const elsewhere = {
-  'README.md, Try it, sh': 'the commands of the checkout itself',
-  'README.md, Try it, sh 2': 'the doctor runs as docs/doctor.md has it, and the stand-in in test/newcomer',
-  'README.md, Use it, sh': 'test/newcomer does what it says',
-  'README.md, Use it, sh 2': 'test/newcomer does what it says',
-  'README.md, Use it, sh 3': 'test/newcomer does what it says',
+  'README.md, Install, sh': 'test/newcomer does what it says',
+  'README.md, Quick start, sh': 'test/newcomer does what it says',
+  'README.md, Quick start, sh 2': 'test/newcomer does what it says',
+  'README.md, How it works, mermaid': 'a picture',
+  'README.md, How it works, mermaid 2': 'a picture',
+  'README.md, TypeScript, ts': 'declarations, which are compiled below',
   'docs/architecture.md, Architecture, mermaid': 'a picture',
   'docs/doctor.md, `npx passport-pagerduty doctor`, text': 'a sample of what is printed, shortened',
+  'docs/proof.md, What is proved, and of what, sh': 'takes minutes, and programs of its own',
 }
 
 test('every example is run, but for those that cannot be', () => {
@@ -53,14 +55,15 @@ test.each([4, 5] as const)(
   },
 )
 
-/** What a user has who installed the types of Express 4: those of Passport go with them. */
+/** What a user has who installed the types of Express 4: those that go with them. */
 function installTypes(folder: string): void {
-  const types = join(folder, 'node_modules/@types')
-  if (existsSync(types)) return
-  mkdirSync(types, { recursive: true })
-  symlinkSync(join(root, 'node_modules/@types/express4'), join(types, 'express'))
-  for (const name of ['passport', 'express-session']) {
-    cpSync(join(root, 'node_modules/@types', name), join(types, name), { recursive: true })
+  const installed = join(folder, 'node_modules')
+  if (existsSync(join(installed, 'connect-redis'))) return
+  mkdirSync(join(installed, '@types'), { recursive: true })
+  if (!existsSync(join(installed, '@types/express')))
+    symlinkSync(join(root, 'node_modules/@types/express4'), join(installed, '@types/express'))
+  for (const name of ['@types/passport', '@types/express-session', 'connect-redis']) {
+    cpSync(join(root, 'node_modules', name), join(installed, name), { recursive: true })
   }
 }
 
@@ -71,32 +74,4 @@ function complaintsOf(project: string): string {
   } catch (error) {
     return (error as { stdout: string }).stdout
   }
-}
-
-test('every link between pages leads somewhere', () => {
-  const broken = [...pages, 'SECURITY.md', 'CONTRIBUTING.md'].flatMap((page) => {
-    const text = readFileSync(join(root, page), 'utf8')
-    const targets = [...text.matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, target]) => target as string)
-    return targets.filter((target) => !leadsSomewhere(page, target)).map((target) => `${page}: ${target}`)
-  })
-  expect(broken).toEqual([])
-})
-
-function leadsSomewhere(page: string, target: string): boolean {
-  const [path = '', anchor] = target.split('#')
-  const file = path === '' ? join(root, page) : join(root, dirname(page), path)
-  if (!existsSync(file)) return false
-  if (anchor === undefined) return true
-  const headings = [...readFileSync(file, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-    slugOf(title as string),
-  )
-  return headings.includes(anchor)
-}
-
-/** As GitHub makes them. */
-function slugOf(title: string): string {
-  return title
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-    .replace(/\s/g, '-')
 }

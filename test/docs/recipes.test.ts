@@ -5,11 +5,9 @@ import { Redis } from 'ioredis'
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import {
-  type Account,
   type StandIn,
   type StandInOptions,
   approve,
-  defaultAccounts,
   defaultClient,
   sendWebhook,
   startPagerDuty,
@@ -62,7 +60,7 @@ async function runAt(
 }
 
 test('a background job works when the session is over', () => {
-  const one = example('docs/recipes.md, A background job with a person’s token, ts')
+  const one = example('docs/recipes.md, A background job with a user’s token, ts')
   const work =
     "app.post('/work', async (_req, res) => res.json(await writeReport(jobs[0] as { grantID: string })))\n"
   return run({ ...one, code: one.code + work }, async (app) => {
@@ -72,6 +70,19 @@ test('a background job works when the session is over', () => {
     expect(await typesOf(report)).toContain('incident')
   })
 })
+
+test('lists are read by users and by the app', () =>
+  run(
+    example('docs/recipes.md, Lists, ts'),
+    async (app) => {
+      const browser = await app.logIn()
+      const titles = (await (await browser.fetch(`${app.url}/open`)).json()) as string[]
+      expect(titles).toContain('Payment latency above 2 s')
+      expect(titles).not.toContain('Checkout returns 502')
+      expect(await (await new Browser().fetch(`${app.url}/first`)).json()).toMatchObject({ type: 'user' })
+    },
+    { PAGERDUTY_ACCOUNT: 'us.acme' },
+  ))
 
 test('all sessions of a user end', () =>
   run(example('docs/recipes.md, End all sessions of a user, ts'), async (app) => {
@@ -100,10 +111,15 @@ test('a login comes back to the origin where it began', async () => {
 
 test('a form that needs one more scope comes back to its page, which says that it can be sent now', () => {
   const one = example('docs/recipes.md, A form that needs one more scope, ts')
-  const show = "app.get('/acknowledged', (_req, res) => res.json(acknowledged))\n"
+  const show =
+    "app.get('/all', async (req, res) => res.json(await (await req.pagerduty.fetch('/incidents')).json()))\n"
   return run({ ...one, code: one.code + show }, async (app) => {
     const browser = await app.logIn()
-    const page = `${app.url}/incidents/PT4KHLK`
+    type List = { incidents: { id: string; status: string }[] }
+    const incidents = async () => ((await (await browser.fetch(`${app.url}/all`)).json()) as List).incidents
+    const [triggered] = (await incidents()).filter(({ status }) => status === 'triggered')
+    const path = `/incidents/${triggered?.id}`
+    const page = app.url + path
     expect(await (await browser.visit(page)).text()).toContain('Allow changes first')
     const headers = { ...Browser.navigation, Referer: page, Origin: app.url, 'Sec-Fetch-Site': 'same-origin' }
     const send = () => browser.fetch(page, { method: 'POST', headers })
@@ -111,45 +127,53 @@ test('a form that needs one more scope comes back to its page, which says that i
     expect(denied.status).toBe(303)
     const begun = await browser.visit(app.url + (denied.headers.get('location') as string))
     const finished = await browser.visit(await approve(begun.headers.get('location') as string))
-    expect(finished.headers.get('location')).toBe('/incidents/PT4KHLK')
+    expect(finished.headers.get('location')).toBe(path)
     expect(await (await browser.visit(page)).text()).toContain('Acknowledge')
-    expect((await send()).headers.get('location')).toBe('/incidents/PT4KHLK')
-    expect(await (await browser.fetch(`${app.url}/acknowledged`)).json()).toEqual(['PT4KHLK'])
+    expect((await send()).headers.get('location')).toBe(path)
+    expect(await incidents()).toContainEqual(
+      expect.objectContaining({ id: triggered?.id, status: 'acknowledged' }),
+    )
   })
 })
 
-test('people of other accounts are kept out', async () => {
-  const [acme, globex] = defaultAccounts as [Account, Account]
-  const accounts = [{ ...acme, id: 'PACCT1' }, globex]
-  const one = example('docs/recipes.md, Several PagerDuty accounts, ts')
-  await runAt({ accounts, clients: [classic] }, one, async (app) => {
-    const browser = await app.logIn()
-    expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({ id: 'PACME01' })
-    await expect(app.logIn('/auth/pagerduty', 'PGLBX01')).rejects.toThrow('ended with 403')
+test('an audit log has the address of whoever logs in, fails to, or logs out', async () => {
+  const one = example('docs/recipes.md, An audit log with addresses, ts')
+  const trusted = { ...one, code: `${one.code}\napp.set('trust proxy', 'loopback')\n` }
+  const printed = await runApp(trusted, environmentOf(standIn), async (app) => {
+    const from = (address: string) => ({ ...Browser.navigation, 'X-Forwarded-For': address })
+    const visit = async (browser: Browser, address: string, decision?: 'deny') => {
+      const begun = await browser.visit(`${app.url}/auth/pagerduty`, from(address))
+      const back = await approve(begun.headers.get('location') as string, { decision })
+      await browser.visit(back, from(address))
+    }
+    const browser = new Browser()
+    await visit(browser, '192.0.2.1')
+    await visit(new Browser(), '192.0.2.2', 'deny')
+    const headers = { ...from('192.0.2.3'), Origin: app.url }
+    await browser.fetch(`${app.url}/auth/pagerduty/logout`, { method: 'POST', headers })
   })
+  expect(printed.trim().split('\n')).toEqual([
+    'login PACME01 192.0.2.1',
+    'loginFailed access_denied 192.0.2.2',
+    'logout PACME01 192.0.2.3',
+  ])
 })
 
-test('an account has app tokens of its own', async () => {
-  const one = example('docs/recipes.md, Several PagerDuty accounts, ts 2')
-  const show = "app.get('/as-app', async (_req, res) => res.json(await answer?.json()))\n"
-  const atStandIn = one.code.replaceAll(
-    'scope: [',
-    'identityURL: process.env.PAGERDUTY_IDENTITY_URL!, apiURL: process.env.PAGERDUTY_API_URL!, scope: [',
-  )
-  await run({ ...one, code: atStandIn + show }, async (app) => {
-    const answer = await new Browser().fetch(`${app.url}/as-app`)
-    const { incidents } = (await answer.json()) as { incidents: { html_url: string }[] }
-    expect(incidents[0]?.html_url).toMatch(/^https:\/\/globex\./)
-  })
-})
-
-test('req.user is what the own table says', () =>
-  run(example('docs/recipes.md, Your own table of users, ts'), async (app) => {
-    const browser = await app.logIn()
-    const me = (await (await browser.fetch(`${app.url}/me`)).json()) as { id: string }
-    expect(me).toMatchObject({ name: 'Ada Okafor' })
-    expect(JSON.parse(me.id)).toEqual({ account: 'PACME00', pagerdutyID: 'PACME01' })
-  }))
+test.each([
+  ['', ['users.read'], 'Ada Okafor'],
+  [', also where users.read was not granted', [], 'PACME01'],
+])('req.user is what the own table says%s', (_where, scope, name) =>
+  runAt(
+    { clients: [{ ...defaultClient, scope }] },
+    example('docs/recipes.md, Your own table of users, ts'),
+    async (app) => {
+      const browser = await app.logIn()
+      const me = (await (await browser.fetch(`${app.url}/me`)).json()) as { id: string }
+      expect(me).toMatchObject({ name })
+      expect(JSON.parse(me.id)).toEqual({ account: 'PACME00', pagerdutyID: 'PACME01' })
+    },
+  ),
+)
 
 test('the list of sessions names each device, and the others are ended', () =>
   run(example('docs/recipes.md, Who is logged in where, ts'), async (app) => {
@@ -185,17 +209,23 @@ test('two instances in one app ask for a login each', () =>
     },
   ))
 
-test('an app under a path of a proxy is reached there', () => {
+test('an app under a path of a proxy is reached there, and logins and logouts lead back to it', () => {
   const callback = 'https://acme.example/oncall/auth/pagerduty/callback'
   const one = example('docs/recipes.md, Behind a proxy, ts')
   return runAt({ clients: [{ ...defaultClient, redirectURIs: [callback] }] }, one, async (app) => {
     const browser = new Browser()
-    const visit = (url: string) =>
-      browser.visit(url.replace('https://acme.example', app.url), { 'X-Forwarded-Proto': 'https' })
+    const byProxy = { 'X-Forwarded-Proto': 'https' }
+    const visit = (url: string) => browser.visit(url.replace('https://acme.example', app.url), byProxy)
     const begun = await visit('https://acme.example/oncall/auth/pagerduty')
     const back = await approve(begun.headers.get('location') as string)
     expect(back.slice(0, callback.length)).toBe(callback)
-    expect((await visit(back)).status).toBe(302)
+    const finished = await visit(back)
+    expect([finished.status, finished.headers.get('location')]).toEqual([302, '/oncall/'])
+    const left = await browser.fetch(`${app.url}/oncall/auth/pagerduty/logout`, {
+      method: 'POST',
+      headers: { ...Browser.navigation, ...byProxy, 'Sec-Fetch-Site': 'same-origin' },
+    })
+    expect([left.status, left.headers.get('location')]).toEqual([303, '/oncall/'])
   })
 })
 
@@ -362,6 +392,45 @@ test('calls to PagerDuty go through the proxy of the environment', async () => {
   }
 })
 
+test('a note that the app adds is From the user of the option', async () => {
+  const one = example('docs/app-tokens.md, The header From, ts')
+  const watching = `
+const { fetch: send } = globalThis
+globalThis.fetch = (url, init) => {
+  const from = new Headers(init?.headers).get('From')
+  if (from !== null) console.log(new URL(String(url)).pathname, from)
+  return send(url, init)
+}
+`
+  const show =
+    "app.get('/first', async (_req, res) => res.json((await (await pd.appTokens.fetch('/incidents', { scope: 'incidents.read' })).json()).incidents[0].id))\n"
+  const first = async (url: string) => (await new Browser().fetch(`${url}/first`)).json() as Promise<string>
+  let path = ''
+  const printed = await runApp(
+    { ...one, code: watching + one.code + show },
+    environmentOf(standIn),
+    async ({ url }) => {
+      path = `/incidents/${await first(url)}/notes`
+      const headers = { 'Content-Type': 'application/json' }
+      const body = JSON.stringify({ content: 'On it.' })
+      const answer = await new Browser().fetch(url + path, { method: 'POST', headers, body })
+      expect(answer.status).toBe(201)
+    },
+  )
+  expect(printed).toBe(`${path} oncall@acme.example\n`)
+})
+
+test('an agent calls PagerDuty’s MCP server as the user', () =>
+  run(example('docs/recipes.md, An agent with PagerDuty’s MCP server, ts'), async (app) => {
+    const browser = await app.logIn()
+    standIn.resetCalls()
+    standIn.expireTokens()
+    const answer = await browser.fetch(`${app.url}/triggered`)
+    const { structuredContent } = (await answer.json()) as { structuredContent: { response: object[] } }
+    expect(structuredContent.response[0]).toMatchObject({ type: 'incident', status: 'triggered' })
+    expect(standIn.calls.token.refresh_token).toBe(1)
+  }))
+
 test('a page that polls keeps no login alive, and knows when it ends', () =>
   run(example('docs/recipes.md, Live updates, ts 4'), async (app) => {
     const browser = await app.logIn()
@@ -517,7 +586,7 @@ describe('PagerDuty’s own client', () => {
   async function runHeard(
     one: Example,
     use: (app: RunningExample, heard: () => string[] | undefined) => Promise<void>,
-    env: Record<string, string> = {},
+    env: (relay: string) => Record<string, string>,
   ): Promise<void> {
     let sent = ''
     const relay = await startRelay(Number(new URL(standIn.url).port), (direction, chunk) => {
@@ -525,7 +594,10 @@ describe('PagerDuty’s own client', () => {
     })
     const heard = () => request.exec(sent)?.slice(1)
     try {
-      await run(one, (app) => use(app, heard), { TEST_HTTPS_PORT: String(relay.port), ...env })
+      await run(one, (app) => use(app, heard), {
+        TEST_HTTPS_PORT: String(relay.port),
+        ...env(`http://127.0.0.1:${relay.port}`),
+      })
     } finally {
       await relay.close()
     }
@@ -545,34 +617,27 @@ describe('PagerDuty’s own client', () => {
         }
       },
       // As at PagerDuty, the id_token alone says where the API is.
-      { PAGERDUTY_API_URL: '' },
+      () => ({ PAGERDUTY_API_URL: '' }),
     ))
 
-  test('takes the stand-in’s address as a whole URL', () => {
-    const one = example('docs/recipes.md, PagerDuty’s own client, ts')
-    const url = 'url: `${user.apiURL}/services` })'
-    return run(
-      { ...one, code: one.code.replace("server: hostname }).get('/services')", url) },
-      async (app) => {
-        const browser = await app.logIn()
-        expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual(['acme'])
-      },
-    )
-  })
+  test('calls the stand-in as it calls PagerDuty', () =>
+    run(example('docs/recipes.md, PagerDuty’s own client, ts'), async (app) => {
+      const browser = await app.logIn()
+      expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual(['acme'])
+    }))
 
   test('calls the API with a token of the app', () => {
-    const one = example('README.md, As the app, ts')
+    const one = example('docs/app-tokens.md, Other clients, ts')
     const show = `
-app.get('/incidents', async (_req, res) => res.json(await answer.json()))
 app.get('/services', (_req, res) => res.json(data))
 app.get('/token', (_req, res) => res.json(accessToken))
 `
-    return runHeard({ ...one, code: one.code + show }, async (app, heard) => {
+    const use = async (app: RunningExample, heard: () => string[] | undefined) => {
       const get = (path: string) => new Browser().fetch(app.url + path)
-      expect(await typesOf(await get('/incidents'))).toContain('incident')
       expect(await accountsOf(await get('/services'))).toEqual(['acme'])
-      expect(heard()).toEqual([await (await get('/token')).json(), 'api.pagerduty.com'])
-    })
+      expect(heard()).toEqual([await (await get('/token')).json(), expect.stringMatching(/^127\.0\.0\.1:/)])
+    }
+    return runHeard({ ...one, code: one.code + show }, use, (relay) => ({ PAGERDUTY_API_URL: relay }))
   })
 
   /** Subdomains of the accounts that services are of. */

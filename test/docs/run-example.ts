@@ -48,7 +48,7 @@ export class RunningExample {
     env: Record<string, string>,
     atPort?: number,
   ): Promise<RunningExample> {
-    const file = write(`${name}.mjs`, program)
+    const file = write(name.endsWith('.cjs') ? name : `${name}.mjs`, program)
     const preload = write('elsewhere.mjs', elsewhere)
     const port = atPort ?? (await freePort())
     const url = `http://127.0.0.1:${port}`
@@ -127,17 +127,23 @@ export async function runApp(
 export interface Tests {
   files: string[]
   pieces: Record<string, string>
+  /** Whether nothing may be left open at their end. */
+  endByThemselves?: boolean
 }
 
 /** Runs tests in one process, each piece as a test, and returns what node:test reports. */
-export async function runTests({ files, pieces }: Tests): Promise<string> {
+export async function runTests({ files, pieces, endByThemselves }: Tests): Promise<string> {
   const imports = files.map((program, number) => `import '${write(`tests-${number}.mjs`, program)}'`)
   const tests = Object.entries(pieces).map(
     ([name, program], number) => `test('${name}', () => import('${write(`piece-${number}.mjs`, program)}'))`,
   )
   const all = ["import { test } from 'node:test'", ...imports, ...tests].join('\n')
-  const report = (error: { stdout: string }) => error.stdout
-  return runNode(['--test-force-exit', '--test-reporter=tap', write('all.test.mjs', all)]).catch(report)
+  const report = (error: { stdout: string; killed: boolean }) => {
+    if (error.killed) throw new Error(`The tests did not end: ${error.stdout}`)
+    return error.stdout
+  }
+  const exit = endByThemselves ? [] : ['--test-force-exit']
+  return runNode([...exit, '--test-reporter=tap', write('all.test.mjs', all)]).catch(report)
 }
 
 /** Runs a program to its end, and returns what it printed. Rejects with its complaint where it fails. */
@@ -165,7 +171,6 @@ export function fileOf(one: Example): string {
 /** NestJS needs the older decorators. */
 const compiled = {
   loader: 'ts',
-  format: 'esm',
   target: 'node20',
   tsconfigRaw: { compilerOptions: { experimentalDecorators: true } },
 } as const
@@ -173,7 +178,8 @@ const compiled = {
 function write(name: string, program: string): string {
   const file = join(folder, name)
   mkdirSync(folder, { recursive: true })
-  writeFileSync(file, transformSync(program, compiled).code)
+  const format = name.endsWith('.cjs') ? 'cjs' : 'esm'
+  writeFileSync(file, transformSync(program, { ...compiled, format }).code)
   return file
 }
 

@@ -11,6 +11,11 @@ import { type RedisServer, freePort, startRedis } from '../support/redis'
 import { example, programOf, root } from './examples'
 import { RunningExample, environmentOf } from './run-example'
 
+const appOfReadme = {
+  code: ['README.md, Quick start, ts', 'README.md, Production checklist, ts']
+    .map((name) => example(name).code)
+    .join('\n'),
+}
 const inOrder = { code: 0, signal: null }
 
 /** Asks a process to end, and gives it the time that the page asks of platforms. */
@@ -65,7 +70,7 @@ describeWith('redis-server', 'nginx-light')('SIGTERM behind nginx, under load', 
       REDIS_URL: redis.url,
       PAGERDUTY_CALLBACK_URL: `${nginx.url}/auth/pagerduty/callback`,
     }
-    return RunningExample.start('shutdown', programOf(example('README.md, Use it, ts')), env, port)
+    return RunningExample.start('shutdown', programOf(appOfReadme), env, port)
   }
 
   async function logIn(user: string): Promise<Browser> {
@@ -129,8 +134,8 @@ describe('SIGTERM without a proxy', () => {
     await app.stop()
   })
 
-  async function start(name: string): Promise<void> {
-    app = await RunningExample.start('stopping', programOf(example(name)), environmentOf(standIn))
+  async function start(program: { code: string }): Promise<void> {
+    app = await RunningExample.start('stopping', programOf(program), environmentOf(standIn))
   }
 
   async function open(): Promise<Socket> {
@@ -141,13 +146,13 @@ describe('SIGTERM without a proxy', () => {
   }
 
   test('ends a process that has nothing to do', async () => {
-    await start('docs/deployment.md, Stopping a process, ts')
+    await start(example('docs/deployment.md, Stopping a process, ts'))
     await app.logIn()
     expect(await terminate(app)).toEqual(inOrder)
   })
 
   test('lets requests and their refresh finish, and ends connections that are busy or never used', async () => {
-    await start('README.md, Use it, ts')
+    await start(appOfReadme)
     const browser = await app.logIn()
     await browser.fetch(`${app.url}/incidents`)
     const cookie = [...browser.cookies].map((pair) => pair.join('=')).join('; ')

@@ -4,7 +4,7 @@ import { runTests } from './run-example'
 
 jest.setTimeout(60_000)
 
-/** What the pieces below leave to the reader: an app at a stand-in. */
+/** What the pieces below leave to the reader: an app at a simulator. */
 const readersApp = `
 import assert from 'node:assert/strict'
 import express from 'express'
@@ -12,15 +12,16 @@ import { pagerduty } from 'passport-pagerduty'
 import { loginAs } from 'passport-pagerduty/testing'
 import request from 'supertest'
 
-function appAt(standIn) {
+function appAt(simulator) {
   const callbackURL = 'http://localhost:3000/auth/pagerduty/callback'
-  const pd = pagerduty({ ...standIn.options(), callbackURL, scope: 'incidents.read users.read' })
+  const pd = pagerduty({ ...simulator.options(), callbackURL, scope: 'incidents.read users.read' })
   const app = express().use(pd.auth())
   app.get('/me', (req, res) => res.json({ ...req.pagerduty.user, scope: req.pagerduty.grantedScopes }))
   app.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
-    const answer = await req.pagerduty.fetch('/incidents')
-    res.status(answer.status).json(await answer.json())
+    const response = await req.pagerduty.fetch('/incidents')
+    res.status(response.status).json(await response.json())
   })
+  app.get('/services', pd.requireScopes('services.read'), (_req, res) => res.json([]))
   return app.use(pd.errors())
 }
 `
@@ -28,7 +29,7 @@ function appAt(standIn) {
 /** Each of the four people that the page names logs in. */
 const whoCanLogIn = (code: string) => `${readersApp}${code}
 const people = { PACME01: 'acme', PACME02: 'acme', PGLBX01: 'globex', PGLBX02: 'globex' }
-const app = appAt(standIn)
+const app = appAt(simulator)
 for (const [user, subdomain] of Object.entries(people)) {
   const agent = await loginAs(request.agent(app), user)
   const { body } = await agent.get('/me')
@@ -37,32 +38,32 @@ for (const [user, subdomain] of Object.entries(people)) {
 `
 
 const whatGoesWrong = (code: string) => `${readersApp}${code}
-const app = appAt(standIn)
-assert.equal(standIn.settings.tokenLatency, 12_000)
-standIn.settings.tokenLatency = 300 // nobody waits for this test that long
+const app = appAt(simulator)
+assert.equal(simulator.settings.tokenLatency, 12_000)
+simulator.settings.tokenLatency = 300 // nobody waits for this test that long
 const began = performance.now()
-await assert.rejects(loginAs(request.agent(app)), /The login did not succeed: the app answered 503/)
+await assert.rejects(loginAs(request.agent(app)), /The login did not succeed: the app responded with 503/)
 assert.ok(performance.now() - began >= 300)
-standIn.settings.tokenLatency = 0
+simulator.settings.tokenLatency = 0
 
 const agent = await loginAs(request.agent(app))
 const statuses = []
 while (statuses.length < 3) statuses.push((await agent.get('/incidents')).status)
 assert.deepEqual(statuses, [500, 500, 200])
 
-const { clientID, clientSecret } = standIn.options()
+const { clientID, clientSecret } = simulator.options()
 const body = new URLSearchParams({
   grant_type: 'refresh_token',
-  refresh_token: standIn.newestRefreshToken('PACME01'),
+  refresh_token: simulator.newestRefreshToken('PACME01'),
   client_id: clientID,
   client_secret: clientSecret,
 })
-const refresh = async () => (await fetch(standIn.url + '/oauth/token', { method: 'POST', body })).json()
+const refresh = async () => (await fetch(simulator.url + '/oauth/token', { method: 'POST', body })).json()
 const { access_token } = await refresh()
 assert.match(access_token, /./)
 assert.equal((await refresh()).access_token, access_token)
 
-const { keys } = await (await fetch(standIn.url + '/global/oauth/anonymous/jwks')).json()
+const { keys } = await (await fetch(simulator.url + '/global/oauth/anonymous/jwks')).json()
 assert.equal(keys.length, 2)
 `
 
@@ -73,18 +74,32 @@ ${code.replace(/import assert.*\n|import request.*\n/g, '')}
 await browser.get('/incidents').expect(401)
 `
 
+const stepUp = (code: string) => `${readersApp}
+import { startPagerDuty } from 'passport-pagerduty/testing'
+const app = appAt(await startPagerDuty())
+${code.replaceAll(/import .*\n/g, '')}
+`
+
 const time = (code: string) => `${readersApp}
 import { startPagerDuty } from 'passport-pagerduty/testing'
-const standIn = await startPagerDuty()
-const agent = await loginAs(request.agent(appAt(standIn)))
+const simulator = await startPagerDuty()
+const agent = await loginAs(request.agent(appAt(simulator)))
 await agent.get('/incidents').expect(200)
 const began = Date.now()
 ${code}
 assert.ok(Date.now() - began < 60_000)
 `
 
+const byHTTPS = (code: string) => `
+import assert from 'node:assert/strict'
+${code}
+assert.match(simulator.url, /^https:/)
+assert.equal(simulator.calls.token.authorization_code, 1)
+`
+
 /** The app has the secret that the example says, and does what a delivery asks for once. */
-const webhooks = (port: number) => (code: string) => `
+const webhooks = (port: number) => (code: string) =>
+  `
 import assert from 'node:assert/strict'
 import express from 'express'
 import { pagerduty } from 'passport-pagerduty'
@@ -103,13 +118,15 @@ assert.deepEqual(handled, ['incident.triggered'])
 test('the tests of the pages pass, and the pieces of tests do what they say', async () => {
   const pieces = {
     'docs/testing.md, Tests of your own, ts 2': denied,
+    'docs/testing.md, Tests of your own, ts 3': stepUp,
     'docs/testing.md, Who can log in, ts': whoCanLogIn,
     'docs/testing.md, What goes wrong, ts': whatGoesWrong,
+    'docs/testing.md, By https, ts': byHTTPS,
     'docs/testing.md, Time, ts': time,
     'docs/testing.md, Webhooks, ts': webhooks(await freePort()),
   }
   const files = {
-    'README.md, In your tests, ts': 1,
+    'README.md, Testing, ts': 1,
     'docs/testing.md, Tests of your own, ts': 1,
     'docs/testing.md, A token store of your own, ts': 19,
   }

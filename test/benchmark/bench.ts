@@ -33,9 +33,13 @@ export interface Finding {
   /** One sentence or two on how it was measured. */
   how: string
   rows: Rows
+  /** The same in more detail, for the terminal. */
+  everyRow?: Rows
   /** What could not be measured, or is not to be overlooked. */
   notes: string[]
   goals: Goal[]
+  /** The page shows the goals with the section, as it is not run with the others. */
+  hasOwnGoals?: boolean
   /** Drawings as SVG, by the name of their file. */
   plots: Record<string, string>
 }
@@ -72,7 +76,9 @@ export async function whereItRuns<Candidate extends string, Result>(
       results.set(candidate, await work(candidate))
     } catch (error) {
       const [reason] = String((error as Error).message).split('\n')
-      notes.push(`**NOT MEASURED: ${candidate} did not run here** (${reason?.slice(0, 200)}).`)
+      notes.push(
+        `**NOT MEASURED: ${candidate} did not run here** (${reason?.replaceAll(process.cwd(), '.').slice(0, 200)}).`,
+      )
     }
   }
   return results

@@ -1,5 +1,6 @@
 import { interleave, median, quantile, ratioOf, showRatio } from './figures'
-import { between } from './report'
+import { count } from './bench'
+import { between, withGoals } from './report'
 import { CommandCounter } from './resp'
 import { bars, lines } from './svg'
 
@@ -69,6 +70,17 @@ describe('the page', () => {
     const once = between(page, 'one', 'new')
     expect(once).toBe('before\n<!-- one -->\n\nnew\n\n<!-- /one -->\nafter\n')
     expect(between(once, 'one', 'new')).toBe(once)
+  })
+
+  test('has the goals of a run, and keeps those of sections that were not run', () => {
+    const first = withGoals('<!-- goals -->\n<!-- /goals -->\n', [count('calls', 1, 1), count('bytes', 5, 4)])
+    const second = withGoals(first, [count('bytes', 3, 4), count('packages', 7, 9)])
+    const rows = second.split('\n').filter((line) => line.startsWith('|'))
+    expect(rows.slice(2).map((row) => row.split('|').map((cell) => cell.trim()))).toEqual([
+      ['', 'calls', '1', 'at most 1', 'met', 'counted', ''],
+      ['', 'bytes', '3', 'at most 4', 'met', 'counted', ''],
+      ['', 'packages', '7', 'at most 9', 'met', 'counted', ''],
+    ])
   })
 
   test('without its markers is an error', () => {

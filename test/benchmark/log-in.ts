@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type StandIn, approve, defaultClient, startPagerDuty } from '../../src/testing'
+import { type StandIn, approve, defaultAccounts, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import type { AppProcess } from './app-process'
 
@@ -15,6 +15,14 @@ export interface Provider {
   close(): Promise<void>
 }
 
+/** Ids of users who can log in beside those of the simulator's own accounts. */
+export const crowd: readonly string[] = Array.from({ length: 500 }, (_, number) => `PCROWD${number}`)
+
+const crowdedAccount = {
+  ...{ id: 'PCROWD', name: 'Crowd', subdomain: 'crowd', region: 'us' as const },
+  users: crowd.map((id) => ({ id, name: id, email: `${id}@crowd.example`, role: 'user' })),
+}
+
 const openIDApp = { ...defaultClient, clientID: 'openid-app' }
 
 /**
@@ -22,7 +30,11 @@ const openIDApp = { ...defaultClient, clientID: 'openid-app' }
  * express-openid-connect refuses; for that client alone they are made to fit.
  */
 export async function startProvider(): Promise<Provider> {
-  const standIn = await startPagerDuty({ clients: [defaultClient, openIDApp], echoNonce: true })
+  const standIn = await startPagerDuty({
+    clients: [defaultClient, openIDApp],
+    accounts: [...defaultAccounts, crowdedAccount],
+    echoNonce: true,
+  })
   const found = await fetch(`${standIn.url}/global/oauth/anonymous/.well-known/openid-configuration`)
   const configuration = (await found.json()) as object
   const discovery = createServer((_req, res) => {

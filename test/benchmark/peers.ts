@@ -38,12 +38,18 @@ export function installAll(progress: (what: string) => void): {
       for (const [name, pin] of peers) if (versionOf(name) !== pin) tryInstall(`${name}@${pin}`)
     }
   }
+  const packed = installOurs(progress)
+  return { packed, versions: Object.fromEntries(peers.map(([name]) => [name, versionOf(name)])) }
+}
+
+/** Installs this package as it is published. What it depends on is found above, if the peers are not there. */
+export function installOurs(progress: (what: string) => void): Packed {
   progress('packing')
   const packed = pack()
   rmSync(installed('passport-pagerduty'), { recursive: true, force: true })
   mkdirSync(installed('passport-pagerduty'), { recursive: true })
   execFileSync('tar', ['-xzf', packed.tarball, '--strip-components=1', '-C', installed('passport-pagerduty')])
-  return { packed, versions: Object.fromEntries(peers.map(([name]) => [name, versionOf(name)])) }
+  return packed
 }
 
 export function npm(args: readonly string[], cwd: string): string {

@@ -13,13 +13,13 @@ export function conditions({ isQuick, versions }: Bench, took: number): string {
   return (
     `Node ${process.version}, ${cpus().length} × ${cpu?.model.trim() ?? 'unknown CPU'} (${arch()}), load average ` +
     `${loadavg()[0]?.toFixed(1)}, ${new Date().toISOString().slice(0, 10)}, ${(took / 1000).toFixed(0)} s` +
-    `${isQuick ? ', quick run' : ''}.\nMeasured against ${peers.join(', ')}.`
+    `${isQuick ? ', quick run' : ''}.${peers.length === 0 ? '' : `\nMeasured against ${peers.join(', ')}.`}`
   )
 }
 
-export function inTerminal({ title, how, rows, notes, goals }: Finding): string {
+export function inTerminal({ title, how, rows, everyRow = rows, notes, goals }: Finding): string {
   const lines = goals.map((goal) => `${isMet(goal) ? '✓' : '✗'} ${goalOf(goal)}`)
-  return [`── ${title}`, how, '', table(rows, false), ...notes.map((note) => `  ${note}`), ...lines].join(
+  return [`── ${title}`, how, '', table(everyRow, false), ...notes.map((note) => `  ${note}`), ...lines].join(
     '\n',
   )
 }
@@ -35,9 +35,21 @@ export function writeDocs(findings: Record<string, Finding>, setting: string): v
       writeFileSync(join(docs, 'benchmark', `${plot}.svg`), drawing)
     }
   }
-  const all = Object.values(findings).flatMap(({ goals }) => goals)
-  if (Object.keys(findings).length > 1) page = between(page, 'goals', goalTable(all))
+  const all = Object.values(findings)
+    .filter(({ hasOwnGoals }) => hasOwnGoals !== true)
+    .flatMap(({ goals }) => goals)
+  if (all.length > 0) page = withGoals(page, all)
   writeFileSync(file, page)
+}
+
+/** The page with these goals in the place of those of the same name; those of sections that were not run stay. */
+export function withGoals(page: string, goals: readonly Goal[]): string {
+  const [, before = ''] = page.split(/<!-- \/?goals -->/)
+  const rows = [...before.matchAll(/^\| +(?!goal |-)(.+?) +\|$/gm)].map(([, row = '']) => row.split(/ +\| +/))
+  const known = new Map(rows.map(([name = '', ...more]) => [name, more]))
+  for (const [name = '', ...more] of goals.map(rowOf)) known.set(name, more)
+  const all = [...known].map(([name, more]) => [name, ...more])
+  return between(page, 'goals', table([goalColumns, ...all], true))
 }
 
 /** The page with new content between `<!-- name -->` and `<!-- /name -->`. */
@@ -48,24 +60,30 @@ export function between(page: string, name: string, content: string): string {
   return `${page.slice(0, from + begin.length)}\n\n${content}\n\n${page.slice(to)}`
 }
 
-function inMarkdown({ how, rows, notes, plots }: Finding): string {
+function inMarkdown({ how, rows, notes, goals, hasOwnGoals = false, plots }: Finding): string {
   const drawings = Object.entries(plots).map(([name, drawing]) => {
     const [, title = name] = /<title>([^<]*)/.exec(drawing) ?? []
     return `![${title}](benchmark/${name}.svg)`
   })
   const list = notes.map((note) => `- ${note}`).join('\n')
-  return [how, table(rows, true), list, ...drawings].filter((part) => part !== '').join('\n\n')
+  const own = hasOwnGoals ? goalTable(goals) : ''
+  return [how, table(rows, true), list, own, ...drawings].filter((part) => part !== '').join('\n\n')
 }
 
+const goalColumns = ['goal', 'measured', 'wanted', '', '']
+
 function goalTable(goals: readonly Goal[]): string {
-  const rows = goals.map((goal) => [
+  return table([goalColumns, ...goals.map(rowOf)], true)
+}
+
+function rowOf(goal: Goal): string[] {
+  return [
     goal.what,
     valueOf(goal),
     wantedOf(goal),
     isMet(goal) ? 'met' : '**NOT MET**',
     goal.isCount ? 'counted' : 'ratio in one run',
-  ])
-  return table([['goal', 'measured', 'wanted', '', ''], ...rows], true)
+  ]
 }
 
 function goalOf(goal: Goal): string {

@@ -1,10 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
 import { describeWithSQLite, rawConnection } from '../support/sqlite'
+
+/** Whether the tests may mount a disk of their own. */
+export const isRoot = process.getuid?.() === 0
 
 /** Where the workers of a world keep their state. */
 export interface Backing {
@@ -50,8 +54,10 @@ export class RedisBacking implements Backing {
   }
 }
 
-class PostgresBacking implements Backing {
-  readonly server: PostgresServer
+export class PostgresBacking implements Backing {
+  /** The one that is in use; a failover changes it. */
+  server: PostgresServer
+  #smallDisk: string | undefined
 
   private constructor(server: PostgresServer) {
     this.server = server
@@ -77,23 +83,33 @@ class PostgresBacking implements Backing {
     return rows.map(({ key }) => key)
   }
 
+  /** A folder of its own, of 4 MB, where there is root to make it. */
+  smallDisk(): string {
+    if (this.#smallDisk !== undefined) return this.#smallDisk
+    const folder = mountedFolder(4)
+    chownSync(folder, 65_534, 65_534)
+    return (this.#smallDisk = folder)
+  }
+
   async stop(): Promise<void> {
     await this.server.stop()
+    if (this.#smallDisk !== undefined) unmount(this.#smallDisk)
   }
 }
 
-class SQLiteBacking implements Backing {
+export class SQLiteBacking implements Backing {
   readonly port = undefined
-  readonly #folder = mkdtempSync(join(tmpdir(), 'faults-'))
-  readonly #file = join(this.#folder, 'pagerduty.db')
+  /** A small disk, where there is root to make one. */
+  readonly folder = isRoot ? mountedFolder(8) : mkdtempSync(join(tmpdir(), 'faults-'))
+  readonly file = join(this.folder, 'pagerduty.db')
 
   env(_port: undefined, isTapped: boolean): Record<string, string> {
-    const url = `sqlite:${this.#file}`
-    return isTapped ? { FAULTS_STOPPABLE_SQLITE: this.#file } : { PAGERDUTY_TOKEN_STORE: url }
+    const url = `sqlite:${this.file}`
+    return isTapped ? { FAULTS_STOPPABLE_SQLITE: this.file } : { PAGERDUTY_TOKEN_STORE: url }
   }
 
   async keys(kind: string): Promise<string[]> {
-    const database = rawConnection(this.#file)
+    const database = rawConnection(this.file)
     try {
       const rows = database
         .prepare("SELECT key FROM pagerduty_tokens WHERE key LIKE $kind || ':%' AND expires_at > $now")
@@ -105,8 +121,21 @@ class SQLiteBacking implements Backing {
   }
 
   async stop(): Promise<void> {
-    rmSync(this.#folder, { recursive: true, force: true })
+    if (isRoot) unmount(this.folder)
+    else rmSync(this.folder, { recursive: true, force: true })
   }
+}
+
+/** A folder in memory, so small that it can be filled. */
+function mountedFolder(megabytes: number): string {
+  const folder = mkdtempSync(join(tmpdir(), 'faults-'))
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', folder])
+  return folder
+}
+
+function unmount(folder: string): void {
+  execFileSync('umount', ['--lazy', folder])
+  rmSync(folder, { recursive: true, force: true })
 }
 
 const starts = {
@@ -121,6 +150,8 @@ export function startBacking(store: StoreName): Promise<Backing> {
   return starts[store]()
 }
 
+const describes = { Redis: describeWithRedis, PostgreSQL: describeWithPostgres, SQLite: describeWithSQLite }
+
 /** `FAULTS_STORES=PostgreSQL,SQLite`: the stores that are wanted. */
 const wanted = (process.env['FAULTS_STORES'] ?? 'Redis').split(',')
 const unknown = wanted.filter((store) => !(store in starts))
@@ -128,7 +159,6 @@ if (unknown.length > 0) throw new Error(`FAULTS_STORES names ${unknown.join()}, 
 
 /** The same tests on each store that is wanted. */
 export function describeOnEachStore(title: string, declare: (store: StoreName) => void): void {
-  const describes = { Redis: describeWithRedis, PostgreSQL: describeWithPostgres, SQLite: describeWithSQLite }
   for (const store of Object.keys(describes) as StoreName[]) {
     if (wanted.includes(store)) describes[store](`${title} (${store})`, () => declare(store))
   }

@@ -55,8 +55,7 @@ describeWithRedis('a process that is frozen', () => {
       }
       expect(score.finish(world, rounds(20))).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(2 * rounds(20))
-    }),
-  )
+    }))
 })
 
 /** Users with ended tokens, and a worker for each of them to freeze. */

@@ -1,79 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describeWithRedis, startRedis } from '../support/redis'
-import type { Worker } from './fleet'
-import { follow, isInStep, outages } from './outages'
+import { follow, isInStep } from './outages'
 import { busyMachine, duration, rounds } from './scale'
 import { Score, nothingWrong } from './score'
 import { shuffled } from './shuffled'
 import type { User } from './user'
 import { type World, inWorld, lifetime, until } from './world'
 
-const outageLasts = 5_000
 const wellWithin = 3_000 + busyMachine
 const lockLife = 15_000
-const cases = Object.entries(outages)
 
 describeWithRedis('a Redis that fails', () => {
-  test.concurrent.each(cases)('and %s right after the POST costs no pair', (what, outage) =>
-    inWorld({ tapped: true, grace: 0, reuse: 'revoke-family' }, async (world) => {
-      const score = new Score(`Redis ${what} for 5 s right after the POST`)
-      const users = await world.logIn(10)
-      await world.pass(lifetime)
-      world.standIn.settings.tokenLatency = 1_000
-      const waiting = users.map((user) => user.ask(world.anyWorker))
-      await until('all refreshes are sent', () => world.tokenCalls === users.length)
-      await outage.begin(world)
-      const over = pause(outageLasts).then(() => outage.end(world))
-      // Those who wait get the token that is in memory only.
-      for (const [i, answer] of (await Promise.all(waiting)).entries()) {
-        score.judge(users[i] as User, answer, 200)
-      }
-      for (const user of users) score.judge(user, await user.ask(world.anyWorker), 200, 503)
-      await over
-      await Promise.all(users.map((user) => recover(world, user, score)))
-      await world.noLocks()
-      for (const user of users) {
-        for (const worker of world.workers) await expectNewest(user, worker, score)
-      }
-      expect(score.finish(world, users.length)).toEqual(nothingWrong)
-      expect(world.tokenCalls).toBe(users.length)
-      expect(world.standIn.reuses).toBe(0)
-    }),
-  )
-
-  test.concurrent.each(cases)('and %s keeps every refresh from being sent', (what, outage) =>
-    inWorld({ tapped: true }, async (world) => {
-      const score = new Score(`Redis ${what} for 5 s before a refresh`)
-      const ended = await world.logIn(10)
-      await world.pass(100)
-      const alive = await world.logIn(10)
-      await world.pass(lifetime - 60)
-      await outage.begin(world)
-      let isOver = false
-      const over = pause(outageLasts).then(() => {
-        isOver = true
-        return outage.end(world)
-      })
-      const ask = async (user: User, right: number) => {
-        const answer = await user.ask(world.anyWorker)
-        score.judge(user, answer, ...(isOver ? [200, 503] : [right]))
-      }
-      while (!isOver) {
-        if (world.tokenCalls > 0) score.object('a refresh was sent')
-        await Promise.all([
-          ...ended.map((user) => ask(user, 503)),
-          ...alive.map((user) => ask(user, outage.isReadable ? 200 : 503)),
-        ])
-        await pause(200)
-      }
-      await over
-      await Promise.all([...ended, ...alive].map((user) => recover(world, user, score)))
-      expect(score.finish(world, ended.length + alive.length)).toEqual(nothingWrong)
-      expect(score.slowestRecovery).toBeLessThan(wellWithin)
-      expect(world.standIn.reuses).toBe(0)
-    }),
-  )
-
   test.concurrent('and is replaced by its replica and back again loses nobody', () =>
     inWorld({ tapped: true }, async (world) => {
       const score = new Score('Redis demoted under its own replica, and promoted again')
@@ -94,8 +31,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(score.slowestRecovery).toBeLessThan(wellWithin)
       expect(world.tokenCalls).toBe(users.length)
-    }),
-  )
+    }))
 
   test.concurrent('and loses a tenth of its replies blocks nobody for longer than a lock lives', () =>
     inWorld({ tapped: true, grace: 0, reuse: 'revoke-family' }, async (world) => {
@@ -115,8 +51,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(score.finish(world, users.length * rounds(50))).toEqual(nothingWrong)
       expect(score.slowestRecovery).toBeLessThan(lockLife + busyMachine)
       expect(world.standIn.reuses).toBe(0)
-    }),
-  )
+    }))
 
   test.concurrent('and takes two seconds for everything answers nobody late, and sends no refresh', () =>
     inWorld({ tapped: true }, async (world) => {
@@ -140,8 +75,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(users.length)
       expect(score.slowestRecovery).toBeLessThan(wellWithin)
-    }),
-  )
+    }))
 
   test.concurrent('and forgets keys at random logs out whom it forgets, and nobody else', () =>
     inWorld({ workers: 3 }, async (world) => {
@@ -174,8 +108,7 @@ describeWithRedis('a Redis that fails', () => {
       }
       await Promise.all([over, deleting(), ...users.map(asking)])
       expect(score.finish(world, forgotten.size)).toEqual(nothingWrong)
-    }),
-  )
+    }))
 
   test.concurrent('and forgets everything lets everybody log in again', () =>
     inWorld({}, async (world) => {
@@ -188,8 +121,7 @@ describeWithRedis('a Redis that fails', () => {
         score.judge(user, await user.ask(world.anyWorker), 200)
       }
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
-    }),
-  )
+    }))
 })
 
 /** Asks until served with the newest token, and takes the time. */
@@ -202,10 +134,4 @@ async function recover(world: World, user: User, score: Score): Promise<void> {
   }
   await until(`an answer for ${user.id}`, isWell, { within: 70_000, every: 100 })
   score.recovered(performance.now() - startedAt)
-}
-
-async function expectNewest(user: User, worker: Worker, score: Score): Promise<void> {
-  const answer = await user.ask(worker)
-  score.judge(user, answer, 200)
-  if (answer.token !== user.newestToken) score.object(`${user.id} has an old token`)
 }

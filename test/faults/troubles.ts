@@ -26,7 +26,7 @@ export const troubles: Readonly<Record<string, Trouble>> = {
   'token calls take 3 s': slow(3_000),
   'token calls take 12 s': slow(12_000),
   ...Object.fromEntries(
-    Object.entries(outages).map(([name, outage]) => [
+    Object.entries(outages.Redis).map(([name, outage]) => [
       `Redis ${name}`,
       async (world: World) => {
         await outage.begin(world)

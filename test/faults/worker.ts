@@ -83,6 +83,9 @@ const pd = pagerduty({
 // So that a user who is lost can be told how it came about.
 pd.on('refresh', ({ grantID, version }) => say({ told: `refreshed to version ${version}`, grantID }))
 pd.on('refreshFailed', ({ grantID, error }) => say({ told: `not refreshed: ${error.message}`, grantID }))
+// Else a store that cannot be reached is a process warning, and so is a login that it makes fail; the crowd tries again.
+pd.on('warning', () => {})
+pd.on('loginFailed', () => {})
 pd.on('logout', ({ grantID }) => say({ told: 'logged out', grantID }))
 
 const app = express()

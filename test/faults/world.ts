@@ -209,7 +209,7 @@ export async function until(
   }
 }
 
-/** A machine that is busy with many worlds may let a login fail once; it is not what is tested. */
+/** A machine that is busy with many worlds may let a login fail for a while; it is not what is tested. */
 async function patiently(user: User, worker: Worker): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -218,7 +218,8 @@ async function patiently(user: User, worker: Worker): Promise<void> {
       if (status === 200) return
       throw new Error(`The first request of ${user.id} ended in ${status}`)
     } catch (error) {
-      if (attempt === 5) throw error
+      if (attempt === 10) throw error
+      await pause(attempt * 250)
     }
   }
 }

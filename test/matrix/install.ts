@@ -20,7 +20,7 @@ export interface Installed {
 
 export async function install(say: (line: string) => void): Promise<Installed> {
   await mkdir(cache, { recursive: true })
-  const tarball = await pack()
+  const tarball = await pack(cache)
   say(`Installing in ${cache}: Nodes, Bun and Deno alone are 500 MB, once`)
   const folder = await installed('tools', tools)
   const projects = { '4': { plain: '', full: '' }, '5': { plain: '', full: '' } }
@@ -34,12 +34,13 @@ export async function install(say: (line: string) => void): Promise<Installed> {
   return { tarball, tools: folder, projects }
 }
 
-async function pack(): Promise<string> {
-  const args = ['pack', '--ignore-scripts', '--json', '--loglevel=error', '--pack-destination', cache]
+/** The tarball of what is built. */
+export async function pack(folder: string): Promise<string> {
+  const args = ['pack', '--ignore-scripts', '--json', '--loglevel=error', '--pack-destination', folder]
   const [{ filename }] = Object.values(JSON.parse(await runProgram('npm', args, root)) as object) as [
     { filename: string },
   ]
-  return join(cache, filename)
+  return join(folder, filename)
 }
 
 /** A folder with these packages, installed unless they are there. */

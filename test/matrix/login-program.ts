@@ -16,8 +16,21 @@ assert.equal(whole.pagerduty, pagerduty)
 `,
 }
 
-/** A login at the stand-in, a call of the API and a logout, all over HTTP. With REDIS_URL it is kept there. */
-const body = `
+/** What a program does besides: lines of JavaScript for places of it. */
+export interface Extra {
+  /** Before anything of the package runs. */
+  setUp?: string
+  /** Members of the options. */
+  options?: string
+  /** Before `pd.auth()`. */
+  routes?: string
+  whileLoggedIn?: string
+  loggedOut?: string
+}
+
+/** A login at the simulator, a call of the API and a logout, all over HTTP. With REDIS_URL it is kept there. */
+const bodyWith = ({ setUp = '', options = '', routes = '', whileLoggedIn = '', loggedOut = '' }: Extra) => `
+${setUp}
 async function main() {
   const standIn = await startPagerDuty()
   const app = express()
@@ -29,7 +42,9 @@ async function main() {
     callbackURL: url + '/auth/pagerduty/callback',
     scope: 'incidents.read',
     secret: 'a secret of thirty-two letters or a few more',
+    ${options}
   })
+  ${routes}
   app.use(pd.auth())
   app.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
     const answer = await req.pagerduty.fetch('/incidents')
@@ -61,8 +76,10 @@ async function main() {
     assert.ok((await redis.dbsize()) > 0)
     await redis.quit()
   }
+  ${whileLoggedIn}
   await visit(url + '/auth/pagerduty/logout', 'POST')
   assert.equal((await visit(url + '/incidents')).status, 401)
+  ${loggedOut}
   await pd.close()
   await standIn.close()
   server.close()
@@ -73,6 +90,6 @@ main()
 `
 
 /** The program as a file of its kind. */
-export function loginProgram(format: keyof typeof imports): string {
-  return imports[format] + body
+export function loginProgram(format: keyof typeof imports, extra: Extra = {}): string {
+  return imports[format] + bodyWith(extra)
 }

@@ -20,6 +20,7 @@ export const full = {
   '@types/passport': '1.0.17',
   '@types/pg': '8.23.1',
   '@types/supertest': '7.2.1',
+  'connect-redis': '8.1.0',
   'express-session': '1.19.0',
   ioredis: '6.0.0',
   jest: '30.5.2',
@@ -27,6 +28,7 @@ export const full = {
   pg: '8.23.1',
   postgres: '3.4.9',
   supertest: '7.3.2',
+  undici: '7.30.2',
   vitest: '4.1.12',
 }
 

@@ -9,7 +9,10 @@ export interface Mutation {
   caughtBy: readonly [path: string, test: string]
 }
 
-const model = ['test/grants/grants-model.test.ts', 'whatever happens, grants stay whole'] as const
+const model = [
+  'test/grants/grants-model.test.ts',
+  'grants stay whole, unique and dead once they are dead',
+] as const
 const lock = (name: string) => ['test/store/lease.test.ts', name] as const
 const refresh = (name: string) => ['test/grants/token-refresh.test.ts', name] as const
 const failures = (name: string) => ['test/grants/refresh-failures.test.ts', name] as const
@@ -61,7 +64,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the lock not checked before the POST',
     file: 'src/grants/refresh-attempt.ts',
-    old: '    if (!(await isSafe(lease))) return undefined\n',
+    old: 'if (!(await isSafe(lease))) throw new LeaseLost()',
     new: '',
     caughtBy: refresh('a process that was frozen until its lock ended presents no refresh token'),
   },

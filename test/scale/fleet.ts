@@ -1,5 +1,5 @@
 import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
-import { TokenEndpointError } from '../../src/pagerduty-errors'
+import { TokenEndpointError } from '../../src/errors/pagerduty-errors'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { random } from './random'
 

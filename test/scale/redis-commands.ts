@@ -9,7 +9,7 @@ const hour = 3_600_000
 
 /** The names of the commands that each thing costs, in the order in which they are sent. */
 export type Commands = Record<
-  'login' | 'first request' | 'request' | 'refresh' | 'failed refresh' | 'refresh left alone' | 'logout',
+  'login' | 'first request' | 'request' | 'refresh' | 'failed refresh' | 'refresh in backoff' | 'logout',
   readonly string[]
 >
 
@@ -75,7 +75,7 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
         request,
         refresh: without(refresh),
         'failed refresh': without(failed),
-        'refresh left alone': without(leftAlone),
+        'refresh in backoff': without(leftAlone),
         logout,
       },
       session: { value, grantID },

@@ -1,4 +1,4 @@
-import { scopes } from '../../src/scopes/catalogue'
+import { scopes } from '../../src/scopes/operations'
 
 /** Those of the catalogue, and the one of every login. */
 export const allScopes: readonly string[] = ['openid', ...Object.keys(scopes)]

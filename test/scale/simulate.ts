@@ -44,7 +44,7 @@ function rowOf(logins: string, name: string, figures: Figures): (string | number
 async function main(): Promise<void> {
   const startedAt = performance.now()
   print(
-    `${grants.toLocaleString('en-US')} grants, ${processes} processes, seed ${seed}. One time zone: 80 % of the people come at ` +
+    `${grants.toLocaleString('en-US')} grants, ${processes} processes, seed ${seed}. One time zone: 80 % of the users come at ` +
       'nine (give or take an hour) for eight hours, 20 % of the grants are used round the clock; a guarded request a ' +
       'minute each. A refresh takes 0.3 s. The outage lasts one hour, on the last day, from ' +
       `${hour}:00.`,

@@ -27,6 +27,7 @@ export async function serve(make, more = {}) {
   })
   process.once('disconnect', () => process.exit())
   process.send({ url })
+  return server
 }
 
 /** What every guarded route answers. */

@@ -68,7 +68,7 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
       how:
         `Cached: one caller after the other, each candidate ${milliseconds} ms in each of ${rounds} interleaved rounds of one process. ` +
         `Cold: ${processes} processes × ${callers.toLocaleString('en-US')} callers at once, none of them with a token; a request takes 100 ms. ` +
-        'The caches of google-auth-library and @octokit/auth-app belong to other providers and were not asked for a cold one.',
+        'The caches of google-auth-library and @octokit/auth-app belong to other providers and were not measured cold.',
       rows,
       notes: Object.entries(missing).map(
         ([name, why]) => `**NOT MEASURED: ${name} did not run here** (${why}).`,

@@ -22,7 +22,7 @@ export async function redisMemory({ isQuick, isLong, progress }: Bench): Promise
         'grant',
         'index',
         'all, with Redis’s own tables',
-        'hand-wired, in clear',
+        'hand-written, in clear',
       ],
     ]
     const curves: Record<string, (readonly [number, number])[]> = {}
@@ -37,25 +37,25 @@ export async function redisMemory({ isQuick, isLong, progress }: Bench): Promise
         const bytes = [keys.session, keys.grant, keys.index, total, byHand].map(Math.round)
         rows.push([users, scope.length, ...bytes])
         ;(curves[`passport-pagerduty, ${scope.length} scopes`] ??= []).push([users, total])
-        ;(curves[`hand-wired, in clear, ${scope.length} scopes`] ??= []).push([users, byHand])
+        ;(curves[`hand-written, in clear, ${scope.length} scopes`] ??= []).push([users, byHand])
         most[what] = Math.max(most[what] ?? 0, carried)
       }
     }
     return {
       title: 'Redis memory',
       how:
-        'Bytes for each logged-in user. The keys as `MEMORY USAGE` says; all of it is the growth of `used_memory`. Hand-wired is ' +
-        'the session of connect-redis with the tokens inside, unsealed and without an index of users.',
+        'Bytes for each logged-in user. The keys as `MEMORY USAGE` says; all of it is the growth of `used_memory`. Hand-written is ' +
+        'the session of connect-redis with the tokens inside, unencrypted and without an index of users.',
       rows,
       notes: [],
       goals: [
         count(
-          'bytes in Redis for a user with ten scopes, session and sealed grant',
+          'bytes in Redis for a user with ten scopes, session and encrypted grant',
           most['ten'] ?? NaN,
           2048,
         ),
         count(
-          'bytes in Redis for a user with all scopes, session and sealed grant',
+          'bytes in Redis for a user with all scopes, session and encrypted grant',
           most['all'] ?? NaN,
           3072,
         ),

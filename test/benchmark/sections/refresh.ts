@@ -13,7 +13,7 @@ const behind = 3_000
 const ours = 'passport-pagerduty'
 const programs = {
   [ours]: 'ours',
-  'hand-wired (passport-oauth2-refresh)': 'hand-wired',
+  'hand-written (passport-oauth2-refresh)': 'hand-wired',
   'express-openid-connect (refresh())': 'express-openid-connect',
 }
 
@@ -39,7 +39,7 @@ interface Storm {
 export async function refresh({ isQuick, progress }: Bench): Promise<Finding> {
   const [requests, latency] = isQuick ? [200, 300] : [1000, 300]
   const notes = [
-    'oauth2-proxy, which is no library for Express, was not run: it serializes refreshes by a lock in Redis that it takes for two seconds and does not renew, so a slower token call is made twice.',
+    'oauth2-proxy, which is no library for Express, was not run. It serializes refreshes by a lock in Redis, for two seconds and without renewal, so a slower token call is made twice.',
   ]
   const results = await whereItRuns(
     Object.keys(programs) as (keyof typeof programs)[],
@@ -54,7 +54,7 @@ export async function refresh({ isQuick, progress }: Bench): Promise<Finding> {
       '',
       'storm',
       'token calls',
-      'answered',
+      'with a response',
       'failed',
       'median, ms',
       '99 %, ms',
@@ -108,7 +108,7 @@ export async function refresh({ isQuick, progress }: Bench): Promise<Finding> {
     goals,
     plots: {
       refresh: lines(
-        'Storm on an expired grant: share of requests answered',
+        'Storm on an expired grant: share of requests with a response',
         [...results].flatMap(([name, { before, during }]) => [
           ...(name === ours ? [distribution(`${name}, fresh grant`, before)] : []),
           distribution(name, during),

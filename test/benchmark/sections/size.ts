@@ -8,7 +8,7 @@ import { npm } from '../peers'
 
 const ours = 'passport-pagerduty'
 const openID = 'express-openid-connect'
-const byHand = 'hand-wired'
+const byHand = 'hand-written'
 const imports: Record<string, readonly string[]> = {
   [ours]: [ours],
   [openID]: [openID],
@@ -106,7 +106,7 @@ function bytesOf(folder: string): number {
 function heapOfGrants(grants: number): number {
   const said = execFileSync(
     process.execPath,
-    ['--expose-gc', join(__dirname, '../apps/heap.mjs'), String(grants)],
+    ['--expose-gc', '--require', 'esbuild-register', join(__dirname, '../apps/heap.ts'), String(grants)],
     { encoding: 'utf8' },
   )
   return Number(said)

@@ -35,7 +35,7 @@ const candidates: Record<string, Candidate> = {
   SQLite: { program: 'ours', isShared: true, open: openSQLite },
   PostgreSQL: { program: 'ours', isShared: true, open: () => openPostgres('PAGERDUTY_TOKEN_STORE') },
   Redis: { program: 'ours', isShared: true, open: openRedis },
-  'hand-wired, connect-pg-simple': {
+  'hand-written, connect-pg-simple': {
     program: 'hand-wired',
     isShared: true,
     open: () => openPostgres('POSTGRES_URL'),
@@ -123,7 +123,7 @@ export async function stores({ isQuick, isLong, progress }: Bench): Promise<Find
     }
     return {
       title: 'Stores',
-      how: 'One process of the drop-in over each store, all on this machine: a guarded request with eight connections, and the callback of a login, with the token call. A user has three rows: session, grant, index. The storm is that of the section on refreshes.',
+      how: 'One process of `pd.auth()` over each store, all on this machine: a guarded request with eight connections, and the callback of a login, with the token call. A user has three rows: session, grant, index. The storm is that of the section on refreshes.',
       rows,
       notes,
       goals,
@@ -173,7 +173,8 @@ async function openSQLite(): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const file = join(folder, 'pagerduty.db')
   return {
-    env: { PAGERDUTY_TOKEN_STORE: `sqlite:${file}` },
+    // Rows expire by the processes' clock, which a storm steps by two days.
+    env: { PAGERDUTY_TOKEN_STORE: `sqlite:${file}`, IDLE: String(7 * 86_400_000) },
     close: async () => rmSync(folder, { recursive: true, force: true }),
     async bytesPerUser(users) {
       const sized = join(folder, `sized-${users}.db`)

@@ -146,8 +146,8 @@ function appTokenFailure(victim: Victim, scope: string): Promise<string> {
 
 const sentences = {
   [unreachable]: 'could not be reached or broke off',
-  [unavailable]: 'refused: HTTP status',
-  [noToken]: 'answered with ',
+  [unavailable]: 'responded with an error: HTTP status',
+  [noToken]: 'responded with ',
 }
 
 forEachConfiguration(

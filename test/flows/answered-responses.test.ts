@@ -184,17 +184,8 @@ describe.each([
   })
 })
 
-test('a login whose session cookie went out with a response that the app sent stays', async () => {
-  await start(dropIn)
-  const { browser, callback } = await begin()
-  store.fault = (command) => void (command.startsWith('create sess:') && answerNow())
-  const answer = await browser.visit(callback)
-  expect([answer.status, await answer.text()]).toEqual([503, 'timeout'])
-  expect(await (await browser.visit(app.url)).json()).toMatchObject({ id: 'PACME01' })
-  expect(handedToExpress).not.toHaveBeenCalled()
-})
-
-test('a response that is sent while the old session is replaced ends the login, and is a warning', async () => {
+/** A browser that has a session, in whose place a login puts another one. */
+async function visitorOfDropIn(): Promise<Browser> {
   await start((express) => {
     dropIn(express)
     express.get('/cart', (req, res) => {
@@ -204,7 +195,20 @@ test('a response that is sent while the old session is replaced ends the login, 
   })
   const visitor = new Browser()
   await visitor.visit(`${app.url}/cart`)
-  const { browser, callback } = await begin(visitor)
+  return visitor
+}
+
+test('a login whose session cookie went out with a response that the app sent stays', async () => {
+  const { browser, callback } = await begin(await visitorOfDropIn())
+  store.fault = (command) => void (command.startsWith('create sess:') && answerNow())
+  const answer = await browser.visit(callback)
+  expect([answer.status, await answer.text()]).toEqual([503, 'timeout'])
+  expect(await (await browser.visit(app.url)).json()).toMatchObject({ id: 'PACME01' })
+  expect(handedToExpress).not.toHaveBeenCalled()
+})
+
+test('a response that is sent while the old session is replaced ends the login, and is a warning', async () => {
+  const { browser, callback } = await begin(await visitorOfDropIn())
   store.fault = (command) => void (command.startsWith('delete sess:') && answerNow())
   const warned = next('warning')
   expect((await browser.visit(callback)).status).toBe(503)
@@ -213,8 +217,7 @@ test('a response that is sent while the old session is replaced ends the login, 
 })
 
 test('a session that cannot be stored after the response was sent is a warning', async () => {
-  await start(dropIn)
-  const { browser, callback } = await begin()
+  const { browser, callback } = await begin(await visitorOfDropIn())
   store.fault = (command) => {
     if (!command.startsWith('create sess:')) return undefined
     answerNow()

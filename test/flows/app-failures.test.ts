@@ -1,6 +1,12 @@
 import { once } from 'node:events'
 import type { Request, Response as ServerResponse } from 'express'
-import type { Logger, OnError, PagerDutyOptions, VerifyLogin } from '../../src'
+import {
+  type Logger,
+  type OnError,
+  type PagerDutyOptions,
+  TokenStoreError,
+  type VerifyLogin,
+} from '../../src'
 import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -174,4 +180,50 @@ describe('what is thrown, and is not an error, lets no request through:', () => 
     expect((await app.get(browser, '/me')).status).toBe(500)
     expect(handedToExpress).toHaveBeenCalledWith(expect.any(Error))
   })
+})
+
+test('what onError passes on is answered by pd.errors() as without it: with the login, the consent, or a page', async () => {
+  const passed = jest.fn()
+  app = await startDropIn(standIn, {
+    onError(error, _req, _res, next) {
+      passed(error.status)
+      next(error)
+    },
+  })
+  const toLogin = await new Browser().visit(`${app.url}/services`)
+  expect([toLogin.status, toLogin.headers.get('location')]).toEqual([
+    302,
+    expect.stringMatching(/^\/auth\/pagerduty\?/),
+  ])
+  const { browser } = await app.logIn()
+  const toConsent = await browser.visit(`${app.url}/services`)
+  expect([toConsent.status, toConsent.headers.get('location')]).toEqual([
+    302,
+    expect.stringContaining('scope=services.read'),
+  ])
+  const page = await new Browser().visit(`${app.url}/auth/pagerduty/callback?code=a&state=b`)
+  expect([page.status, await page.text()]).toEqual([
+    403,
+    expect.stringContaining('<code>ERR_PAGERDUTY_STATE'),
+  ])
+  expect(passed.mock.calls).toEqual([[401], [403], [403]])
+})
+
+test('onError is asked for each request, also where two of them fail with one error', async () => {
+  const shared = new TokenStoreError('no reply')
+  const asked = jest.fn()
+  app = await startDropIn(
+    standIn,
+    {
+      onError(_error, req, res, next) {
+        asked(req.url)
+        if (req.url === '/first') next(shared)
+        else res.status(418).end()
+      },
+    },
+    (express) => express.get(['/first', '/second'], (_req, _res, next) => next(shared)),
+  )
+  expect((await app.get(new Browser(), '/first')).status).toBe(503)
+  expect((await app.get(new Browser(), '/second')).status).toBe(418)
+  expect(asked.mock.calls).toEqual([['/first'], ['/second']])
 })

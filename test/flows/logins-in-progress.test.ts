@@ -540,13 +540,18 @@ test('a login whose grant was replaced while its session was stored leaves the b
   const first = await callback()
   const slow = browser.copy()
   const hold = store.hold(/^create sess:/)
+  const outcome = store.hold(/^replace login:/, 'after')
   const finishing = slow.visit(first)
-  await hold.reached
+  await Promise.all([hold.reached, outcome.reached])
+  outcome.release()
   expect((await browser.visit(await callback())).status).toBe(302)
   const shared = await grantOf()
   await app.logIn(browser)
   const replacing = (await grantOf()) as string
   expect(replacing).not.toBe(shared)
+  // As long as logins take that go to PagerDuty and back.
+  const clock = performance.now.bind(performance)
+  jest.spyOn(performance, 'now').mockImplementation(() => clock() + 1_000)
   hold.release()
   const answer = await finishing
   expect(answer.status).toBe(302)
@@ -633,6 +638,61 @@ describe('the callback of a login once more, with the cookie from before', () =>
   })
 })
 
+describe('where another user is logged in', () => {
+  /** Both have read the session of that user before one of them ends it. */
+  test.each([
+    ['a second click', (login: string) => Promise.resolve(login)],
+    ['a second tab', () => callback()],
+  ])('%s shares the login', async (_what, other) => {
+    await app.logIn(browser, { user: 'PACME02' })
+    const login = await callback()
+    const again = await other(login)
+    const second = browser.copy()
+    const hold = store.hold(/^create grant:/)
+    const first = browser.visit(login)
+    await hold.reached
+    const reading = store.hold(/^get login:/)
+    const joining = second.visit(again)
+    await reading.reached
+    reading.release()
+    hold.release()
+    expect([(await first).status, (await joining).status]).toEqual([302, 302])
+    const id = await grantOf()
+    expect([await listed(), await grantOf(second)]).toEqual([[id], id])
+    expect(await listed(bob)).toEqual([])
+  })
+
+  test('a second click does not log in who has logged out', async () => {
+    await app.logIn(browser, { user: 'PACME02' })
+    const login = await callback()
+    const second = browser.copy()
+    const replaced = store.hold(/^replace login:/, 'after')
+    const first = browser.visit(login)
+    await replaced.reached
+    const joining = second.visit(login)
+    const reading = store.hold(/^replace grant:/, 'after')
+    replaced.release()
+    await reading.reached
+    expect((await app.logOut(browser.copy())).status).toBe(204)
+    reading.release()
+    await Promise.all([first, joining])
+    expect([await grantOf(), await grantOf(second)]).toEqual([null, null])
+  })
+})
+
+test('a login’s session has the cookie of the options, whatever verify has done to the one from before', async () => {
+  await app.close()
+  const verify = (_login: Login, req: { session: { cookie: { maxAge?: number } } }) => {
+    req.session.cookie.maxAge = 3_000
+    return { id: 'ada' }
+  }
+  app = await startDropIn(standIn, { tokenStore: store, secret, verify: verify as never }, (express) => {
+    express.get('/lifetime', (req, res) => void res.json(req.session.cookie.originalMaxAge))
+  })
+  await app.logIn(browser)
+  expect(await (await browser.visit(`${app.url}/lifetime`)).json()).toBe(30 * 86_400_000)
+})
+
 test('verify that refuses one of two tabs leaves the other logged in', async () => {
   await app.close()
   let asked = 0
@@ -655,13 +715,13 @@ describe('a login that cannot be listed', () => {
   ])('because the list cannot be %s is not made, for neither of two clicks', async (_what, command) => {
     const login = await callback()
     const second = browser.copy()
+    store.fault = (sent) => (command.test(sent) ? new TokenStoreError('no reply') : undefined)
     const hold = store.hold(/^create grant:/)
     const first = browser.visit(login)
     await hold.reached
     const waiting = store.hold(/^get login:/)
     const joining = second.visit(login)
     await waiting.reached
-    store.fault = (sent) => (command.test(sent) ? new TokenStoreError('no reply') : undefined)
     hold.release()
     const failed = await first
     expect([failed.status, failed.headers.get('retry-after')]).toEqual([503, '2'])

@@ -1,6 +1,6 @@
 import type { Express, RequestHandler } from 'express'
 import { MemoryTokenStore, pagerduty } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type StandIn, startPagerDuty, testClock } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -225,4 +225,44 @@ test('two instances that are logged out at once, in one request, are both out', 
   expect(await (await browser.visit(app.url)).json()).toEqual([null, null])
   for (const pd of instances) await pd.close()
   await app.close()
+})
+
+describe('a logout that the store loses, as in a failover,', () => {
+  async function logOutAndLose() {
+    const store = new WatchedStore()
+    const app = await startDropIn(standIn, { tokenStore: store, secret })
+    const { browser } = await app.logIn()
+    await app.get(browser, '/me')
+    const copy = browser.copy()
+    expect((await app.logOut(browser)).status).toBe(204)
+    expect((await app.get(copy, '/me')).status).toBe(401)
+    while (standIn.liveGrants().length > 0) await new Promise(setImmediate)
+    for (const [key, value] of store.written) {
+      if (/^(sess|grant):/.test(key)) await store.memory.create(key, value, 3_600_000)
+    }
+    return { app, copy }
+  }
+
+  test('is one again when the API rejects the token, which PagerDuty has revoked', async () => {
+    const { app, copy } = await logOutAndLose()
+    expect((await app.get(copy, '/me')).status).toBe(200)
+    expect((await app.get(copy, '/incidents')).status).toBe(401)
+    expect((await app.get(copy, '/me')).status).toBe(401)
+    await app.close()
+  })
+
+  test('is one again when its access token has expired', async () => {
+    standIn.settings.accessTokenLifetime = 600
+    const clock = testClock()
+    try {
+      const { app, copy } = await logOutAndLose()
+      clock.advance(500_000)
+      expect((await app.get(copy, '/me')).status).toBe(200)
+      clock.advance(110_000)
+      expect((await app.get(copy, '/me')).status).toBe(401)
+      await app.close()
+    } finally {
+      clock.restore()
+    }
+  })
 })

@@ -349,7 +349,9 @@ describe('the authorization request', () => {
     const { browser, finished } = await app.logIn()
     expect(finished.status).toBe(403)
     expect(await finished.json()).toMatchObject({ code: 'ERR_PAGERDUTY_ID_TOKEN' })
-    expect(failures.map(({ message }) => message)).toEqual(['The id_token answers another login'])
+    expect(failures.map(({ message }) => message)).toEqual([
+      'The id_token belongs to another login (claim "nonce")',
+    ])
     expect(await isLoggedIn(browser)).toBe(false)
     await app.pd.close()
     expect((await app.refreshByHand(newest().refresh_token)).status).toBe(400)
@@ -369,5 +371,7 @@ test('a provider that sends no at_hash is refused where at_hash is required', as
   const { finished } = await app.logIn()
   expect(claimsOf(newest().id_token)['at_hash']).toBeUndefined()
   expect(finished.status).toBe(403)
-  expect(failures.map(({ message }) => message)).toEqual(['The id_token belongs to another access token'])
+  expect(failures.map(({ message }) => message)).toEqual([
+    'The id_token belongs to another access token (claim "at_hash")',
+  ])
 })

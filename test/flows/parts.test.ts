@@ -109,6 +109,20 @@ describe('the parts, in an app with Passport and express-session of its own', ()
     expect((await at(browser, '/incidents')).status).toBe(200)
   })
 
+  test('leave a Passport login of the code before as it is, which is no login for a guard', async () => {
+    const before = { id: 'before' }
+    await start({
+      more: (express) =>
+        void express.get('/before', (req, res, next) =>
+          req.logIn(before, (error) => (error ? next(error) : res.end())),
+        ),
+    })
+    const browser = new Browser()
+    await at(browser, '/before')
+    expect(await (await at(browser, '/')).json()).toEqual({ user: before, pagerduty: null })
+    expect((await at(browser, '/incidents')).status).toBe(401)
+  })
+
   test('take the session to another id at the login', async () => {
     await start({
       more: (express) =>

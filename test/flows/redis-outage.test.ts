@@ -165,7 +165,8 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
       await end()
       await recover({ app, redis, live, ended: [live] }, 0, performance.now())
       expect(mostListeners()).toBeLessThan(5)
-      expect(warned).not.toHaveBeenCalled()
+      // Node's own, of too many listeners, is an error.
+      expect(warned.mock.calls.filter(([warning]) => typeof warning !== 'string')).toEqual([])
       warned.mockRestore()
     },
     20_000,

@@ -58,7 +58,7 @@ test.each<[string, { [option in keyof PagerDutyOptions]: PagerDutyOptions[option
     /"clientSecret" is required: PagerDuty gives Scoped OAuth to confidential/,
   ],
   ['clientSecret', { clientSecret: ' ' }, /"clientSecret" is required/],
-  ['callbackURL', { callbackURL: undefined }, /"callbackURL" must be an absolute URL/],
+  ['callbackURL', { callbackURL: undefined }, /"callbackURL" is required: an absolute URL/],
   ['callbackURL', { callbackURL: '/auth/callback' }, /"callbackURL" must be an absolute URL/],
   ['callbackURL', { callbackURL: 'http://app.example/cb' }, /"callbackURL" must be https/],
   ['callbackURL', { callbackURL: 'https://app.example/cb#x' }, /"callbackURL" must have neither/],

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { PagerDutyStrategy } from '../../src'
 import { type AuthorizationResponse, readAuthorizationResponse } from '../../src/oauth/authorization-response'
 import { Client } from '../../src/oauth/client'
-import { AuthorizationResponseError } from '../../src/pagerduty-errors'
+import { AuthorizationResponseError } from '../../src/errors/pagerduty-errors'
 import { visibleText } from '../support/fault-server'
 import { runs } from './runs'
 

@@ -1,7 +1,7 @@
 import { verify } from 'node:crypto'
 import fc from 'fast-check'
 import type { ClientOptions } from '../../src/oauth/client-options'
-import { IDTokenError } from '../../src/pagerduty-errors'
+import { IDTokenError } from '../../src/errors/pagerduty-errors'
 import { IDTokenVerifier } from '../../src/oauth/id-token'
 import { clientOf } from '../support/client'
 import { fakeOnly } from '../support/fake-only'

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import fc from 'fast-check'
 import { type PagerDutyOptions, pagerduty } from '../../src'
-import { ConfigurationError } from '../../src/errors'
+import { ConfigurationError } from '../../src/errors/errors'
 import { runs } from './runs'
 
 const good = {

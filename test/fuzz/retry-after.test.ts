@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { apiError } from '../../src/oauth/api-error'
 import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
-import { TokenEndpointError } from '../../src/pagerduty-errors'
+import { TokenEndpointError } from '../../src/errors/pagerduty-errors'
 import { MemoryTokenStore } from '../../src/store/memory-token-store'
 import { parseRetryAfter } from '../../src/http/retry-after'
 import { runs } from './runs'

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { TokenEndpointError } from '../../src/pagerduty-errors'
+import { TokenEndpointError } from '../../src/errors/pagerduty-errors'
 import { requestToken } from '../../src/oauth/token-endpoint'
 import { type TokenResponse, TokenSet, parseTokenResponse } from '../../src/oauth/token-set'
 import { clientOf } from '../support/client'

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { examplesOf } from '../docs/examples'
+import { example } from '../docs/examples'
 import { freePort } from '../support/redis'
 
 /** What the test does as the page says, but for names that a test cannot have. */
@@ -46,12 +46,12 @@ const quiet = {
 
 /** Does what the README says, in an empty folder. */
 export async function followQuickStart(newcomer: Newcomer): Promise<Walk> {
-  const [install, program, simulate, start] = examplesOf('README.md')
-    .filter(({ heading }) => heading === 'Use it')
-    .map(({ code }) => code.trim())
-  if (install === undefined || program === undefined || simulate === undefined || start === undefined) {
-    throw new Error('The README is to begin with four pieces of code: install, app, simulate, start')
-  }
+  const [install, program, simulate, start] = [
+    'README.md, Install, sh',
+    'README.md, Quick start, ts',
+    'README.md, Quick start, sh',
+    'README.md, Quick start, sh 2',
+  ].map((one) => example(one).code.trim()) as [string, string, string, string]
   const above = await mkdtemp(join(tmpdir(), 'newcomer-'))
   const folder = join(above, 'my-app')
   await mkdir(folder)
@@ -71,10 +71,10 @@ export async function followQuickStart(newcomer: Newcomer): Promise<Walk> {
 
     say(`$ ${simulate}`)
     const variables = join(folder, simulate.split(' ').at(-1) as string)
-    terminal.open(simulate)
-    const printed = await complete(variables, terminal)
-    for (const line of printed.trimEnd().split('\n')) say(line)
-    await writeFile(variables, printed.replaceAll('localhost:3000', `localhost:${port}`))
+    const simulator = terminal.open(simulate)
+    const written = await complete(variables, simulator)
+    for (const line of simulator.printed.trimEnd().split('\n')) say(line)
+    await writeFile(variables, written.replaceAll('localhost:3000', `localhost:${port}`))
 
     say(`$ ${start}`)
     const app = terminal.open(start)
@@ -121,13 +121,12 @@ function linesOf(program: string): number {
   return program.split('\n').filter((line) => line.trim() !== '').length
 }
 
-/** What the command wrote into a file, when all of it is there. */
-async function complete(file: string, terminal: Terminal): Promise<string> {
-  for (;;) {
-    const text = await readFile(file, 'utf8').catch(() => '')
-    if (/\n# The callback URL .*\n$/.test(text)) return text
-    await Promise.race([wait(50), terminal.failure])
+/** What the simulator wrote into its file, when it has printed all that a person reads. */
+async function complete(file: string, simulator: Job): Promise<string> {
+  while (!/\n# The callback URL .*\n$/.test(simulator.printed)) {
+    await Promise.race([wait(50), simulator.failure])
   }
+  return readFile(file, 'utf8')
 }
 
 /** Until the app listens, as a person does who opens the page once more. */
@@ -153,7 +152,6 @@ class Terminal {
   readonly folder: string
   readonly #env: Record<string, string>
   readonly #open = new Map<ChildProcess, Promise<unknown>>()
-  failure: Promise<never> = new Promise(() => {})
 
   constructor(folder: string, env: Record<string, string>) {
     this.folder = folder
@@ -183,7 +181,6 @@ class Terminal {
       throw new Error(`"${command}" ended with ${code}: ${job.printed}`)
     })
     job.failure.catch(() => {})
-    this.failure = job.failure
     return job
   }
 

@@ -26,8 +26,10 @@ export async function visit(url: string, say: (line: string) => void): Promise<s
   const home = await browser.visit(new URL(finished.headers.get('location') ?? 'nowhere:', callback).href)
   const page = await home.text()
   say(`(browser) ${url}: ${home.status} ${page}`)
-  const incidents = await browser.visit(`${url}incidents`)
-  const { incidents: list } = (await incidents.json()) as { incidents: unknown[] }
-  say(`(browser) ${url}incidents: ${incidents.status} ${list.length} incidents`)
+  const [, list] = /<a href="\/([^"]*)">Incidents</.exec(page) ?? []
+  if (list === undefined) throw new Error('The page has no link to the incidents')
+  const incidents = await browser.visit(url + list)
+  const { incidents: listed } = (await incidents.json()) as { incidents: unknown[] }
+  say(`(browser) ${url}${list}: ${incidents.status} ${listed.length} incidents`)
   return page
 }

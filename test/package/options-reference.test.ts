@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PagerDutyOptions } from '../../src'
+import type { PagerDutyOptions, Routes, SessionOptions } from '../../src'
 import { variables } from '../../src/environment'
 
-/** The compiler sees to it that this has every option, and no other. */
+/** The compiler sees to it that these have every option and member, and no other. */
 const options: Record<keyof PagerDutyOptions, true> = {
   account: true,
   accounts: true,
@@ -17,11 +17,13 @@ const options: Record<keyof PagerDutyOptions, true> = {
   customHeaders: true,
   extraScopes: true,
   fetch: true,
+  from: true,
   identityURL: true,
   issuer: true,
   jwksURL: true,
   label: true,
   logger: true,
+  mcpURL: true,
   name: true,
   onError: true,
   partialGrant: true,
@@ -45,22 +47,50 @@ const options: Record<keyof PagerDutyOptions, true> = {
   waitUntil: true,
   webhookSecret: true,
 }
+const ofSession: Record<keyof SessionOptions, true> = {
+  absolute: true,
+  cookie: true,
+  idle: true,
+  name: true,
+  shouldTouch: true,
+}
+const ofRoutes: Record<keyof Routes, true> = { home: true, login: true, logout: true }
 
-const readme = readFileSync(join(__dirname, '../../README.md'), 'utf8')
-const [, section = ''] = /^## Options$([^]*?)^## /m.exec(readme) ?? []
-const rows = section.split('\n').filter((line) => line.startsWith('| `'))
-const columns = rows.map((row) =>
-  row.split('|').map((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name as string)),
-)
+const page = readFileSync(join(__dirname, '../../docs/configuration.md'), 'utf8')
+/** Of each heading of an option: its name, and the line below with type, default or "required", and variable. */
+const sections = [...page.matchAll(/^### `(.+)`\n\n(.*)$/gm)].map(([, name = '', facts = '']) => ({
+  name,
+  facts,
+}))
+const members = [
+  ...Object.keys(ofSession).map((member) => `session.${member}`),
+  ...Object.keys(ofRoutes).map((member) => `routes.${member}`),
+]
 
-test('every option is in the README, and every option there exists', () => {
-  const documented = columns.flatMap(([, names = []]) => names)
-  expect(documented.toSorted()).toEqual(Object.keys(options).toSorted())
+test('every option has a section of the page on configuration, and every section there is of an option', () => {
+  const documented = sections.map(({ name }) => name)
+  expect(documented.toSorted()).toEqual([...Object.keys(options), ...members].toSorted())
 })
 
-test('every environment variable is in the README, beside its option, and every variable there is read', () => {
-  const documented = columns.flatMap(([, names = [], read = []]) =>
-    read.map((variable, i) => [names[i], variable]),
+test('every section says type, default or that the option is required, and variable', () => {
+  const incomplete = sections.filter(
+    ({ facts }) => !/^\S.* · (default|required).* · (`[A-Z_]+`|no variable)$/.test(facts),
   )
+  expect(incomplete).toEqual([])
+})
+
+test('every environment variable is in the section of its option, and every variable there is read', () => {
+  const documented = sections.flatMap(({ name, facts }) => {
+    const [, variable] = /`([A-Z_]+)`$/.exec(facts) ?? []
+    return variable === undefined ? [] : [[name, variable]]
+  })
   expect(Object.fromEntries(documented)).toEqual(variables)
+})
+
+test('the overview of the page has every option', () => {
+  const [overview = ''] = page.split('\n## ', 1)
+  const rows = overview.split('\n').filter((line) => line.startsWith('| ['))
+  const linked = rows.flatMap((row) => [...row.matchAll(/\[`(\w+)`\]\(#(\w+)\)/g)])
+  expect(linked.map(([, name]) => String(name)).toSorted()).toEqual(Object.keys(options).toSorted())
+  expect(linked.filter(([, name, anchor]) => name?.toLowerCase() !== anchor)).toEqual([])
 })

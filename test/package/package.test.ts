@@ -175,7 +175,11 @@ test('the tarball measures with @opentelemetry/api where the app has it, in Comm
   symlinkSync(join(root, 'node_modules/@opentelemetry'), join(modules, '@opentelemetry'))
   const measure = `
     const counted = []
-    const meter = { createCounter: (name) => ({ add: () => counted.push(name) }), createHistogram: () => {} }
+    const meter = {
+      createCounter: (name) => ({ add: () => counted.push(name) }),
+      createHistogram: () => {},
+      createObservableGauge: () => ({ addCallback() {} }),
+    }
     metrics.setGlobalMeterProvider({ getMeter: () => meter })
     ${use}
     const server = app.listen(0, '127.0.0.1', async () => {
@@ -227,6 +231,7 @@ test('the types compile for a user, under CommonJS and ESM, without the types of
     ${pd}.requireScopes(process.env['SCOPE'] as 'users.read' | undefined)
     ${pd}.requireScopesFor('GET /incidents', 'POST /incidents')
     ${pd}.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'users.read' } })
+    ${pd}.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': ['users.read', 'teams.read'] } })
     // @ts-expect-error: a misspelt operation
     ${pd}.requireScopesFor('GET /incidnts')
     // @ts-expect-error: an operation that is none, in the options
@@ -235,26 +240,33 @@ test('the types compile for a user, under CommonJS and ESM, without the types of
     ${pd}.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'user.read' } })
   `
   const words = `${literals('pd')} ${literals('parts')}
-    const resource: 'users:sessions' = scopes['users:sessions.write'].resource
-    const access: 'write' = scopes['users:sessions.write'].access
-    const note: string = scopes['incident.read'].note
-    const declared: 'incidents.read' = operationScopes['GET /incidents/{id}']
-    const undeclared: undefined = operationScopes['GET /users/me']
-    // @ts-expect-error: another scope than the operation's
-    const wrong: 'incidents.write' = operationScopes['GET /incidents/{id}']
+    const access: 'read' | 'write' = scopes['users:sessions.write'].access
+    const note: string | undefined = scopes['incident.read'].note
+    const declared: readonly Scope[] | undefined = operationScopes['GET /incidents/{id}']
+    // @ts-expect-error: a misspelt operation
+    const wrong = operationScopes['GET /incidnts']
+    // @ts-expect-error: an operation that there is not, of a method and a path that there are
+    const mixed = operationScopes['DELETE /incidents']
+    // @ts-expect-error: a scope that there is not, of a resource and an access that there are
+    const odd: Scope = 'oncalls.write'
+    const operation: Operation = 'PATCH /scim/v2/Users/{id}'
     const needed: readonly Scope[] | 'unknown' = scopesFor('GET /incidents/{id}')
     const anything = scopesFor(String('GET /incidents/PT4KHLK'))
     // @ts-expect-error: not without a look whether it is known
     const first: Scope = scopesFor('GET /incidents')[0]
+    const lists: ListPath[] = ['/incidents', '/audit/records']
+    // @ts-expect-error: no list
+    const list: ListPath = '/users/me'
+    pagerduty().appTokens.paginate<{ id: string }>('/incidents?urgencies[]=high')
     const scope: Scope = 'jira_cloud_rules.write'
     // @ts-expect-error: Scope is no text
     const text: Scope = 'incidents.raed'
     // @ts-expect-error: the names of a policy
     pagerduty({ scope: 'users.read', partialGrant: 'refuse' })
     pagerduty({ scope: 'users.read', partialGrant: async ({ missing }, req) => missing.length < 2 && req.path !== '/' })
-    export { access, anything, declared, first, needed, note, resource, scope, text, undeclared, wrong }
+    export { access, anything, declared, first, list, lists, mixed, needed, note, odd, operation, scope, text, wrong }
   `
-  const values = 'operationScopes, pagerduty, scopes, scopesFor, type Scope'
+  const values = 'operationScopes, pagerduty, scopes, scopesFor, type ListPath, type Operation, type Scope'
   write(
     'literals.mts',
     `import express from 'express'; import { ${values} } from 'passport-pagerduty'

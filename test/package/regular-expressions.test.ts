@@ -23,7 +23,7 @@ function literalsOf(file: string): [where: string, source: string, flags: string
 /** By an automaton, which is exact; only a back-reference is not in its power, and then by inputs that are searched for. */
 function complexityOf(source: string, flags: string): string {
   const checker = /\\\d/.test(source) ? 'fuzz' : 'automaton'
-  const found = checkSync(source, flags, { checker })
+  const found = checkSync(source, flags, { checker, timeout: 25_000 })
   return found.status === 'vulnerable' ? found.complexity.summary : found.status
 }
 

@@ -1,3 +1,4 @@
+import type { RequestHandler } from 'express'
 import session from 'express-session'
 import { Passport } from 'passport'
 import {
@@ -234,16 +235,28 @@ test('a guard that comes before pd.auth() says what to mount', async () => {
 
 test('pd.auth() that is mounted twice runs once for each request', async () => {
   const store = new WatchedStore()
+  const seen: unknown[] = []
   const app = await startDropIn(standIn, { tokenStore: store, secret }, (express, own) => {
-    express.use('/twice', own.auth(), own.auth())
-    express.get('/twice', own.requireLogin(), (_req, res) => void res.json('in'))
+    const between: RequestHandler = (req, _res, next) => {
+      seen.push(req.pagerduty)
+      if (req.user) Object.assign(req, { user: { ...req.user, role: 'responder' } })
+      next()
+    }
+    express.use('/twice', between, own.auth(), own.auth())
+    express.get('/twice', own.requireLogin(), (req, res) => {
+      seen.push(req.pagerduty)
+      res.json(req.user)
+    })
   })
   const { browser } = await app.logIn()
   await app.get(browser)
   const before = store.commands.length
-  expect((await app.get(browser, '/twice')).status).toBe(200)
+  const answer = await app.get(browser, '/twice')
   // Session and grant, once each.
   expect(store.commands.slice(before)).toHaveLength(2)
+  // What the app has made of the user since the first one, and what it holds of the login, stays.
+  expect(await answer.json()).toMatchObject({ id: 'PACME01', role: 'responder' })
+  expect(seen[1]).toBe(seen[0])
   expect((await app.logOut(browser)).status).toBe(204)
   expect((await app.get(browser, '/twice')).status).toBe(401)
   await app.close()

@@ -62,8 +62,8 @@ export interface Simulation {
   /** What it printed to be exported. */
   env: Record<string, string>
   output: string
-  /** Stops it as Ctrl-C does, and gives its exit code. */
-  stop(): Promise<number | null>
+  /** Stops it as Ctrl-C does, or by another signal, and gives its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
 /** Starts the simulation, on any free port unless told otherwise, and waits until it says that it is there. */
@@ -92,8 +92,8 @@ export async function startSimulation(...args: readonly string[]): Promise<Simul
     page: `${url}/__stand-in/`,
     env,
     output,
-    stop() {
-      child.kill('SIGINT')
+    stop(signal = 'SIGINT') {
+      child.kill(signal)
       return ended
     },
   }

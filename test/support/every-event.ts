@@ -84,6 +84,10 @@ async function people(standIn: StandIn, one: DropIn, other: DropIn): Promise<voi
   await one.get(new Browser(), `/auth/pagerduty/callback?code=${code}&state=${state}`)
   await one.get(browser, `/services?token=${query}`)
 
+  standIn.settings.rateLimit = { limit: 1 }
+  await one.get(browser)
+  standIn.settings.rateLimit = undefined
+
   standIn.expireTokens()
   standIn.settings.tokenLatency = 300
   await Promise.all([one.get(browser), other.get(browser)])

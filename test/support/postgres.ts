@@ -18,7 +18,11 @@ export interface PostgresServer {
   thaw(): void
   /** Ends it at once, as a crash does; it can be started again. */
   crash(): Promise<void>
+  /** Ends all its processes at once, as a power failure does. */
+  kill(): Promise<void>
   start(): Promise<void>
+  /** Starts a standby that streams from it; `SELECT pg_promote()` there makes it a primary. It waits for none. */
+  follow(): Promise<PostgresServer>
   /** Ends it for good. */
   stop(): Promise<void>
 }
@@ -36,18 +40,22 @@ function temporaryDirectory(): string {
 }
 
 /** Makes a cluster, and starts it on a free port of 127.0.0.1. */
-export async function startPostgres(): Promise<PostgresServer> {
+export function startPostgres(): Promise<PostgresServer> {
+  const locale = ['-E', 'UTF8', '--locale=C']
+  return startCluster((data) => [
+    'initdb',
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', ...locale],
+  ])
+}
+
+/** @param maker what makes the folder of the data, and its arguments */
+async function startCluster(maker: (data: string) => [string, string[]]): Promise<PostgresServer> {
   const bin = programs.postgresql as string
   const directory = temporaryDirectory()
   const port = await freePort()
   const data = join(directory, 'data')
-  const how = { ...nobody, cwd: directory, stdio: 'ignore' } as const
-  const locale = ['-E', 'UTF8', '--locale=C']
-  execFileSync(
-    join(bin, 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', ...locale],
-    how,
-  )
+  const [program, args] = maker(data)
+  execFileSync(join(bin, program), args, { ...nobody, cwd: directory, stdio: 'ignore' })
   const settings = [
     `port=${port}`,
     `unix_socket_directories=${directory}`,
@@ -75,11 +83,20 @@ export async function startPostgres(): Promise<PostgresServer> {
     freeze: () => signal('SIGSTOP'),
     thaw: () => signal('SIGCONT'),
     crash: () => server.end('SIGQUIT'),
+    async kill() {
+      signal('SIGKILL')
+      await server.end('SIGKILL')
+    },
     async start() {
       server = await run()
     },
+    follow: () =>
+      startCluster((copy) => [
+        'pg_basebackup',
+        ['-d', url, '-D', copy, '--write-recovery-conf', '--checkpoint=fast', '--no-sync'],
+      ]),
     async stop() {
-      signal('SIGCONT')
+      if (server.isRunning()) signal('SIGCONT')
       await admin.end()
       await server.end('SIGQUIT')
       rmSync(directory, { recursive: true, force: true })
@@ -130,13 +147,14 @@ async function runServer(program: string, args: readonly string[], cwd: string) 
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (chunk: Buffer) => {
       output += chunk.toString()
-      if (/ready to accept connections|process up/.test(output)) resolve()
+      if (/ready to accept|process up/.test(output)) resolve()
     })
     child.once('exit', (code) => reject(new Error(`${program} ended with ${code}: ${output}`)))
   })
   child.stderr.removeAllListeners('data').resume()
   return {
     pid: child.pid as number,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
     async end(signal: NodeJS.Signals) {
       child.kill(signal)
       await exited

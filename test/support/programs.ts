@@ -39,6 +39,7 @@ export const programs = {
   'redis-server': find(process.env['REDIS_SERVER_BIN'] ?? 'redis-server'),
   chromium: find(process.env['CHROMIUM_BIN'] ?? 'chromium'),
   'nginx-light': find(process.env['NGINX_BIN'] ?? 'nginx'),
+  openssl: find('openssl'),
   postgresql: findPostgres(),
   pgbouncer: find(process.env['PGBOUNCER_BIN'] ?? 'pgbouncer'),
 }

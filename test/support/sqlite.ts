@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import type { SQLiteDatabase } from '../../src/store/sqlite-database'
 
 const sqlite = process.getBuiltinModule('node:sqlite') as
-  { DatabaseSync: new (path: string) => SQLiteDatabase } | undefined
+  | { DatabaseSync: new (path: string) => SQLiteDatabase }
+  | undefined
 
 /** Whether this is Node 22.13 or newer. */
 export const hasSQLite = sqlite !== undefined

@@ -8,7 +8,7 @@ const folder = join(__dirname, '..')
 
 /** What starts a process or a server, or tries for longer than anybody likes to wait. */
 const slow =
-  /child_process|describeWith|fast-check|startPagerDuty|createServer|\.listen\(|support\/(redis|postgres|sqlite|chromium|worker|command|nginx|drop-in|app|fault-server|passport-app)'/
+  /child_process|app-process|describeWith|fast-check|startPagerDuty|createServer|\.listen\(|support\/(redis|postgres|sqlite|chromium|worker|command|nginx|drop-in|app|fault-server|passport-app)'/
 const folders = /^(attacks|benchmark|cli|docs|example-app|faults|flows|fuzz|matrix|newcomer|package|scale)\//
 
 const quick = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(

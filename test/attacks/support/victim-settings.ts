@@ -52,4 +52,7 @@ export interface Results {
 
 /** What a victim says: its URL once, results of orders, and what must never happen. */
 export type Answer =
-  { url: string } | { id: number; result: unknown } | { id: number; failure: string } | { problem: string }
+  | { url: string }
+  | { id: number; result: unknown }
+  | { id: number; failure: string }
+  | { problem: string }

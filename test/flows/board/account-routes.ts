@@ -11,12 +11,10 @@ export function accountRoutes(name: Name): Router {
   const router = Router()
 
   const link = passport.authorize(name, { failureRedirect: '/' })
-  router.get(`/auth/${name}`, link)
-  router.get(`/auth/${name}/callback`, link, async (req, res) => {
+  router.get([`/auth/${name}`, `/auth/${name}/callback`], link, async (req, res) => {
     const { user } = req[name].requireLogin()
     await redis.hset('board:links', `${name}/${user.accountID}/${user.id}`, req.user?.id ?? '')
-    const { returnTo = '/' } = (req.authInfo ?? {}) as { returnTo?: string }
-    res.redirect(returnTo)
+    res.redirect((req.authInfo as { returnTo?: string } | undefined)?.returnTo ?? '/')
   })
   router.post(`/auth/${name}/unlink`, pd.requireLogin(), async (req, res) => {
     const { accountID, id: userID } = req[name].requireLogin().user
@@ -26,19 +24,14 @@ export function accountRoutes(name: Name): Router {
   })
 
   router.get(`/${name}`, pd.requireScopes('incidents.read'), async (req, res) => {
-    const answer = await req[name].fetch('/incidents')
-    if (!answer.ok) throw await apiError(answer)
-    const { incidents } = (await answer.json()) as { incidents: Record<'id' | 'title' | 'status', string>[] }
+    const lines = [button(`/${name}/nightly`, 'Report each night'), button(`/auth/${name}/unlink`, 'Unlink')]
     const label = req[name].has('incidents.write') ? 'Acknowledge' : 'Allow changes first'
-    const lines = incidents.map(({ id, title, status }) => {
-      return (
-        `<p>${id} ${escape(title)}: ${status}</p>` + button(`/${name}/incidents/${id}/acknowledge`, label)
-      )
-    })
-    lines.push(button(`/${name}/nightly`, 'Report each night'), button(`/auth/${name}/unlink`, 'Unlink'))
+    for await (const { id, title = '', status } of req[name].paginate<Record<string, string>>('/incidents')) {
+      lines.push(`<p>${id} ${escape(title)}: ${status}</p>`, button(`/${name}/acknowledge/${id}`, label))
+    }
     res.send(lines.join('\n'))
   })
-  router.post(`/${name}/incidents/:id/acknowledge`, pd.requireScopes('incidents.write'), async (req, res) => {
+  router.post(`/${name}/acknowledge/:id`, pd.requireScopes('incidents.write'), async (req, res) => {
     const answer = await req[name].fetch(`/incidents/${encodeURIComponent(String(req.params['id']))}`, {
       method: 'PUT',
       headers: { 'Content-Type': 'application/json' },

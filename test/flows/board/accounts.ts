@@ -4,13 +4,9 @@ import { type PagerDuty, type RequestGrant, pagerduty } from 'passport-pagerduty
 
 declare global {
   namespace Express {
-    interface Request {
-      acme: RequestGrant
-      globex: RequestGrant
-    }
+    interface Request extends Record<Name, RequestGrant> {}
     interface User {
       id: string
-      isAdministrator?: boolean
     }
   }
 }
@@ -37,8 +33,7 @@ function make(name: Name, account: string): PagerDuty {
 
 export const accounts = { acme: make('acme', 'us.acme'), globex: make('globex', 'eu.globex') }
 
-/** Connections of the instances, and then the one that they share. */
 export async function close(): Promise<void> {
   await Promise.all(names.map((name) => accounts[name].close()))
-  await redis.quit()
+  await redis.quit() // the instances have connections of their own
 }

@@ -1,9 +1,4 @@
 export const escape = (text: string) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
 
-/** A button that posts. */
-export function button(action: string, label: string, values: Record<string, string> = {}): string {
-  const hidden = Object.entries(values).map(
-    ([n, v]) => `<input type="hidden" name="${n}" value="${escape(v)}">`,
-  )
-  return `<form method="post" action="${action}">${hidden.join('')}<button>${label}</button></form>`
-}
+export const button = (action: string, label: string) =>
+  `<form method="post" action="${action}"><button>${label}</button></form>`

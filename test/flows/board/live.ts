@@ -3,20 +3,16 @@ import type { RequestHandler, Response } from 'express'
 import { incidentIDOf } from 'passport-pagerduty'
 import { type Name, accounts, names, redis } from './accounts'
 
-const clients = new Set<{ account: Name; res: Response; check: () => unknown }>()
+const clients = new Set<{ account: string; res: Response; check: () => unknown }>()
 const subscriber = redis.duplicate()
-const publish = (account: Name, event?: object) =>
-  redis.publish('board:live', JSON.stringify({ account, event }))
+subscriber.on('message', (account, event) => {
+  const meant = [...clients].filter((client) => client.account === account)
+  for (const { res, check } of meant) void (event ? res.write(`data: ${event}\n\n`) : check())
+})
 
 export async function subscribe(): Promise<void> {
-  for (const name of names) accounts[name].on('logout', () => publish(name))
-  subscriber.on('message', (_channel, message) => {
-    const { account, event } = JSON.parse(message) as { account: Name; event?: object }
-    const meant = [...clients].filter((client) => client.account === account)
-    for (const client of meant)
-      void (event ? client.res.write(`data: ${JSON.stringify(event)}\n\n`) : client.check())
-  })
-  await subscriber.subscribe('board:live')
+  for (const name of names) accounts[name].on('logout', () => redis.publish(name, ''))
+  await subscriber.subscribe(...names)
 }
 
 export async function unsubscribe(): Promise<void> {
@@ -25,21 +21,22 @@ export async function unsubscribe(): Promise<void> {
 }
 
 export const receive = (name: Name) =>
-  accounts[name].webhook((event) => publish(name, { type: event.event_type, incident: incidentIDOf(event) }))
+  accounts[name].webhook((event) =>
+    redis.publish(name, JSON.stringify({ type: event.event_type, incident: incidentIDOf(event) })),
+  )
 
 /** Server-sent events of an account, until the login ends. Goes behind a guard. */
 export const follow =
   (account: Name): RequestHandler =>
   (req, res) => {
     let id = req[account].requireLogin().grantID
-    const ask = async () => {
+    const check = async () => {
       const live = await accounts[account].grants.get(id)
       if (live === undefined) res.end()
       else id = live.grantID ?? id // a step-up has replaced it
     }
-    const check = () => ask().catch(() => {}) // an outage ends nothing
-    const timer = setInterval(check, 30_000) // PagerDuty may end a grant, too
-    const client = { account, res, check }
+    const client = { account, res, check: () => check().catch(() => {}) } // an outage ends nothing
+    const timer = setInterval(client.check, 30_000) // PagerDuty may end a grant, too
     clients.add(client)
     res.writeHead(200, { 'Content-Type': 'text/event-stream' }).flushHeaders()
     res.on('close', () => clearInterval(timer)).on('close', () => clients.delete(client))

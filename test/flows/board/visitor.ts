@@ -7,7 +7,8 @@ import { Browser } from '../../support/browser'
 const publicURL = 'http://localhost:3000'
 export const env = {
   BOARD_URL: publicURL,
-  BOARD_PEOPLE: 'ada:first password:admin,ben:second password',
+  BOARD_PEOPLE: 'ada=first+password&ben=second+password',
+  BOARD_ADMIN: 'ada',
   ACME_CLIENT_ID: 'at-acme',
   ACME_CLIENT_SECRET: 'secret-of-acme',
   ACME_WEBHOOK_SECRET: 'secret-of-the-subscription-of-acme',

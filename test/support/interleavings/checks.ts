@@ -107,11 +107,16 @@ function areTokensLost(world: World, attempt: Attempt, ending: Ending): boolean 
   return attempt.presentedAt === undefined && ending.overTime - attempt.storedTime >= 60_000
 }
 
-/** 4: a refresh token is presented again only if the response to it was lost. */
+/**
+ * 4: a refresh token is presented again only if the response to it was lost; or if it was revoked before, as by a logout whose
+ * delete did not reach the store: then it is rejected each time, until the store takes the end of its grant.
+ */
 function checkPresentations({ ledger }: World): void {
-  for (const [token, { sent, lost }] of ledger.presentations)
-    if (sent > 1 + lost)
-      ledger.blame(`4: a refresh token of ${ledger.ofRefreshToken(token)?.name} was presented ${sent} times`)
+  for (const [token, { sent, lost }] of ledger.presentations) {
+    const attempt = ledger.ofRefreshToken(token)
+    if (sent <= 1 + lost || ledger.revocations.some((revoked) => revoked.attempt === attempt)) continue
+    ledger.blame(`4: a refresh token of ${attempt?.name} was presented ${sent} times`)
+  }
 }
 
 /** 6: nothing is revoked while its browser is to stay logged in: PagerDuty may count all its logins as one authorization. */

@@ -186,7 +186,7 @@ const incidents = {
         const ledger = pick(world.referee, which)
         ledger.isGone = true
         world.isDisturbed = true
-        world.store.delete(`grant:${ledger.id}`, undefined, () => {})
+        world.evict(`grant:${ledger.id}`)
       },
       hasGrants,
     ),
@@ -201,7 +201,7 @@ const incidents = {
         const owner = world.store.get(key)
         if (owner === undefined) return
         world.referee.dropped(owner)
-        world.store.delete(key, owner, () => {})
+        world.evict(key)
       },
       hasGrants,
     ),

@@ -26,7 +26,7 @@ export interface Ledger {
   readonly id: string
   readonly delegation: Delegation
   /** The newest that the store holds or held. */
-  stored: { number: number; access: string; refresh: string | undefined }
+  stored: { number: number; access: string; refresh: string | undefined; expiresAt: number }
   lastRefreshToken: string
   readonly everStored: Set<string>
   isKept: boolean

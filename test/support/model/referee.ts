@@ -60,7 +60,7 @@ export class Referee<Actor> {
     const ledger: Ledger = {
       id,
       delegation,
-      stored: { number, access, refresh },
+      stored: { number, access, refresh, expiresAt: Infinity },
       lastRefreshToken: refresh,
       everStored: new Set([refresh]),
       isKept: false,
@@ -208,8 +208,9 @@ export class Referee<Actor> {
     const ledger = this.ledgers.get(id)
     if (ledger === undefined || before === after) return
     if (after === undefined) {
-      const { access } = ledger.stored
-      const isUsedUp = this.#now() >= this.#server.pairOfAccess(access).expiresAt || this.#refused.has(access)
+      const { access, expiresAt } = ledger.stored
+      // A process counts a token's life from its request, and ends it a little before the server does.
+      const isUsedUp = Date.now() >= expiresAt || this.#refused.has(access)
       if (!ledger.isForgetting && !(this.mayBeGone(ledger) && isUsedUp))
         this.blame(`${id} is deleted with ${ledger.lastRefreshToken} and ${access}`)
       return
@@ -223,7 +224,7 @@ export class Referee<Actor> {
     if (number < ledger.stored.number) this.blame(`${accessToken} is written over a newer pair`)
     if (refreshToken === undefined && !this.#server.refused.has(ledger.lastRefreshToken))
       this.blame(`${ledger.lastRefreshToken} is dropped, and nobody refused it`)
-    ledger.stored = { number, access: accessToken, refresh: refreshToken }
+    ledger.stored = { number, access: accessToken, refresh: refreshToken, expiresAt: tokens.expiresAt }
     ledger.lastRefreshToken = refreshToken ?? ledger.lastRefreshToken
     if (refreshToken !== undefined) ledger.everStored.add(refreshToken)
   }

@@ -1,9 +1,25 @@
 const epoch = Date.UTC(2026, 0, 1)
 const realImmediate = globalThis.setImmediate
 
+/** Operations of real stores, for which virtual time stands still. */
+const underWay = new Set<Promise<unknown>>()
+
 /** Until all that follows from what just happened has happened, short of the next event. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => realImmediate(resolve))
+export async function settled(): Promise<void> {
+  do {
+    await Promise.allSettled(underWay)
+    await new Promise((resolve) => realImmediate(resolve))
+  } while (underWay.size > 0)
+}
+
+/** Lets the clock stand still until real work is done. */
+export async function standingStill<T>(work: Promise<T>): Promise<T> {
+  underWay.add(work)
+  try {
+    return await work
+  } finally {
+    underWay.delete(work)
+  }
 }
 
 export interface Timer<Owner> {
@@ -26,7 +42,8 @@ export class VirtualTime<Owner> {
   #order = 0
 
   start(owner: Owner | undefined, run: () => void, delay: number, every?: number): Timer<Owner> {
-    const timer = { at: this.now + Math.max(delay, 0), order: this.#order++, every, owner, run }
+    // Whole milliseconds, as stores keep them.
+    const timer = { at: this.now + Math.max(Math.ceil(delay), 0), order: this.#order++, every, owner, run }
     this.#timers.add(timer)
     return timer
   }

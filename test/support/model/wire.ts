@@ -1,9 +1,10 @@
 import type { Scheduler } from 'fast-check'
-import { TokenStoreError } from '../../../src/errors'
+import { TokenStoreError } from '../../../src/errors/errors'
 import type { TokenStore } from '../../../src/store/token-store'
 import type { Actor } from './actor'
 import type { ExchangeFault, Kind, StoreFault, Verb } from './faults'
 import type { Presentation } from './ledger'
+import { standingStill } from './virtual-time'
 import type { World } from './world'
 
 const storeDeadline = 1_000
@@ -23,20 +24,41 @@ export class Wire {
   /** The store as a process sees it. */
   storeOf(actor: Actor): TokenStore {
     const { store } = this.#world
+    const real = this.#world.openStore()
     const changed = (...change: [string, string | undefined, string | undefined]) =>
       this.#world.referee.changed(actor, ...change)
     return {
-      get: (key) => this.#command(actor, 'get', key, () => store.get(key)),
+      get: (key) =>
+        this.#command(actor, 'get', key, () => this.#as(`get ${key}`, store.get(key), real?.get(key))),
       create: (key, value, ttl) =>
-        this.#command(actor, 'create', key, () => store.create(key, value, ttl, changed)),
+        this.#command(actor, 'create', key, () =>
+          this.#as(`create ${key}`, store.create(key, value, ttl, changed), real?.create(key, value, ttl)),
+        ),
       replace: (key, expected, value, ttl) =>
-        this.#command(actor, 'replace', key, () => store.replace(key, expected, value, ttl, changed)),
+        this.#command(actor, 'replace', key, () =>
+          this.#as(
+            `replace ${key}`,
+            store.replace(key, expected, value, ttl, changed),
+            real?.replace(key, expected, value, ttl),
+          ),
+        ),
       delete: (key, expected) =>
-        this.#command(actor, 'delete', key, () => store.delete(key, expected, changed)),
+        this.#command(actor, 'delete', key, () =>
+          this.#as(`delete ${key}`, store.delete(key, expected, changed), real?.delete(key, expected)),
+        ),
     }
   }
 
-  async #command<T>(actor: Actor, verb: Verb, key: string, apply: () => T): Promise<T> {
+  /** A real store has to do what the model's does. */
+  async #as<T>(what: string, expected: T, real: Promise<T> | undefined): Promise<T> {
+    if (real === undefined) return expected
+    const result = await standingStill(real).catch((error: unknown) => error)
+    if (result !== expected)
+      this.#world.referee.blame(`${what}: the store says ${result}, and not ${expected}`)
+    return expected
+  }
+
+  async #command<T>(actor: Actor, verb: Verb, key: string, apply: () => Promise<T>): Promise<T> {
     const fault = this.#world.faults.takeCommand(actor.name, this.#world.time.now, verb, key)
     const label = `${actor.name} ${verb} ${key}`
     if (fault !== undefined) {
@@ -49,7 +71,7 @@ export class Wire {
       void this.#travel(label, storeDeadline + this.#world.random() * 2_000).then(apply)
     } else if (fault !== 'refused') {
       await this.#travel(label, there)
-      const result = apply()
+      const result = await apply()
       this.#struck(actor, fault)
       if (fault !== 'reply lost') {
         await this.#travel(`reply to ${label}`, back)

@@ -1,5 +1,5 @@
 import type { Scheduler } from 'fast-check'
-import { LoginRequiredError, PagerDutyOAuthError } from '../../../src/errors'
+import { LoginRequiredError, PagerDutyOAuthError } from '../../../src/errors/errors'
 import { createContext } from '../../../src/context'
 import type { Grant } from '../../../src/grants/grant-repository'
 import { KeyRing } from '../../../src/store/encryption'
@@ -11,8 +11,12 @@ import { Faults } from './faults'
 import type { Ledger } from './ledger'
 import { Referee } from './referee'
 import { SharedStore } from './shared-store'
-import { VirtualTime, settled } from './virtual-time'
+import type { TokenStore } from '../../../src/store/token-store'
+import { VirtualTime, settled, standingStill } from './virtual-time'
 import { Wire } from './wire'
+
+/** A store that an actor opens, and the world closes. */
+export type RealStore = TokenStore & { close(): unknown }
 
 export interface WorldSettings extends ServerSettings {
   readonly seed: number
@@ -53,9 +57,13 @@ export class World {
   readonly #scheduler: Scheduler
   readonly #wire: Wire
   readonly #waiters = new Set<Waiter>()
+  readonly #open: (() => RealStore) | undefined
+  readonly #opened: RealStore[] = []
   #made = 0
 
-  constructor(scheduler: Scheduler, settings: WorldSettings) {
+  /** @param open opens a real store, which has to do what the model's does */
+  constructor(scheduler: Scheduler, settings: WorldSettings, open?: () => RealStore) {
+    this.#open = open
     this.#scheduler = scheduler
     this.#wire = new Wire(this, scheduler, settings.slowness)
     this.random = chance(settings.seed)
@@ -189,6 +197,34 @@ export class World {
     const locks = this.store.keys('lock:')
     if (locks.length > 0) this.referee.blame(`locks are left: ${locks.join(' ')}`)
     await this.pass(10_000)
+  }
+
+  /** A real one for a process, where there are any. */
+  openStore(): RealStore | undefined {
+    if (this.#open === undefined) return undefined
+    const { running } = this.time
+    this.time.running = undefined // Its sweeps belong to no actor.
+    const store = this.#open()
+    this.time.running = running
+    this.#opened.push(store)
+    return store
+  }
+
+  /** The store forgets a value. */
+  evict(key: string): void {
+    this.store.delete(key, undefined, () => {})
+    const [real] = this.#opened
+    if (real !== undefined) void standingStill(real.delete(key))
+  }
+
+  /** Looks whether a real store holds what the model's does, and closes all of them. */
+  async closeStores(): Promise<void> {
+    const keys = this.store.keys('')
+    const values = await this.#opened[0]?.getMany?.(keys)
+    for (const [i, key] of keys.entries()) {
+      if (values !== undefined && values[i] !== this.store.get(key)) this.referee.blame(`${key} differs`)
+    }
+    for (const store of this.#opened.splice(0)) await store.close()
   }
 
   #close(actor: Actor): void {

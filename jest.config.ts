@@ -18,7 +18,7 @@ const config: Config = {
   // Much of the time goes into waiting for processes and deadlines.
   maxWorkers: availableParallelism() * 2,
   // A bound for what hangs, not for what is slow on a busy machine.
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts'],
 }

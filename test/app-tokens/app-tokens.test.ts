@@ -413,7 +413,7 @@ describe('where tokens come from', () => {
     expect(mixUps).toEqual([])
     expect(sets.size).toBeGreaterThan(50)
     expect(app.requests).toBe(sets.size)
-  }, 30_000)
+  })
 })
 
 describe('renewal', () => {

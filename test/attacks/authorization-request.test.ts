@@ -7,8 +7,6 @@ import { configurations, forEachConfiguration } from './support/configurations'
 import { outcomeOf, refusal } from './support/outcome'
 import { folders } from './support/paths'
 
-jest.setTimeout(30_000) // Processes are started in some of these.
-
 const minute = 60_000
 const secondClient = { ...defaultClient, clientID: 'second-client', clientSecret: 'second-secret' }
 

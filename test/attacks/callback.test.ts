@@ -14,8 +14,6 @@ import {
 } from './support/configurations'
 import { type Outcome, outcomeOf, refusal } from './support/outcome'
 
-jest.setTimeout(30_000) // Processes are started in some of these.
-
 /** Nothing was redeemed by it, nobody is logged in, and the login that was pending is as good as before. */
 async function expectUnharmed({ victim, standIn }: InConfiguration, browser: Browser, callback: string) {
   expect(standIn.calls.token.authorization_code).toBe(0)

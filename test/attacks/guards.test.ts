@@ -36,8 +36,6 @@ async function startScopeTeller(standInURL: string): Promise<FaultServer & { cla
   return server
 }
 
-jest.setTimeout(30_000) // Other suites run beside this one.
-
 forEachConfiguration(configurations, (app) => {
   test('G1, G4: a granted scope that only resembles the one that is needed opens nothing', async () => {
     const { standIn } = app

@@ -27,8 +27,6 @@ import {
 import type { Victim } from './support/start-victim'
 import { WickedPagerDuty } from './support/wicked-pagerduty'
 
-jest.setTimeout(30_000)
-
 let pagerduty: WickedPagerDuty
 let elsewhere: FaultServer
 beforeAll(async () => {

@@ -6,8 +6,6 @@ import { type InConfiguration, configurations, forEachConfiguration } from './su
 import { cookiesOf } from './support/raw-request'
 import { meantFor } from './support/victim-regions'
 
-jest.setTimeout(30_000) // Other suites run beside this one.
-
 /** Has the app call PagerDuty's API with a browser's token; `query` says how. */
 function call(url: string, browser: Browser, query: Record<string, string> = {}): Promise<Response> {
   return browser.fetch(`${url}/resource?${new URLSearchParams(query).toString()}`)

@@ -142,7 +142,7 @@ forEachConfiguration(
         urls: canaries.in(urls.join('\n')),
         bodies: canaries.in(toAPI.map((one) => one.body).join('\n')),
       }).toEqual({ output: [], answers: [], redis: [], urls: [], bodies: [] })
-    }, 90_000)
+    })
   },
   { standIn: { clients: [client] } },
 )
@@ -223,7 +223,7 @@ describeWithRedis('Redis', () => {
     await until(() => victim.output.includes('WRONGPASS'))
     expect(canaries.in(victim.output + browser.answers.join('\n'))).toEqual([])
     await Promise.all([victim.stop(), server.stop(), standIn.close()])
-  }, 60_000)
+  })
 })
 
 /** Everything that a login can go through, and all that can go wrong with it. */

@@ -34,7 +34,7 @@ const define = (app: InConfiguration & Configuration): void => {
   let other: Victim
   beforeAll(async () => {
     other = app.redis ? await app.another() : app.victim
-  }, 30_000)
+  })
 
   const incidents = async ({ url }: Victim, browser: Browser) =>
     (await browser.fetch(`${url}/incidents`)).status

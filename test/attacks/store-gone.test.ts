@@ -61,6 +61,5 @@ forEachConfiguration(overRedis, (app) => {
       expect(await afterwards()).toBe(200)
       expect(browser.cookies).toEqual(cookies)
     },
-    30_000,
   )
 })

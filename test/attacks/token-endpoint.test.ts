@@ -30,8 +30,6 @@ import { type LoginAtHand, signed } from './support/id-tokens'
 import { Victim } from './support/start-victim'
 import { WickedPagerDuty, canary } from './support/wicked-pagerduty'
 
-jest.setTimeout(30_000)
-
 let pagerduty: WickedPagerDuty
 let evil: FaultServer
 beforeAll(async () => {

@@ -7,8 +7,6 @@ import { type InConfiguration, dropIns, forEachConfiguration } from './support/c
 import { rawRequest, requestHead } from './support/raw-request'
 import type { Victim } from './support/start-victim'
 
-jest.setTimeout(30_000) // Other suites run beside this one.
-
 const second = 'the-second-secret-while-it-is-being-rotated'
 const started = { victim: { options: { webhookSecret: [secret, second], account: 'us.acme' } } }
 const receivers = ['/webhook', '/hooks', '/hooks/kept', '/hooks/bearer']

@@ -22,8 +22,6 @@ import { type Simulation, askDoctor, runCommand, startSimulation, troubles } fro
 import { startDropIn } from '../support/drop-in'
 import { freePort } from '../support/redis'
 
-jest.setTimeout(60_000)
-
 let folder: string
 const running: Simulation[] = []
 

@@ -5,8 +5,6 @@ import { type StandIn, startPagerDuty } from '../../src/testing'
 import { type Simulation, askDoctor, runCommand, startSimulation, troubles } from '../support/command'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-jest.setTimeout(60_000)
-
 let simulation: Simulation
 let app: DropIn
 

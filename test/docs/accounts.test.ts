@@ -4,8 +4,6 @@ import { type RedisServer, describeWithRedis, startRedis } from '../support/redi
 import { type Example, example } from './examples'
 import { type RunningExample, environmentOf, runApp } from './run-example'
 
-jest.setTimeout(60_000)
-
 const [acme, globex] = defaultAccounts as [Account, Account]
 let standIn: StandIn | undefined
 

@@ -8,8 +8,6 @@ import { describeWithRedis, startRedis, useRedis } from '../support/redis'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, fileOf, runApp, runScript, runShell } from './run-example'
 
-jest.setTimeout(60_000)
-
 let standIn: StandIn
 
 beforeAll(async () => {

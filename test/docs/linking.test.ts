@@ -4,8 +4,6 @@ import { describeWithRedis, useRedis } from '../support/redis'
 import { type Example, example } from './examples'
 import { type RunningExample, environmentOf, runApp } from './run-example'
 
-jest.setTimeout(60_000)
-
 let standIn: StandIn
 
 beforeAll(async () => {

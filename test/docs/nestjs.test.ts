@@ -6,8 +6,6 @@ import { describeWithRedis, useRedis } from '../support/redis'
 import { example, root } from './examples'
 import { type RunningExample, environmentOf, runApp, typesOf } from './run-example'
 
-jest.setTimeout(60_000)
-
 let standIn: StandIn
 
 beforeEach(async () => {

@@ -6,8 +6,6 @@ import { examplesOf, nameOf, pages, programOf, root } from './examples'
 
 const typed = pages.flatMap(examplesOf).filter(({ language }) => language === 'ts')
 
-jest.setTimeout(60_000)
-
 /** Those that are run somewhere else, or cannot be, and why. */
 const elsewhere = {
   'README.md, Install, sh': 'test/newcomer does what it says',

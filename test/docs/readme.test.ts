@@ -4,8 +4,6 @@ import { Browser } from '../support/browser'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, runApp, runShell, typesOf } from './run-example'
 
-jest.setTimeout(60_000)
-
 let standIn: StandIn
 
 beforeAll(async () => {

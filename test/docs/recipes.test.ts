@@ -20,8 +20,6 @@ import { startRelay } from '../support/relay'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, runApp, typesOf } from './run-example'
 
-jest.setTimeout(60_000)
-
 let standIn: StandIn
 
 beforeAll(async () => {
@@ -307,7 +305,7 @@ describeWithChromium('in a browser', () => {
     try {
       await run({ ...one, code: one.code + serve }, async (app) => {
         const tab = await chromium.newPage()
-        tab.setDefaultTimeout(10_000)
+        tab.setDefaultTimeout(30_000)
         /** What the page meets, and where, once a person has consented. */
         const allow = async () => {
           const button = tab.getByRole('button', { name: 'Allow' })
@@ -349,7 +347,7 @@ describeWithChromium('in a browser, a page of another origin', () => {
           res.end(req.url === '/done.html' ? done.code : page)
         })
         const tab = await chromium.newPage()
-        tab.setDefaultTimeout(10_000)
+        tab.setDefaultTimeout(30_000)
         await tab.goto(origin)
         const [popup] = await Promise.all([tab.waitForEvent('popup'), tab.locator('button').click()])
         const closed = popup.waitForEvent('close')

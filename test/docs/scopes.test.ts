@@ -3,8 +3,6 @@ import { Browser } from '../support/browser'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, fileOf, runApp, runScript } from './run-example'
 
-jest.setTimeout(60_000)
-
 let standIn: StandIn
 
 beforeAll(async () => {

@@ -4,8 +4,6 @@ import { type PostgresServer, describeWithPostgres, startPostgres } from '../sup
 import { example } from './examples'
 import { runScript, runTests } from './run-example'
 
-jest.setTimeout(60_000)
-
 describeWithPostgres('the page about stores', () => {
   let server: PostgresServer
 

@@ -2,8 +2,6 @@ import { freePort } from '../support/redis'
 import { example, programOf } from './examples'
 import { runTests } from './run-example'
 
-jest.setTimeout(60_000)
-
 /** What the pieces below leave to the reader: an app at a simulator. */
 const readersApp = `
 import assert from 'node:assert/strict'

@@ -4,8 +4,6 @@ import { join } from 'node:path'
 import { folders } from '../attacks/support/paths'
 import { root } from './examples'
 
-jest.setTimeout(60_000)
-
 const page = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')
 
 const program = `

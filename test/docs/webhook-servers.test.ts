@@ -13,8 +13,6 @@ import { eventText, secret, sign } from '../support/webhooks'
 import { type Example, example, programOf } from './examples'
 import { fileOf, runScript } from './run-example'
 
-jest.setTimeout(60_000)
-
 const text = (eventType: string) =>
   eventText({ id: 'EVENT1', event_type: eventType, data: { title: 'Ärger' } })
 const triggered = text('incident.triggered')

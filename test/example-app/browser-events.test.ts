@@ -5,8 +5,6 @@ import { openExampleEachTime } from '../support/example-page'
 
 const screenshots = join(__dirname, '../../docs/screenshots')
 
-jest.setTimeout(20_000)
-
 describeWithChromium('the page of events in a browser', () => {
   const open = openExampleEachTime('/events')
   const rows = (name: string): Locator => open.page.locator(`[data-event="${name}"]`)

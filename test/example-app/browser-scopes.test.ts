@@ -3,8 +3,6 @@ import { type RunningExample, startExampleApp } from '../../example-app/start'
 import type { StandIn } from '../../src/testing'
 import { describeWithChromium, startChromium } from '../support/chromium'
 
-jest.setTimeout(30_000)
-
 describeWithChromium('scopes in a browser', () => {
   let chromium: Browser
   let app: RunningExample
@@ -31,7 +29,7 @@ describeWithChromium('scopes in a browser', () => {
 
   async function newPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<void> {
     context = await chromium.newContext(options)
-    context.setDefaultTimeout(10_000)
+    context.setDefaultTimeout(30_000)
     await context.exposeFunction('complain', (violation: string) => complaints.push(violation))
     await context.addInitScript(
       `addEventListener('securitypolicyviolation', (event) => complain(event.violatedDirective + ' ' + event.blockedURI))`,

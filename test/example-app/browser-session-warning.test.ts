@@ -6,8 +6,6 @@ import { openExampleEachTime } from '../support/example-page'
 const minute = 60_000
 const day = 24 * 60 * minute
 
-jest.setTimeout(30_000)
-
 const stay = (page: Page) => page.getByRole('button', { name: 'Stay logged in' })
 const logInAgain = (page: Page) => page.getByRole('link', { name: 'Log in again' })
 const status = (page: Page) => page.locator('#warning').getByRole('status')

@@ -7,8 +7,6 @@ const iPhone =
 const edge =
   'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36 Edg/130.0.0.0'
 
-jest.setTimeout(20_000)
-
 describeWithChromium('the page of sessions in a browser', () => {
   const open = openExampleEachTime('/sessions')
 

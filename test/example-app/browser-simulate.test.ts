@@ -4,8 +4,6 @@ import { describeWithChromium, openEachTime } from '../support/chromium'
 import { type Simulation, startSimulation } from '../support/command'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-jest.setTimeout(60_000)
-
 describeWithChromium('the control page in a browser', () => {
   let simulation: Simulation
   let app: DropIn

@@ -5,8 +5,6 @@ import { openExampleEachTime } from '../support/example-page'
 
 const screenshots = join(__dirname, '../../docs/screenshots')
 
-jest.setTimeout(20_000)
-
 describeWithChromium('the webhook page in a browser', () => {
   const open = openExampleEachTime('/webhooks')
   const rows = (outcome: string): Locator => open.page.locator(`[data-outcome="${outcome}"]`)

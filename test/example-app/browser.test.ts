@@ -18,8 +18,6 @@ const screenshots = join(__dirname, '../../docs/screenshots')
 
 type Box = { x: number; y: number; width: number; height: number }
 
-jest.setTimeout(20_000)
-
 describeWithChromium('the example app in a browser', () => {
   let chromium: Browser
   let app: RunningExample
@@ -54,7 +52,7 @@ describeWithChromium('the example app in a browser', () => {
   async function newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
     const context = await chromium.newContext({ viewport: desktop, ...options })
     contexts.push(context)
-    context.setDefaultTimeout(10_000)
+    context.setDefaultTimeout(30_000)
     context.on('request', (request) => requests.push(request))
     context.on('weberror', (error) => complaints.push(error.error().message))
     context.on('response', (response) => {

@@ -14,8 +14,6 @@ const secret = 'a secret of thirty-two characters or more, for tests'
 const ada = { accountID: 'PACME00', userID: 'PACME01' }
 const bob = { accountID: 'PACME00', userID: 'PACME02' }
 
-jest.setTimeout(30_000)
-
 let standIn: StandIn
 let store: HeldStore
 let app: DropIn

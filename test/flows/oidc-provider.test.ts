@@ -7,8 +7,6 @@ import { approve, startOIDCProvider, startProviderApp, startResourceServer } fro
 
 const hour = 60 * 60_000
 
-jest.setTimeout(30_000)
-
 let provider: OIDCProvider
 let api: ResourceServer
 let app: ProviderApp

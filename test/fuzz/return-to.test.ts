@@ -222,5 +222,5 @@ describeWithChromium('a real browser', () => {
     } finally {
       await browser.close()
     }
-  }, 60_000)
+  })
 })

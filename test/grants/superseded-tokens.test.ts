@@ -13,8 +13,6 @@ jest.mock('../../src/async/timeout', () => ({
 const secret = 'a secret of thirty-two characters or more, for tests'
 const all = ['incidents.read', 'incidents.write', 'users.read', 'services.read']
 
-jest.setTimeout(30_000)
-
 let standIn: StandIn
 let store: HeldStore
 let app: DropIn

@@ -138,6 +138,8 @@ const requiredSets = [...subsets([...names, 'openid'])].filter((set) => set.leng
 let rows = 0
 
 describe.each(['scoped', 'classic'] as const)('in a %s app', (appType) => {
+  const logins = grantedSets.map((granted) => ({ granted, held: login(appType, granted.join(' ')) }))
+
   describe.each(['all', 'any'] as const)('of the required scopes %s', (mode) => {
     test.each(Object.keys(kinds) as Kind[])('are asked of a %s by what is granted', (kind) => {
       const wrong: unknown[] = []
@@ -158,8 +160,7 @@ describe.each(['scoped', 'classic'] as const)('in a %s app', (appType) => {
         ]
         for (const [asks, options, session] of guards) {
           const guard = makers[mode](...(required as ScopeName[]), options)
-          for (const granted of grantedSets) {
-            const held = login(appType, granted.join(' '))
+          for (const { granted, held } of logins) {
             const did = outcome(guard, held, kind, session)
             const should = expected({ appType, mode, granted, required }, kind, asks)
             rows++

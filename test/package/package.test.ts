@@ -33,7 +33,7 @@ beforeAll(() => {
   const needed = [...Object.keys(dependencies), 'express', 'jest', '@types', 'typescript']
   for (const name of needed) symlinkSync(join(root, 'node_modules', name), join(modules, name))
   write('package.json', '{ "type": "commonjs" }')
-}, 60_000)
+})
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -163,7 +163,7 @@ test('the tarball loads in a CommonJS Jest, and a login works there', () => {
   )
   const report = run(join(root, 'node_modules/.bin/jest'), ['--rootDir', folder, '--ci', '--json'])
   expect(JSON.parse(report)).toMatchObject({ numPassedTests: 1, numTotalTests: 1 })
-}, 30_000)
+})
 
 test('the tarball measures with @opentelemetry/api where the app has it, in CommonJS and ESM', () => {
   const scope = join(folder, 'with-api')

@@ -26,7 +26,7 @@ beforeAll(async () => {
   for (const [key, value] of created.mock.calls) note(key, value)
   for (const [key, , value] of replaced.mock.calls) note(key, value)
   jest.restoreAllMocks()
-}, 30_000)
+})
 afterAll(() => standIn.close())
 
 const isEncrypted = ({ value }: Entry) => /^1\.[\w-]+\.[\w-]{40,}$/.test(value)

@@ -12,8 +12,9 @@ import {
   startPgBouncer,
   startPostgres,
 } from '../support/postgres'
-import { patiently } from '../support/patiently'
+import { patient, patiently } from '../support/patiently'
 import { type Relay, startRelay } from '../support/relay'
+import { margin } from '../support/margin'
 
 const opened: (() => unknown)[] = []
 let tables = 0
@@ -55,7 +56,7 @@ describeWithPostgres('PostgresTokenStore', () => {
 
   beforeAll(async () => {
     server = await startPostgres()
-  }, 60_000)
+  })
   afterAll(() => server.stop())
 
   async function relayed(): Promise<{ relay: Relay; url: string }> {
@@ -93,21 +94,25 @@ describeWithPostgres('PostgresTokenStore', () => {
 
   describe.each(['repeatable read', 'serializable'])('over a pool that is %s', (level) => {
     const options = `-c default_transaction_isolation=${level.replace(' ', '\\ ')}`
-    testTokenStore(() => open(userPool(server.url, { options })), {
+    testTokenStore(() => open(userPool(server.url, { options, max: 4 })), {
       test: patiently,
-      another: () => open(userPool(server.url, { options }), `t${tables}`),
+      another: () => open(userPool(server.url, { options, max: 4 }), `t${tables}`),
     })
   })
 
-  test('instances that start at once make one table', async () => {
-    const pools = Array.from({ length: 8 }, () => userPool(server.url, { max: 1 }))
-    await Promise.all(pools.map((pool) => pool.query('SELECT 1')))
-    for (const round of [1, 2, 3, 4, 5]) {
-      const stores = pools.map((pool) => open(pool, `made_at_once_${round}`))
-      const won = await Promise.all(stores.map((store) => store.create('lock:a', 'one', 60_000)))
-      expect(won.filter(Boolean)).toHaveLength(1)
-    }
-  })
+  test(
+    'instances that start at once make one table',
+    patient(async () => {
+      const pools = Array.from({ length: 8 }, () => userPool(server.url, { max: 1 }))
+      await Promise.all(pools.map((pool) => pool.query('SELECT 1')))
+      for (let round = 0; round < 5; round++) {
+        const table = `t${++tables}`
+        const stores = pools.map((pool) => open(pool, table))
+        const won = await Promise.all(stores.map((store) => store.create('lock:a', 'one', 60_000)))
+        expect(won.filter(Boolean)).toHaveLength(1)
+      }
+    }),
+  )
 
   test('a table may have a schema, and a name is never more than a name', async () => {
     await server.admin.query('CREATE SCHEMA "Own"')
@@ -142,7 +147,7 @@ describeWithPostgres('PostgresTokenStore', () => {
     expect(failure.message).toMatch(
       /delete\(\) of the PostgreSQL store failed: connect ECONNREFUSED 127.0.0.1:\d+ \(ECONNREFUSED\)$/,
     )
-    expect(performance.now() - startedAt).toBeLessThan(3_000)
+    expect(performance.now() - startedAt).toBeLessThan(3_000 + margin)
     await server.start()
     expect(await store.get('grant:a')).toBe('one')
   })
@@ -353,7 +358,7 @@ describeWithPgBouncer('PostgresTokenStore through PgBouncer in transaction mode'
   beforeAll(async () => {
     server = await startPostgres()
     bouncer = await startPgBouncer(server.port)
-  }, 60_000)
+  })
   afterAll(async () => {
     await bouncer.stop()
     await server.stop()
@@ -387,7 +392,7 @@ test('PostgresTokenStore over PGlite passes the battery', async () => {
   const { tests, failed } = JSON.parse(stdout) as { tests: number; failed: string[] }
   expect(failed).toEqual([])
   expect(tests).toBeGreaterThan(20)
-}, 60_000)
+})
 
 describe('PostgresTokenStore refuses at start-up', () => {
   test.each([

@@ -7,6 +7,7 @@ import * as redis6 from 'redis6'
 import { ConfigurationError, type RedisClient, RedisTokenStore } from '../../src'
 import { type StandIn, startPagerDuty, testTokenStore } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
+import { margin } from '../support/margin'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
 import { type Relay, startRelay } from '../support/relay'
 
@@ -143,10 +144,9 @@ describeWithRedis('the clients that users have', () => {
         while ((await app.get(browser)).status !== 200 && performance.now() - endedAt < 10_000);
         return performance.now() - endedAt
       })
-      expect(Math.max(...(await Promise.all(returns)))).toBeLessThan(2_000)
+      expect(Math.max(...(await Promise.all(returns)))).toBeLessThan(2_000 + margin)
       for (const app of apps) await app.close()
     },
-    20_000,
   )
 })
 
@@ -160,7 +160,7 @@ test('a client that was closed before, or never connected, is refused at once', 
       name: 'TokenStoreError',
       message: 'The Redis client was closed, gave up reconnecting, or was never told to connect',
     })
-    expect(performance.now() - startedAt).toBeLessThan(1_500)
+    expect(performance.now() - startedAt).toBeLessThan(1_500 + margin)
   }
   expect(duplicate).not.toHaveBeenCalled()
 })

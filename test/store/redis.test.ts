@@ -3,6 +3,7 @@ import type { PagerDutyOptions } from '../../src'
 import { type StandIn, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
+import { margin } from '../support/margin'
 import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
@@ -81,7 +82,7 @@ describeWithRedis('the drop-in over Redis', () => {
     const app = await start()
     for (let i = 0; i < 3000; i++) await fetch(`${app.url}/auth/pagerduty`, { redirect: 'manual' })
     expect(await redis.dbsize()).toBe(0)
-  }, 30_000)
+  })
 
   test('keeps a login for every process, and ends it for every process at once', async () => {
     const [first, second] = [await start(), await start()]
@@ -266,7 +267,7 @@ describeWithRedis('the drop-in over Redis', () => {
     server.freeze()
     const startedAt = performance.now()
     const denied = await app.get(browser)
-    expect(performance.now() - startedAt).toBeLessThan(2500)
+    expect(performance.now() - startedAt).toBeLessThan(2_500 + margin)
     expect(denied.status).toBe(503)
     expect(denied.headers.get('retry-after')).toBe('2')
     expect(denied.headers.get('set-cookie')).toBeNull()

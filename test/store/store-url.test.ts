@@ -290,7 +290,7 @@ describeWithPostgres('PostgreSQL by URL', () => {
   let server: PostgresServer
   beforeAll(async () => {
     server = await startPostgres()
-  }, 60_000)
+  })
   afterAll(() => server.stop())
 
   test('a login survives a restart', async () => {

@@ -40,7 +40,7 @@ export function openEachTime(address: () => string): OpenPage {
     const complaints: string[] = []
     const context = await open.chromium.newContext({ viewport: { width: 1200, height: 900 } })
     const page = await context.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(30_000)
     page.on('console', (message) => complaints.push(message.text()))
     page.on('pageerror', (error) => complaints.push(error.message))
     Object.assign(open, { context, page, complaints })

@@ -599,4 +599,4 @@ test('a thousand deliveries on one connection leave no listeners', async () => {
   expect(sockets.size).toBe(1)
   expect(statuses).toEqual(new Set([202, 400]))
   agent.destroy()
-}, 30_000)
+})

@@ -17,6 +17,7 @@ import {
   secret,
   sign,
 } from '../support/webhooks'
+import { margin } from '../support/margin'
 
 const limit = 256 * 1024
 
@@ -115,7 +116,7 @@ test('an empty body that a parser has read is refused at once', async () => {
   socket.write(head({ 'Transfer-Encoding': 'chunked', 'X-PagerDuty-Signature': sign('other') }) + '0\r\n\r\n')
   const [answer] = (await once(socket, 'data')) as [Buffer]
   expect(answer.toString()).toContain('403 Forbidden')
-  expect(performance.now() - startedAt).toBeLessThan(2_000)
+  expect(performance.now() - startedAt).toBeLessThan(2_000 + margin)
 })
 
 describe('the bytes are what counts', () => {
@@ -216,7 +217,7 @@ describe('a body', () => {
     socket.write(head({ 'Content-Length': 1 << 30, 'X-PagerDuty-Signature': sign('') }))
     const [answer] = (await once(socket, 'data')) as [Buffer]
     expect(answer.toString()).toContain('413 Payload Too Large')
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(performance.now() - startedAt).toBeLessThan(2_000 + margin)
   })
 
   test('that is longer than it announces is cut there, and refused', async () => {
@@ -295,7 +296,7 @@ describe('a body', () => {
     )
     expect(kept).toBeLessThan(senders * 0.75 * 1024 * 1024)
     for (const socket of sockets) socket.destroy()
-  }, 30_000)
+  })
 
   test('that is compressed is refused and not inflated, whatever it is signed for', async () => {
     const app = await start()
@@ -360,7 +361,7 @@ describe('a body', () => {
     socket.write(head({ 'Content-Length': 1000, 'X-PagerDuty-Signature': sign('') }))
     const startedAt = performance.now()
     expect((await app.nextOutcome()).status).toBe(503)
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(performance.now() - startedAt).toBeLessThan(2_000 + margin)
   })
 
   test('that broke off before the receiver came to it does not keep it waiting', async () => {
@@ -372,7 +373,7 @@ describe('a body', () => {
     const outcome = app.nextOutcome()
     setTimeout(() => socket.destroy(), 50)
     expect((await outcome).status).toBe(503)
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    expect(performance.now() - startedAt).toBeLessThan(2_000 + margin)
   })
 
   test('may wait for 100-continue', async () => {

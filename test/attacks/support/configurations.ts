@@ -74,14 +74,14 @@ export function forEachConfiguration(
       running.standIn = await startPagerDuty(settings.standIn)
       if (app.store === 'redis') running.redis = await startRedis()
       await start()
-    }, 30_000)
+    })
     afterAll(async () => {
       const problems = running.victims.flatMap((victim) => victim.problems)
       await Promise.all(running.victims.map((victim) => victim.stop()))
       await running.redis?.stop()
       await running.standIn?.close()
       expect(problems).toEqual([])
-    }, 30_000)
+    })
     beforeEach(() => {
       running.standIn?.clearFaults()
       running.standIn?.resetCalls()

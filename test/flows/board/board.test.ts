@@ -11,7 +11,6 @@ import { type Worker, startWorker } from '../../support/worker'
 import { Visitor, env, listen } from './visitor'
 
 // Processes start in some of them.
-jest.setTimeout(60_000)
 
 const secret = 'a secret of thirty-two characters or more for tests'
 

@@ -18,7 +18,7 @@ import { welcomePage } from './welcome-page'
 export interface ExampleSetup {
   pd: PagerDuty
   callbackURL: string
-  /** What the app is configured with at the stand-in; undefined at the real PagerDuty. */
+  /** What the app is configured with at the simulator; undefined at the real PagerDuty. */
   configuration: Configuration | undefined
   /** What the two guarded pages need. */
   needs: { incidents: ScopeName; services: ScopeName }
@@ -26,7 +26,7 @@ export interface ExampleSetup {
   hasWebhooks: boolean
   /** Where logins are kept, in a few words. */
   place: string
-  /** Makes the stand-in send a delivery. */
+  /** Makes the simulator send a delivery. */
   send?: SendDelivery | undefined
 }
 
@@ -96,10 +96,10 @@ const failed: ErrorRequestHandler = (error: { status?: number; stack?: string },
 }
 
 /** The welcome, or the user's own page. */
-function homePage(url: string, isStandIn: boolean): RequestHandler {
+function homePage(url: string, isSimulator: boolean): RequestHandler {
   return async (req, res) => {
     if (req.pagerduty.user === undefined) {
-      return sendPage(req, res, { title: 'Welcome', content: welcomePage({ url, isStandIn }) })
+      return sendPage(req, res, { title: 'Welcome', content: welcomePage({ url, isSimulator }) })
     }
     const profile = await getProfile(req)
     const content = mePage(req, profile, { url, nonce: nonceOf(res) })

@@ -7,7 +7,7 @@ export interface Need {
   scope: string
 }
 
-/** What the app is configured with at PagerDuty; only the stand-in lets it be seen and changed from here. */
+/** What the app is configured with at PagerDuty; only the simulator lets it be seen and changed from here. */
 export interface Configuration {
   /** What can be switched. */
   readonly choices: readonly string[]
@@ -96,7 +96,7 @@ function configurationForm({ choices, scope }: Configuration): Markup {
       The scopes that its owner has configured it with. Remove or add one, then refresh the token or request
       scopes again, and see what is granted.
     </p>
-    <form method="post" action="/stand-in/scopes">
+    <form method="post" action="/simulator/scopes">
       <fieldset>
         <legend>Configured scopes</legend>
         ${choices.map(

@@ -29,7 +29,7 @@ export function scopes(
 
   if (configuration !== undefined) {
     const form = express.urlencoded({ extended: false, limit: '2kb' })
-    router.post('/stand-in/scopes', pd.requireSameOrigin(), pd.requireLogin(), form, (req, res) => {
+    router.post('/simulator/scopes', pd.requireSameOrigin(), pd.requireLogin(), form, (req, res) => {
       const { scope = [] } = Object(req.body) as { scope?: string | string[] }
       configuration.change(configuration.choices.filter((one) => [scope].flat().includes(one)))
       res.redirect(303, '/scopes?configured')

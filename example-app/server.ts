@@ -32,10 +32,10 @@ async function main(): Promise<void> {
   process.once('SIGTERM', () => void app.close(15_000)) // A deployment: whoever waits for PagerDuty gets an answer.
 }
 
-function welcome({ url, callbackURL, place, standIn }: RunningExample, isElsewhere: boolean): string {
+function welcome({ url, callbackURL, place, simulator }: RunningExample, isElsewhere: boolean): string {
   const lines = [
     ['Open', isElsewhere ? `${url}   (port ${defaultPort} is taken)` : url],
-    standIn
+    simulator
       ? ['PagerDuty', 'a simulator on this machine: no account needed']
       : ['PagerDuty', `the real one; its app must have the redirect URL ${callbackURL}`],
     ['Logins', place === 'in memory' ? `${place}; --store URL keeps them elsewhere` : place],

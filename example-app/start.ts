@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { type Server, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type PagerDuty, pagerduty } from '../src'
-import type { StandIn } from '../src/testing'
+import type { Simulator } from '../src/testing'
 import { type ExampleSetup, createExampleApp } from './app'
 import { appUser } from './pagerduty-api'
 import { isUse } from './session-warning'
 import { browserLabel } from './sessions'
 import { storePlace, storeURL } from './store'
-import { configurationOf, deliverer, standInOptions, startStandIn } from './stand-in'
+import { configurationOf, deliverer, simulatorOptions, startSimulator } from './simulator'
 
 export interface ExampleOptions {
   /** 0 is any free port. */
@@ -26,22 +26,22 @@ export interface RunningExample {
   /** Where logins are kept, in a few words. */
   place: string
   pd: PagerDuty
-  /** The PagerDuty stand-in, where no PAGERDUTY_CLIENT_ID points to the real one. */
-  standIn?: StandIn
+  /** The PagerDuty simulator, where no PAGERDUTY_CLIENT_ID points to the real one. */
+  simulator?: Simulator
   /** @param patience milliseconds after which connections are cut @default 2000 */
   close(patience?: number): Promise<void>
 }
 
-/** Starts the example, with the environment's PagerDuty app or, without one, with a stand-in of its own. */
+/** Starts the example, with the environment's PagerDuty app or, without one, with a simulator of its own. */
 export async function startExampleApp({ port, store, idle }: ExampleOptions): Promise<RunningExample> {
   const server = createServer()
   await listen(server, port)
-  const standIn = process.env['PAGERDUTY_CLIENT_ID'] ? undefined : await startStandIn()
+  const simulator = process.env['PAGERDUTY_CLIENT_ID'] ? undefined : await startSimulator()
   try {
     const here = `http://localhost:${(server.address() as AddressInfo).port}`
     const callbackURL = process.env['PAGERDUTY_CALLBACK_URL'] || `${here}/auth/pagerduty/callback`
-    const isClassic = standIn === undefined && process.env['PAGERDUTY_APP_TYPE'] === 'classic'
-    const given = standIn && standInOptions(standIn)
+    const isClassic = simulator === undefined && process.env['PAGERDUTY_APP_TYPE'] === 'classic'
+    const given = simulator && simulatorOptions(simulator)
     const pd = pagerduty({
       ...(given ?? { scope: process.env['PAGERDUTY_SCOPE'] || scopeOf(isClassic) }),
       appScope: 'incidents.write',
@@ -57,16 +57,23 @@ export async function startExampleApp({ port, store, idle }: ExampleOptions): Pr
       : { incidents: 'incidents.read', services: 'services.read' }
     const send = given && deliverer(given.webhookSecret)
     const hasWebhooks = !isClassic && (send !== undefined || Boolean(process.env['PAGERDUTY_WEBHOOK_SECRET']))
-    const configuration = standIn && configurationOf(standIn)
+    const configuration = simulator && configurationOf(simulator)
     const place = storePlace(storeURL(store))
     const setup = { pd, callbackURL, configuration, needs, hasWebhooks, send, place }
     server.on('request', createExampleApp(setup))
     let closed: Promise<void> | undefined
-    const close = (patience = 2_000) => (closed ??= shut(server, patience, pd, standIn))
-    return { url: new URL(callbackURL).origin, callbackURL, place, pd, ...(standIn && { standIn }), close }
+    const close = (patience = 2_000) => (closed ??= shut(server, patience, pd, simulator))
+    return {
+      url: new URL(callbackURL).origin,
+      callbackURL,
+      place,
+      pd,
+      ...(simulator && { simulator }),
+      close,
+    }
   } catch (error) {
     server.close()
-    await standIn?.close()
+    await simulator?.close()
     throw error
   }
 }
@@ -92,7 +99,7 @@ async function shut(
   server: Server,
   patience: number,
   pd: PagerDuty,
-  standIn: StandIn | undefined,
+  simulator: Simulator | undefined,
 ): Promise<void> {
   const ended = once(server, 'close')
   // Requests that run may finish; connections that a browser opened in advance would never end by themselves.
@@ -102,5 +109,5 @@ async function shut(
   await ended
   clearTimeout(cut)
   await pd.close()
-  await standIn?.close()
+  await simulator?.close()
 }

@@ -3,7 +3,7 @@ import { type Markup, html } from './html'
 import { table } from './layout'
 import { emptyRow, live } from './live'
 
-/** Deliveries that the stand-in can be made to send. */
+/** Deliveries that the simulator can be made to send. */
 export const kinds = {
   'incident.triggered': 'Incident triggered',
   'incident.acknowledged': 'Incident acknowledged',

@@ -7,7 +7,7 @@ import { stream } from './live'
 import { nonceOf, webhookLimit } from './security'
 import { deliveryRow, tokenCard, webhookPage } from './webhook-page'
 
-/** Sends one of the deliveries that the stand-in knows. */
+/** Sends one of the deliveries that the simulator knows. */
 export type SendDelivery = (receiver: string, kind: string) => Promise<void>
 
 /** Where PagerDuty's webhooks arrive, and the pages that show them. */

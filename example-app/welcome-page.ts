@@ -14,7 +14,7 @@ app.get(
 app.use(pd.errors())`
 
 /** The home page for somebody who is not logged in. */
-export function welcomePage({ url, isStandIn }: { url: string; isStandIn: boolean }): Markup {
+export function welcomePage({ url, isSimulator }: { url: string; isSimulator: boolean }): Markup {
   return html`<section class="hero">
       <div>
         <h1>PagerDuty login for an Express app</h1>
@@ -24,7 +24,7 @@ export function welcomePage({ url, isStandIn }: { url: string; isStandIn: boolea
         </p>
         <p><a class="button primary" href="/auth/pagerduty" data-testid="login">Log in with PagerDuty</a></p>
         ${
-          isStandIn
+          isSimulator
             ? html`<p class="aside">
                 <strong>No PagerDuty account needed.</strong> A simulator on this machine takes PagerDuty’s
                 place: log in as one of its four users. Nothing leaves your computer.

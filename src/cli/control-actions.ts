@@ -1,4 +1,4 @@
-import type { Fault, StandIn } from '../testing'
+import type { Fault, Simulator } from '../testing'
 
 /** Failures to choose from, in the words of the page. */
 export const faults = {
@@ -21,54 +21,54 @@ export interface WebhookSigning {
 
 /** Does what a button of the control page asks for, and says so. */
 export async function act(
-  standIn: StandIn,
+  simulator: Simulator,
   form: URLSearchParams,
   { secret }: WebhookSigning,
 ): Promise<string> {
   switch (form.get('do')) {
     case 'expire':
-      standIn.expireTokens()
+      simulator.expireTokens()
       return 'All access tokens have expired; refresh tokens are still valid.'
     case 'revoke':
-      standIn.revokeAll()
+      simulator.revokeAll()
       return 'All grants are revoked.'
     case 'rotate':
-      await standIn.rotateKeys()
+      await simulator.rotateKeys()
       return 'New id_tokens are signed with a new key.'
     case 'reset':
-      standIn.resetCalls()
+      simulator.resetCalls()
       return 'Calls are counted from zero.'
     case 'fail':
-      return fail(standIn, form)
+      return fail(simulator, form)
     case 'clear':
-      standIn.clearFaults()
+      simulator.clearFaults()
       return 'The next calls succeed.'
     case 'latency':
-      standIn.settings.tokenLatency = whole(form.get('token'), 120_000)
-      standIn.settings.apiLatency = whole(form.get('api'), 120_000)
+      simulator.settings.tokenLatency = whole(form.get('token'), 120_000)
+      simulator.settings.apiLatency = whole(form.get('api'), 120_000)
       return 'Latencies are set.'
     case 'approve':
-      standIn.settings.autoApprove = form.get('user') || undefined
+      simulator.settings.autoApprove = form.get('user') || undefined
       return form.get('user') ? 'Logins are approved at once.' : 'Logins wait for consent.'
     case 'webhook':
-      return send(standIn, form, secret)
+      return send(simulator, form, secret)
     default:
       return 'There is no such button.'
   }
 }
 
-function fail(standIn: StandIn, form: URLSearchParams): string {
+function fail(simulator: Simulator, form: URLSearchParams): string {
   const fault = form.get('fault') as keyof typeof faults
   if (!Object.hasOwn(faults, fault)) return 'There is no such failure.'
   const times = Math.max(whole(form.get('times'), 100), 1)
-  standIn.failNext('token', fault, times)
+  simulator.failNext('token', fault, times)
   return `${times === 1 ? 'The next token call fails' : `The next ${times} token calls fail`}: ${faults[fault]}.`
 }
 
-async function send(standIn: StandIn, form: URLSearchParams, secret: string): Promise<string> {
+async function send(simulator: Simulator, form: URLSearchParams, secret: string): Promise<string> {
   const event = form.get('event') ?? ''
   try {
-    const { status } = await standIn.sendWebhook(form.get('url') ?? '', event, { secret })
+    const { status } = await simulator.sendWebhook(form.get('url') ?? '', event, { secret })
     return `${event} got the response ${status}.`
   } catch (error) {
     const { message, cause } = error as Error

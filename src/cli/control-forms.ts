@@ -1,4 +1,4 @@
-import type { Account, StandIn } from '../testing'
+import type { Account, Simulator } from '../testing'
 import { faults } from './control-actions'
 import { type Markup, html } from '../http/html'
 
@@ -20,7 +20,7 @@ export function failures(): Markup {
 }
 
 /** Slows answers down. */
-export function latencies(settings: StandIn['settings']): Markup {
+export function latencies(settings: Simulator['settings']): Markup {
   return html`<section>
     <h2>Latency</h2>
     <form class="row" method="post">
@@ -48,7 +48,7 @@ export function latencies(settings: StandIn['settings']): Markup {
 }
 
 /** Who there is, and who logs in without being asked. */
-export function users(settings: StandIn['settings'], accounts: readonly Account[]): Markup {
+export function users(settings: Simulator['settings'], accounts: readonly Account[]): Markup {
   return html`<section>
     <h2>Users</h2>
     <ul>

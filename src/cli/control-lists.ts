@@ -1,4 +1,4 @@
-import type { LiveGrant, StandIn } from '../testing'
+import type { LiveGrant, Simulator } from '../testing'
 import { type Markup, html } from '../http/html'
 
 /** Who is logged in, the newest first. */
@@ -19,8 +19,8 @@ export function grantList(grants: readonly LiveGrant[], now: number): Markup {
   </ul>`
 }
 
-/** How often each part of the stand-in was called. */
-export function callList({ calls, reuses }: StandIn): Markup {
+/** How often each part of the simulator was called. */
+export function callList({ calls, reuses }: Simulator): Markup {
   const { token, ...others } = calls
   const rows = [
     ['logins begun', others.authorize],

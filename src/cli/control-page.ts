@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Account, StandIn } from '../testing'
+import type { Account, Simulator } from '../testing'
 import { failures, latencies, users, webhook } from './control-forms'
 import { callList, grantList } from './control-lists'
 import { style } from './control-style'
@@ -28,7 +28,7 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** What the page shows besides the stand-in itself. */
+/** What the page shows besides the simulator itself. */
 export interface ControlState {
   accounts: readonly Account[]
   /** Where webhooks went last, or may go. */
@@ -37,9 +37,9 @@ export interface ControlState {
   said: string | undefined
 }
 
-/** The page that shows what the stand-in sees, and lets it misbehave. */
-export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: ControlState): string {
-  const { settings } = standIn
+/** The page that shows what the simulator sees, and lets it misbehave. */
+export function controlPage(simulator: Simulator, { accounts, webhookURL, said }: ControlState): string {
+  const { settings } = simulator
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -53,14 +53,14 @@ export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: Co
         <main>
           <h1>PagerDuty simulator</h1>
           <p class="soft">
-            At <code>${standIn.url}</code>, for development. It is <strong>not PagerDuty</strong>.
+            At <code>${simulator.url}</code>, for development. It is <strong>not PagerDuty</strong>.
           </p>
           ${said !== undefined && html`<p class="notice" role="status">${said}</p>`}
           <div class="columns">
             <div class="column">
               <section>
                 <h2>Who is logged in</h2>
-                ${grantList(standIn.liveGrants(), settings.now())}
+                ${grantList(simulator.liveGrants(), settings.now())}
                 <form class="row" method="post">
                   <button name="do" value="expire">Expire access tokens</button>
                   <button name="do" value="revoke" class="stop">Revoke all</button>
@@ -69,7 +69,7 @@ export function controlPage(standIn: StandIn, { accounts, webhookURL, said }: Co
               </section>
               <section>
                 <h2>Calls</h2>
-                ${callList(standIn)}
+                ${callList(simulator)}
                 <form method="post"><button name="do" value="reset">Count from zero</button></form>
               </section>
             </div>

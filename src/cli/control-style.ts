@@ -1,4 +1,4 @@
-/** Of a piece with the login page of the stand-in. */
+/** Of a piece with the login page of the simulator. */
 export const style = `
 :root { color-scheme: light dark; --ink: #16211b; --soft: #56635b; --line: #d5ddd8; --paper: #fff; --back: #f1f5f2; --go: #04723a; --on-go: #fff; --stop: #a5281b }
 @media (prefers-color-scheme: dark) {

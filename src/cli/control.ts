@@ -1,15 +1,15 @@
 import type { RequestHandler } from 'express'
-import { type Account, type StandIn } from '../testing'
+import { type Account, type Simulator } from '../testing'
 import { type WebhookSigning, act } from './control-actions'
 import { type ControlState, contentSecurityPolicy, controlPage } from './control-page'
 
 /** Serves the control page, to this machine and its own forms only. */
 export function control(
-  standIn: StandIn,
+  simulator: Simulator,
   accounts: readonly Account[],
   signing: WebhookSigning & { webhookURL: string },
 ): RequestHandler {
-  const { port, protocol } = new URL(standIn.url)
+  const { port, protocol } = new URL(simulator.url)
   const hosts = [`127.0.0.1:${port}`, `localhost:${port}`]
   const state: ControlState = { accounts, webhookURL: signing.webhookURL, said: undefined }
 
@@ -25,13 +25,13 @@ export function control(
         'Referrer-Policy': 'same-origin',
         'X-Content-Type-Options': 'nosniff',
       })
-      return void res.type('html').send(controlPage(standIn, state))
+      return void res.type('html').send(controlPage(simulator, state))
     }
     if (req.method !== 'POST') return next()
     const isOwn = origin === undefined ? site === undefined : origin === `${protocol}//${host}`
     if (!isOwn) return void res.status(403).send('Only from the control page itself.\n')
     const form = new URLSearchParams(typeof req.body === 'string' ? req.body : '')
-    act(standIn, form, signing)
+    act(simulator, form, signing)
       .then((said) => {
         state.said = said
         state.webhookURL = form.get('url') ?? state.webhookURL

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import type { StandIn } from '../testing'
+import type { Simulator } from '../testing'
 
 /** How often what has changed is written, in milliseconds. */
 const saveInterval = 1000
@@ -59,10 +59,10 @@ export function readState(file: string): Uint8Array | undefined {
 }
 
 /** Keeps the file as the simulator is, until the function that it returns has written it for the last time. */
-export function keepState(standIn: StandIn, file: string): () => void {
+export function keepState(simulator: Simulator, file: string): () => void {
   let written = ''
   const save = () => {
-    const state = standIn.saveState()
+    const state = simulator.saveState()
     const content = Buffer.from(state).toString('latin1')
     if (content !== written) about('--state', file, () => replaceFile(file, state))
     written = content

@@ -1,11 +1,17 @@
 import { once } from 'node:events'
 import { styleText } from 'node:util'
-import { type StandIn, type StandInClient, defaultAccounts, defaultClient, startPagerDuty } from '../testing'
+import {
+  type Simulator,
+  type SimulatorClient,
+  defaultAccounts,
+  defaultClient,
+  startPagerDuty,
+} from '../testing'
 import { control } from './control'
 import { keepState, readState, writeCertificate, writeVariables } from './simulate-files'
 import { isColoured } from './terminal'
 
-/** Port of the stand-in where none is named, if it is free. */
+/** Port of the simulator where none is named, if it is free. */
 const defaultPort = 4000
 
 const app = 'http://localhost:3000'
@@ -25,29 +31,30 @@ export interface SimulateOptions {
   state: string | undefined
 }
 
-/** Runs the stand-in until it is told to stop, and returns the exit code. */
+/** Runs the simulator until it is told to stop, and returns the exit code. */
 export async function simulate(options: SimulateOptions): Promise<number> {
-  const standIn = await start(options)
+  const simulator = await start(options)
   let certificate: ReturnType<typeof writeCertificate> | undefined
   try {
-    if (standIn.certificate !== undefined) certificate = writeCertificate(standIn.certificate, options.state)
+    if (simulator.certificate !== undefined)
+      certificate = writeCertificate(simulator.certificate, options.state)
     // Before anybody can read that it runs.
     const toldToStop = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
-    const finish = options.state === undefined ? undefined : keepState(standIn, options.state)
-    const variables = variablesOf(standIn, options, certificate?.file)
+    const finish = options.state === undefined ? undefined : keepState(simulator, options.state)
+    const variables = variablesOf(simulator, options, certificate?.file)
     const { out } = options
-    if (out !== undefined) writeVariables(out, welcome(standIn, variables, false))
-    process.stdout.write(welcome(standIn, out ?? variables, isColoured(process.stdout)))
+    if (out !== undefined) writeVariables(out, welcome(simulator, variables, false))
+    process.stdout.write(welcome(simulator, out ?? variables, isColoured(process.stdout)))
     await toldToStop
     finish?.()
   } finally {
     certificate?.remove()
-    await standIn.close()
+    await simulator.close()
   }
   return 0
 }
 
-async function start(options: SimulateOptions): Promise<StandIn> {
+async function start(options: SimulateOptions): Promise<Simulator> {
   const { port = defaultPort, clientID = defaultClient.clientID, tls, state: file } = options
   const state = file === undefined ? undefined : readState(file)
   const run = (wanted: number) =>
@@ -56,9 +63,9 @@ async function start(options: SimulateOptions): Promise<StandIn> {
       tls,
       state,
       clients: [client(clientID, options)],
-      control: (standIn) =>
-        control(standIn, defaultAccounts, {
-          secret: standIn.env()['PAGERDUTY_WEBHOOK_SECRET'] as string,
+      control: (simulator) =>
+        control(simulator, defaultAccounts, {
+          secret: simulator.env()['PAGERDUTY_WEBHOOK_SECRET'] as string,
           webhookURL: `${app}/webhooks/pagerduty`,
         }),
     })
@@ -73,7 +80,7 @@ async function start(options: SimulateOptions): Promise<StandIn> {
   }
 }
 
-function client(clientID: string, options: SimulateOptions): StandInClient {
+function client(clientID: string, options: SimulateOptions): SimulatorClient {
   const { appType } = options
   const home = appType === 'scoped' && { account: account.slice(3) }
   return { ...defaultClient, clientID, appType, scope: scopeOf(options), ...home }
@@ -85,11 +92,11 @@ function scopeOf({ scope, appType }: SimulateOptions): string[] {
 }
 
 function variablesOf(
-  standIn: StandIn,
+  simulator: Simulator,
   options: SimulateOptions,
   certificate: string | undefined,
 ): Record<string, string> {
-  const { PAGERDUTY_WEBHOOK_SECRET, ...connection } = standIn.env()
+  const { PAGERDUTY_WEBHOOK_SECRET, ...connection } = simulator.env()
   return {
     ...connection,
     PAGERDUTY_CALLBACK_URL: `${app}/auth/pagerduty/callback`,
@@ -101,7 +108,11 @@ function variablesOf(
 }
 
 /** The variables, or where they are. */
-function welcome(standIn: StandIn, variables: Record<string, string> | string, coloured: boolean): string {
+function welcome(
+  simulator: Simulator,
+  variables: Record<string, string> | string,
+  coloured: boolean,
+): string {
   const bold = (text: string) => (coloured ? styleText('bold', text) : text)
   // What is no variable is a comment, so that `node --env-file` and a shell can read all of it: Node 20.19 takes other
   // lines for part of the next variable's name.
@@ -117,11 +128,11 @@ function welcome(standIn: StandIn, variables: Record<string, string> | string, c
   return [
     bold('# The PagerDuty simulator, on this machine'),
     '#',
-    `#   Control page   ${standIn.url}/__stand-in/`,
+    `#   Control page   ${simulator.url}/__simulator/`,
     '#   Stop           Ctrl-C',
     '#',
     ...forApp,
-    ...(standIn.certificate === undefined
+    ...(simulator.certificate === undefined
       ? []
       : ['# Node reads NODE_EXTRA_CA_CERTS before --env-file: let the shell set it.']),
     '# The callback URL may be any http or https URL of localhost, *.localhost, 127.*.*.* or [::1].',

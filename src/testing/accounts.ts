@@ -59,7 +59,7 @@ export function accountScope({ region, subdomain }: Account): string {
   return `as_account-${region}.${subdomain}`
 }
 
-/** @internal The REST host that PagerDuty writes into a token's audience, whatever port the stand-in listens on. */
+/** @internal The REST host that PagerDuty writes into a token's audience, whatever port the simulator listens on. */
 export function regionalAPI({ region }: Account): string {
   return region === 'eu' ? 'https://api.eu.pagerduty.com' : 'https://api.pagerduty.com'
 }

@@ -52,7 +52,7 @@ function sendHalf(res: Response, { status, body }: Reply): void {
   res.write(text.slice(0, text.length / 2), () => res.destroy())
 }
 
-// Not holding the process: while the stand-in listens its server does, and after close() nobody waits for the answer.
+// Not holding the process: while the simulator listens its server does, and after close() nobody waits for the answer.
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
 }

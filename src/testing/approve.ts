@@ -20,7 +20,7 @@ export interface Decision {
 export async function approve(authorizeURL: string | URL, decision: Decision = {}): Promise<string> {
   const { user = 'PACME01', decision: choice = 'allow', fetch = globalThis.fetch } = decision
   const shown = await fetch(authorizeURL, { redirect: 'manual' })
-  // A faulty request, and a stand-in with autoApprove, send the browser back without asking.
+  // A faulty request, and a simulator with autoApprove, send the browser back without asking.
   if (shown.status === 302) return redirectTarget(shown)
   if (!shown.ok) throw new Error(await problemOf(shown))
   await shown.arrayBuffer()

@@ -29,7 +29,7 @@ export function showAuthorize(parts: Parts, req: Request): Reply {
     action: req.originalUrl,
     redirectURI: request.redirectURI,
     // As at PagerDuty, where who is logged in there need not choose: a step-up is for the same user.
-    lastUser: /(?:^|; )stand-in-user=(\w+)/.exec(req.headers.cookie ?? '')?.[1],
+    lastUser: /(?:^|; )simulator-user=(\w+)/.exec(req.headers.cookie ?? '')?.[1],
   })
 }
 
@@ -73,7 +73,7 @@ function allow(
   const code = parts.grants.issueCode(delegation, request.redirectURI, challenge)
   if (page === undefined) return request.respond(302, { code })
   const { headers, ...reply } = request.respond(303, { code })
-  const cookie = `stand-in-user=${member.user.id}; Path=/; HttpOnly; SameSite=Lax`
+  const cookie = `simulator-user=${member.user.id}; Path=/; HttpOnly; SameSite=Lax`
   return { ...reply, headers: { ...headers, 'Set-Cookie': cookie } }
 }
 

@@ -1,7 +1,7 @@
 import type { Account } from './accounts'
 
 /** An app registered with the simulator. */
-export interface StandInClient {
+export interface SimulatorClient {
   clientID: string
   /** Absent for a public client, which only Classic has. */
   clientSecret?: string | undefined
@@ -16,18 +16,18 @@ export interface StandInClient {
 }
 
 /** @internal */
-export type RegisteredClient = StandInClient & { appType: 'scoped' | 'classic' }
+export type RegisteredClient = SimulatorClient & { appType: 'scoped' | 'classic' }
 
 /** The client that a simulator has unless it is given others: Scoped and confidential. */
-export const defaultClient: StandInClient = {
-  clientID: 'stand-in-client',
-  clientSecret: 'stand-in-secret',
+export const defaultClient: SimulatorClient = {
+  clientID: 'simulator-client',
+  clientSecret: 'simulator-secret',
   appType: 'scoped',
   scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read'],
 }
 
 /** @internal Refuses an app that PagerDuty would not let be registered. */
-export function register(client: StandInClient): RegisteredClient {
+export function register(client: SimulatorClient): RegisteredClient {
   const { clientID, clientSecret, appType = 'scoped' } = client
   if (appType === 'scoped' && !clientSecret) {
     throw new TypeError(

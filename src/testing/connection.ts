@@ -1,7 +1,7 @@
 import type { RegisteredClient } from './clients'
 
 /** The options of this package that point a client at the simulator. */
-export interface StandInConnection {
+export interface SimulatorConnection {
   clientID: string
   clientSecret?: string | undefined
   appType: 'scoped' | 'classic'
@@ -22,12 +22,12 @@ export function registered(clients: Map<string, RegisteredClient>, clientID: str
 export function connectionOf(
   { clientID, clientSecret, appType }: RegisteredClient,
   url: string,
-): StandInConnection {
+): SimulatorConnection {
   const secret = clientSecret !== undefined && { clientSecret }
   return { clientID, ...secret, appType, identityURL: url, apiURL: url, mcpURL: url }
 }
 
-const webhookSecret = 'stand-in-webhook-secret'
+const webhookSecret = 'simulator-webhook-secret'
 
 /** @internal */
 export function environmentOf({
@@ -37,7 +37,7 @@ export function environmentOf({
   identityURL,
   apiURL,
   mcpURL,
-}: StandInConnection): Record<string, string> {
+}: SimulatorConnection): Record<string, string> {
   return {
     PAGERDUTY_CLIENT_ID: clientID,
     ...(clientSecret !== undefined && { PAGERDUTY_CLIENT_SECRET: clientSecret }),

@@ -5,7 +5,7 @@ import type { IDTokenSigner } from './id-token-signer'
 import type { AccountData } from './sample-data'
 import type { Settings } from './settings'
 
-/** What the endpoints of one stand-in share. */
+/** What the endpoints of one simulator share. */
 export interface Parts {
   origin: string
   settings: Settings

@@ -14,15 +14,15 @@ import { revoke, token } from './token-endpoint'
 import { apiError, bodyOf, oauthError } from './wire'
 import type { Reply } from './wire'
 
-/** What the stand-in observes and disturbs while it answers. */
+/** What the simulator observes and disturbs while it answers. */
 export interface Observation {
   calls: () => Calls
   faults: FaultQueue
-  /** Serves more below `/__stand-in/`. */
+  /** Serves more below `/__simulator/`. */
   control: RequestHandler | undefined
 }
 
-/** Every path of the stand-in. PagerDuty's discovery document names other addresses than its documentation: both are here. */
+/** Every path of the simulator. PagerDuty's discovery document names other addresses than its documentation: both are here. */
 export function routes(parts: Parts, { calls, faults, control }: Observation): Express {
   const { settings, grants } = parts
   const app = express()
@@ -67,10 +67,10 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
   app.post('/mcp', serve('api', mcp))
   // Where there is no stream to listen to, as the specification has it.
   app.get('/mcp', (_req, res) => send(res, { status: 405, headers: { Allow: 'POST' }, body: '' }))
-  app.get('/__stand-in/calls', (_req, res) =>
+  app.get('/__simulator/calls', (_req, res) =>
     send(res, { status: 200, body: { ...calls(), reuses: grants.reuses } }),
   )
-  if (control) app.use('/__stand-in', control)
+  if (control) app.use('/__simulator', control)
   app.use((req, res) => send(res, notFound(`The simulator has no ${req.method} ${req.path}`).reply))
   app.use(answerFailure)
   return app

@@ -3,7 +3,7 @@ import type { Fault } from './faults'
 /** The claims of an id_token before it is signed. */
 export type Claims = Record<string, unknown>
 
-/** What can be turned while the simulator runs: assign to `standIn.settings`. Lifetimes are in seconds, latencies in milliseconds. */
+/** What can be turned while the simulator runs: assign to `simulator.settings`. Lifetimes are in seconds, latencies in milliseconds. */
 export interface Settings {
   /** The simulator's clock, in milliseconds since the epoch. @default Date.now */
   now: () => number
@@ -65,7 +65,7 @@ export function resolveSettings(given: GivenSettings): Settings {
     tokenFault: undefined,
     rateLimit: undefined,
   }
-  // Only known names are taken, and undefined means absent, so options of the stand-in itself do not leak in.
+  // Only known names are taken, and undefined means absent, so options of the simulator itself do not leak in.
   const known = Object.entries(given).filter(([name, value]) => name in defaults && value !== undefined)
   return Object.assign(defaults, Object.fromEntries(known))
 }

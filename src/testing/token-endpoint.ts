@@ -116,7 +116,7 @@ function tokenAnswer(
 function idToken({ settings, signer }: Parts, delegation: Delegation, accessToken: string): Promise<string> {
   const { account, user, clientID, id, nonce, startedAt } = delegation
   const now = Math.floor(settings.now() / 1000)
-  const authenticator = 'urn:stand-in:authentication:html-form'
+  const authenticator = 'urn:simulator:authentication:html-form'
   const claims = {
     iss: issuer,
     aud: [regionalAPI(account), clientID],

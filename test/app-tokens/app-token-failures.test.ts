@@ -3,7 +3,7 @@ import { CircuitBreaker } from '../../src/oauth/circuit-breaker'
 import { AppTokenApp, answering, pass, passMonotonic, until } from '../support/app-token-app'
 
 const day = 24 * 60 * 60_000
-const clientID = 'stand-in-client'
+const clientID = 'simulator-client'
 
 let app: AppTokenApp
 beforeEach(async () => {
@@ -30,8 +30,8 @@ const stored = (kind: string) => app.store.commands.map(kindsOf).includes(`creat
 
 describe('a failed request', () => {
   test('is one failure for all who wait, here and elsewhere, and is not tried again at once', async () => {
-    app.standIn.settings.tokenLatency = 100
-    app.standIn.settings.tokenFault = () => '503'
+    app.simulator.settings.tokenLatency = 100
+    app.simulator.settings.tokenFault = () => '503'
     const fleet = [app.process(), app.process(), app.process()]
     const calls = fleet.flatMap((one) =>
       Array.from({ length: 50 }, () => failure(one.getToken('users.read'))),
@@ -51,7 +51,7 @@ describe('a failed request', () => {
     [7, { status: 429, headers: { 'ratelimit-reset': '7' } }],
   ] as const)('pauses for %d s at first after %j, in all processes', async (seconds, fault) => {
     const [one, two] = [app.process(), app.process()]
-    app.standIn.failNext('token', fault)
+    app.simulator.failNext('token', fault)
     const [first] = [await failure(one.getToken('users.read')), await failure(two.getToken('users.read'))]
     expect(first).toBeInstanceOf(TokenEndpointError)
     passMonotonic(seconds * 800 - 50) // Without a wish of PagerDuty's they are up to a fifth shorter.
@@ -65,7 +65,7 @@ describe('a failed request', () => {
 
   test('tells how long to stay away', async () => {
     const tokens = app.process()
-    app.standIn.failNext('token', { status: 503, retryAfter: 40 })
+    app.simulator.failNext('token', { status: 503, retryAfter: 40 })
     expect(await failure(tokens.getToken('users.read'))).toMatchObject({ retryAfter: 40 })
     passMonotonic(30_000)
     expect(Number((await failure(tokens.getToken('users.read')))['retryAfter'])).toBeLessThanOrEqual(10)
@@ -73,7 +73,7 @@ describe('a failed request', () => {
 
   test.each(['invalid_client', '429'] as const)('%s pauses everything of the client', async (fault) => {
     const [one, two] = [app.process(), app.process()]
-    app.standIn.failNext('token', fault)
+    app.simulator.failNext('token', fault)
     await failure(one.getToken('users.read'))
     await failure(one.getToken('services.read', { account: 'eu.globex' }))
     await failure(two.getToken('incidents.read'))
@@ -94,7 +94,7 @@ describe('a failed request', () => {
 
   test('of an app without app tokens pauses them, and nobody’s refresh', async () => {
     const tokens = app.process()
-    app.standIn.failNext('token', { status: 400, body: { error: 'unauthorized_client' } })
+    app.simulator.failNext('token', { status: 400, body: { error: 'unauthorized_client' } })
     await failure(tokens.getToken('users.read'))
     expect(await failure(tokens.getToken('services.read'))).toMatchObject({ error: 'unauthorized_client' })
     expect(app.requests).toBe(1)
@@ -104,7 +104,7 @@ describe('a failed request', () => {
 
   test('of several sets in a row pauses app tokens, and nobody’s refresh', async () => {
     const tokens = app.process()
-    app.standIn.failNext('token', '500', 10)
+    app.simulator.failNext('token', '500', 10)
     await failure(tokens.getToken('users.read'))
     await failure(tokens.getToken('services.read'))
     expect(app.requests).toBe(2)
@@ -133,10 +133,10 @@ describe('a failed request', () => {
 test('“Invalid scope” is no link in a row of failures: what fails before or after it pauses only itself', async () => {
   const tokens = app.process()
   await failure(tokens.getToken('users.read', { account: 'us.nobody' }))
-  app.standIn.failNext('token', '500')
+  app.simulator.failNext('token', '500')
   await failure(tokens.getToken('services.read'))
   expect((await tokens.getToken('users.read')).scope).toContain('users.read')
-  app.standIn.failNext('token', '500')
+  app.simulator.failNext('token', '500')
   await failure(tokens.getToken('oncalls.read'))
   await failure(tokens.getToken('users.read', { account: 'us.nowhere' }))
   expect((await tokens.getToken('incidents.read')).scope).toContain('incidents.read')
@@ -161,7 +161,7 @@ describe('less than was asked for', () => {
     expect(app.requests).toBe(1)
     expect(stored('app')).toBe(false)
 
-    app.standIn.configure(clientID, { scope })
+    app.simulator.configure(clientID, { scope })
     passMonotonic(29_000)
     const later = await failure(one.getToken(scope))
     expect((later['headers'] as Record<string, string>)['Retry-After']).toBe('1')
@@ -182,7 +182,7 @@ describe('less than was asked for', () => {
   test('takes nothing away that is held already', async () => {
     const tokens = app.process()
     const { accessToken } = await tokens.getToken('users.read')
-    app.standIn.configure(clientID, { scope: ['incidents.read'] })
+    app.simulator.configure(clientID, { scope: ['incidents.read'] })
     pass(0.99 * day)
     for (let call = 0; call < 10; call++)
       expect((await tokens.getToken('users.read')).accessToken).toBe(accessToken)
@@ -227,7 +227,7 @@ describe('a store that fails', () => {
     await Promise.all(calls.flat())
     expect(app.requests).toBe(4)
     expect((await one.fetch('/users', { scope: 'users.read' })).status).toBe(200)
-    app.standIn.revokeAll()
+    app.simulator.revokeAll()
     expect((await one.fetch('/users', { scope: 'users.read' })).status).toBe(200)
     expect(app.requests).toBe(5)
   })
@@ -244,7 +244,7 @@ describe('a store that fails', () => {
 
   test('while PagerDuty fails as well: PagerDuty is left alone all the same', async () => {
     app.store.fault = () => new TokenStoreError('Redis is gone')
-    app.standIn.settings.tokenFault = () => '503'
+    app.simulator.settings.tokenFault = () => '503'
     const tokens = app.process()
     for (let call = 0; call < 20; call++)
       expect(await failure(tokens.getToken('users.read'))).toMatchObject({ httpStatus: 503 })
@@ -281,16 +281,16 @@ describe('the lock', () => {
     await tokens.getToken('users.read')
     await tokens.invalidate(await tokens.getToken('users.read'))
     await app.store.memory.create(lock(), 'the sleeper', 6_000)
-    app.standIn.failNext('token', 'stall') // And then PagerDuty hangs as well.
+    app.simulator.failNext('token', 'stall') // And then PagerDuty hangs as well.
     const startedAt = performance.now()
     const error = await failure(tokens.getToken('users.read'))
     expect(error).toMatchObject({ code: 'ERR_PAGERDUTY_TOKEN_TIMEOUT', status: 503, isTransient: true })
     expect(performance.now() - startedAt).toBeLessThan(14_000)
-    await app.standIn.close()
+    await app.simulator.close()
   })
 
   test('is not left behind by close(), which finishes and stores what runs, and begins nothing', async () => {
-    app.standIn.settings.tokenLatency = 200
+    app.simulator.settings.tokenLatency = 200
     const tokens = app.process()
     const got = tokens.getToken('users.read')
     await until(() => app.requests === 1)
@@ -321,7 +321,7 @@ describe('the lock', () => {
 
 test('events report app tokens and failures, and show no token', async () => {
   const callback = { callbackURL: 'http://localhost/callback', scope: 'users.read' }
-  const pd = pagerduty({ ...app.standIn.options(), ...callback, account: 'us.acme' })
+  const pd = pagerduty({ ...app.simulator.options(), ...callback, account: 'us.acme' })
   const told: unknown[] = []
   pd.on('appToken', (event) => told.push(['appToken', event]))
   pd.on('appTokenFailed', ({ error, ...event }) => told.push(['appTokenFailed', event, error.name]))
@@ -340,7 +340,7 @@ test('events report app tokens and failures, and show no token', async () => {
 })
 
 test('without a store of its own an instance keeps tokens to itself', async () => {
-  const options = { ...app.standIn.options(), account: 'us.acme', scope: 'users.read' }
+  const options = { ...app.simulator.options(), account: 'us.acme', scope: 'users.read' }
   const [one, two] = [new AppTokens(options), new AppTokens(options)]
   expect((await one.getToken()).accessToken).not.toBe((await two.getToken()).accessToken)
   await Promise.all([one.close(), two.close()])

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import Redis from 'ioredis'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { isFull } from '../faults/scale'
 import type { Order, Outcome, Wanted } from '../support/app-token-worker'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
@@ -29,34 +29,34 @@ const wanted: Wanted[] = ['us.acme', 'eu.globex'].flatMap((account) =>
 describeWithRedis(
   `app tokens of four processes, ${calls} callers each, five scope sets, two accounts`,
   () => {
-    let standIn: StandIn
+    let simulator: Simulator
     let server: RedisServer
     let redis: Redis
     let workers: Worker[] = []
 
     beforeAll(async () => {
-      standIn = await startPagerDuty()
+      simulator = await startPagerDuty()
       server = await startRedis()
       redis = new Redis(server.url)
       workers = await Promise.all(Array.from({ length: processes }, () => start()))
     })
     beforeEach(async () => {
       await redis.flushall()
-      standIn.clearFaults()
-      standIn.settings.tokenLatency = 300
-      standIn.resetCalls()
+      simulator.clearFaults()
+      simulator.settings.tokenLatency = 300
+      simulator.resetCalls()
     })
     afterAll(async () => {
       for (const { child } of workers) child.kill('SIGKILL')
       redis.disconnect()
-      await standIn.close()
+      await simulator.close()
       await server.stop()
     })
 
-    const start = (env?: Record<string, string>) => startWorker('app-token-worker.ts', standIn, server, env)
+    const start = (env?: Record<string, string>) => startWorker('app-token-worker.ts', simulator, server, env)
     const storm = (order: Partial<Order> = {}) =>
       Promise.all(workers.map((worker) => send<Outcome>(worker, { wanted, calls, ...order })))
-    const requests = () => standIn.calls.token.client_credentials
+    const requests = () => simulator.calls.token.client_credentials
     const slowest = (outcomes: Outcome[]) => Math.max(...outcomes.map((outcome) => outcome.slowest))
     const tell = (text: string) => process.stdout.write(`      ${text}\n`)
 
@@ -79,7 +79,7 @@ describeWithRedis(
       for (const { account, scope } of wanted) {
         const headers = { authorization: `Bearer ${tokens.get(`${account} ${scope}`)}` }
         for (const [needed, path] of Object.entries(paths)) {
-          const answer = await fetch(standIn.url + path, { headers })
+          const answer = await fetch(simulator.url + path, { headers })
           const isIncluded = scope.split(' ').includes(needed)
           expect([account, scope, path, answer.status]).toEqual([
             account,
@@ -88,7 +88,7 @@ describeWithRedis(
             isIncluded ? 200 : 403,
           ])
         }
-        const answer = await fetch(`${standIn.url}/users`, { headers })
+        const answer = await fetch(`${simulator.url}/users`, { headers })
         const { users } = (await answer.json()) as { users: { email: string }[] }
         expect(users[0]?.email).toContain(account.slice(3))
       }
@@ -102,8 +102,8 @@ describeWithRedis(
       async (_what, latency, rounds) => {
         for (let round = 0; round < rounds; round++) {
           await redis.flushall()
-          standIn.resetCalls()
-          standIn.settings.tokenLatency = latency
+          simulator.resetCalls()
+          simulator.settings.tokenLatency = latency
           const outcomes = await storm({ cold: true })
           const tokens = tokensOf(outcomes)
           expect(requests()).toBe(wanted.length)
@@ -130,13 +130,13 @@ describeWithRedis(
     test('a process dies during a request: the next one does it, within the life of a lock', async () => {
       const [one = {}] = wanted
       const { child: doomed } = await start()
-      standIn.settings.tokenLatency = 60_000
+      simulator.settings.tokenLatency = 60_000
       doomed.send({ wanted: [one], calls: 1 })
       while (requests() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
       const exited = once(doomed, 'exit')
       doomed.kill('SIGKILL')
       await exited
-      standIn.settings.tokenLatency = 0
+      simulator.settings.tokenLatency = 0
       const outcomes = await storm({ cold: true, wanted: [one as Wanted] })
       expect(outcomes.map(({ errors }) => errors)).toEqual(Array(processes).fill({}))
       expect(requests()).toBe(2)
@@ -158,8 +158,8 @@ describeWithRedis(
 
     test('revoked: every call succeeds, by one request for each set and account', async () => {
       await storm({ cold: true })
-      standIn.revokeAll()
-      standIn.resetCalls()
+      simulator.revokeAll()
+      simulator.resetCalls()
       const outcomes = await storm({ fetch: true, calls: 250 })
       for (const { given, errors } of outcomes) {
         expect(errors).toEqual({})
@@ -172,8 +172,8 @@ describeWithRedis(
     // Last, because the clocks of the processes stay where they are set.
     test('due: one request for each set and account, and nobody waits', async () => {
       const old = tokensOf(await storm({ cold: true }))
-      standIn.resetCalls()
-      standIn.settings.tokenLatency = 5_000
+      simulator.resetCalls()
+      simulator.settings.tokenLatency = 5_000
       const outcomes = await storm({ clockStep: 0.99 * day })
       expect(tokensOf(outcomes)).toEqual(old)
       expect(slowest(outcomes)).toBeLessThan(4_000)

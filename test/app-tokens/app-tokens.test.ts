@@ -33,8 +33,8 @@ describe('what is asked for', () => {
     expect(Object.fromEntries(app.forms[0] as URLSearchParams)).toEqual({
       grant_type: 'client_credentials',
       scope: 'as_account-us.acme incidents.read users.read',
-      client_id: 'stand-in-client',
-      client_secret: 'stand-in-secret',
+      client_id: 'simulator-client',
+      client_secret: 'simulator-secret',
     })
     expect(scope).toEqual(['as_account-us.acme', 'incidents.read', 'users.read'])
     expect(scopeOf(accessToken)).toBe('as_account-us.acme incidents.read users.read')
@@ -58,7 +58,7 @@ describe('what is asked for', () => {
 
   test('keeps scope sets, accounts, clients and endpoints apart', async () => {
     const tokens = app.process()
-    const elsewhere = app.process({ tokenURL: `${app.standIn.url}/oauth/token?`, identityURL: undefined })
+    const elsewhere = app.process({ tokenURL: `${app.simulator.url}/oauth/token?`, identityURL: undefined })
     const got = await Promise.all([
       tokens.getToken('users.read'),
       tokens.getToken('users.read incidents.read'),
@@ -219,7 +219,7 @@ describe('the From header', () => {
     const body = '{}'
     await tokens.fetch('/incidents?limit=1')
     await tokens.fetch('/incidents', { method: 'post', body })
-    await tokens.fetch(`${app.standIn.url}/incidents/P1/notes?a=b#c`, { method: 'POST', body })
+    await tokens.fetch(`${app.simulator.url}/incidents/P1/notes?a=b#c`, { method: 'POST', body })
     await tokens.fetch('/incidents/P1/notes')
     await tokens.fetch('/services', { method: 'POST', body })
     await tokens.fetch('/no/such', { method: 'POST', body })
@@ -263,7 +263,7 @@ describe('the From header', () => {
 
   test('comes from PAGERDUTY_FROM as well, and a mistake there names it', async () => {
     const options = {
-      ...app.standIn.options(),
+      ...app.simulator.options(),
       callbackURL: 'http://localhost/cb',
       scope: 'incidents.write',
       account: 'us.acme',
@@ -303,14 +303,14 @@ describe('an app that gets no app tokens is told why', () => {
   })
 
   test('an account or a scope that cannot be, at the start', () => {
-    const options = { ...app.standIn.options(), callbackURL: 'http://localhost/cb', scope: 'users.read' }
+    const options = { ...app.simulator.options(), callbackURL: 'http://localhost/cb', scope: 'users.read' }
     expect(() => pagerduty({ ...options, account: 'acme' })).toThrow('"account"')
     expect(() => pagerduty({ ...options, appScope: 'write' })).toThrow('Classic')
   })
 
   test('a use of pd.appTokens without an account', async () => {
     const pd = pagerduty({
-      ...app.standIn.options(),
+      ...app.simulator.options(),
       callbackURL: 'http://localhost/cb',
       scope: 'users.read',
     })
@@ -327,7 +327,7 @@ describe('an app that gets no app tokens is told why', () => {
 
 describe('where tokens come from', () => {
   test('a thousand cold callers make one request', async () => {
-    app.standIn.settings.tokenLatency = 50
+    app.simulator.settings.tokenLatency = 50
     const tokens = app.process()
     const got = await Promise.all(Array.from({ length: 1000 }, () => tokens.getToken('users.read')))
     expect(new Set(got.map(({ accessToken }) => accessToken)).size).toBe(1)
@@ -355,7 +355,7 @@ describe('where tokens come from', () => {
   })
 
   test('several cold processes make one request', async () => {
-    app.standIn.settings.tokenLatency = 100
+    app.simulator.settings.tokenLatency = 100
     const got = await Promise.all(Array.from({ length: 5 }, () => app.process().getToken('users.read')))
     expect(new Set(got.map(({ accessToken }) => accessToken)).size).toBe(1)
     expect(app.requests).toBe(1)
@@ -425,7 +425,7 @@ describe('renewal', () => {
     expect(app.requests).toBe(1)
 
     pass(0.1 * day)
-    app.standIn.settings.tokenLatency = 1000
+    app.simulator.settings.tokenLatency = 1000
     let waits = 0
     for (let call = 0; call < 100; call++) {
       let isServed = false
@@ -448,7 +448,7 @@ describe('renewal', () => {
     const all = () => Promise.all(fleet.map(async (one) => (await one.getToken('users.read')).accessToken))
     const [old] = await all()
     pass(0.99 * day)
-    app.standIn.settings.tokenLatency = 50
+    app.simulator.settings.tokenLatency = 50
     expect(new Set(await all())).toEqual(new Set([old]))
     await until(() => app.issued.size === 2)
     jest.restoreAllMocks() // The waits between looks at the store need a clock that goes.
@@ -482,7 +482,7 @@ describe('renewal', () => {
     const tokens = app.process()
     const failures = jest.fn()
     const { accessToken, expiresAt } = await tokens.getToken('users.read')
-    app.standIn.settings.tokenFault = () => {
+    app.simulator.settings.tokenFault = () => {
       failures()
       return '503'
     }
@@ -498,7 +498,7 @@ describe('renewal', () => {
     expect((await tokens.getToken('users.read')).accessToken).toBe(accessToken)
     pass(1)
     await expect(tokens.getToken('users.read')).rejects.toMatchObject({ status: 503, isTransient: true })
-    app.standIn.settings.tokenFault = undefined
+    app.simulator.settings.tokenFault = undefined
     passMonotonic(61_000)
     expect((await tokens.getToken('users.read')).accessToken).not.toBe(accessToken)
   })
@@ -556,7 +556,7 @@ describe('renewal', () => {
     expect(app.requests).toBe(2)
     stepWallClock(-3 * day)
     passMonotonic(2 * day)
-    app.standIn.revokeAll() // PagerDuty has a clock of its own.
+    app.simulator.revokeAll() // PagerDuty has a clock of its own.
     expect((await tokens.getToken('users.read')).accessToken).toBe(second.accessToken)
     expect((await tokens.fetch('/users', { scope: 'users.read' })).status).toBe(200)
     const third = await tokens.getToken('users.read')
@@ -572,11 +572,11 @@ describe('a token that is refused', () => {
   test('is replaced without the caller noticing, once for all', async () => {
     const fleet = Array.from({ length: 4 }, () => app.process())
     await Promise.all(fleet.map((one) => call(one)))
-    app.standIn.revokeAll()
+    app.simulator.revokeAll()
     const answers = await Promise.all(fleet.flatMap((one) => Array.from({ length: 25 }, () => call(one))))
     expect(answers.filter(({ status }) => status !== 200)).toEqual([])
     expect(app.requests).toBe(2)
-    app.standIn.revokeAll()
+    app.simulator.revokeAll()
     expect((await call(fleet[0] as AppTokens)).status).toBe(200)
     expect(app.requests).toBe(3)
   })
@@ -584,7 +584,7 @@ describe('a token that is refused', () => {
   test('is replaced for a POST as well', async () => {
     const tokens = app.process({ scope: 'incidents.read incidents.write' })
     const { incidents } = (await (await tokens.fetch('/incidents')).json()) as { incidents: { id: string }[] }
-    app.standIn.revokeAll()
+    app.simulator.revokeAll()
     const path = `/incidents/${incidents[0]?.id}/notes`
     const body = JSON.stringify({ note: { content: 'once' } })
     expect((await tokens.fetch(path, { method: 'POST', body })).status).toBe(201)
@@ -599,7 +599,7 @@ describe('a token that is refused', () => {
     pass(12 * hour)
     await two.getToken('users.read', { minValidity: 20 * 3600 })
     pass(hour)
-    app.standIn.revokeAll()
+    app.simulator.revokeAll()
     expect((await call(one)).status).toBe(200)
     expect((await call(two)).status).toBe(200)
     expect(app.requests).toBe(3)
@@ -607,7 +607,7 @@ describe('a token that is refused', () => {
 
   test('makes no request for each call where the API refuses every token', async () => {
     const [one, two] = [app.process(), app.process()]
-    app.standIn.failNext('api', { status: 401, body: 'Unauthorized' }, 10_000)
+    app.simulator.failNext('api', { status: 401, body: 'Unauthorized' }, 10_000)
     const statuses = new Set<number>()
     for (let round = 0; round < 30; round++) statuses.add((await call(one)).status)
     expect(statuses).toEqual(new Set([401]))
@@ -617,8 +617,8 @@ describe('a token that is refused', () => {
     expect(app.requests).toBe(3)
 
     // Another process has got a token that serves, meanwhile.
-    app.standIn.clearFaults()
-    app.standIn.revokeAll()
+    app.simulator.clearFaults()
+    app.simulator.revokeAll()
     expect((await call(one)).status).toBe(401)
     expect((await call(two)).status).toBe(200)
     expect((await call(one)).status).toBe(200)
@@ -626,7 +626,7 @@ describe('a token that is refused', () => {
   })
 
   test('is no reason to wait for the end of the request once the caller has gone', async () => {
-    app.standIn.settings.tokenLatency = 300
+    app.simulator.settings.tokenLatency = 300
     const tokens = app.process()
     const controller = new AbortController()
     const reason = new Error('The browser has gone')

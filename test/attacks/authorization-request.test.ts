@@ -57,7 +57,7 @@ forEachConfiguration(configurations, (app) => {
     const query = queryOf(begun)
     expect(Object.fromEntries(query)).toEqual({
       response_type: 'code',
-      client_id: 'stand-in-client',
+      client_id: 'simulator-client',
       redirect_uri: `${victim.url}/auth/pagerduty/callback`,
       scope: 'incidents.read users.read',
       state: expect.stringMatching(/^[\w-]{32}$/) as unknown,
@@ -71,18 +71,18 @@ forEachConfiguration(configurations, (app) => {
   // State that is kept where another browser finds it: CVE-2025-68158, CVE-2026-41425 (Authlib); state that is bound to
   // none: CVE-2025-68481, CVE-2025-14546, node-slack-sdk#1435.
   test('A3: a login that the attacker began and approved logs in no other browser', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const attacker = new Browser()
     const callback = await victim.approved(attacker, 'PACME02')
     const anonymous = new Browser()
     const busy = new Browser()
     const own = await victim.approved(busy)
     const loggedIn = await victim.logIn(new Browser(), 'PGLBX01')
-    standIn.resetCalls()
+    simulator.resetCalls()
     expect(outcomeOf(await anonymous.visit(callback))).toEqual(failed)
     expect(outcomeOf(await busy.visit(callback))).toEqual(failed)
     expect(outcomeOf(await loggedIn.visit(callback))).toEqual({ status: 302, location: '/' })
-    expect(standIn.calls.token.authorization_code).toBe(0)
+    expect(simulator.calls.token.authorization_code).toBe(0)
     expect(await victim.userOf(anonymous)).toBeNull()
     expect(await victim.userOf(loggedIn)).toBe('PGLBX01')
     await busy.visit(own)
@@ -93,7 +93,7 @@ forEachConfiguration(configurations, (app) => {
 
   // A cookie of the attacker's that a sibling host or plain http has put into the browser.
   test('A3: a pending login is taken from a cookie that is bound to the host only, once people come by https', async () => {
-    const { standIn } = app
+    const { simulator } = app
     const callbackURL = 'https://app.example/auth/pagerduty/callback'
     const victim = await app.another({ options: { callbackURL }, trustProxy: true })
     const https = { 'X-Forwarded-Proto': 'https' }
@@ -109,9 +109,9 @@ forEachConfiguration(configurations, (app) => {
       person.cookies.set(tossed, value)
       expect(outcomeOf(await person.visit(callback, https))).toEqual(failed)
     }
-    expect(standIn.calls.token.authorization_code).toBe(0)
+    expect(simulator.calls.token.authorization_code).toBe(0)
     await attacker.visit(callback, https) // the same by its right name
-    expect(standIn.calls.token.authorization_code).toBe(1)
+    expect(simulator.calls.token.authorization_code).toBe(1)
   })
 
   test('A4: of six tabs the five newest come back, and each ends its own login only', async () => {
@@ -131,7 +131,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('A4: a login that comes back after ten minutes begins anew once, and after fifteen is over', async () => {
-    const { standIn } = app
+    const { simulator } = app
     const victim = await app.another()
     const browser = new Browser()
     const callback = await victim.approved(browser)
@@ -144,7 +144,7 @@ forEachConfiguration(configurations, (app) => {
     await victim.order({ kind: 'clock', offset: 27 * minute })
     expect(outcomeOf(await browser.visit(second))).toEqual(failed)
     expect(outcomeOf(await browser.visit(callback))).toEqual(failed)
-    expect(standIn.calls.token.authorization_code).toBe(0)
+    expect(simulator.calls.token.authorization_code).toBe(0)
     expect(await victim.userOf(browser)).toBeNull()
   })
 
@@ -223,7 +223,7 @@ forEachConfiguration(
   (app) => {
     // Checks that are not bound to the provider: CVE-2026-73419 (Auth.js).
     test('A3: a login begun at one instance is none at the other one of the same app', async () => {
-      const { victim, standIn } = app
+      const { victim, simulator } = app
       const failed = refusal(app, 403)
       const browser = new Browser()
       const first = await victim.approved(browser)
@@ -233,14 +233,14 @@ forEachConfiguration(
       for (const [name, value] of browser.cookies)
         renamed.cookies.set(name.replace('pagerduty', 'second'), value)
       expect(outcomeOf(await renamed.visit(atSecond))).toEqual(failed)
-      expect(standIn.calls.token.authorization_code).toBe(0)
+      expect(simulator.calls.token.authorization_code).toBe(0)
 
       const second = await approve(await victim.begin(browser, '/auth/second'), { user: 'PACME02' })
       const atFirst = second.replace('/auth/second/', '/auth/pagerduty/')
       expect(outcomeOf(await browser.visit(atFirst))).toEqual(failed)
       const mixed = altered(first, { code: undefined })
       expect((await browser.visit(mixed)).headers.get('location') ?? '/failed').toBe('/failed')
-      expect(standIn.calls.token.authorization_code).toBe(0)
+      expect(simulator.calls.token.authorization_code).toBe(0)
       await browser.visit(first)
       expect(await victim.userOf(browser)).toBe('PACME01')
       const other = new Browser()
@@ -251,7 +251,7 @@ forEachConfiguration(
     })
   },
   {
-    standIn: { clients: [defaultClient, secondClient] },
+    simulator: { clients: [defaultClient, secondClient] },
     victim: { second: true },
   },
 )

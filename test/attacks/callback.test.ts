@@ -15,8 +15,8 @@ import {
 import { type Outcome, outcomeOf, refusal } from './support/outcome'
 
 /** Nothing was redeemed by it, nobody is logged in, and the login that was pending is as good as before. */
-async function expectUnharmed({ victim, standIn }: InConfiguration, browser: Browser, callback: string) {
-  expect(standIn.calls.token.authorization_code).toBe(0)
+async function expectUnharmed({ victim, simulator }: InConfiguration, browser: Browser, callback: string) {
+  expect(simulator.calls.token.authorization_code).toBe(0)
   expect(await victim.userOf(browser)).toBeNull()
   expect((await browser.visit(callback)).status).toBe(302)
   expect(await victim.userOf(browser)).toBe('PACME01')
@@ -54,7 +54,7 @@ forEachConfiguration(configurations, (app) => {
     for (const [state, status] of states) {
       const answer = await browser.visit(altered(callback, { state }))
       expect({ state, ...outcomeOf(answer) }).toEqual({ state, ...failed(status) })
-      expect(await answer.text()).not.toMatch(/\n\s+at |node_modules|stand-in-secret/)
+      expect(await answer.text()).not.toMatch(/\n\s+at |node_modules|simulator-secret/)
     }
     const state = new URL(callback).searchParams.get('state') as string
     for (const almost of [state.slice(1), `${state}x`, state.toLowerCase(), ` ${state}`]) {
@@ -64,7 +64,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('B1: with its cookie gone, or anything else in its place, a callback comes to nothing', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const [[name, value]] = [...browser.cookies] as [[string, string]]
@@ -81,49 +81,49 @@ forEachConfiguration(configurations, (app) => {
       expect(await victim.userOf(thief)).toBeNull()
     }
     expect(outcomeOf(await new Browser().visit(callback))).toEqual(failed(403))
-    expect(standIn.calls.token.authorization_code).toBe(0)
+    expect(simulator.calls.token.authorization_code).toBe(0)
     await expectUnharmed(app, browser, callback)
   })
 
   // A state or PKCE cookie that passes for a session: CVE-2023-48309 (next-auth).
   test('B1: what is sealed for a pending login is no session, and a session no pending login', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const logged = await victim.logIn()
     const [[sessionCookie, session]] = [...logged.cookies] as [[string, string]]
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const [[loginCookie, login]] = [...browser.cookies] as [[string, string]]
-    standIn.resetCalls()
+    simulator.resetCalls()
     const thief = new Browser()
     thief.cookies.set(sessionCookie, login)
     expect(await victim.userOf(thief)).toBeNull()
     thief.cookies.set(loginCookie, session)
     expect(outcomeOf(await thief.visit(callback))).toEqual(failed(403))
-    expect(standIn.calls.token.authorization_code).toBe(0)
+    expect(simulator.calls.token.authorization_code).toBe(0)
   })
 
   test('B3: twenty callbacks at once, at all processes, redeem the code once, and each one ends logged in', async () => {
-    const { victim, standIn, redis } = app
+    const { victim, simulator, redis } = app
     const callbackURL = `${victim.url}/auth/pagerduty/callback`
     const processes = redis ? [victim, await app.another({ options: { callbackURL } })] : [victim]
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const tabs = Array.from({ length: 20 }, () => browser.copy())
-    standIn.settings.tokenLatency = 200
+    simulator.settings.tokenLatency = 200
     const answers = await Promise.all(
       tabs.map((tab, i) =>
         tab.visit(callback.replace(victim.url, processes[i % processes.length]?.url as string)),
       ),
     )
-    standIn.settings.tokenLatency = 0
-    expect(standIn.calls.token.authorization_code).toBe(1)
+    simulator.settings.tokenLatency = 0
+    expect(simulator.calls.token.authorization_code).toBe(1)
     expect(answers.map(outcomeOf)).toEqual(Array(20).fill({ status: 302, location: '/' }))
     const users = tabs.flatMap((tab) => processes.map((process) => process.userOf(tab)))
     expect(await Promise.all(users)).toEqual(Array(users.length).fill('PACME01'))
   })
 
   test('B3: the same callback once more sends its browser on, and is worth nothing to anybody else or after the logout', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
     const thief = browser.copy()
@@ -135,7 +135,7 @@ forEachConfiguration(configurations, (app) => {
     // The cookie of the pending login, kept from before, opens still. The claim outlives it.
     expect(outcomeOf(await thief.visit(callback))).toEqual(failed(403))
     expect(await victim.userOf(thief)).toBeNull()
-    expect(standIn.calls.token.authorization_code).toBe(1)
+    expect(simulator.calls.token.authorization_code).toBe(1)
   })
 
   test('B4: nothing but GET redeems a code', async () => {
@@ -174,7 +174,7 @@ forEachConfiguration(configurations, (app) => {
   test('B6: with either query parser, parameters in a shape of their own are refused', async () => {
     const queryParser = app.express === 4 ? 'simple' : 'extended' // the other one of each is the default
     for (const victim of [app.victim, await app.another({ queryParser })]) {
-      app.standIn.resetCalls()
+      app.simulator.resetCalls()
       const browser = new Browser()
       const callback = await victim.approved(browser)
       const { searchParams } = new URL(callback)
@@ -211,7 +211,7 @@ forEachConfiguration(configurations, (app) => {
       }
       // Names that are none of ours, whatever they would do to an object, are left alone.
       const more = `__proto__[polluted]=1&constructor.prototype.polluted=1&hasOwnProperty=1&toString=1`
-      await expectUnharmed({ ...app, victim, standIn: app.standIn }, browser, `${callback}&${more}`)
+      await expectUnharmed({ ...app, victim, simulator: app.simulator }, browser, `${callback}&${more}`)
     }
   })
 
@@ -233,7 +233,7 @@ forEachConfiguration(configurations, (app) => {
 
   // Reflection of a callback's error: CVE-2021-32702 (nextjs-auth0).
   test('B7: nothing of an error answer comes back in body, headers, flash message or log', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const hostile = {
       error: '<script>CANARY</script>',
       error_description: 'CANARY\r\nSet-Cookie: CANARY=1',
@@ -265,7 +265,7 @@ forEachConfiguration(configurations, (app) => {
       }
     }
     expect(victim.output).not.toContain('CANARY')
-    expect(standIn.calls.token.authorization_code).toBe(8)
+    expect(simulator.calls.token.authorization_code).toBe(8)
   })
 
   test('B7: what flash messages say of a refusal are words of our own', async () => {
@@ -313,7 +313,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('B11: no answer of a login may be kept, and none leads on with a code or a referrer', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const browser = new Browser()
     const begun = await browser.visit(`${victim.url}/auth/pagerduty`)
     const callback = await approve(begun.headers.get('location') as string)
@@ -321,7 +321,7 @@ forEachConfiguration(configurations, (app) => {
     const again = await browser.visit(callback)
     const denied = await browser.visit(await approve(await victim.begin(browser), { decision: 'deny' }))
     const stray = await new Browser().visit(callback)
-    standIn.failNext('token', '500')
+    simulator.failNext('token', '500')
     const broken = await new Browser().visit(callback)
     for (const answer of [begun, finished, again, denied, stray, broken]) {
       expect(Object.fromEntries(answer.headers)).toMatchObject({
@@ -392,7 +392,7 @@ forEachConfiguration(configurations, (app) => {
 
   // Success by absence: CVE-2021-41580 (passport-oauth2).
   test('B13: what is no bearer token logs nobody in', async () => {
-    const { victim, standIn, style } = app
+    const { victim, simulator, style } = app
     const sound = { access_token: 'a', token_type: 'bearer', expires_in: 60, scope: 'openid' }
     const bodies: unknown[] = [
       { error: 'invalid_grant' },
@@ -416,7 +416,7 @@ forEachConfiguration(configurations, (app) => {
     for (const body of bodies) {
       const browser = new Browser()
       const callback = await victim.approved(browser)
-      standIn.failNext('token', { status: 200, body })
+      simulator.failNext('token', { status: 200, body })
       const answer = await browser.visit(callback)
       const isRefused =
         [400, 403, 503].includes(answer.status) || (style === 'parts' && answer.status === 302)
@@ -431,7 +431,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('B13: a code that was issued to somebody else’s login is worth nothing here', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const attacker = new URL(await victim.approved(new Browser(), 'PACME02')).searchParams.get(
       'code',
     ) as string
@@ -440,17 +440,17 @@ forEachConfiguration(configurations, (app) => {
     const answer = await browser.visit(altered(callback, { code: attacker }))
     expect(outcomeOf(answer)).toEqual(failed(400))
     expect(await victim.userOf(browser)).toBeNull()
-    expect(standIn.calls.token.authorization_code).toBe(1)
+    expect(simulator.calls.token.authorization_code).toBe(1)
   })
 
   test('B14: where verify throws or refuses, there is no half login, and the tokens are revoked', async () => {
-    const { standIn } = app
+    const { simulator } = app
     const env = { NODE_ENV: 'production' }
     for (const [verify, expected] of [
       ['throws', { status: 500, location: null }],
       ['refuses', failed(403)],
     ] as const) {
-      standIn.resetCalls()
+      simulator.resetCalls()
       const victim = await app.another({ verify, env })
       const browser = new Browser()
       const answer = await browser.visit(await victim.approved(browser))
@@ -458,7 +458,7 @@ forEachConfiguration(configurations, (app) => {
       expect(await answer.text()).not.toMatch(/user table|\n\s+at /)
       expect(await victim.userOf(browser)).toBeNull()
       await victim.order({ kind: 'close' })
-      expect(standIn.calls.revoke).toBe(1)
+      expect(simulator.calls.revoke).toBe(1)
     }
   })
 })
@@ -491,13 +491,13 @@ forEachConfiguration(
       await browser.visit(`${victim.url}/views`)
       const callback = await victim.approved(browser)
       let before: number | undefined
-      app.standIn.settings.tokenFault = () => {
+      app.simulator.settings.tokenFault = () => {
         before = commands
         return undefined
       }
       commands = 0
       await browser.visit(callback)
-      app.standIn.settings.tokenFault = undefined
+      app.simulator.settings.tokenFault = undefined
       expect(before).toBe(2) // the session is read, the login is claimed
       expect(await victim.userOf(browser)).toBe('PACME01')
       await relay.close()
@@ -519,7 +519,7 @@ forEachConfiguration(
       const failedLogin = await browser.visit(await victim.approved(browser))
       expect(outcomeOf(failedLogin)).toEqual({ status: 503, location: null })
       expect(failedLogin.headers.get('retry-after')).toBe('2')
-      expect(app.standIn.calls.token.authorization_code).toBe(1)
+      expect(app.simulator.calls.token.authorization_code).toBe(1)
       isArmed = false
       relay.mode = 'pass'
       expect(await victim.userOf(browser)).toBeNull()

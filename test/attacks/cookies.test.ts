@@ -15,7 +15,7 @@ const clients = [
 /** As in production: https at a proxy in front, which tells so. */
 const production = {
   victim: { options: { callbackURL }, env: { NODE_ENV: 'production' } },
-  standIn: { clients },
+  simulator: { clients },
 }
 
 /** A request through the proxy that terminates TLS: https for the browser, http here. */
@@ -46,7 +46,7 @@ forEachConfiguration(
     })
 
     test('E3: a login that arrives as plain http is told so at once: no cookie that would be lost, no trip to PagerDuty', async () => {
-      const { victim, standIn } = app
+      const { victim, simulator } = app
       for (const headers of [{}, { 'X-Forwarded-Proto': 'http' }, { 'X-Forwarded-Proto': 'http, https' }]) {
         const browser = new Browser()
         const answer = await browser.visit(`${victim.url}/auth/pagerduty`, headers as Record<string, string>)
@@ -56,7 +56,7 @@ forEachConfiguration(
       }
       const sent = await new Browser().follow(`${victim.url}/me`)
       expect(sent.status).toBe(500)
-      expect(standIn.calls.authorize).toBe(0)
+      expect(simulator.calls.authorize).toBe(0)
     })
 
     test('E8: no cookie header makes an error', async () => {

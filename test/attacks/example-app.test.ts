@@ -1,5 +1,5 @@
 import { type RunningExample, startExampleApp } from '../../example-app/server'
-import { type StandIn, approve } from '../../src/testing'
+import { type Simulator, approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { freePort } from '../support/redis'
 
@@ -70,14 +70,14 @@ describe('the example app', () => {
   })
 
   test('E10: trouble at PagerDuty is told without a word from inside', async () => {
-    const standIn = app.standIn as StandIn
-    standIn.failNext('token', { status: 500, body: { secret: 'CANARY' } })
+    const simulator = app.simulator as Simulator
+    simulator.failNext('token', { status: 500, body: { secret: 'CANARY' } })
     const other = new Browser()
     const begun = await other.visit(`${app.url}/auth/pagerduty`)
     const failed = await other.visit(await approve(begun.headers.get('location') as string))
     const text = await failed.text()
     expect(failed.status).toBe(503)
-    expect(text).not.toMatch(/\n\s+at |node_modules|\.ts:\d|CANARY|stand-in-secret/)
+    expect(text).not.toMatch(/\n\s+at |node_modules|\.ts:\d|CANARY|simulator-secret/)
   })
 
   test.each([

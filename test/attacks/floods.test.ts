@@ -94,7 +94,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('B1, B7: thousands of forged callbacks cost no key, no token call and no memory, and nobody else notices', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const before = { keys: await kinds(), heap: await heap() }
     const attacker = new Browser()
     const own = await victim.approved(attacker)
@@ -115,7 +115,7 @@ forEachConfiguration(configurations, (app) => {
     })
     expect(await workDuring(flooding, app)).toEqual(unharmed)
     expect([...statuses].filter((status) => ![302, 400, 403].includes(status))).toEqual([])
-    expect(standIn.calls.token.authorization_code).toBe(1) // the person's own
+    expect(simulator.calls.token.authorization_code).toBe(1) // the person's own
     const { 'pagerduty:login': claims = 0, ...others } = await kinds()
     const { 'pagerduty:login': claimsBefore = 0 } = before.keys
     const sessions = Object.values(others).reduce((sum, count) => sum + count, claims)
@@ -130,7 +130,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('B3: what a login with a forged code leaves is a claim that is over within fifteen minutes', async () => {
-    const { victim, standIn, redis } = app
+    const { victim, simulator, redis } = app
     const before = { keys: await kinds(), heap: await heap() }
     const times = isFull ? 300 : 100
     const flooding = flood(times, async () => {
@@ -139,7 +139,7 @@ forEachConfiguration(configurations, (app) => {
       await browser.visit(`${victim.url}/auth/pagerduty/callback?code=forged&state=${state}`)
     })
     expect(await workDuring(flooding, app)).toEqual(unharmed)
-    expect(standIn.calls.token.authorization_code).toBe(times + 1)
+    expect(simulator.calls.token.authorization_code).toBe(times + 1)
     const { 'pagerduty:login': claims = 0 } = await kinds()
     expect(claims - (before.keys['pagerduty:login'] ?? 0)).toBe(redis ? times + 1 : 0)
     const left = redis ? await keysOf(redis) : []

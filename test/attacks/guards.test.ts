@@ -7,7 +7,7 @@ import type { Victim } from './support/start-victim'
 
 /** What nobody outside may read in an answer: stacks, files, hints for operators, secrets. */
 const indiscretion =
-  /\n\s+at |node_modules|\bdist\/|\.js:\d|stand-in-secret|PAGERDUTY_CLIENT|"hint"|"stack"|sealed/
+  /\n\s+at |node_modules|\bdist\/|\.js:\d|simulator-secret|PAGERDUTY_CLIENT|"hint"|"stack"|sealed/
 
 /** Logs in and has `services.read` granted besides. */
 async function logInWithServices({ victim }: InConfiguration): Promise<Browser> {
@@ -24,12 +24,12 @@ async function handledDuring(victim: Victim, work: () => Promise<unknown>): Prom
   return (await victim.handled()) - before
 }
 
-/** A token endpoint of the test's own: the stand-in's, but for the scope that it claims to have granted. */
-async function startScopeTeller(standInURL: string): Promise<FaultServer & { claim: unknown }> {
+/** A token endpoint of the test's own: the simulator's, but for the scope that it claims to have granted. */
+async function startScopeTeller(simulatorURL: string): Promise<FaultServer & { claim: unknown }> {
   const server = Object.assign(await FaultServer.start(), { claim: undefined as unknown })
   server.behave = async (res, { body }) => {
     const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
-    const answer = await fetch(`${standInURL}/oauth/token`, { method: 'POST', headers, body })
+    const answer = await fetch(`${simulatorURL}/oauth/token`, { method: 'POST', headers, body })
     const told = (await answer.json()) as Record<string, unknown>
     await json({ ...told, ...(answer.ok && { scope: server.claim }) }, answer.status)(res, {} as never)
   }
@@ -38,8 +38,8 @@ async function startScopeTeller(standInURL: string): Promise<FaultServer & { cla
 
 forEachConfiguration(configurations, (app) => {
   test('G1, G4: a granted scope that only resembles the one that is needed opens nothing', async () => {
-    const { standIn } = app
-    const teller = await startScopeTeller(standIn.url)
+    const { simulator } = app
+    const teller = await startScopeTeller(simulator.url)
     const victim = await app.another({ options: { tokenURL: `${teller.url}/oauth/token` } })
     const through: unknown[] = []
     for (const claim of [
@@ -88,7 +88,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('G1: a scope with line ends in it does not get into a header on the way to a step-up', async () => {
-    const teller = await startScopeTeller(app.standIn.url)
+    const teller = await startScopeTeller(app.simulator.url)
     const victim = await app.another({ options: { tokenURL: `${teller.url}/oauth/token` } })
     teller.claim = 'openid incidents.read\r\nSet-Cookie:evil=1\r\n\r\n<script>alert(1)</script>'
     const browser = await victim.logIn()
@@ -96,25 +96,25 @@ forEachConfiguration(configurations, (app) => {
     const begun = await browser.visit(new URL(denied.headers.get('location') as string, victim.url).href)
     expect([denied.status, begun.status]).toEqual([302, 302])
     expect([...browser.cookies.keys()]).not.toContain('evil')
-    expect(new URL(begun.headers.get('location') as string).origin).toBe(app.standIn.url)
+    expect(new URL(begun.headers.get('location') as string).origin).toBe(app.simulator.url)
     expect(await (await browser.fetch(`${victim.url}/services`)).text()).not.toContain('<script>')
     await teller.close()
   })
 
   test('G2: a token that has ended is renewed before the guard decides, by what the renewal grants', async () => {
-    const { standIn } = app
+    const { simulator } = app
     const victim = await app.another()
-    standIn.settings.accessTokenLifetime = 60
+    simulator.settings.accessTokenLifetime = 60
     const browser = await victim.logIn()
     expect((await browser.fetch(`${victim.url}/any`)).status).toBe(403)
-    standIn.settings.accessTokenLifetime = undefined
-    standIn.settings.refreshNarrows = true
-    standIn.configure('stand-in-client', { scope: ['users.read'] })
+    simulator.settings.accessTokenLifetime = undefined
+    simulator.settings.refreshNarrows = true
+    simulator.configure('simulator-client', { scope: ['users.read'] })
     await victim.order({ kind: 'clock', offset: 120_000 })
     const denied = await browser.fetch(`${victim.url}/incidents`)
-    standIn.settings.refreshNarrows = false
-    standIn.configure('stand-in-client', { scope: [...defaultScope] })
-    expect([denied.status, await victim.handled(), standIn.calls.api]).toEqual([403, 0, 0])
+    simulator.settings.refreshNarrows = false
+    simulator.configure('simulator-client', { scope: [...defaultScope] })
+    expect([denied.status, await victim.handled(), simulator.calls.api]).toEqual([403, 0, 0])
   })
 
   test('G6: no header that proxies or frameworks go by leads past a guard, or changes where a denial points', async () => {
@@ -148,22 +148,22 @@ forEachConfiguration(configurations, (app) => {
 
 forEachConfiguration(configurations, (app) => {
   test('G2: a scope that a refresh takes away closes the route with that request and the next', async () => {
-    const { standIn, victim } = app
+    const { simulator, victim } = app
     const browser = await victim.logIn()
     expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(200)
-    standIn.settings.refreshNarrows = true
-    standIn.configure('stand-in-client', { scope: ['users.read', 'services.read'] })
-    standIn.expireTokens()
-    standIn.resetCalls()
+    simulator.settings.refreshNarrows = true
+    simulator.configure('simulator-client', { scope: ['users.read', 'services.read'] })
+    simulator.expireTokens()
+    simulator.resetCalls()
     // The guard knows of it when the API has refused the token, and the refresh has come back narrower.
     const during = await browser.fetch(`${victim.url}/incidents`)
     const handled = await handledDuring(victim, async () => {
       expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(403)
     })
-    standIn.settings.refreshNarrows = false
-    standIn.configure('stand-in-client', { scope: [...defaultScope] })
+    simulator.settings.refreshNarrows = false
+    simulator.configure('simulator-client', { scope: [...defaultScope] })
     expect([during.status, handled]).toEqual([403, 0])
-    expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([1, 2])
+    expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([1, 2])
   })
 
   test('G3: a guard that would ask for nothing, or for less than was meant, is not made', async () => {
@@ -230,13 +230,13 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('G5: a scope that PagerDuty never grants sends a browser round once', async () => {
-    const { standIn, victim } = app
+    const { simulator, victim } = app
     const browser = await victim.logIn()
-    standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
+    simulator.settings.autoApprove = 'PACME01'
     const denied = await browser.follow(`${victim.url}/services`)
-    standIn.settings.autoApprove = undefined
-    standIn.configure('stand-in-client', { scope: [...defaultScope] })
+    simulator.settings.autoApprove = undefined
+    simulator.configure('simulator-client', { scope: [...defaultScope] })
     expect([denied.status, browser.trail.length]).toEqual([403, 4])
     expect(await denied.text()).not.toMatch(indiscretion)
   })

@@ -27,9 +27,9 @@ forEachConfiguration(
     afterAll(() => elsewhere.close())
 
     test('G7: a token goes to no other scheme, host or port, however the URL is written', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
-      const { port } = new URL(standIn.url)
+      const { port } = new URL(simulator.url)
       const other = new URL(elsewhere.url).port
       for (const url of [
         elsewhere.url,
@@ -65,7 +65,7 @@ forEachConfiguration(
         'https://api.pagerduty.com.evil.example/incidents',
         'https://evil.example/.api.pagerduty.com',
         'https://api.pagerduty.com/incidents',
-        `blob:${standIn.url}/incidents`,
+        `blob:${simulator.url}/incidents`,
         `blob:${elsewhere.url}/incidents`,
         'data:application/json,{}',
         'file:///etc/passwd',
@@ -85,13 +85,13 @@ forEachConfiguration(
           },
         })
       }
-      expect([elsewhere.requests, standIn.calls.api]).toEqual([[], 0])
+      expect([elsewhere.requests, simulator.calls.api]).toEqual([[], 0])
     })
 
     test('G7: what only writes the API’s origin in another way goes there, and a path stays one', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
-      const { port } = new URL(standIn.url)
+      const { port } = new URL(simulator.url)
       const urls = [
         `HTTP://127.0.0.1:${port}/incidents`,
         `http:\\\\127.1:${port}\\incidents`,
@@ -109,14 +109,14 @@ forEachConfiguration(
     })
 
     test('G7: no redirect of the API is followed, wherever it leads', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
       for (const status of [300, 301, 302, 303, 305, 307, 308]) {
         for (const location of [elsewhere.url, `//${new URL(elsewhere.url).host}/x`, '/incidents', '']) {
-          standIn.resetCalls()
-          standIn.failNext('api', { status, headers: { Location: location }, body: '' })
+          simulator.resetCalls()
+          simulator.failNext('api', { status, headers: { Location: location }, body: '' })
           const answer = await call(victim.url, browser)
-          expect({ status, location, answered: answer.status, calls: standIn.calls.api }).toEqual({
+          expect({ status, location, answered: answer.status, calls: simulator.calls.api }).toEqual({
             status,
             location,
             answered: 502,
@@ -131,26 +131,26 @@ forEachConfiguration(
         Refresh: `0;url=${elsewhere.url}`,
         Link: `<${elsewhere.url}>; rel=next`,
       }
-      standIn.failNext('api', { status: 201, headers, body: {} })
+      simulator.failNext('api', { status: 201, headers, body: {} })
       expect((await call(victim.url, browser)).status).toBe(201)
       expect(elsewhere.requests).toEqual([])
     })
 
     test('G7: a link to the next page is followed within the API only', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
       for (const [next, status, calls] of [
         [`${elsewhere.url}/incidents?offset=25`, 500, 1],
         [`//${new URL(elsewhere.url).host}/incidents`, 500, 1],
-        [`${standIn.url.replace('http:', 'https:')}/incidents`, 500, 1],
-        [`${standIn.url}@${new URL(elsewhere.url).host}/`, 500, 1],
-        [`${standIn.url}/incidents?offset=1`, 200, 2],
+        [`${simulator.url.replace('http:', 'https:')}/incidents`, 500, 1],
+        [`${simulator.url}@${new URL(elsewhere.url).host}/`, 500, 1],
+        [`${simulator.url}/incidents?offset=1`, 200, 2],
         ['/incidents?offset=1', 200, 2],
       ] as const) {
-        standIn.resetCalls()
-        standIn.failNext('api', { status: 200, body: { incidents: [], next } })
+        simulator.resetCalls()
+        simulator.failNext('api', { status: 200, body: { incidents: [], next } })
         const answer = await call(victim.url, browser, { follow: 'next' })
-        expect({ next, status: answer.status, calls: standIn.calls.api }).toEqual({ next, status, calls })
+        expect({ next, status: answer.status, calls: simulator.calls.api }).toEqual({ next, status, calls })
       }
       expect(elsewhere.requests).toEqual([])
     })
@@ -169,56 +169,56 @@ forEachConfiguration(
     })
 
     test('G10: an API that refuses every token is asked twice, and PagerDuty for a new token once', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
-      standIn.failNext('api', { status: 401, body: 'no' }, 10)
-      standIn.resetCalls()
+      simulator.failNext('api', { status: 401, body: 'no' }, 10)
+      simulator.resetCalls()
       const first = await call(victim.url, browser)
-      expect([first.status, standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([401, 1, 2])
+      expect([first.status, simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([401, 1, 2])
       // Nor does the next request start over.
       const more = await Promise.all([1, 2, 3, 4].map(() => call(victim.url, browser)))
       expect(more.map(({ status }) => status)).toEqual([401, 401, 401, 401])
-      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([1, 6])
-      standIn.clearFaults()
+      expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([1, 6])
+      simulator.clearFaults()
       expect((await call(victim.url, browser)).status).toBe(200)
     })
 
     test('G10: a 403 of the API has nothing renewed', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
       const answers = await Promise.all(
         ['/services', '/oncalls', '/services'].map((url) => call(victim.url, browser, { url })),
       )
       expect(answers.map(({ status }) => status)).toEqual([403, 403, 403])
-      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([0, 3])
+      expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([0, 3])
     })
 
     test('a token that ends while its request is handled is renewed once, and the call is made', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
-      const answer = await callAcross(app, browser, async () => standIn.expireTokens())
-      expect([answer.status, standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([200, 1, 2])
+      const answer = await callAcross(app, browser, async () => simulator.expireTokens())
+      expect([answer.status, simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([200, 1, 2])
     })
 
     test('a login that the app ends while a request of it is handled gets no new token', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
       const answer = await callAcross(app, browser, async () => {
         await victim.order({ kind: 'revoke', owner })
-        standIn.expireTokens()
+        simulator.expireTokens()
       })
       expect([answer.status, await answer.json()]).toEqual([
         401,
         expect.objectContaining({ code: 'ERR_PAGERDUTY_LOGIN_REQUIRED' }),
       ])
-      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([0, 1])
+      expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([0, 1])
       expect(await victim.userOf(browser)).toBeNull()
     })
 
     test('a login that PagerDuty ends while a request of it is handled is over, without a word of why', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
-      const answer = await callAcross(app, browser, async () => standIn.revokeAll())
+      const answer = await callAcross(app, browser, async () => simulator.revokeAll())
       expect([answer.status, await answer.json()]).toEqual([
         401,
         {
@@ -228,23 +228,23 @@ forEachConfiguration(
           loginURL: '/auth/pagerduty',
         },
       ])
-      expect([standIn.calls.token.refresh_token, standIn.calls.api]).toEqual([1, 1])
+      expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([1, 1])
     })
 
     test('G8: an app token, or a person’s own, is no login when a request brings it', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       await victim.logIn()
       await victim.order({ kind: 'token', scope: ['incidents.read'] })
       const before = await victim.handled()
       const form = new URLSearchParams({
         grant_type: 'client_credentials',
-        client_id: 'stand-in-client',
-        client_secret: 'stand-in-secret',
+        client_id: 'simulator-client',
+        client_secret: 'simulator-secret',
         scope: 'as_account-us.acme incidents.read',
       })
-      const issued = await fetch(`${standIn.url}/oauth/token`, { method: 'POST', body: form })
+      const issued = await fetch(`${simulator.url}/oauth/token`, { method: 'POST', body: form })
       const { access_token: appToken } = (await issued.json()) as { access_token: string }
-      for (const token of [appToken, standIn.newestAccessToken('PACME01') as string]) {
+      for (const token of [appToken, simulator.newestAccessToken('PACME01') as string]) {
         for (const headers of [
           { Authorization: `Bearer ${token}` },
           { Authorization: `Token token=${token}` },
@@ -260,7 +260,7 @@ forEachConfiguration(
           }
         }
       }
-      expect([(await victim.handled()) - before, standIn.calls.api]).toEqual([0, 0])
+      expect([(await victim.handled()) - before, simulator.calls.api]).toEqual([0, 0])
     })
   },
   started,
@@ -268,7 +268,7 @@ forEachConfiguration(
 
 /** Has something happen between a guard and the call that its handler makes. */
 async function callAcross(
-  { victim, standIn }: InConfiguration,
+  { victim, simulator }: InConfiguration,
   browser: Browser,
   happen: () => Promise<void>,
 ): Promise<Response> {
@@ -281,7 +281,7 @@ async function callAcross(
   }
   const called = call(victim.url, browser, { gate: door.url })
   await passed.promise
-  standIn.resetCalls()
+  simulator.resetCalls()
   await happen()
   hasHappened.open()
   const answer = await called
@@ -293,7 +293,7 @@ forEachConfiguration(
   configurations.filter(({ store, express }) => store === 'redis' && express === 5),
   (app) => {
     test('G8: an app token as it is kept is no person’s grant, and a grant no app token', async () => {
-      const { standIn, victim } = app
+      const { simulator, victim } = app
       const browser = await victim.logIn()
       expect((await browser.fetch(`${victim.url}/me`)).status).toBe(200)
       await victim.order({ kind: 'token', scope: ['incidents.read'] })
@@ -307,11 +307,11 @@ forEachConfiguration(
       expect((await browser.fetch(`${victim.url}/me`)).status).toBe(401)
       expect((await victim.handled()) - handled).toBe(0)
       // A process that has none in memory reads what stands there, and requests one instead.
-      standIn.resetCalls()
+      simulator.resetCalls()
       const other = await app.another()
       const scope = ['as_account-us.acme', 'incidents.read']
       expect(await other.order({ kind: 'token', scope: ['incidents.read'] })).toEqual(scope)
-      expect(standIn.calls.token.client_credentials).toBe(1)
+      expect(simulator.calls.token.client_credentials).toBe(1)
       await redis.quit()
     })
   },
@@ -326,7 +326,7 @@ forEachConfiguration(configurations, (app) => {
   afterAll(() => api.close())
 
   test('G9: a token goes to the region that PagerDuty signed, whatever a request says', async () => {
-    const { standIn } = app
+    const { simulator } = app
     const victim = await app.another({ regions: api.url })
     const hosts = { PACME01: 'https://api.pagerduty.com', PGLBX01: 'https://api.eu.pagerduty.com' }
     for (const [user, host] of Object.entries(hosts)) {
@@ -349,7 +349,7 @@ forEachConfiguration(configurations, (app) => {
       expect(api.requests).toHaveLength(before)
     }
     // The claim says one thing, the signed audience another: the audience counts.
-    standIn.settings.idTokenClaims = (claims) => ({ ...claims, region: 'UnitedStates', apiURL: api.url })
+    simulator.settings.idTokenClaims = (claims) => ({ ...claims, region: 'UnitedStates', apiURL: api.url })
     const browser = await victim.logIn(new Browser(), 'PGLBX01')
     await call(victim.url, browser)
     expect(api.last.headers[meantFor]).toBe(hosts.PGLBX01)
@@ -362,12 +362,12 @@ forEachConfiguration(configurations, (app) => {
       ['http://api.pagerduty.com'],
       ['https://api.pagerduty.com/'],
     ]) {
-      standIn.settings.idTokenClaims = (claims) => ({ ...claims, aud: [...audience, claims['azp']] })
+      simulator.settings.idTokenClaims = (claims) => ({ ...claims, aud: [...audience, claims['azp']] })
       const refused = new Browser()
       await refused.visit(await victim.approved(refused))
       expect({ audience, user: await victim.userOf(refused) }).toEqual({ audience, user: null })
     }
-    standIn.settings.idTokenClaims = undefined
+    simulator.settings.idTokenClaims = undefined
   })
 
   test('G7: the API sees the token in one header, and nothing of what the visitor sent', async () => {
@@ -377,7 +377,7 @@ forEachConfiguration(configurations, (app) => {
     const headers = { Authorization: 'Bearer of-the-visitor', 'X-Private': 'yes', From: 'evil@example.com' }
     await browser.fetch(`${victim.url}/resource?url=/incidents`, { headers })
     expect(api.requests).toHaveLength(before + 1)
-    const token = app.standIn.newestAccessToken('PACME01') as string
+    const token = app.simulator.newestAccessToken('PACME01') as string
     const { headers: received, url, body } = api.last
     expect(received.authorization).toBe(`Bearer ${token}`)
     expect(url + body).not.toContain(token)
@@ -387,10 +387,10 @@ forEachConfiguration(configurations, (app) => {
   })
 
   test('G8: a login that is answered with an app token in the place of a person’s is refused where at_hash is required', async () => {
-    const { standIn } = app
+    const { simulator } = app
     const endpoint = await FaultServer.start()
     endpoint.behave = async (res, { form }) => {
-      const ask = (body: URLSearchParams) => fetch(`${standIn.url}/oauth/token`, { method: 'POST', body })
+      const ask = (body: URLSearchParams) => fetch(`${simulator.url}/oauth/token`, { method: 'POST', body })
       const told = (await (await ask(form)).json()) as object
       const app = new URLSearchParams({ scope: 'as_account-us.acme incidents.read users.read' })
       for (const name of ['client_id', 'client_secret']) app.set(name, form.get(name) as string)
@@ -404,7 +404,7 @@ forEachConfiguration(configurations, (app) => {
     await browser.visit(await victim.approved(browser))
     expect(await victim.userOf(browser)).toBeNull()
     expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(401)
-    expect([await victim.handled(), standIn.calls.api]).toEqual([0, 0])
+    expect([await victim.handled(), simulator.calls.api]).toEqual([0, 0])
     await endpoint.close()
   })
 })

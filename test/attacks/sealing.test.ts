@@ -107,10 +107,10 @@ forEachConfiguration(
           [others[1] ?? '', value('app')],
         ] as const
         for (const [key, transplant] of transplants) await redis.set(key, transplant, 'KEEPTTL')
-        app.standIn.resetCalls()
+        app.simulator.resetCalls()
         const other = await app.another()
         expect(await ask(other)).toEqual(tokens)
-        expect(app.standIn.calls.token.client_credentials).toBe(3)
+        expect(app.simulator.calls.token.client_credentials).toBe(3)
         // What cannot be read is replaced: a token of the app loses nobody anything.
         for (const [key, transplant] of transplants) expect(await redis.get(key)).not.toBe(transplant)
         await other.stop()
@@ -200,7 +200,7 @@ forEachConfiguration(
             statuses.push((await browser.fetch(`${victim.url}/me`)).status)
           }
         })
-        app.standIn.expireTokens()
+        app.simulator.expireTokens()
         const renewed = await Promise.all(
           browsers.slice(0, 2).map((browser) => browser.fetch(`${rolled.url}/incidents`)),
         )

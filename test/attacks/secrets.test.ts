@@ -24,7 +24,7 @@ const secret = [canary('session-secret'), canary('session-secret-before')]
 const webhookSecret = [canary('webhook-secret'), canary('webhook-secret-before')]
 const redisPassword = canary('redis-password')
 const scope = ['incidents.read', 'users.read', 'services.read', 'oncalls.read']
-const client = { clientID: 'stand-in-client', clientSecret, scope }
+const client = { clientID: 'simulator-client', clientSecret, scope }
 
 /** Repeats the whole request, as a faulty server or the debug page of a proxy does. */
 const echo =
@@ -90,7 +90,7 @@ forEachConfiguration(
     let redis: Redis | undefined
     let commands: Awaited<ReturnType<typeof watchCommands>> | undefined
     beforeAll(async () => {
-      recorder = await startRecorder(app.standIn, canaries)
+      recorder = await startRecorder(app.simulator, canaries)
       if (app.redis === undefined) return
       redis = new Redis(app.redis.url)
       commands = await watchCommands(app.redis.port)
@@ -144,7 +144,7 @@ forEachConfiguration(
       }).toEqual({ output: [], answers: [], redis: [], urls: [], bodies: [] })
     })
   },
-  { standIn: { clients: [client] } },
+  { simulator: { clients: [client] } },
 )
 
 test('S1, S2, K5: a start that fails, as with a weak secret, does not repeat the secret that stands in the wrong place', async () => {
@@ -215,14 +215,14 @@ describeWithRedis('Redis', () => {
     canaries.note('Redis password', redisPassword)
     const server = await startRedis({ more: ['--requirepass', 'another one'] })
     const redis = `redis://:${redisPassword}@127.0.0.1:${server.port}`
-    const standIn = await startPagerDuty()
+    const simulator = await startPagerDuty()
     const options = { redis, secret, webhookSecret }
-    const victim = await Victim.start(standIn, { express: 5, style: 'drop-in', tellsAll: true, options })
+    const victim = await Victim.start(simulator, { express: 5, style: 'drop-in', tellsAll: true, options })
     const browser = new Witness([])
     expect((await browser.visit(await victim.approved(browser))).status).toBe(503)
     await until(() => victim.output.includes('WRONGPASS'))
     expect(canaries.in(victim.output + browser.answers.join('\n'))).toEqual([])
-    await Promise.all([victim.stop(), server.stop(), standIn.close()])
+    await Promise.all([victim.stop(), server.stop(), simulator.close()])
   })
 })
 
@@ -248,21 +248,21 @@ async function play(scene: Scene): Promise<void> {
 }
 
 async function logins({ app, victim, recorder, answers }: Scene): Promise<void> {
-  const { standIn } = app
+  const { simulator } = app
   const tries: (() => void)[] = [
     ...[...faults, 'reset', 'half', 'invalid_grant'].map(
-      (fault) => () => standIn.failNext('token', fault as '500'),
+      (fault) => () => simulator.failNext('token', fault as '500'),
     ),
     ...echoes.map((behave) => () => recorder.insteadOf('/oauth/token', behave)),
     () => recorder.insteadOf('/oauth/token', echo(400, 'invalid_grant')),
-    () => (standIn.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'somebody else' })),
+    () => (simulator.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'somebody else' })),
   ]
   for (const arrange of tries) {
     const browser = new Witness(answers)
     const callback = await victim.approved(browser)
     arrange()
     expect((await browser.visit(callback)).status).not.toBe(200)
-    standIn.settings.idTokenClaims = undefined
+    simulator.settings.idTokenClaims = undefined
     expect(await victim.userOf(browser)).toBeNull()
   }
   const browser = new Witness(answers)
@@ -278,9 +278,9 @@ async function logins({ app, victim, recorder, answers }: Scene): Promise<void> 
 }
 
 async function stepUp({ app, victim }: Scene, browser: Browser): Promise<void> {
-  app.standIn.settings.autoApprove = 'PACME01'
+  app.simulator.settings.autoApprove = 'PACME01'
   const answer = await browser.follow(`${victim.url}/services`)
-  app.standIn.settings.autoApprove = undefined
+  app.simulator.settings.autoApprove = undefined
   expect(answer.status).toBe(200)
   await browser.visit(`${victim.url}/all`)
 }
@@ -288,16 +288,16 @@ async function stepUp({ app, victim }: Scene, browser: Browser): Promise<void> {
 /** Failures that a grant survives. */
 async function refreshes(scene: Scene, browser: Browser): Promise<void> {
   const { app, victim, recorder } = scene
-  const { standIn } = app
+  const { simulator } = app
   const tries: (() => void)[] = [
-    ...faults.map((fault) => () => standIn.failNext('token', fault)),
-    () => standIn.failNext('token', 'reset', 2),
+    ...faults.map((fault) => () => simulator.failNext('token', fault)),
+    () => simulator.failNext('token', 'reset', 2),
     ...echoes.map((behave) => () => recorder.insteadOf('/oauth/token', behave)),
   ]
   const outcomes: number[] = []
   for (const arrange of tries) {
     arrange()
-    standIn.expireTokens()
+    simulator.expireTokens()
     outcomes.push((await browser.fetch(`${victim.url}/api`)).status)
     await goOn(scene)
     outcomes.push((await browser.fetch(`${victim.url}/api`)).status)
@@ -312,16 +312,16 @@ async function refreshes(scene: Scene, browser: Browser): Promise<void> {
 /** Failures that it does not. */
 async function lostRefreshes(scene: Scene): Promise<void> {
   const { app, victim, recorder, answers } = scene
-  const { standIn } = app
+  const { simulator } = app
   const tries: (() => void)[] = [
-    () => standIn.failNext('token', 'half'),
-    () => standIn.failNext('token', 'reset-after'),
-    () => standIn.failNext('token', 'invalid_grant'),
+    () => simulator.failNext('token', 'half'),
+    () => simulator.failNext('token', 'reset-after'),
+    () => simulator.failNext('token', 'invalid_grant'),
     () => recorder.insteadOf('/oauth/token', echo(400, 'invalid_grant')),
   ]
   for (const arrange of tries) {
     const browser = await victim.logIn(new Witness(answers), 'PACME02')
-    standIn.expireTokens()
+    simulator.expireTokens()
     arrange()
     expect((await browser.fetch(`${victim.url}/api`)).status).toBe(401)
     await goOn(scene)
@@ -338,7 +338,7 @@ async function appTokens(scene: Scene): Promise<void> {
   const { app, victim, recorder, answers } = scene
   const browser = new Witness(answers)
   const tries: (() => void)[] = [
-    ...faults.map((fault) => () => app.standIn.failNext('token', fault)),
+    ...faults.map((fault) => () => app.simulator.failNext('token', fault)),
     ...echoes.map((behave) => () => recorder.insteadOf('/oauth/token', behave)),
   ]
   for (const arrange of tries) {

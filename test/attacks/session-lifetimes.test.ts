@@ -15,7 +15,7 @@ const idle = 60 * minute
 const absolute = 180 * minute
 const settings = {
   victim: { options: { session: { idle, absolute } } },
-  standIn: { accessTokenLifetime: (2 * idle) / 1000 },
+  simulator: { accessTokenLifetime: (2 * idle) / 1000 },
 }
 
 /** Somebody who is logged in at a process whose clock the test moves. */
@@ -53,7 +53,7 @@ forEachConfiguration(
         await login.later(idle / 2)
         expect(await login.me()).toBe(200)
       }
-      expect(app.standIn.calls.token.refresh_token).toBeGreaterThan(0)
+      expect(app.simulator.calls.token.refresh_token).toBeGreaterThan(0)
       await login.later(idle / 2)
       expect(await login.me()).toBe(401)
       expect(await login.victim.userOf(login.browser)).toBeNull()
@@ -114,7 +114,7 @@ forEachConfiguration(
         await login.later(40 * minute)
         expect(await login.me()).toBe(200)
       }
-      expect(app.standIn.calls.token.refresh_token).toBe(1)
+      expect(app.simulator.calls.token.refresh_token).toBe(1)
       // It lasts twenty minutes more, and not an hour.
       const nearTheEnd = await timesLeft(19 * minute, 20 * minute)
       expect(nearTheEnd.filter(isWithin(19 * minute, 20 * minute))).toHaveLength(records)

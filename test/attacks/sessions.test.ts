@@ -81,7 +81,7 @@ forEachConfiguration(
     })
 
     test('CVE-2023-48309: the cookie of a login that was only begun is no session, and a session is no begun login', async () => {
-      const { victim, standIn } = app
+      const { victim, simulator } = app
       const browser = new Browser()
       const callback = await victim.approved(browser)
       const [[pendingName, pending] = ['', '']] = browser.cookies
@@ -93,21 +93,21 @@ forEachConfiguration(
       }
       const session = (await victim.logIn()).cookies.get(sessionCookie(app)) as string
       browser.cookies.set(pendingName, session)
-      standIn.resetCalls()
+      simulator.resetCalls()
       await browser.visit(callback)
       expect(await me(victim, browser)).toBe(401)
-      expect(standIn.calls.token.authorization_code).toBe(0)
+      expect(simulator.calls.token.authorization_code).toBe(0)
     })
 
     test('CVE-2026-40155: of many users at once, each gets an own session, an own token, and an own refresh', async () => {
-      const { standIn } = app
+      const { simulator } = app
       const people = await Promise.all(
         many.map(async (user, i) => ({
           user,
           browser: await processOf(i).logIn(new Browser(), user),
         })),
       )
-      standIn.expireTokens()
+      simulator.expireTokens()
       const seen = people.flatMap(({ user, browser }) =>
         Array.from({ length: 12 }, async (_, i) => {
           const path = i % 3 === 0 ? '/me' : '/resource?url=/users/me'
@@ -118,7 +118,7 @@ forEachConfiguration(
       )
       const mixed = (await Promise.all(seen)).filter(({ user, found }) => user !== found)
       expect(mixed).toEqual([])
-      expect(standIn.reuses).toBe(0)
+      expect(simulator.reuses).toBe(0)
     })
 
     test('express-session#309: the page after the login is logged in, however soon it is asked for', async () => {
@@ -142,7 +142,7 @@ forEachConfiguration(
       expect(page.headers.get('set-cookie')).toBeNull()
     })
   },
-  { standIn: { accounts } },
+  { simulator: { accounts } },
 )
 
 forEachConfiguration(dropIns, (app) => {

@@ -41,14 +41,14 @@ const define = (app: InConfiguration & Configuration): void => {
 
   /** A request for which the access token has to be renewed. */
   async function refresh(victim: Victim, browser: Browser): Promise<void> {
-    app.standIn.expireTokens()
+    app.simulator.expireTokens()
     expect(await incidents(victim, browser)).toBe(200)
   }
 
   test.each([['nothing'], ['change'], ['reload'], ['reload&change']])(
     '3.2, R23: a slow request that does %s to the session brings back no tokens from before a refresh',
     async (query) => {
-      const { victim, standIn } = app
+      const { victim, simulator } = app
       const browser = await victim.logIn()
       const slow = await holdUp(victim, browser, query)
       await refresh(other, browser)
@@ -56,15 +56,15 @@ const define = (app: InConfiguration & Configuration): void => {
       const answered = await slow.end()
       await refresh(other, answered)
       expect(await incidents(victim, browser)).toBe(200)
-      expect(standIn.calls.token.refresh_token).toBe(3)
-      expect(standIn.reuses).toBe(0)
+      expect(simulator.calls.token.refresh_token).toBe(3)
+      expect(simulator.reuses).toBe(0)
     },
   )
 
   test.each([['nothing'], ['change']])(
     '3.2, R25, express-session#632: a slow request that does %s to the session does not bring back who has logged out',
     async (query) => {
-      const { victim, standIn } = app
+      const { victim, simulator } = app
       const browser = await victim.logIn()
       const thief = browser.copy()
       const slow = await holdUp(victim, browser, query)
@@ -75,7 +75,7 @@ const define = (app: InConfiguration & Configuration): void => {
         expect(await incidents(other, visitor)).toBe(401)
         expect(await other.userOf(visitor)).toBeNull()
       }
-      expect(standIn.calls.token.refresh_token).toBe(0)
+      expect(simulator.calls.token.refresh_token).toBe(0)
     },
   )
 
@@ -90,20 +90,20 @@ const define = (app: InConfiguration & Configuration): void => {
   })
 
   test('3.2, R24, R26: a refresh that is under way when somebody logs out brings nobody back, and its tokens are revoked', async () => {
-    const { victim, standIn } = app
+    const { victim, simulator } = app
     const browser = await victim.logIn(undefined, 'PACME02')
     const thief = browser.copy()
-    standIn.expireTokens()
-    standIn.settings.tokenLatency = 300
+    simulator.expireTokens()
+    simulator.settings.tokenLatency = 300
     const refreshing = incidents(victim, browser.copy())
-    while (standIn.calls.token.refresh_token === 0) await fetch(`${victim.url}/`)
+    while (simulator.calls.token.refresh_token === 0) await fetch(`${victim.url}/`)
     await browser.fetch(`${other.url}/auth/pagerduty/logout`, { method: 'POST' })
     expect(await refreshing).toBe(401)
-    standIn.settings.tokenLatency = 0
+    simulator.settings.tokenLatency = 0
     expect(await incidents(victim, thief)).toBe(401)
     expect(await incidents(other, thief)).toBe(401)
-    while (standIn.newestRefreshToken('PACME02') !== undefined) await fetch(`${victim.url}/`)
-    expect(standIn.newestRefreshToken('PACME02')).toBeUndefined()
+    while (simulator.newestRefreshToken('PACME02') !== undefined) await fetch(`${victim.url}/`)
+    expect(simulator.newestRefreshToken('PACME02')).toBeUndefined()
   })
 
   test('express-session#935: what another request wrote to the new session is there after the login', async () => {

@@ -335,7 +335,7 @@ forEachConfiguration(
     })
 
     test('W16: an address that an event brings gets no token of the app', async () => {
-      const { victim, standIn } = app
+      const { victim, simulator } = app
       const elsewhere = await FaultServer.start()
       const call = async (self: string) =>
         (await deliver(victim, asking('call', { self }), {}, '/hooks/call')).status
@@ -343,16 +343,16 @@ forEachConfiguration(
         elsewhere.url,
         `//${new URL(elsewhere.url).host}/incidents`,
         'http://169.254.169.254/latest/meta-data/',
-        `${standIn.url}@${new URL(elsewhere.url).host}/`,
+        `${simulator.url}@${new URL(elsewhere.url).host}/`,
         'https://api.pagerduty.com.evil.example/',
       ]) {
         // No 4xx: the event is PagerDuty's, and it is not lost.
         expect([self, await call(self)]).toEqual([self, 500])
       }
-      standIn.failNext('api', { status: 307, headers: { Location: elsewhere.url }, body: '' })
-      expect(await call(`${standIn.url}/incidents`)).toBe(502)
-      expect([elsewhere.requests, standIn.calls.api]).toEqual([[], 1])
-      expect(await call(`${standIn.url}/incidents`)).toBe(202)
+      simulator.failNext('api', { status: 307, headers: { Location: elsewhere.url }, body: '' })
+      expect(await call(`${simulator.url}/incidents`)).toBe(502)
+      expect([elsewhere.requests, simulator.calls.api]).toEqual([[], 1])
+      expect(await call(`${simulator.url}/incidents`)).toBe(202)
       await elsewhere.close()
     })
 

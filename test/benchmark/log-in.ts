@@ -1,15 +1,15 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type StandIn, approve, defaultAccounts, defaultClient, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, defaultAccounts, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import type { AppProcess } from './app-process'
 
 export const secret = 'a secret of thirty-two characters or more for a benchmark'
 
-/** A stand-in for PagerDuty, and what a client that goes by OpenID Connect to the letter needs besides. */
+/** A simulator for PagerDuty, and what a client that goes by OpenID Connect to the letter needs besides. */
 export interface Provider {
-  standIn: StandIn
+  simulator: Simulator
   /** What an app needs to know of it. */
   environment(program: string, redisURL?: string): Record<string, string>
   close(): Promise<void>
@@ -30,12 +30,12 @@ const openIDApp = { ...defaultClient, clientID: 'openid-app' }
  * express-openid-connect refuses; for that client alone they are made to fit.
  */
 export async function startProvider(): Promise<Provider> {
-  const standIn = await startPagerDuty({
+  const simulator = await startPagerDuty({
     clients: [defaultClient, openIDApp],
     accounts: [...defaultAccounts, crowdedAccount],
     echoNonce: true,
   })
-  const found = await fetch(`${standIn.url}/global/oauth/anonymous/.well-known/openid-configuration`)
+  const found = await fetch(`${simulator.url}/global/oauth/anonymous/.well-known/openid-configuration`)
   const configuration = (await found.json()) as object
   const discovery = createServer((_req, res) => {
     res.setHeader('Content-Type', 'application/json')
@@ -44,21 +44,21 @@ export async function startProvider(): Promise<Provider> {
   discovery.listen(0, '127.0.0.1')
   await once(discovery, 'listening')
   const issuer = `http://127.0.0.1:${(discovery.address() as AddressInfo).port}`
-  standIn.settings.idTokenClaims = (claims) =>
+  simulator.settings.idTokenClaims = (claims) =>
     (claims['aud'] as string[]).includes(openIDApp.clientID)
       ? { ...claims, iss: issuer, aud: openIDApp.clientID, sub: claims['user_id'] }
       : claims
   return {
-    standIn,
+    simulator,
     environment: (program, redisURL = '') => ({
-      ...standIn.env(program === 'express-openid-connect' ? openIDApp.clientID : defaultClient.clientID),
+      ...simulator.env(program === 'express-openid-connect' ? openIDApp.clientID : defaultClient.clientID),
       OPENID_ISSUER: issuer,
       SESSION_SECRET: secret,
       REDIS_URL: redisURL,
     }),
     async close() {
       discovery.close()
-      await standIn.close()
+      await simulator.close()
     },
   }
 }

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import { type PagerDuty, pagerduty } from '../../src'
 import { checkApp } from '../../src/cli/check-app'
 import { readConfiguration } from '../../src/cli/configuration'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { type JSONFinding, askDoctor, troubles } from '../support/command'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -18,15 +18,15 @@ const wellKept = ['--appendonly', 'yes', '--maxmemory', '200mb']
 
 jest.setTimeout(120_000)
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let environment: Record<string, string>
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn)
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator)
   environment = {
-    ...standIn.env(),
+    ...simulator.env(),
     PAGERDUTY_CALLBACK_URL: `${app.url}/auth/pagerduty/callback`,
     PAGERDUTY_SCOPE: 'incidents.read users.read',
     PAGERDUTY_ACCOUNT: 'us.acme',
@@ -36,7 +36,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 function found(findings: readonly JSONFinding[], check: string): JSONFinding[] {
@@ -249,7 +249,7 @@ describeWithRedis('Redis', () => {
 })
 
 describe('PagerDuty', () => {
-  /** Answers for PagerDuty, with the stand-in's keys and a clock of its own. */
+  /** Answers for PagerDuty, with the simulator's keys and a clock of its own. */
   async function askWithKeys(keys: unknown, seconds = 0) {
     const identity = await serve((server) => {
       server.get('/global/oauth/anonymous/jwks', (_req, res) => {
@@ -261,7 +261,7 @@ describe('PagerDuty', () => {
     return findings
   }
   const keysOf = async (): Promise<unknown> =>
-    (await fetch(`${standIn.url}/global/oauth/anonymous/jwks`)).json()
+    (await fetch(`${simulator.url}/global/oauth/anonymous/jwks`)).json()
 
   test.each([
     [-45, 'warning', /45 s ahead of PagerDuty’s|44 s ahead|46 s ahead/],
@@ -287,7 +287,7 @@ describe('PagerDuty', () => {
     ['invalid_client', 'error', 'credentials'],
     ['reset', 'error', 'credentials'],
   ] as const)('a token endpoint that answers %s is found', async (fault, level, check) => {
-    standIn.failNext('token', fault)
+    simulator.failNext('token', fault)
     const { findings } = await askDoctor(environment)
     expect(troubles(findings)).toEqual([`${level} ${check}`])
   })
@@ -304,7 +304,7 @@ describe('the running app', () => {
   let pd: PagerDuty
 
   beforeAll(() => {
-    pd = pagerduty({ ...standIn.options(), scope: 'incidents.read', callbackURL, secret })
+    pd = pagerduty({ ...simulator.options(), scope: 'incidents.read', callbackURL, secret })
   })
   afterAll(() => pd.close())
 
@@ -331,7 +331,7 @@ describe('the running app', () => {
     )
     server.close()
     server.closeAllConnections()
-    // The stand-in takes addresses of this machine only, and the proxy is at another one than the callback URL.
+    // The simulator takes addresses of this machine only, and the proxy is at another one than the callback URL.
     return findings.filter(
       ({ check, message }) => check !== 'registration' && !message.includes('is not where'),
     )

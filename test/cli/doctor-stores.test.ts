@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type JSONFinding, askDoctor, troubles } from '../support/command'
 import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
 import { startRelay } from '../support/relay'
@@ -9,29 +9,29 @@ import { describeWithSQLite, hasSQLite } from '../support/sqlite'
 
 jest.setTimeout(120_000)
 
-let standIn: StandIn
+let simulator: Simulator
 let environment: Record<string, string>
 
 beforeAll(async () => {
-  standIn = await startPagerDuty({
+  simulator = await startPagerDuty({
     clients: [
       {
         clientID: 'a',
-        clientSecret: 'stand-in-secret',
+        clientSecret: 'simulator-secret',
         redirectURIs: ['http://localhost:3000/cb'],
         scope: ['users.read'],
       },
     ],
   })
   environment = {
-    ...standIn.env(),
+    ...simulator.env(),
     PAGERDUTY_CLIENT_ID: 'a',
     PAGERDUTY_CALLBACK_URL: 'http://localhost:3000/cb',
     PAGERDUTY_SCOPE: 'users.read',
     SESSION_SECRET: 'q7Zt0Kx2Vd9mWc4RbYhN8sLfE1jUaG6p',
   }
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** What is found of the store at a URL. */
 async function ask(url: string, more: Record<string, string> = {}) {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { WriteStream } from 'node:tty'
 import { withSpinner } from '../../src/cli/spinner'
-import { type StandIn, defaultClient, startPagerDuty } from '../../src/testing'
+import { type Simulator, defaultClient, startPagerDuty } from '../../src/testing'
 import { askDoctor, runCommand, troubles } from '../support/command'
 
 /** As random as a real one. */
@@ -13,20 +13,20 @@ const callbackURL = 'http://localhost:3000/auth/pagerduty/callback'
 
 jest.setTimeout(120_000)
 
-let standIn: StandIn
+let simulator: Simulator
 /** Of an app in development, without Redis: nothing is wrong with it. */
 let good: Record<string, string>
 
 beforeAll(async () => {
   const redirectURIs = [callbackURL, 'https://app.example/auth/pagerduty/callback', 'https://app.example/end']
-  standIn = await startPagerDuty({
+  simulator = await startPagerDuty({
     clients: [
       { ...defaultClient, redirectURIs },
       { clientID: 'classic', clientSecret, appType: 'classic', scope: ['write'], redirectURIs },
     ],
   })
   good = {
-    ...standIn.env(),
+    ...simulator.env(),
     PAGERDUTY_CALLBACK_URL: callbackURL,
     PAGERDUTY_SCOPE: 'incidents.read users.read',
     PAGERDUTY_ACCOUNT: 'us.acme',
@@ -34,7 +34,7 @@ beforeAll(async () => {
     SESSION_SECRET: secret,
   }
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 test('nothing is wrong with a good configuration', async () => {
   const { code, findings } = await askDoctor(good)
@@ -536,7 +536,7 @@ describe('the command', () => {
   })
 
   test('says so where a file was left out', async () => {
-    const { stdout } = await runCommand(['doctor'], { PAGERDUTY_IDENTITY_URL: standIn.url }, folder)
+    const { stdout } = await runCommand(['doctor'], { PAGERDUTY_IDENTITY_URL: simulator.url }, folder)
     expect(stdout).toContain('There is a .env here, which --env-file .env reads.')
   })
 

@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { deserialize } from 'node:v8'
 import { withEnvironment } from '../../src/environment'
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import { type Simulation, askDoctor, runCommand, startSimulation, troubles } from '../support/command'
 import { startDropIn } from '../support/drop-in'
 import { freePort } from '../support/redis'
@@ -45,7 +45,7 @@ const readEnv = (file: string) => parseEnv(readFileSync(file, 'utf8')) as Record
 async function startApp({ env }: Simulation) {
   const { callbackURL: _, ...options } = withEnvironment({}, env)
   const app = await startDropIn(
-    { options: () => ({}) } as unknown as StandIn,
+    { options: () => ({}) } as unknown as Simulator,
     { ...options, scope: 'incidents.read incidents.write users.read' },
     (express, pd) => {
       express.post('/resolve', pd.requireLogin(), async (req, res) => {
@@ -130,7 +130,7 @@ describe('--state', () => {
       await fetch(second.page, { method: 'POST', body: 'do=expire' })
       const { incidents } = (await (await app.get(browser)).json()) as Incidents
       expect(incidents[0]?.status).toBe('resolved')
-      expect(await (await fetch(`${second.url}/__stand-in/calls`)).json()).toMatchObject({
+      expect(await (await fetch(`${second.url}/__simulator/calls`)).json()).toMatchObject({
         token: { authorization_code: 0, refresh_token: 1 },
       })
       await app.close()

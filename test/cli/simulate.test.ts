@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { type PagerDutyOptions, pagerduty } from '../../src'
 import { withEnvironment } from '../../src/environment'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type Simulation, askDoctor, runCommand, startSimulation, troubles } from '../support/command'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -11,7 +11,7 @@ let app: DropIn
 beforeAll(async () => {
   simulation = await startSimulation()
   app = await startDropIn(
-    { options: () => ({}) } as unknown as StandIn,
+    { options: () => ({}) } as unknown as Simulator,
     optionsOf(simulation),
     (express, pd) => {
       express.post(
@@ -61,12 +61,12 @@ function send(method: string, headers: Record<string, string> = {}, body = ''): 
 /** What the page says after a button. */
 async function press(form: Record<string, string>): Promise<string> {
   const pressed = await send('POST', { Origin: simulation.url }, new URLSearchParams(form).toString())
-  expect(pressed).toMatchObject({ status: 303, location: '/__stand-in/' })
+  expect(pressed).toMatchObject({ status: 303, location: '/__simulator/' })
   return /role="status">([^<]*)/.exec((await send('GET')).text)?.[1] ?? ''
 }
 
 const calls = async () =>
-  (await fetch(`${simulation.url}/__stand-in/calls`)).json() as Promise<{ token: object }>
+  (await fetch(`${simulation.url}/__simulator/calls`)).json() as Promise<{ token: object }>
 
 test('what is printed is an environment with which the doctor is content', async () => {
   const { code, findings } = await askDoctor(simulation.env)
@@ -141,10 +141,10 @@ test('a name that somebody else has made lead here does not show the page', asyn
   expect((await send('GET', { Host: 'evil.example' })).status).toBe(403)
 })
 
-test('a stand-in that is not told to has no control page', async () => {
-  const standIn = await startPagerDuty()
-  expect((await fetch(`${standIn.url}/__stand-in/`)).status).toBe(404)
-  await standIn.close()
+test('a simulator that is not told to has no control page', async () => {
+  const simulator = await startPagerDuty()
+  expect((await fetch(`${simulator.url}/__simulator/`)).status).toBe(404)
+  await simulator.close()
 })
 
 test('client ID, scope and kind of app can be named', async () => {

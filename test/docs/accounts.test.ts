@@ -1,15 +1,15 @@
-import { type Account, type StandIn, approve, defaultAccounts, startPagerDuty } from '../../src/testing'
+import { type Account, type Simulator, approve, defaultAccounts, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
 import { type Example, example } from './examples'
 import { type RunningExample, environmentOf, runApp } from './run-example'
 
 const [acme, globex] = defaultAccounts as [Account, Account]
-let standIn: StandIn | undefined
+let simulator: Simulator | undefined
 
 afterEach(async () => {
-  await standIn?.close()
-  standIn = undefined
+  await simulator?.close()
+  simulator = undefined
 })
 
 test('users of other accounts are kept out', async () => {
@@ -20,9 +20,9 @@ test('users of other accounts are kept out', async () => {
     appType: 'classic',
     scope: ['write'],
   } as const
-  standIn = await startPagerDuty({ accounts, clients: [client] })
+  simulator = await startPagerDuty({ accounts, clients: [client] })
   const one = example('docs/accounts.md, Which accounts may log in, ts')
-  await runApp(one, standIn.env(), async (app) => {
+  await runApp(one, simulator.env(), async (app) => {
     const browser = await app.logIn()
     expect(await (await browser.fetch(`${app.url}/me`)).json()).toEqual({ id: 'PACME01' })
     await expect(app.logIn('/auth/pagerduty', 'PGLBX01')).rejects.toThrow('ended with 403')
@@ -30,17 +30,17 @@ test('users of other accounts are kept out', async () => {
 })
 
 /** The example with the simulator in the place of PagerDuty. */
-function atStandIn(one: Example): Example {
+function atSimulator(one: Example): Example {
   const urls =
     'identityURL: process.env.PAGERDUTY_IDENTITY_URL!, apiURL: process.env.PAGERDUTY_API_URL!, scope: ['
   return { ...one, code: one.code.replaceAll('scope: [', urls) }
 }
 
 test('an account has app tokens of its own', async () => {
-  standIn = await startPagerDuty()
-  const one = atStandIn(example('docs/app-tokens.md, Without logins, ts'))
+  simulator = await startPagerDuty()
+  const one = atSimulator(example('docs/app-tokens.md, Without logins, ts'))
   const show = "app.get('/as-app', async (_req, res) => res.json(await response?.json()))\n"
-  await runApp({ ...one, code: one.code + show }, environmentOf(standIn), async (app) => {
+  await runApp({ ...one, code: one.code + show }, environmentOf(simulator), async (app) => {
     const answer = await new Browser().fetch(`${app.url}/as-app`)
     const { incidents } = (await answer.json()) as { incidents: { html_url: string }[] }
     expect(incidents[0]?.html_url).toMatch(/^https:\/\/globex\./)
@@ -65,7 +65,7 @@ describeWithRedis('an instance for each customer', () => {
 
   /** Runs the example with room for one instance. It shows which instances are open, and which were closed. */
   async function run(use: (app: RunningExample) => Promise<void>): Promise<void> {
-    standIn = await startPagerDuty({ clients: [clientOf('one', 'acme'), clientOf('two', 'globex')] })
+    simulator = await startPagerDuty({ clients: [clientOf('one', 'acme'), clientOf('two', 'globex')] })
     const { code } = example('docs/accounts.md, An instance for each customer, ts')
     const watched = `
 import { pagerduty as make } from 'passport-pagerduty'
@@ -95,7 +95,7 @@ app.get('/let-go', (_req, res) => (letGo(), res.end()))
       one: { id: 'one', ...clientOf('one', 'us.acme') },
       two: { id: 'two', ...clientOf('two', 'eu.globex') },
     }
-    const one = atStandIn({
+    const one = atSimulator({
       page: 'docs/accounts.md',
       heading: 'instances',
       language: 'ts',
@@ -103,7 +103,7 @@ app.get('/let-go', (_req, res) => (letGo(), res.end()))
       code: watched + own,
     })
     const env = {
-      ...environmentOf(standIn),
+      ...environmentOf(simulator),
       REDIS_URL: server.url,
       TEST_CUSTOMERS: JSON.stringify(customers),
     }
@@ -145,7 +145,7 @@ app.get('/let-go', (_req, res) => (letGo(), res.end()))
     run(async (app) => {
       const ada = await logIn(app, 'one', 'PACME01')
       expect((await get(app, ada, 'one', '/incidents')).status).toBe(200)
-      standIn?.failNext('api', '500')
+      simulator?.failNext('api', '500')
       expect((await get(app, ada, 'one', '/incidents')).status).toBe(503)
       expect((await get(app, ada, 'two', '/incidents')).status).toBe(401)
     }))

@@ -2,26 +2,26 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unsign } from 'cookie-signature'
-import { type StandIn, type WebhookAnswer, defaultClient, startPagerDuty } from '../../src/testing'
+import { type Simulator, type WebhookAnswer, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { describeWithRedis, startRedis, useRedis } from '../support/redis'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, fileOf, runApp, runScript, runShell } from './run-example'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise<string> {
-  return runApp(one, environmentOf(standIn), use)
+  return runApp(one, environmentOf(simulator), use)
 }
 
 describeWithRedis('a Passport and sessions of one’s own', () => {
   const redis = useRedis()
-  const environment = () => ({ ...environmentOf(standIn), REDIS_URL: redis.url })
+  const environment = () => ({ ...environmentOf(simulator), REDIS_URL: redis.url })
 
   test('sign sessions with the first secret of a list, so that one can be replaced', async () => {
     const name = 'docs/passport.md, In an app that has Passport already, ts'
@@ -54,7 +54,7 @@ describeWithRedis('a Passport and sessions of one’s own', () => {
 })
 
 test('an error page of one’s own asks a browser before it consents, and leaves scripts alone', async () => {
-  standIn.configure('stand-in-client', { scope: ['users.read'] })
+  simulator.configure('simulator-client', { scope: ['users.read'] })
   try {
     await run(example('docs/errors.md, An error page of your own, ts'), async (app) => {
       const browser = await app.logIn()
@@ -64,19 +64,19 @@ test('an error page of one’s own asks a browser before it consents, and leaves
       const [, link = ''] = /<a href="([^"]*)">/.exec(await page.text()) ?? []
       expect(link).toMatch(/^\/auth\/pagerduty\?scope=incidents\.read/)
       const consent = await browser.visit(app.url + link)
-      expect(consent.headers.get('location')).toContain(standIn.url)
+      expect(consent.headers.get('location')).toContain(simulator.url)
       const script = await browser.fetch(`${app.url}/incidents`)
       expect([script.status, await script.text()]).toEqual([403, expect.not.stringContaining('One more')])
     })
   } finally {
-    standIn.configure('stand-in-client', defaultClient)
+    simulator.configure('simulator-client', defaultClient)
   }
 })
 
 describe('a webhook', () => {
   const webhook = 'docs/webhooks.md, Mount it, ts'
   const secret = 'secret-of-the-subscription'
-  let atWork: StandIn
+  let atWork: Simulator
 
   beforeEach(async () => {
     atWork = await startPagerDuty()
@@ -133,7 +133,7 @@ app.get('/notes/:id', async (req, res) => {
 describeWithRedis('with Redis', () => {
   test('a readiness check fails while the store does', async () => {
     const redis = await startRedis()
-    const env = { ...environmentOf(standIn), REDIS_URL: redis.url }
+    const env = { ...environmentOf(simulator), REDIS_URL: redis.url }
     await runApp(example('docs/deployment.md, The process, ts'), env, async ({ url }) => {
       const status = async () => (await new Browser().fetch(`${url}/ready`)).status
       expect(await status()).toBe(204)
@@ -148,7 +148,7 @@ test('the doctor finds nothing wrong with the app of the README', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'docs-'))
   await run(example('README.md, Quick start, ts'), async ({ url }) => {
     const env = {
-      ...standIn.env(),
+      ...simulator.env(),
       PAGERDUTY_CALLBACK_URL: `${url}/auth/pagerduty/callback`,
       PAGERDUTY_SCOPE: 'incidents.read users.read',
       SESSION_SECRET: 'ckKgfPNPOSUYDUO2oRqFfRnIfVRB1HD6hoDkRWHLF_o',
@@ -194,7 +194,7 @@ for (const logger of loggers) for (const level of levels) logger[level]('happene
 process.stdout.write(JSON.stringify(lines))
 `
     const printed = await runScript(fileOf(one), program, {
-      ...environmentOf(standIn),
+      ...environmentOf(simulator),
       PAGERDUTY_CALLBACK_URL: 'http://localhost/auth/pagerduty/callback',
       PAGERDUTY_SCOPE: 'incidents.raed',
     })

@@ -1,15 +1,15 @@
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { describeWithRedis, useRedis } from '../support/redis'
 import { type Example, example } from './examples'
 import { type RunningExample, environmentOf, runApp } from './run-example'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** What the app has that the page does not show: a login without PagerDuty, and who is logged in. */
 const local = `
@@ -49,7 +49,7 @@ async function logInElsewhere(app: RunningExample, user = 'PACME01') {
 describeWithRedis('an app with sessions in Redis', () => {
   const redis = useRedis()
   const environment = () => ({
-    ...environmentOf(standIn),
+    ...environmentOf(simulator),
     CUSTOMER_CALLBACK_URL: 'http://localhost:3000/auth/customer/callback',
     REDIS_URL: redis.url,
   })
@@ -140,7 +140,7 @@ describeWithRedis('an app with sessions in Redis', () => {
       }
       expect(await urls('/incidents')).toEqual(new Set(['acme']))
       expect(await urls('/customer/incidents')).toEqual(new Set(['globex']))
-      standIn.failNext('api', '500')
+      simulator.failNext('api', '500')
       expect((await browser.fetch(`${app.url}/customer/incidents`)).status).toBe(503)
       await browser.fetch(`${app.url}/logout`, { method: 'POST' })
       for (const path of ['/incidents', '/customer/incidents'])

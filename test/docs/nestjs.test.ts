@@ -1,24 +1,24 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { describeWithRedis, useRedis } from '../support/redis'
 import { example, root } from './examples'
 import { type RunningExample, environmentOf, runApp, typesOf } from './run-example'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterEach(() => standIn.close())
+afterEach(() => simulator.close())
 
 const page = readFileSync(join(root, 'docs/nestjs.md'), 'utf8')
 const json = 'application/problem+json'
 
 describe('the NestJS app with pd.auth()', () => {
   const one = example('docs/nestjs.md, A whole app, ts')
-  const run = (use: (app: RunningExample) => Promise<void>) => runApp(one, environmentOf(standIn), use)
+  const run = (use: (app: RunningExample) => Promise<void>) => runApp(one, environmentOf(simulator), use)
 
   test('logs a user in on the way to a route whose guard is a middleware', () =>
     run(async (app) => {
@@ -61,11 +61,11 @@ describe('the NestJS app with pd.auth()', () => {
         return [response.status, response.headers.get('content-type'), await response.json()]
       }
       const ended = await app.logIn()
-      standIn.revokeAll()
+      simulator.revokeAll()
       expect(await failed(ended)).toMatchObject([401, json, { code: 'ERR_PAGERDUTY_LOGIN_REQUIRED' }])
       const browser = await app.logIn()
-      standIn.expireTokens()
-      standIn.failNext('token', '500')
+      simulator.expireTokens()
+      simulator.failNext('token', '500')
       expect(await failed(browser)).toMatchObject([503, json, { code: 'server_error' }])
     }))
 
@@ -74,10 +74,10 @@ describe('the NestJS app with pd.auth()', () => {
     const handler = 'const handler = async (event: { event_type: string }) => console.log(event.event_type)\n'
     const code = one.code.replace('await app.listen', `${mount}\nawait app.listen`)
     const secret = 'secret-of-the-subscription'
-    const env = { ...environmentOf(standIn), PAGERDUTY_WEBHOOK_SECRET: secret }
+    const env = { ...environmentOf(simulator), PAGERDUTY_WEBHOOK_SECRET: secret }
     const printed = await runApp({ ...one, code: handler + code }, env, async (app) => {
       const to = `${app.url}/webhooks/pagerduty`
-      expect((await standIn.sendWebhook(to, 'incident.triggered', { secret })).status).toBe(202)
+      expect((await simulator.sendWebhook(to, 'incident.triggered', { secret })).status).toBe(202)
     })
     expect(printed).toMatch(/^incident.triggered$/m)
   })
@@ -103,7 +103,7 @@ async function terminateAnd<T>(call: () => Promise<T>): Promise<T> {
 `
     const printed = await runApp(
       { ...one, code: code + terminateAnd },
-      environmentOf(standIn),
+      environmentOf(simulator),
       async (app) => {
         const browser = await app.logIn()
         const ended = app.ended()
@@ -120,7 +120,7 @@ describeWithRedis('the NestJS app with @nestjs/passport', () => {
   const redis = useRedis()
   const one = example('docs/nestjs.md, With @nestjs/passport, ts')
   const run = (use: (app: RunningExample) => Promise<void>) =>
-    runApp(one, { ...environmentOf(standIn), REDIS_URL: redis.url }, use)
+    runApp(one, { ...environmentOf(simulator), REDIS_URL: redis.url }, use)
   const seenBy = async (app: RunningExample, browser: Browser): Promise<unknown> =>
     (await browser.fetch(`${app.url}/me`)).json()
 
@@ -157,6 +157,6 @@ describeWithRedis('the NestJS app with @nestjs/passport', () => {
       const callback = await approve(begun.headers.get('location') as string, { decision: 'deny' })
       expect((await browser.visit(callback)).status).toBe(401)
       expect(await seenBy(app, browser)).toEqual({ user: null, isLoggedIn: false })
-      expect(standIn.liveGrants()).toEqual([])
+      expect(simulator.liveGrants()).toEqual([])
     }))
 })

@@ -1,18 +1,18 @@
 import { variables } from '../../src/environment'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, runApp, runShell, typesOf } from './run-example'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise<string> {
-  return runApp(one, environmentOf(standIn), use)
+  return runApp(one, environmentOf(simulator), use)
 }
 
 test('the app of the README greets whoever logs in, and shows incidents', async () => {
@@ -22,16 +22,16 @@ test('the app of the README greets whoever logs in, and shows incidents', async 
     const page = await browser.visit(`${app.url}/`)
     const [, link = ''] = /^Hello PACME01 of acme <a href="([^"]*)">Incidents</.exec(await page.text()) ?? []
     expect(await typesOf(await browser.fetch(app.url + link))).toContain('incident')
-    standIn.failNext('api', '500')
+    simulator.failNext('api', '500')
     expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(503)
   })
 })
 
 test('the app of the README says so and ends where its port is taken', async () => {
   const { code } = example('README.md, Quick start, ts')
-  const first = await RunningExample.start('quick-start', code, environmentOf(standIn))
+  const first = await RunningExample.start('quick-start', code, environmentOf(simulator))
   const port = Number(new URL(first.url).port)
-  const second = RunningExample.start('quick-start', code, environmentOf(standIn), port)
+  const second = RunningExample.start('quick-start', code, environmentOf(simulator), port)
   await expect(second).rejects.toThrow(/EADDRINUSE/)
   await first.stop()
 })
@@ -45,7 +45,7 @@ function inCommonJS(): string {
 }
 
 test('the app of the README starts in CommonJS too', async () => {
-  const app = await RunningExample.start('quick-start.cjs', inCommonJS(), environmentOf(standIn))
+  const app = await RunningExample.start('quick-start.cjs', inCommonJS(), environmentOf(simulator))
   try {
     const browser = await app.logIn()
     expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
@@ -58,16 +58,16 @@ test('an API failure under Express 4 gets a response where handlers are wrapped 
   const { code: caught } = example('README.md, Quick start, js 2')
   const plain = inCommonJS().replace("require('express')", `require('${require.resolve('express4')}')`)
   const program = caught + plain.replace(/async \(req, res\) => [^]*?\n\}(?=\))/, (code) => `caught(${code})`)
-  const app = await RunningExample.start('quick-start-4.cjs', program, environmentOf(standIn))
-  const careless = await RunningExample.start('quick-start-4-careless.cjs', plain, environmentOf(standIn))
+  const app = await RunningExample.start('quick-start-4.cjs', program, environmentOf(simulator))
+  const careless = await RunningExample.start('quick-start-4-careless.cjs', plain, environmentOf(simulator))
   try {
     const browser = await app.logIn()
-    standIn.failNext('api', 'reset')
+    simulator.failNext('api', 'reset')
     expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(503)
     expect(await typesOf(await browser.fetch(`${app.url}/incidents`))).toContain('incident')
     const other = await careless.logIn()
     const ended = careless.ended()
-    standIn.failNext('api', 'reset')
+    simulator.failNext('api', 'reset')
     await expect(other.fetch(`${careless.url}/incidents`)).rejects.toThrow(/socket hang up|ECONNRESET/)
     expect(await ended).toEqual({ code: 1, signal: null })
   } finally {
@@ -115,7 +115,7 @@ test('a failed call of the API is thrown as the README does', async () => {
     const browser = await app.logIn()
     const services = async () => (await browser.fetch(`${app.url}/services`)).status
     expect(await services()).toBe(200)
-    standIn.failNext('api', '500')
+    simulator.failNext('api', '500')
     expect(await services()).toBe(503)
   })
 })
@@ -143,10 +143,10 @@ test('the README shows lines of the page on Passport, which is run', () => {
 
 test('a webhook of the README is handled', async () => {
   const secret = 'secret-of-the-subscription'
-  const env = { ...environmentOf(standIn), PAGERDUTY_WEBHOOK_SECRET: secret }
+  const env = { ...environmentOf(simulator), PAGERDUTY_WEBHOOK_SECRET: secret }
   const printed = await runApp(example('README.md, Webhooks, ts'), env, async ({ url }) => {
     const send = (eventType: string, signed: string) =>
-      standIn.sendWebhook(`${url}/webhooks/pagerduty`, eventType, { secret: signed })
+      simulator.sendWebhook(`${url}/webhooks/pagerduty`, eventType, { secret: signed })
     expect((await send('incident.triggered', secret)).status).toBe(202)
     expect((await send('incident.resolved', secret)).status).toBe(202)
     expect((await send('incident.triggered', 'another-secret-altogether')).status).toBe(403)

@@ -5,8 +5,8 @@ import { Redis } from 'ioredis'
 import { io } from 'socket.io-client'
 import { WebSocket } from 'ws'
 import {
-  type StandIn,
-  type StandInOptions,
+  type Simulator,
+  type SimulatorOptions,
   approve,
   defaultClient,
   sendWebhook,
@@ -20,19 +20,19 @@ import { startRelay } from '../support/relay'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, runApp, typesOf } from './run-example'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 async function run(
   one: Example,
   use: (app: RunningExample) => Promise<void>,
   env: Record<string, string> = {},
 ): Promise<void> {
-  await runApp(one, { ...environmentOf(standIn), ...env }, use)
+  await runApp(one, { ...environmentOf(simulator), ...env }, use)
 }
 
 const classic = {
@@ -42,9 +42,9 @@ const classic = {
   scope: ['write'],
 } as const
 
-/** Runs an example at a stand-in of its own. */
+/** Runs an example at a simulator of its own. */
 async function runAt(
-  options: StandInOptions,
+  options: SimulatorOptions,
   one: Example,
   use: (app: RunningExample) => Promise<void>,
   env: Record<string, string> = {},
@@ -137,7 +137,7 @@ test('a form that needs one more scope comes back to its page, which says that i
 test('an audit log has the address of whoever logs in, fails to, or logs out', async () => {
   const one = example('docs/recipes.md, An audit log with addresses, ts')
   const trusted = { ...one, code: `${one.code}\napp.set('trust proxy', 'loopback')\n` }
-  const printed = await runApp(trusted, environmentOf(standIn), async (app) => {
+  const printed = await runApp(trusted, environmentOf(simulator), async (app) => {
     const from = (address: string) => ({ ...Browser.navigation, 'X-Forwarded-For': address })
     const visit = async (browser: Browser, address: string, decision?: 'deny') => {
       const begun = await browser.visit(`${app.url}/auth/pagerduty`, from(address))
@@ -314,16 +314,16 @@ describeWithChromium('in a browser', () => {
           await button.click()
           return { status: (await met).status(), at: new URL(tab.url()).pathname }
         }
-        standIn.configure('stand-in-client', { scope: ['users.read'] })
+        simulator.configure('simulator-client', { scope: ['users.read'] })
         // The script is on its way to the login before the page has loaded.
         await tab.goto(`${app.url}/inbox`, { waitUntil: 'commit' })
         expect(await allow()).toEqual({ status: 403, at: '/inbox' })
-        standIn.configure('stand-in-client', defaultClient)
+        simulator.configure('simulator-client', defaultClient)
         await tab.locator('#more[href]').click()
         expect(await allow()).toEqual({ status: 200, at: '/inbox' })
       })
     } finally {
-      standIn.configure('stand-in-client', defaultClient)
+      simulator.configure('simulator-client', defaultClient)
       await chromium.close()
     }
   })
@@ -384,7 +384,7 @@ test('calls to PagerDuty go through the proxy of the environment', async () => {
       },
       { HTTP_PROXY: address },
     )
-    expect([...asked]).toEqual([new URL(standIn.url).host])
+    expect([...asked]).toEqual([new URL(simulator.url).host])
   } finally {
     proxy.close()
   }
@@ -406,7 +406,7 @@ globalThis.fetch = (url, init) => {
   let path = ''
   const printed = await runApp(
     { ...one, code: watching + one.code + show },
-    environmentOf(standIn),
+    environmentOf(simulator),
     async ({ url }) => {
       path = `/incidents/${await first(url)}/notes`
       const headers = { 'Content-Type': 'application/json' }
@@ -421,12 +421,12 @@ globalThis.fetch = (url, init) => {
 test('an agent calls PagerDuty’s MCP server as the user', () =>
   run(example('docs/recipes.md, An agent with PagerDuty’s MCP server, ts'), async (app) => {
     const browser = await app.logIn()
-    standIn.resetCalls()
-    standIn.expireTokens()
+    simulator.resetCalls()
+    simulator.expireTokens()
     const answer = await browser.fetch(`${app.url}/triggered`)
     const { structuredContent } = (await answer.json()) as { structuredContent: { response: object[] } }
     expect(structuredContent.response[0]).toMatchObject({ type: 'incident', status: 'triggered' })
-    expect(standIn.calls.token.refresh_token).toBe(1)
+    expect(simulator.calls.token.refresh_token).toBe(1)
   }))
 
 test('a page that polls keeps no login alive, and knows when it ends', () =>
@@ -580,14 +580,14 @@ test('the platform is told of what goes on', () => {
 describe('PagerDuty’s own client', () => {
   const request = /^GET \/services HTTP[^]*\r\nAuthorization: Bearer (\S+)\r\n[^]*\r\nHost: (\S+)\r\n/
 
-  /** Runs an example whose https requests arrive at the stand-in. `heard` tells the token and the host of the last one. */
+  /** Runs an example whose https requests arrive at the simulator. `heard` tells the token and the host of the last one. */
   async function runHeard(
     one: Example,
     use: (app: RunningExample, heard: () => string[] | undefined) => Promise<void>,
     env: (relay: string) => Record<string, string>,
   ): Promise<void> {
     let sent = ''
-    const relay = await startRelay(Number(new URL(standIn.url).port), (direction, chunk) => {
+    const relay = await startRelay(Number(new URL(simulator.url).port), (direction, chunk) => {
       if (direction === 'out') sent = chunk.toString()
     })
     const heard = () => request.exec(sent)?.slice(1)
@@ -611,14 +611,14 @@ describe('PagerDuty’s own client', () => {
         ] as const) {
           const browser = await app.logIn('/auth/pagerduty', user)
           expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual([account])
-          expect(heard()).toEqual([standIn.newestAccessToken(user), host])
+          expect(heard()).toEqual([simulator.newestAccessToken(user), host])
         }
       },
       // As at PagerDuty, the id_token alone says where the API is.
       () => ({ PAGERDUTY_API_URL: '' }),
     ))
 
-  test('calls the stand-in as it calls PagerDuty', () =>
+  test('calls the simulator as it calls PagerDuty', () =>
     run(example('docs/recipes.md, PagerDuty’s own client, ts'), async (app) => {
       const browser = await app.logIn()
       expect(await accountsOf(await browser.fetch(`${app.url}/services`))).toEqual(['acme'])

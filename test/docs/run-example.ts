@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { transformSync } from 'esbuild'
-import { type StandIn, approve } from '../../src/testing'
+import { type Simulator, approve } from '../../src/testing'
 import { folders } from '../attacks/support/paths'
 import { Browser } from '../support/browser'
 import { program as cli } from '../support/command'
@@ -16,7 +16,7 @@ export const folder = join(folders[5], 'docs')
 
 /**
  * Has the program listen where the test expects it, wherever it says, and takes what it sends by node:https, to whatever
- * host, to a port of the test: without TLS, which the stand-in does not speak.
+ * host, to a port of the test: without TLS, which the simulator does not speak.
  */
 const elsewhere = `
 import { globalAgent } from 'node:https'
@@ -183,9 +183,9 @@ function write(name: string, program: string): string {
   return file
 }
 
-/** The environment of an example at a stand-in. */
-export function environmentOf(standIn: StandIn): Record<string, string> {
-  return { ...standIn.env(), PAGERDUTY_ACCOUNT: 'us.acme' }
+/** The environment of an example at a simulator. */
+export function environmentOf(simulator: Simulator): Record<string, string> {
+  return { ...simulator.env(), PAGERDUTY_ACCOUNT: 'us.acme' }
 }
 
 /** Types of the incidents that are answered. */

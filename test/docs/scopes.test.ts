@@ -1,18 +1,18 @@
-import { type StandIn, approve, defaultClient, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type Example, example } from './examples'
 import { RunningExample, environmentOf, fileOf, runApp, runScript } from './run-example'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterEach(() => standIn.configure('stand-in-client', defaultClient))
-afterAll(() => standIn.close())
+afterEach(() => simulator.configure('simulator-client', defaultClient))
+afterAll(() => simulator.close())
 
 function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise<string> {
-  return runApp(one, environmentOf(standIn), use)
+  return runApp(one, environmentOf(simulator), use)
 }
 
 test('each guard lets pass whoever was granted its scopes', async () => {
@@ -34,7 +34,7 @@ guards.forEach((guard, number) => app.get('/' + number, guard, (_req, res) => re
     return (await Promise.all(answers)).map(({ status }) => status)
   }
   const passWith = async (app: RunningExample, granted: string) => {
-    standIn.configure('stand-in-client', { scope: granted.split(' ') })
+    simulator.configure('simulator-client', { scope: granted.split(' ') })
     return pass(app, await app.logIn())
   }
   try {
@@ -46,7 +46,7 @@ guards.forEach((guard, number) => app.get('/' + number, guard, (_req, res) => re
       expect(await passWith(app, 'incidents.read incidents.write')).toEqual([403, 403, 200, 403, 200])
     })
   } finally {
-    standIn.configure('stand-in-client', defaultClient)
+    simulator.configure('simulator-client', defaultClient)
   }
 })
 
@@ -66,9 +66,9 @@ test('a button of one’s own asks for more, and leads on', async () => {
 
 test('a login without the scope that the app cannot do without is denied', async () => {
   await run(example('docs/scopes.md, Partial grants, ts'), async (app) => {
-    standIn.configure('stand-in-client', { scope: ['incidents.read'] })
+    simulator.configure('simulator-client', { scope: ['incidents.read'] })
     await app.logIn()
-    standIn.configure('stand-in-client', { scope: ['users.read'] })
+    simulator.configure('simulator-client', { scope: ['users.read'] })
     await expect(app.logIn()).rejects.toThrow('The login ended with 403')
   })
 })

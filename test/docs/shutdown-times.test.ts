@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TokenStoreError, type UserGrant } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { WatchedStore } from '../support/watched-store'
 import { root } from './examples'
@@ -20,7 +20,7 @@ const owner = { accountID: 'PACME00', userID: 'PACME01' }
 let outcome: ((url: string) => Promise<Response>) | undefined
 let calls: string[] = []
 let store: WatchedStore
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let grant: UserGrant
 
@@ -32,8 +32,8 @@ const fetch: typeof globalThis.fetch = (input, init) => {
 
 beforeEach(async () => {
   store = new WatchedStore()
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn, { tokenStore: store, secret, fetch })
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator, { tokenStore: store, secret, fetch })
   const { browser } = await app.logIn()
   await app.get(browser)
   ;[grant] = (await app.pd.grants.list(owner)) as [UserGrant]
@@ -45,7 +45,7 @@ afterEach(async () => {
   outcome = undefined
   store.fault = undefined
   await app.close()
-  await standIn.close()
+  await simulator.close()
   store.memory.close()
 })
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { type Socket, connect } from 'node:net'
 import { join } from 'node:path'
 import { pause, withinDeadline } from '../../src/async/timeout'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type Nginx, startNginx } from '../support/nginx'
 import { describeWith } from '../support/programs'
@@ -28,12 +28,12 @@ function terminate(app: RunningExample) {
 // The slowest tests wait for the fifteen seconds after which unused connections are closed.
 jest.setTimeout(240_000)
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterEach(() => standIn.close())
+afterEach(() => simulator.close())
 
 describeWith('redis-server', 'nginx-light')('SIGTERM behind nginx, under load', () => {
   let redis: RedisServer
@@ -66,7 +66,7 @@ describeWith('redis-server', 'nginx-light')('SIGTERM behind nginx, under load', 
 
   function startApp(port: number): Promise<RunningExample> {
     const env = {
-      ...environmentOf(standIn),
+      ...environmentOf(simulator),
       REDIS_URL: redis.url,
       PAGERDUTY_CALLBACK_URL: `${nginx.url}/auth/pagerduty/callback`,
     }
@@ -91,7 +91,7 @@ describeWith('redis-server', 'nginx-light')('SIGTERM behind nginx, under load', 
     nginx = await startProxy(more, headers)
     apps.push(...(await Promise.all(ports.map(startApp))))
     const browsers = await Promise.all(['PACME01', 'PACME02', 'PGLBX01', 'PGLBX02'].map(logIn))
-    standIn.settings.tokenLatency = 300
+    simulator.settings.tokenLatency = 300
     const failed: string[] = []
     let isOver = false
     let count = 0
@@ -111,18 +111,18 @@ describeWith('redis-server', 'nginx-light')('SIGTERM behind nginx, under load', 
     for (const position of [0, 1, 0, 1]) {
       const before = count
       while (count < before + 50) await pause(10)
-      const refreshed = standIn.calls.token.refresh_token + browsers.length
-      standIn.expireTokens() // so that refreshes are under way
+      const refreshed = simulator.calls.token.refresh_token + browsers.length
+      simulator.expireTokens() // so that refreshes are under way
       exits.push(await terminate(apps[position] as RunningExample))
       apps[position] = await startApp(ports[position] as number)
       // A token that ended twice within one request would be the simulator's fault.
-      while (standIn.calls.token.refresh_token < refreshed) await pause(10)
+      while (simulator.calls.token.refresh_token < refreshed) await pause(10)
     }
     isOver = true
     await Promise.all(load)
     expect(failed).toEqual([])
     expect(exits).toEqual([inOrder, inOrder, inOrder, inOrder])
-    expect(standIn.reuses).toBe(0)
+    expect(simulator.reuses).toBe(0)
   })
 })
 
@@ -136,7 +136,7 @@ describe('SIGTERM without a proxy', () => {
   })
 
   async function start(program: { code: string }): Promise<void> {
-    app = await RunningExample.start('stopping', programOf(program), environmentOf(standIn))
+    app = await RunningExample.start('stopping', programOf(program), environmentOf(simulator))
   }
 
   async function open(): Promise<Socket> {
@@ -157,8 +157,8 @@ describe('SIGTERM without a proxy', () => {
     const browser = await app.logIn()
     await browser.fetch(`${app.url}/incidents`)
     const cookie = [...browser.cookies].map((pair) => pair.join('=')).join('; ')
-    standIn.expireTokens()
-    standIn.settings.tokenLatency = 1_000
+    simulator.expireTokens()
+    simulator.settings.tokenLatency = 1_000
 
     await open() // As browsers do in advance.
     const busy = await open()
@@ -172,9 +172,9 @@ describe('SIGTERM without a proxy', () => {
       else if (heads.at(-1) === 'Connection: keep-alive') ask('/')
     })
     ask('/incidents')
-    while (standIn.calls.token.refresh_token === 0) await pause(10)
+    while (simulator.calls.token.refresh_token === 0) await pause(10)
     expect(await terminate(app)).toEqual(inOrder)
     expect(heads).toEqual(['HTTP/1.1 200', 'Connection: keep-alive', 'HTTP/1.1 200', 'Connection: close'])
-    expect(standIn.calls.token.refresh_token).toBe(1)
+    expect(simulator.calls.token.refresh_token).toBe(1)
   })
 })

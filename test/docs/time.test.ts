@@ -1,11 +1,11 @@
 import express from 'express'
 import request from 'supertest'
 import { pagerduty } from '../../src'
-import { type StandIn, loginAs, startPagerDuty, testClock } from '../../src/testing'
+import { type Simulator, loginAs, startPagerDuty, testClock } from '../../src/testing'
 
 const hours = 60 * 60_000
 const restore: (() => unknown)[] = []
-let standIn: StandIn
+let simulator: Simulator
 
 afterEach(async () => {
   for (const one of restore.splice(0)) await one()
@@ -13,12 +13,12 @@ afterEach(async () => {
 
 /** Statuses of a page behind a guard, for a user who is logged in. */
 async function logIn(): Promise<() => Promise<number>> {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   const callbackURL = 'http://localhost:3000/auth/pagerduty/callback'
-  const pd = pagerduty({ ...standIn.options(), callbackURL, scope: 'incidents.read' })
+  const pd = pagerduty({ ...simulator.options(), callbackURL, scope: 'incidents.read' })
   restore.unshift(
     () => pd.close(),
-    () => standIn.close(),
+    () => simulator.close(),
   )
   const app = express().use(pd.auth())
   app.get('/page', pd.requireScopes('incidents.read'), async (req, res) => {
@@ -45,11 +45,11 @@ test('the request after a failed refresh gets 503 too, until two seconds have pa
   const visit = await logIn()
   const clock = testClock()
   restore.push(() => clock.restore())
-  standIn.expireTokens()
-  standIn.failNext('token', '503')
+  simulator.expireTokens()
+  simulator.failNext('token', '503')
   expect(await visit()).toBe(503)
   expect(await visit()).toBe(503)
-  expect(standIn.calls.token.refresh_token).toBe(1)
+  expect(simulator.calls.token.refresh_token).toBe(1)
   clock.advance(2_000)
   expect(await visit()).toBe(200)
 })

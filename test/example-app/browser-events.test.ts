@@ -23,9 +23,9 @@ describeWithChromium('the page of events in a browser', () => {
   })
 
   test('shows what happens while it is open, and not who others are', async () => {
-    const { chromium, page, app, standIn } = open
+    const { chromium, page, app, simulator } = open
     await page.getByText('New rows appear by themselves.').waitFor()
-    standIn.settings.autoApprove = 'PGLBX01'
+    simulator.settings.autoApprove = 'PGLBX01'
     const stranger = await chromium.newContext()
     const other = await stranger.newPage()
     await other.goto(`${app.url}/auth/pagerduty/callback?code=a&state=b`)
@@ -54,9 +54,9 @@ describeWithChromium('the page of events in a browser', () => {
   })
 
   test('is for people who are logged in', async () => {
-    const { chromium, app, standIn } = open
+    const { chromium, app, simulator } = open
     const stranger = await chromium.newPage()
-    standIn.settings.autoApprove = undefined
+    simulator.settings.autoApprove = undefined
     await stranger.goto(`${app.url}/events`)
     expect(stranger.url()).toContain('/oauth/authorize')
     await stranger.close()

@@ -1,12 +1,12 @@
 import type { Browser, BrowserContext, Page, Request, Response } from 'playwright-core'
 import { type RunningExample, startExampleApp } from '../../example-app/start'
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import { describeWithChromium, startChromium } from '../support/chromium'
 
 describeWithChromium('scopes in a browser', () => {
   let chromium: Browser
   let app: RunningExample
-  let standIn: StandIn
+  let simulator: Simulator
   let context: BrowserContext
   let page: Page
   const complaints: string[] = []
@@ -17,7 +17,7 @@ describeWithChromium('scopes in a browser', () => {
   afterAll(() => chromium.close())
   beforeEach(async () => {
     app = await startExampleApp({ port: 0 })
-    standIn = app.standIn as StandIn
+    simulator = app.simulator as Simulator
     complaints.length = 0
     await newPage()
   })
@@ -127,7 +127,7 @@ describeWithChromium('scopes in a browser', () => {
 
   test('what PagerDuty does not grant ends after four redirects, without anybody asking', async () => {
     await logIn()
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     const first = await page.goto(`${app.url}/services`)
     expect([first?.status(), redirectsTo(first)]).toEqual([403, 4])
     const second = await page.goto(`${app.url}/services`)
@@ -161,7 +161,7 @@ describeWithChromium('scopes in a browser', () => {
     const other = await context.newPage()
     await page.goto(`${app.url}/services`)
     await other.goto(`${app.url}/incidents`)
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     await decide('allow')
     await isThere('/services')
     await other.locator('#allow').click()
@@ -200,7 +200,7 @@ describeWithChromium('scopes in a browser', () => {
     await logIn()
     const headers = { Origin: 'https://evil.example', 'Sec-Fetch-Site': 'cross-site' }
     const form = { scope: 'services.read' }
-    const foreign = await context.request.post(`${app.url}/stand-in/scopes`, { form, headers })
+    const foreign = await context.request.post(`${app.url}/simulator/scopes`, { form, headers })
     expect(foreign.status()).toBe(403)
     await page.goto(`${app.url}/scopes`)
     expect(await page.getByLabel('services.read').isChecked()).toBe(false)

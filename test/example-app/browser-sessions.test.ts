@@ -12,7 +12,7 @@ describeWithChromium('the page of sessions in a browser', () => {
 
   /** A page of another browser in which this user logs in. */
   async function logInWith(userAgent: string, user = 'PACME01'): Promise<Page> {
-    open.standIn.settings.autoApprove = user
+    open.simulator.settings.autoApprove = user
     const page = await open.chromium.newPage({ userAgent })
     await page.goto(`${open.app.url}/auth/pagerduty?returnTo=/sessions`)
     return page

@@ -1,5 +1,5 @@
 import { withEnvironment } from '../../src/environment'
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import { describeWithChromium, openEachTime } from '../support/chromium'
 import { type Simulation, startSimulation } from '../support/command'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -12,7 +12,7 @@ describeWithChromium('the control page in a browser', () => {
   beforeAll(async () => {
     simulation = await startSimulation()
     const { callbackURL: _default, ...options } = withEnvironment({}, simulation.env)
-    app = await startDropIn({ options: () => ({}) } as unknown as StandIn, options, (express, pd) => {
+    app = await startDropIn({ options: () => ({}) } as unknown as Simulator, options, (express, pd) => {
       express.post(
         '/webhooks/pagerduty',
         pd.webhook(() => {}),

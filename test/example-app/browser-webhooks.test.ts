@@ -10,16 +10,16 @@ describeWithChromium('the webhook page in a browser', () => {
   const rows = (outcome: string): Locator => open.page.locator(`[data-outcome="${outcome}"]`)
 
   test('shows a delivery, its outcome, and what the app did back as itself', async () => {
-    const { page, standIn } = open
+    const { page, simulator } = open
     await page.getByTestId('send-incident.triggered').click()
     await rows('handled').waitFor()
     expect(await rows('handled').innerText()).toMatch(/incident\.triggered[^]*handled[^]*202[^]*notes: 201/)
     expect(await page.getByTestId('app-tokens').innerText()).toContain('incidents.write')
-    expect(standIn.calls.token.client_credentials).toBe(1)
+    expect(simulator.calls.token.client_credentials).toBe(1)
   })
 
   test('takes a forged one for what it is, and the same event once', async () => {
-    const { page, app, standIn } = open
+    const { page, app, simulator } = open
     for (const kind of ['incident.triggered', 'duplicate', 'forged', 'pagey.ping']) {
       await page.getByTestId(`send-${kind}`).click()
       await page.waitForURL(`${app.url}/webhooks`)
@@ -29,18 +29,18 @@ describeWithChromium('the webhook page in a browser', () => {
       seen.push(await rows(outcome).count())
     expect(seen).toEqual([1, 1, 1, 1])
     expect(await rows('rejected').innerText()).toContain('403')
-    expect(standIn.calls.api).toBe(2) // the profile at the login, and one note
+    expect(simulator.calls.api).toBe(2) // the profile at the login, and one note
   })
 
   test('counts API calls and the requests for the token that they share', async () => {
-    const { page, app, standIn } = open
+    const { page, app, simulator } = open
     for (const kind of ['incident.triggered', 'incident.acknowledged', 'incident.resolved']) {
       await page.getByTestId(`send-${kind}`).click()
       await page.waitForURL(`${app.url}/webhooks`)
     }
     expect(await page.getByTestId('api-calls').innerText()).toBe('3')
     expect(await page.getByTestId('token-requests').innerText()).toBe('1')
-    expect(standIn.calls.token.client_credentials).toBe(1)
+    expect(simulator.calls.token.client_credentials).toBe(1)
   })
 
   test('shows what comes in while it is open, without being loaded again', async () => {
@@ -71,9 +71,9 @@ describeWithChromium('the webhook page in a browser', () => {
   })
 
   test('is for people who are logged in', async () => {
-    const { chromium, app, standIn } = open
+    const { chromium, app, simulator } = open
     const stranger = await chromium.newPage()
-    standIn.settings.autoApprove = undefined
+    simulator.settings.autoApprove = undefined
     await stranger.goto(`${app.url}/webhooks`)
     expect(stranger.url()).toContain('/oauth/authorize')
     await stranger.close()

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Browser, BrowserContext, BrowserContextOptions, Page, Request } from 'playwright-core'
 import { type RunningExample, startExampleApp } from '../../example-app/server'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { describeWithChromium, startChromium } from '../support/chromium'
 import { describeWithRedis, startRedis } from '../support/redis'
@@ -21,7 +21,7 @@ type Box = { x: number; y: number; width: number; height: number }
 describeWithChromium('the example app in a browser', () => {
   let chromium: Browser
   let app: RunningExample
-  let standIn: StandIn
+  let simulator: Simulator
   const contexts: BrowserContext[] = []
   /** What the pages complained about, and what they sent for. */
   let complaints: string[]
@@ -31,7 +31,7 @@ describeWithChromium('the example app in a browser', () => {
     chromium = await startChromium()
     // Pictures show the port, so theirs is the one that the example has by default.
     app = await startExampleApp({ port: writesScreenshots ? 3000 : 0 })
-    standIn = app.standIn as StandIn
+    simulator = app.simulator as Simulator
   })
   afterAll(async () => {
     await chromium.close()
@@ -40,10 +40,10 @@ describeWithChromium('the example app in a browser', () => {
   beforeEach(() => {
     complaints = []
     requests = []
-    standIn.resetCalls()
+    simulator.resetCalls()
   })
   afterEach(async () => {
-    standIn.settings.tokenLatency = 0
+    simulator.settings.tokenLatency = 0
     for (const context of contexts.splice(0)) await context.close()
     if (complaints.length > 0) throw new Error(`The pages complained:\n${complaints.join('\n')}`)
   })
@@ -73,7 +73,7 @@ describeWithChromium('the example app in a browser', () => {
     return (await newContext(options)).newPage()
   }
 
-  /** From the example's welcome page, or a page that needs a login, to the stand-in. */
+  /** From the example's welcome page, or a page that needs a login, to the simulator. */
   async function beginLogin(page: Page, path = '/'): Promise<void> {
     await page.goto(app.url + path)
     if (path === '/') await page.getByTestId('login').click()
@@ -93,9 +93,9 @@ describeWithChromium('the example app in a browser', () => {
 
   /** The same redirects, where nobody has to click: for tests of what comes after. */
   async function beLoggedIn(page: Page, path = '/', user = ada): Promise<void> {
-    standIn.settings.autoApprove = user
+    simulator.settings.autoApprove = user
     await page.goto(`${app.url}/auth/pagerduty?returnTo=${path}`)
-    standIn.settings.autoApprove = undefined
+    simulator.settings.autoApprove = undefined
     expect(page.url()).toBe(app.url + path)
   }
 
@@ -115,7 +115,7 @@ describeWithChromium('the example app in a browser', () => {
       await page.goto(app.url)
       await page.getByRole('link', { name: 'Log in with PagerDuty' }).click()
       await page.waitForURL(isAuthorize)
-      expect(new URL(page.url()).origin).toBe(standIn.url)
+      expect(new URL(page.url()).origin).toBe(simulator.url)
       await page.getByLabel('Ada Okafor').check()
       await page.getByRole('button', { name: 'Allow' }).click()
       await page.waitForURL(`${app.url}/`)
@@ -123,7 +123,7 @@ describeWithChromium('the example app in a browser', () => {
       expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('Ada Okafor')
       expect(await text(page, 'account')).toBe('acme')
       expect(await text(page, 'region')).toBe('US')
-      expect(standIn.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 0 })
+      expect(simulator.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 0 })
     })
 
     test('shows an EU user the EU region', async () => {
@@ -147,22 +147,22 @@ describeWithChromium('the example app in a browser', () => {
       expect(await text(first, 'user-name')).toBe('Ada Okafor')
       await second.reload()
       expect(await text(second, 'user-name')).toBe('Ada Okafor')
-      expect(standIn.calls.token.authorization_code).toBe(2)
+      expect(simulator.calls.token.authorization_code).toBe(2)
     })
 
     test('takes a double click on Allow for one login', async () => {
-      standIn.settings.tokenLatency = 600
+      simulator.settings.tokenLatency = 600
       const page = await newPage()
       await beginLogin(page)
       await page.locator('#allow').dblclick()
       // Not waitForURL: that gives up when the second click breaks off what the first began.
       expect(await text(page, 'user-name')).toBe('Ada Okafor')
       expect(page.url()).toBe(`${app.url}/`)
-      expect(standIn.calls.token.authorization_code).toBe(1)
+      expect(simulator.calls.token.authorization_code).toBe(1)
     })
 
     test('takes a second click on Allow for the same login while the first callback runs', async () => {
-      standIn.settings.tokenLatency = 1000
+      simulator.settings.tokenLatency = 1000
       const page = await newPage()
       await beginLogin(page)
       const { x, y, width, height } = (await page.locator('#allow').boundingBox()) as Box
@@ -177,7 +177,7 @@ describeWithChromium('the example app in a browser', () => {
       expect(more).toEqual([])
       expect(second?.get('state')).toBe(first?.get('state'))
       expect(second?.get('code')).not.toBe(first?.get('code'))
-      expect(standIn.calls.token.authorization_code).toBe(1)
+      expect(simulator.calls.token.authorization_code).toBe(1)
     })
 
     test('ends on a small page with a way back when access is denied', async () => {
@@ -187,7 +187,7 @@ describeWithChromium('the example app in a browser', () => {
       await page.getByRole('button', { name: 'Deny' }).click()
       expect((await answered).status()).toBe(403)
       expect(await page.getByRole('heading').innerText()).toBe('Access was denied at PagerDuty')
-      expect(standIn.calls.token.authorization_code).toBe(0)
+      expect(simulator.calls.token.authorization_code).toBe(0)
       await page.getByRole('link', { name: 'Log in with PagerDuty' }).click()
       await page.waitForURL(isAuthorize)
       await allow(page)
@@ -202,7 +202,7 @@ describeWithChromium('the example app in a browser', () => {
       await page.goto(callback)
       expect(page.url()).toBe(`${app.url}/`)
       expect(await text(page, 'user-name')).toBe('Ada Okafor')
-      expect(standIn.calls.token.authorization_code).toBe(1)
+      expect(simulator.calls.token.authorization_code).toBe(1)
     })
 
     test('comes to no harm when somebody goes back and allows again', async () => {
@@ -213,7 +213,7 @@ describeWithChromium('the example app in a browser', () => {
       await allow(page, ben)
       await page.waitForURL(`${app.url}/`)
       expect(await text(page, 'user-name')).toBe('Ada Okafor')
-      expect(standIn.calls.token.authorization_code).toBe(1)
+      expect(simulator.calls.token.authorization_code).toBe(1)
       expect(callbacks()).toHaveLength(2)
     })
 
@@ -226,7 +226,7 @@ describeWithChromium('the example app in a browser', () => {
       expect(answer?.status()).toBe(403)
       await page.goto(app.url)
       expect(await page.getByTestId('login').isVisible()).toBe(true)
-      expect(standIn.calls.token.authorization_code).toBe(1)
+      expect(simulator.calls.token.authorization_code).toBe(1)
     })
   })
 
@@ -244,12 +244,12 @@ describeWithChromium('the example app in a browser', () => {
     test('shows the same name in the header of every page, which asks PagerDuty for it at the login only', async () => {
       const page = await newPage()
       await beLoggedIn(page, '/events')
-      standIn.resetCalls()
+      simulator.resetCalls()
       for (const path of ['/events', '/webhooks', '/scopes', '/nowhere']) {
         await page.goto(app.url + path)
         expect([path, await text(page, 'user-name')]).toEqual([path, 'Ada Okafor'])
       }
-      expect(standIn.calls.api).toBe(0)
+      expect(simulator.calls.api).toBe(0)
     })
 
     test('has one primary button on each page', async () => {
@@ -285,8 +285,8 @@ describeWithChromium('the example app in a browser', () => {
       await page.waitForURL(`${app.url}/?refreshed#token`)
       expect(await obtainedAt()).toBeGreaterThan(before)
       expect(await page.getByRole('main').getByRole('status').innerText()).toBe('Refreshed just now.')
-      expect(standIn.calls.token.refresh_token).toBe(1)
-      expect(standIn.reuses).toBe(0)
+      expect(simulator.calls.token.refresh_token).toBe(1)
+      expect(simulator.reuses).toBe(0)
     })
 
     test('does not open the page whose scope was not granted, and says which one is missing', async () => {
@@ -362,7 +362,7 @@ describeWithChromium('the example app in a browser', () => {
           await page.goto(`${app.url}/incidents`)
           expect(await text(page, 'user-name')).toBe('Ada Okafor')
         }
-        expect(standIn.calls.revoke).toBe(0)
+        expect(simulator.calls.revoke).toBe(0)
       } finally {
         await other.close()
       }
@@ -439,10 +439,10 @@ describeWithChromium('the example app in a browser', () => {
           expect([name, html]).toEqual([name, expect.not.stringContaining(prefix)])
           expect([name, readable]).toEqual([name, '[{},{}]'])
         }
-        expect(standIn.newestAccessToken(user)).toMatch(prefix)
+        expect(simulator.newestAccessToken(user)).toMatch(prefix)
         const urls = requests.map((request) => decodeURIComponent(request.url()))
         expect(urls.filter((url) => url.includes(prefix))).toEqual([])
-        expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([app.url, standIn.url]))
+        expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([app.url, simulator.url]))
       },
     )
 
@@ -459,8 +459,8 @@ describeWithChromium('the example app in a browser', () => {
       expect(await context.cookies(app.url)).toEqual([
         expect.objectContaining({ name: 'pagerduty', httpOnly: true, sameSite: 'Lax', domain: 'localhost' }),
       ])
-      const others = await context.cookies(standIn.url)
-      expect(others.map(({ name }) => name)).toEqual(['stand-in-user'])
+      const others = await context.cookies(simulator.url)
+      expect(others.map(({ name }) => name)).toEqual(['simulator-user'])
     })
 
     test('are worth a picture', async () => {

@@ -1,24 +1,24 @@
 import { eventPage } from '../../example-app/event-page'
 import { incidentTable, serviceList } from '../../example-app/list-pages'
 import { type RunningExample, startExampleApp } from '../../example-app/server'
-import { type StandIn, approve, defaultClient, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 
-describe('the example app, with its stand-in', () => {
+describe('the example app, with its simulator', () => {
   const ownPage = { ...Browser.navigation, 'Sec-Fetch-Site': 'same-origin' }
   let app: RunningExample
-  let standIn: StandIn
+  let simulator: Simulator
   let browser: Browser
 
   beforeAll(async () => {
     app = await startExampleApp({ port: 0 })
-    standIn = app.standIn as StandIn
+    simulator = app.simulator as Simulator
   })
   afterAll(() => app.close())
   beforeEach(() => {
     browser = new Browser()
   })
-  afterEach(() => standIn.clearFaults())
+  afterEach(() => simulator.clearFaults())
 
   async function logIn(user = 'PACME01', from = '/auth/pagerduty'): Promise<Response> {
     const begun = await browser.visit(app.url + from)
@@ -61,7 +61,7 @@ describe('the example app, with its stand-in', () => {
   })
 
   test('names the user by id where PagerDuty’s API gave no name at the login', async () => {
-    standIn.failNext('api', { status: 500 })
+    simulator.failNext('api', { status: 500 })
     await logIn()
     for (const path of ['/', '/events']) expect(textOf(await read(path), 'user-name')).toBe('User PACME01')
   })
@@ -84,9 +84,9 @@ describe('the example app, with its stand-in', () => {
 
   test('answers a page without the scope for it with the package’s 403', async () => {
     await logIn()
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     const denied = await browser.follow(`${app.url}/services`)
-    standIn.settings.autoApprove = undefined
+    simulator.settings.autoApprove = undefined
     expect(denied.status).toBe(403)
     expect(await denied.text()).toContain('services.read')
   })
@@ -103,11 +103,11 @@ describe('the example app, with its stand-in', () => {
 
   test('refreshes for its own pages and for people who are logged in only', async () => {
     const foreign = { ...ownPage, 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' }
-    standIn.resetCalls()
+    simulator.resetCalls()
     expect((await browser.fetch(`${app.url}/refresh`, { method: 'POST', headers: ownPage })).status).toBe(401)
     await logIn()
     expect((await browser.fetch(`${app.url}/refresh`, { method: 'POST', headers: foreign })).status).toBe(403)
-    expect(standIn.calls.token.refresh_token).toBe(0)
+    expect(simulator.calls.token.refresh_token).toBe(0)
   })
 
   test('logs out', async () => {
@@ -122,7 +122,7 @@ describe('the example app, with its stand-in', () => {
 
   test('shows what it knows while the API fails', async () => {
     await logIn()
-    standIn.failNext('api', { status: 500 }, 3)
+    simulator.failNext('api', { status: 500 }, 3)
     const home = await browser.visit(app.url)
     expect(home.status).toBe(200)
     const page = await home.text()
@@ -133,7 +133,7 @@ describe('the example app, with its stand-in', () => {
 
   test('says so when PagerDuty has ended the login', async () => {
     await logIn()
-    standIn.revokeAll()
+    simulator.revokeAll()
     const ended = await browser.visit(app.url)
     expect(ended.status).toBe(401)
     expect(await ended.text()).toContain('log in again')
@@ -182,7 +182,10 @@ describe('the example app, with its stand-in', () => {
 
   test('shows no token anywhere', async () => {
     await logIn()
-    const tokens = [standIn.newestAccessToken('PACME01'), standIn.newestRefreshToken('PACME01')] as string[]
+    const tokens = [
+      simulator.newestAccessToken('PACME01'),
+      simulator.newestRefreshToken('PACME01'),
+    ] as string[]
     for (const path of ['/', '/incidents', '/services', '/api/incidents', '/nowhere']) {
       const page = await read(path)
       for (const token of tokens) expect(page).not.toContain(token)

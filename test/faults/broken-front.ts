@@ -15,14 +15,14 @@ export interface BrokenFront {
  * @param bytesOf how many bytes of an answer of that length get through
  */
 export async function startBrokenFront(
-  standInURL: string,
+  simulatorURL: string,
   bytesOf: (length: number) => number,
 ): Promise<BrokenFront> {
   const presented = new Set<string>()
   const forward = async (req: IncomingMessage, res: ServerResponse) => {
     const body = await text(req)
     const contentType = req.headers['content-type'] ?? ''
-    const answer = await fetch(standInURL + req.url, {
+    const answer = await fetch(simulatorURL + req.url, {
       method: req.method ?? 'GET',
       redirect: 'manual',
       ...(body && { body, headers: { 'content-type': contentType } }),

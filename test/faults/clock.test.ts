@@ -30,7 +30,7 @@ describeOnEachStore('a clock that steps', (store) => {
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       // What a process that is behind received is over for the others: it stamped an end that is past for them.
       expect(world.tokenCalls).toBeLessThanOrEqual(2 * users.length)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }),
   )
 })
@@ -52,6 +52,6 @@ describeOnEachStore('a PagerDuty that ends the old access token at a refresh', (
       )
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(users.length)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }))
 })

@@ -29,7 +29,7 @@ describeWithRedis('a rolling deployment', () => {
         for (const worker of world.workers) score.judge(user, await user.ask(worker), 200)
       }
       expect(score.finish(world, 6)).toEqual(nothingWrong)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }))
 })
 

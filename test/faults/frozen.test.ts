@@ -34,7 +34,7 @@ describeWithRedis('a process that is frozen', () => {
       }
       expect(score.finish(world, rounds(20))).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(rounds(20))
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }),
   )
 

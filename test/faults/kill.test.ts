@@ -57,9 +57,9 @@ describeOnEachStore('kill -9 of the process that refreshes', (store) => {
       inWorld({ ...noGrace, store }, async (world) => {
         const score = new Score(`kill -9 ${name}: token alive, no grace, on ${store}`)
         await inBatches(rounds(100), async (count) => {
-          const before = world.standIn.reuses
+          const before = world.simulator.reuses
           const users = await strike(world, point, count, lifetime - 60)
-          const isPresentedAgain = () => world.standIn.reuses - before >= count
+          const isPresentedAgain = () => world.simulator.reuses - before >= count
           await Promise.all(users.map((user) => goOn(world, user, score, isPresentedAgain)))
           await world.pass(lifetime)
           await Promise.all(users.map((user) => logInAgain(world, user, score)))

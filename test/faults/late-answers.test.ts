@@ -18,7 +18,7 @@ describeWithRedis('an answer of PagerDuty that is late', () => {
       // Those who came early have a token that has ended, the others one that lives 80 seconds more.
       await world.pass(lifetime - 80)
 
-      world.standIn.settings.tokenLatency = seconds * 1000
+      world.simulator.settings.tokenLatency = seconds * 1000
 
       let isOver = false
       const locks = watchLocks(world, () => isOver)
@@ -31,7 +31,7 @@ describeWithRedis('an answer of PagerDuty that is late', () => {
       expect(await locks).toBeGreaterThan(5_000)
       expect(score.finish(world, 2 * each)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(2 * each)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }),
   )
 })

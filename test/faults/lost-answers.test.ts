@@ -21,9 +21,9 @@ describeWithRedis('an answer of PagerDuty that gets lost', () => {
       const score = new Score(`${meanings[fault]}, grace 10 s`)
       const users = await expireFor(world, rounds(100), lifetime)
       for (const user of users) {
-        world.standIn.failNext('token', fault)
+        world.simulator.failNext('token', fault)
         await expectNewToken(user, world.anyWorker, score)
-        world.standIn.clearFaults()
+        world.simulator.clearFaults()
       }
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(2 * users.length)
@@ -37,10 +37,10 @@ describeWithRedis('an answer of PagerDuty that gets lost', () => {
         const score = new Score(`${meanings[fault]}, no grace`)
         const users = await expireFor(world, rounds(100), lifetime - 60)
         for (const user of users) {
-          world.standIn.failNext('token', fault)
-          const before = world.standIn.reuses
+          world.simulator.failNext('token', fault)
+          const before = world.simulator.reuses
           score.judge(user, await user.ask(world.anyWorker), 200)
-          await until('the retry was refused', () => world.standIn.reuses > before)
+          await until('the retry was refused', () => world.simulator.reuses > before)
           await world.noLocks()
           for (const worker of world.workers) score.judge(user, await user.ask(worker), 200)
         }
@@ -57,7 +57,7 @@ describeWithRedis('an answer of PagerDuty that gets lost', () => {
       const score = new Score('the answer breaks off at byte k, grace 10 s')
       const users = await world.logIn(rounds(200))
       let round = 0
-      const front = await startBrokenFront(world.standIn.url, (length) =>
+      const front = await startBrokenFront(world.simulator.url, (length) =>
         Math.floor((length * round) / users.length),
       )
       const worker = await world.startWorker({ env: { PAGERDUTY_IDENTITY_URL: front.url } })

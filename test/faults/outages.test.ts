@@ -18,7 +18,7 @@ describeOnEachStore('a store that fails', (store) => {
       const score = new Score(`${store} ${what} for 5 s right after the POST`)
       const users = await world.logIn(10)
       await world.pass(lifetime)
-      world.standIn.settings.tokenLatency = 1_000
+      world.simulator.settings.tokenLatency = 1_000
       const waiting = users.map((user) => user.ask(world.anyWorker))
       await until('all refreshes are sent', () => world.tokenCalls === users.length)
       await outage.begin(world)
@@ -36,7 +36,7 @@ describeOnEachStore('a store that fails', (store) => {
       }
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(users.length)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }),
   )
 
@@ -69,7 +69,7 @@ describeOnEachStore('a store that fails', (store) => {
       await Promise.all([...ended, ...alive].map((user) => recover(user, score, () => world.anyWorker)))
       expect(score.finish(world, ended.length + alive.length)).toEqual(nothingWrong)
       expect(score.slowestRecovery).toBeLessThan(wellWithin)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }),
   )
 })

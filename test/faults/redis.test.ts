@@ -50,7 +50,7 @@ describeWithRedis('a Redis that fails', () => {
       await world.noLocks(lockLife + busyMachine)
       expect(score.finish(world, users.length * rounds(50))).toEqual(nothingWrong)
       expect(score.slowestRecovery).toBeLessThan(lockLife + busyMachine)
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }))
 
   test.concurrent('and takes two seconds for everything answers nobody late, and sends no refresh', () =>

@@ -19,14 +19,14 @@ describeWithRedis('a PagerDuty that refuses', () => {
       // The second half has 90 to 100 seconds left, within which its tokens are renewed ahead.
       await world.pass(lifetime - 100)
 
-      world.standIn.settings.tokenFault = () => 'invalid_client'
+      world.simulator.settings.tokenFault = () => 'invalid_client'
       const isOver = after(minute)
       await Promise.all([
         ...ended.map((user) => keepAsking(world, user, score, isOver, [503], 1000)),
         ...alive.map((user) => keepAsking(world, user, score, isOver, [200], 1000)),
       ])
       const calls = world.tokenCalls
-      world.standIn.settings.tokenFault = undefined
+      world.simulator.settings.tokenFault = undefined
       await Promise.all([
         ...ended.map((user) => recover(world, user, score, [503])),
         ...alive.map((user) => recover(world, user, score, [])),
@@ -46,11 +46,11 @@ describeWithRedis('a PagerDuty that refuses', () => {
       const score = new Score(`${what.slice(5)} for ${minute / 1000} s, 4 x 100 requests/s on one grant`)
       const [user] = (await world.logIn(1)) as [User]
       await world.pass(lifetime)
-      world.standIn.settings.tokenFault = () => fault
+      world.simulator.settings.tokenFault = () => fault
       const isOver = after(minute)
       await Promise.all(world.workers.map((worker) => hammer(user, worker.url, isOver)))
       const calls = world.tokenCalls
-      world.standIn.settings.tokenFault = undefined
+      world.simulator.settings.tokenFault = undefined
       await recover(world, user, score, [503])
       expect(score.finish(world, 1, calls)).toEqual(nothingWrong)
       expect(calls).toBeLessThanOrEqual(isFull ? 12 : 6)

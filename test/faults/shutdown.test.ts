@@ -14,13 +14,13 @@ describeOnEachStore('SIGTERM', (store) => {
     inWorld({ store, tokenLatency: latency, grace: 0, reuse: 'revoke-family' }, async (world) => {
       const score = new Score(`SIGTERM during a refresh, on ${store}`)
       for (let done = 0; done < rounds(100); done += atOnce) {
-        world.standIn.settings.tokenLatency = 0
+        world.simulator.settings.tokenLatency = 0
         const ending = await Promise.all(
           Array.from({ length: atOnce }, () => world.startWorker({ tapped: true })),
         )
         const users = await world.logIn(atOnce, ending)
         await world.pass(lifetime)
-        world.standIn.settings.tokenLatency = latency
+        world.simulator.settings.tokenLatency = latency
         await Promise.all(users.map((user, i) => endDuring(user, ending[i] as Worker, score)))
         expect(await world.keys('lock')).toEqual([])
         await Promise.all(users.map((user) => expectNewest(world, user, score)))

@@ -33,7 +33,7 @@ describeOnEachStore('four processes', (store) => {
       }
       expect(score.finish(world, rounds(50))).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(rounds(50))
-      expect(world.standIn.reuses).toBe(0)
+      expect(world.simulator.reuses).toBe(0)
     }))
 
   // On two busy cores PostgreSQL's writes of two hundred refreshes take longer than the second that each has.
@@ -86,7 +86,7 @@ describeOnEachStore('four processes', (store) => {
       const [user] = await world.logIn(1)
       if (user === undefined) throw new Error('Nobody is there')
       await world.pass(lifetime)
-      world.standIn.revokeAll()
+      world.simulator.revokeAll()
       const order = { kind: 'storm', cookie: user.cookie, requests: 250 } as const
       const outcomes = await Promise.all(world.workers.map((worker) => worker.order(order)))
       for (const { statuses } of outcomes) {

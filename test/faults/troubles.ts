@@ -12,11 +12,11 @@ export const troubles: Readonly<Record<string, Trouble>> = {
   ...Object.fromEntries(
     (['reset', 'reset-after', 'half', 'html', '503'] as const).map((fault) => [
       `the next three token calls: ${fault}`,
-      async ({ standIn }: World) => {
-        standIn.failNext('token', fault, 3)
+      async ({ simulator }: World) => {
+        simulator.failNext('token', fault, 3)
         await pause(2_000)
         // While everything is paused nobody calls, and what waits for calls would pile up and outlast the soak.
-        standIn.clearFaults()
+        simulator.clearFaults()
       },
     ]),
   ),
@@ -45,18 +45,18 @@ export const troubles: Readonly<Record<string, Trouble>> = {
 }
 
 function refusing(fault: Fault): Trouble {
-  return async ({ standIn }) => {
-    standIn.settings.tokenFault = () => fault
+  return async ({ simulator }) => {
+    simulator.settings.tokenFault = () => fault
     await pause(2_000)
-    standIn.settings.tokenFault = undefined
+    simulator.settings.tokenFault = undefined
   }
 }
 
 function slow(latency: number): Trouble {
-  return async ({ standIn }) => {
-    standIn.settings.tokenLatency = latency
+  return async ({ simulator }) => {
+    simulator.settings.tokenLatency = latency
     await pause(2_000)
-    standIn.settings.tokenLatency = 50
+    simulator.settings.tokenLatency = 50
   }
 }
 

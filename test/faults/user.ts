@@ -1,5 +1,5 @@
 import { get } from 'node:http'
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import { Browser } from '../support/browser'
 import type { Worker } from './fleet'
 
@@ -27,11 +27,11 @@ export class User {
   browser = new Browser()
   /** The access token of the last good answer. */
   token: string | undefined
-  readonly #standIn: StandIn
+  readonly #simulator: Simulator
 
-  constructor(id: string, standIn: StandIn) {
+  constructor(id: string, simulator: Simulator) {
     this.id = id
-    this.#standIn = standIn
+    this.#simulator = simulator
   }
 
   /** The whole way: login start, consent, callback. */
@@ -90,12 +90,12 @@ export class User {
 
   /** The newest access token that PagerDuty gave for this user and would still take. */
   get newestToken(): string | undefined {
-    return this.#standIn.newestAccessToken(this.id)
+    return this.#simulator.newestAccessToken(this.id)
   }
 
   /** Another browser with the same cookies. */
   copy(): User {
-    const other = new User(this.id, this.#standIn)
+    const other = new User(this.id, this.#simulator)
     other.browser = this.browser.copy()
     return other
   }

@@ -1,14 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { type Account, type StandIn, type StandInOptions, startPagerDuty } from '../../src/testing'
+import { type Account, type Simulator, type SimulatorOptions, startPagerDuty } from '../../src/testing'
 import type { RedisServer } from '../support/redis'
 import { type Backing, RedisBacking, type StoreName, startBacking } from './backing'
 import { Worker } from './fleet'
 import { User } from './user'
 import { Tap } from './tap'
 
-/** How to set one up: settings of the stand-in, and how many workers there are from the beginning. */
-export interface WorldOptions extends StandInOptions {
+/** How to set one up: settings of the simulator, and how many workers there are from the beginning. */
+export interface WorldOptions extends SimulatorOptions {
   workers?: number
   /** Where they keep their state. @default 'Redis' */
   store?: StoreName
@@ -34,7 +34,7 @@ const secret = 'a secret of thirty-two characters or more for tests'
 
 /** An app of several processes over one store, at a PagerDuty of its own, and the people who use it. */
 export class World {
-  readonly standIn: StandIn
+  readonly simulator: Simulator
   readonly backing: Backing
   /** Those that were started with the world, for its users to go to. */
   readonly workers: Worker[] = []
@@ -45,10 +45,10 @@ export class World {
   #offset = 0
   #people = 0
 
-  private constructor(standIn: StandIn, backing: Backing) {
-    this.standIn = standIn
+  private constructor(simulator: Simulator, backing: Backing) {
+    this.simulator = simulator
     this.backing = backing
-    standIn.settings.now = () => this.now()
+    simulator.settings.now = () => this.now()
   }
 
   static async open({
@@ -58,13 +58,13 @@ export class World {
     ...settings
   }: WorldOptions = {}): Promise<World> {
     const accounts = [{ ...account, users: people }]
-    const standIn = await startPagerDuty({
+    const simulator = await startPagerDuty({
       accounts,
       clients: [client],
       accessTokenLifetime: lifetime,
       ...settings,
     })
-    const world = new World(standIn, await startBacking(store))
+    const world = new World(simulator, await startBacking(store))
     const started = Array.from({ length: workers }, () => world.startWorker({ tapped }))
     world.workers.push(...(await Promise.all(started)))
     return world
@@ -87,7 +87,7 @@ export class World {
 
   /** Starts one more worker, which `workers` does not count. */
   async startWorker({ env = {}, tapped = false }: WorkerOptions = {}): Promise<Worker> {
-    const pagerDutyPort = Number(new URL(this.standIn.url).port)
+    const pagerDutyPort = Number(new URL(this.simulator.url).port)
     const { port } = this.backing
     const taps = tapped
       ? {
@@ -97,7 +97,7 @@ export class World {
       : {}
     const worker = await Worker.start(
       {
-        ...this.standIn.env(),
+        ...this.simulator.env(),
         PAGERDUTY_IDENTITY_URL: `http://127.0.0.1:${taps.toPagerDuty?.relay.port ?? pagerDutyPort}`,
         // All workers are one app to PagerDuty; the crowd takes the path to whichever it likes.
         PAGERDUTY_CALLBACK_URL: 'http://127.0.0.1:9/auth/pagerduty/callback',
@@ -128,7 +128,9 @@ export class World {
 
   /** Logs people in who have not been here before, spread over the workers, and lets each of them make a request. */
   async logIn(count: number, at: readonly Worker[] = this.workers): Promise<User[]> {
-    const users = people.slice(this.#people, this.#people + count).map(({ id }) => new User(id, this.standIn))
+    const users = people
+      .slice(this.#people, this.#people + count)
+      .map(({ id }) => new User(id, this.simulator))
     this.#people += count
     if (users.length < count) throw new Error('There are not that many people in this world')
     const queue = users.map((user, index) => ({ user, worker: at[index % at.length] as Worker }))
@@ -161,9 +163,9 @@ export class World {
     return this.workers[Math.floor(Math.random() * this.workers.length)] as Worker
   }
 
-  /** Refreshes so far, since the last `standIn.resetCalls()`. */
+  /** Refreshes so far, since the last `simulator.resetCalls()`. */
   get tokenCalls(): number {
-    return this.standIn.calls.token.refresh_token
+    return this.simulator.calls.token.refresh_token
   }
 
   /** The keys in the store of one kind: `sess`, `grant`, `lock`. */
@@ -181,7 +183,7 @@ export class World {
       worker.thaw()
       await worker.kill()
     }
-    await this.standIn.close()
+    await this.simulator.close()
     await this.backing.stop()
   }
 }

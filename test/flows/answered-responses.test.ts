@@ -10,7 +10,7 @@ import {
   pagerduty,
   requireLogin,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { WatchedStore } from '../support/watched-store'
@@ -20,7 +20,7 @@ import { WatchedStore } from '../support/watched-store'
 const secret = 'a secret of thirty-two characters or more, for tests'
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp
 let pd: PagerDuty
 let store: WatchedStore
@@ -32,26 +32,26 @@ const handedToExpress = jest.fn()
 const handled = jest.fn()
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
 beforeEach(() => {
-  standIn.revokeAll()
+  simulator.revokeAll()
   store = new WatchedStore()
 })
 afterEach(async () => {
   jest.restoreAllMocks()
   jest.clearAllMocks()
-  delete standIn.settings.tokenFault
-  standIn.settings.accessTokenLifetime = undefined
+  delete simulator.settings.tokenFault
+  simulator.settings.accessTokenLifetime = undefined
   await pd.close()
   await app.close()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 async function start(mount: (express: Express) => void, options: PagerDutyOptions = {}): Promise<void> {
   app = await serve((express, url) => {
     pd = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       callbackURL: `${url}/auth/pagerduty/callback`,
       scope: 'incidents.read',
       tokenStore: store,
@@ -117,7 +117,7 @@ async function expectNoLogin(browser: Browser): Promise<void> {
   expect(await (await browser.visit(app.url)).json()).toBeNull()
   expect(await pd.grants.list(owner)).toEqual([])
   await pd.close()
-  expect(standIn.liveGrants()).toEqual([])
+  expect(simulator.liveGrants()).toEqual([])
   expect(handedToExpress).not.toHaveBeenCalled()
 }
 
@@ -128,7 +128,7 @@ describe.each([
   test('when the response was sent while PagerDuty took its time', async () => {
     await start(mount)
     const { browser, callback } = await begin()
-    standIn.settings.tokenFault = () => (answerNow(), undefined)
+    simulator.settings.tokenFault = () => (answerNow(), undefined)
     const failed = next('loginFailed')
     expect((await browser.visit(callback)).status).toBe(503)
     expect(await failed).toMatchObject({ error: { code: 'ERR_PAGERDUTY_RESPONSE_SENT' } })
@@ -172,7 +172,7 @@ describe.each([
   test('when PagerDuty refuses after the response was sent', async () => {
     await start(mount)
     const { browser, callback } = await begin()
-    standIn.settings.tokenFault = () => {
+    simulator.settings.tokenFault = () => {
       answerNow()
       return 'invalid_grant'
     }
@@ -259,7 +259,7 @@ describe('in a Passport app, a response that is sent while the session is stored
     await expectFailed(browser, callback)
     expect(await pd.grants.list(owner)).toEqual([])
     await pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('leaves a grant that is kept, and its tokens', async () => {
@@ -270,7 +270,7 @@ describe('in a Passport app, a response that is sent while the session is stored
     await expectFailed(browser, callback)
     expect((await pd.grants.list(owner)).map(({ grantID }) => grantID)).toEqual([kept?.grantID])
     await pd.close()
-    expect(standIn.liveGrants()).not.toEqual([])
+    expect(simulator.liveGrants()).not.toEqual([])
   })
 
   test('leaves the login of the first click where it is that of the second one', async () => {
@@ -311,7 +311,7 @@ test('a logout that fails after its response was sent is a warning', async () =>
 describe('behind a guard that waits for a refresh,', () => {
   /** A browser whose access token has just ended. */
   async function expired(): Promise<Browser> {
-    standIn.settings.accessTokenLifetime = 60
+    simulator.settings.accessTokenLifetime = 60
     await start(dropIn)
     const browser = await logIn()
     const now = Date.now
@@ -322,10 +322,10 @@ describe('behind a guard that waits for a refresh,', () => {
   test('no handler runs once the response was sent', async () => {
     const browser = await expired()
     const refreshed = once(pd.strategy._login.grants.events, 'refresh')
-    standIn.settings.tokenFault = () => (answerNow(), undefined)
+    simulator.settings.tokenFault = () => (answerNow(), undefined)
     expect((await browser.fetch(`${app.url}/guarded`)).status).toBe(503)
     await refreshed
-    standIn.settings.tokenFault = undefined
+    simulator.settings.tokenFault = undefined
     expect((await browser.fetch(`${app.url}/guarded`)).status).toBe(200)
     expect(handled).toHaveBeenCalledTimes(1)
   })
@@ -334,7 +334,7 @@ describe('behind a guard that waits for a refresh,', () => {
     const browser = await expired()
     const denied = jest.fn()
     pd.on('denied', denied)
-    standIn.settings.tokenFault = () => {
+    simulator.settings.tokenFault = () => {
       answerNow()
       return '500'
     }
@@ -342,14 +342,14 @@ describe('behind a guard that waits for a refresh,', () => {
     const answer = await browser.fetch(`${app.url}/guarded`)
     expect([answer.status, await answer.text()]).toEqual([503, 'timeout'])
     await failed
-    standIn.settings.tokenFault = undefined
+    simulator.settings.tokenFault = undefined
     await browser.visit(app.url)
     expect(denied).not.toHaveBeenCalled()
     expect(handedToExpress).not.toHaveBeenCalled()
   })
 
   test('a handler runs for a request that was answered before the guard, as without a wait', async () => {
-    standIn.settings.accessTokenLifetime = 60
+    simulator.settings.accessTokenLifetime = 60
     const worked = jest.fn()
     await start((express) => {
       dropIn(express)

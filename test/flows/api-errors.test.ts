@@ -1,21 +1,21 @@
 import { type PagerDutyOAuthError, apiError } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let thrown: PagerDutyOAuthError | undefined
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   const options = {
     scope: ['users.read'],
     stepUpScope: ['incidents.read'],
     account: 'us.acme',
     appScope: 'users.read',
   }
-  app = await startDropIn(standIn, options, (express, pd) => {
+  app = await startDropIn(simulator, options, (express, pd) => {
     express.get('/as/:who/:list', (req, res, next) => {
       const caller = req.params.who === 'user' ? req.pagerduty : pd.appTokens
       const call = async () => {
@@ -28,10 +28,10 @@ beforeAll(async () => {
     })
   })
 })
-afterEach(() => standIn.clearFaults())
+afterEach(() => simulator.clearFaults())
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 /** Opens a page in a browser that is logged in: its status, where it leads, and what the operator reads. */
@@ -70,12 +70,12 @@ test('a scope that the app’s token lacks leads nowhere, although the user lack
 })
 
 test('a 401 of the user’s token offers the login', async () => {
-  standIn.failNext('api', { status: 401, body: 'Unauthorized' }, 3)
+  simulator.failNext('api', { status: 401, body: 'Unauthorized' }, 3)
   expect(await open('/as/user/users')).toMatchObject({ status: 401, offersLogin: true })
 })
 
 test('a 401 of the app’s token offers none', async () => {
-  standIn.failNext('api', { status: 401, body: 'Unauthorized' }, 3)
+  simulator.failNext('api', { status: 401, body: 'Unauthorized' }, 3)
   expect(await open('/as/app/users')).toEqual({
     status: 502,
     to: null,

@@ -7,7 +7,7 @@ import {
   TokenStoreError,
   type VerifyLogin,
 } from '../../src'
-import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
+import { type Simulator, sendWebhook, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -15,14 +15,14 @@ import { type DropIn, startDropIn } from '../support/drop-in'
 
 const webhookSecret = 'lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itB'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let warned: jest.SpyInstance
 const handedToExpress = jest.fn()
 const handled = jest.fn()
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
 beforeEach(() => {
   warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
@@ -31,12 +31,12 @@ afterEach(async () => {
   await app.close()
   jest.restoreAllMocks()
   jest.clearAllMocks()
-  standIn.settings.accessTokenLifetime = undefined
+  simulator.settings.accessTokenLifetime = undefined
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 async function start(options: PagerDutyOptions = {}): Promise<void> {
-  app = await startDropIn(standIn, { webhookSecret, ...options }, (express, pd) => {
+  app = await startDropIn(simulator, { webhookSecret, ...options }, (express, pd) => {
     express.get('/guarded', pd.requireScopes('services.read'), (_req, res) => {
       handled()
       res.json('through')
@@ -123,11 +123,11 @@ describe.each(failures)('a function of the app that %s fails one thing at most:'
   )
 
   test('as onError behind a refresh it hands the request to Express', async () => {
-    standIn.settings.accessTokenLifetime = 60
+    simulator.settings.accessTokenLifetime = 60
     await start({ onError: fail })
     const { browser } = await app.logIn()
     await app.get(browser)
-    standIn.revokeAll()
+    simulator.revokeAll()
     const now = Date.now
     jest.spyOn(Date, 'now').mockImplementation(() => now() + 120_000)
     expect((await app.get(browser, '/guarded')).status).toBe(500)
@@ -171,7 +171,7 @@ describe('what is thrown, and is not an error, lets no request through:', () => 
   })
 
   test.each(reasons)('%s, rejected while a guard waits', async (_what, reason) => {
-    standIn.settings.accessTokenLifetime = 60
+    simulator.settings.accessTokenLifetime = 60
     await start()
     const { browser } = await app.logIn()
     await app.get(browser)
@@ -184,7 +184,7 @@ describe('what is thrown, and is not an error, lets no request through:', () => 
 
 test('what onError passes on is answered by pd.errors() as without it: with the login, the consent, or a page', async () => {
   const passed = jest.fn()
-  app = await startDropIn(standIn, {
+  app = await startDropIn(simulator, {
     onError(error, _req, _res, next) {
       passed(error.status)
       next(error)
@@ -213,7 +213,7 @@ test('onError is asked for each request, also where two of them fail with one er
   const shared = new TokenStoreError('no reply')
   const asked = jest.fn()
   app = await startDropIn(
-    standIn,
+    simulator,
     {
       onError(_error, req, res, next) {
         asked(req.url)

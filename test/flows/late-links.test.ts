@@ -1,5 +1,5 @@
 import { Browser } from '../support/browser'
-import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
+import { app, browser, setUpPassportTests, simulator, start } from '../support/passport-test'
 
 setUpPassportTests()
 beforeEach(() =>
@@ -16,10 +16,10 @@ beforeEach(() =>
 
 /** Does something in another tab while PagerDuty takes its time for the token call of a callback. */
 async function whileFinishing(callback: string, work: () => Promise<unknown>): Promise<Response> {
-  const before = standIn.calls.token.authorization_code
-  standIn.settings.tokenLatency = 400
+  const before = simulator.calls.token.authorization_code
+  simulator.settings.tokenLatency = 400
   const finished = browser.visit(callback)
-  while (standIn.calls.token.authorization_code === before) await new Promise(setImmediate)
+  while (simulator.calls.token.authorization_code === before) await new Promise(setImmediate)
   await work()
   return finished
 }
@@ -60,7 +60,7 @@ describe('a link whose callback is being finished', () => {
     for (const one of [browser, second]) {
       expect(await app.see(one)).toMatchObject({ user: { id: 'local-7' }, pagerduty: 'PACME01' })
     }
-    expect(standIn.liveGrants()).toHaveLength(1)
+    expect(simulator.liveGrants()).toHaveLength(1)
   })
 })
 
@@ -98,10 +98,10 @@ test('a step-up keeps what other requests write into the session, and what they 
 
 /** Until PagerDuty has given the tokens of a login. */
 async function expectGrant(): Promise<void> {
-  while (standIn.liveGrants().length === 0) await new Promise(setImmediate)
+  while (simulator.liveGrants().length === 0) await new Promise(setImmediate)
 }
 
 async function expectNoGrant(): Promise<void> {
-  while (standIn.liveGrants().length > 0) await new Promise(setImmediate)
-  expect(standIn.liveGrants()).toEqual([])
+  while (simulator.liveGrants().length > 0) await new Promise(setImmediate)
+  expect(simulator.liveGrants()).toEqual([])
 }

@@ -3,7 +3,7 @@ import { type PagerDuty, type PagerDutyUser, type RequestGrant, MemoryTokenStore
 import { approve } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { secret } from '../support/passport-app'
-import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
+import { app, browser, setUpPassportTests, simulator, start } from '../support/passport-test'
 
 setUpPassportTests()
 
@@ -56,7 +56,7 @@ describe('where PagerDuty users are kept with the local user who linked them', (
     const denied = await app.consent(stranger, '/auth/pagerduty', 'PACME02')
     expect(denied.headers.get('location')).toBe('/refused')
     expect(await app.see(stranger)).toMatchObject({ user: null, pagerduty: null })
-    expect(standIn.liveGrants()).toHaveLength(1)
+    expect(simulator.liveGrants()).toHaveLength(1)
   })
 
   test('a link whose local user was logged out meanwhile is denied too', async () => {
@@ -65,7 +65,7 @@ describe('where PagerDuty users are kept with the local user who linked them', (
     await app.post(browser, '/logout')
     expect((await browser.visit(callback)).headers.get('location')).toBe('/refused')
     expect(await app.see(browser)).toMatchObject({ user: null, pagerduty: null })
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('a step-up of a login with PagerDuty keeps the local user, and the login still ends with its grant', async () => {
@@ -90,7 +90,7 @@ describe('where PagerDuty users are kept with the local user who linked them', (
     expect(await app.see(sessions[1] as Browser)).toMatchObject({ ...local, pagerduty: 'PACME01' })
     await app.pd.grants.revoke(ada)
     for (const one of sessions) expect(await app.see(one)).toMatchObject({ ...local, pagerduty: null })
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('a link after an unlink is a new one', async () => {
@@ -114,7 +114,7 @@ describe('two PagerDuty accounts, each linked by an instance of its own name', (
         const callbackURL = 'http://127.0.0.1/auth/globex/callback'
         const tokenStore = new MemoryTokenStore()
         const scope = 'incidents.read'
-        globex = pagerduty({ ...standIn.options(), name: 'globex', callbackURL, scope, tokenStore, secret })
+        globex = pagerduty({ ...simulator.options(), name: 'globex', callbackURL, scope, tokenStore, secret })
         const instance = globex
         passport.use(instance.strategy as never)
         const link = passport.authorize('globex')
@@ -174,7 +174,7 @@ describe('two PagerDuty accounts, each linked by an instance of its own name', (
     expect(await both()).toEqual([local.user, 'PACME01', null])
     await app.post(browser, '/unlink')
     expect(await both()).toEqual([local.user, null, null])
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('both end with the login of the local user', async () => {
@@ -182,6 +182,6 @@ describe('two PagerDuty accounts, each linked by an instance of its own name', (
     await app.post(browser, '/logout-of-both')
     expect(await both()).toEqual([null, null, null])
     expect(await both(old)).toEqual([null, null, null])
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 })

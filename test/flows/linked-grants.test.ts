@@ -3,7 +3,7 @@ import { MemoryTokenStore, pagerduty } from '../../src'
 import { approve } from '../../src/testing'
 import { serve } from '../support/app'
 import { type Seen, secret } from '../support/passport-app'
-import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
+import { app, browser, setUpPassportTests, simulator, start } from '../support/passport-test'
 
 setUpPassportTests()
 
@@ -152,7 +152,7 @@ describe('passport.authorize', () => {
     const bare = await serve((express, url) => {
       const passport = new Passport()
       const pd = pagerduty({
-        ...standIn.options(),
+        ...simulator.options(),
         scope: 'incidents.read',
         callbackURL: `${url}/callback`,
         tokenStore: new MemoryTokenStore(),
@@ -184,7 +184,7 @@ describe('a linked grant', () => {
     expect(after).toMatchObject({ ...local, pagerduty: null, sessionID: before.sessionID })
     expect(after.session).toEqual({ cart: 'apple', passport: { user: { id: 'local-7' } } })
     expect(await listed()).toEqual([])
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test.each(['/logout', '/destroy'])('ends with the login of the session (%s)', async (path) => {

@@ -1,5 +1,5 @@
 import type { RateLimit, UserGrant } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -12,12 +12,12 @@ interface Incident {
 const total = 237
 const webhookSecret = 'a-secret-of-a-webhook'
 const scope = ['incidents.read', 'incidents.write', 'services.read', 'users.read']
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn, { scope, account: 'us.acme' }, (express) => {
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator, { scope, account: 'us.acme' }, (express) => {
     express.get('/all', (req, res, next) => {
       idsIn(req.pagerduty.paginate<Incident>('/incidents')).then((ids) => void res.json(ids), next)
     })
@@ -26,9 +26,9 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
-beforeEach(() => standIn.resetCalls())
+beforeEach(() => simulator.resetCalls())
 
 /** Creates incidents until there are 237. */
 async function fill(account: string): Promise<void> {
@@ -65,10 +65,10 @@ test.each([
   ['EU', 'PGLBX01'],
 ])('a user of the %s region reads all 237 incidents', async (_region, user) => {
   const grant = await grantOf(user)
-  standIn.resetCalls()
+  simulator.resetCalls()
   const ids = await idsIn(grant.paginate<Incident>('/incidents'))
   expect([ids.length, new Set(ids).size]).toEqual([total, total])
-  expect(standIn.calls.api).toBe(3)
+  expect(simulator.calls.api).toBe(3)
 })
 
 test.each(['us.acme', 'eu.globex'])('the app reads all 237 incidents of %s', async (account) => {
@@ -76,12 +76,12 @@ test.each(['us.acme', 'eu.globex'])('the app reads all 237 incidents of %s', asy
     app.pd.appTokens.paginate<Incident>('/incidents', { scope: 'incidents.read', account }),
   )
   expect([ids.length, new Set(ids).size]).toEqual([total, total])
-  expect(standIn.calls.api).toBe(3)
+  expect(simulator.calls.api).toBe(3)
 })
 
 test('a handler of webhooks reads a list as the app', async () => {
   const found: number[] = []
-  const hook = await startDropIn(standIn, { scope, account: 'us.acme', webhookSecret }, (express, pd) => {
+  const hook = await startDropIn(simulator, { scope, account: 'us.acme', webhookSecret }, (express, pd) => {
     express.post(
       '/hook',
       pd.webhook(async (_event, { paginate }) => {
@@ -91,7 +91,7 @@ test('a handler of webhooks reads a list as the app', async () => {
     )
   })
   try {
-    await standIn.sendWebhook(`${hook.url}/hook`, 'incident.triggered', { secret: webhookSecret })
+    await simulator.sendWebhook(`${hook.url}/hook`, 'incident.triggered', { secret: webhookSecret })
     expect(found).toHaveLength(1)
     expect(found[0]).toBeGreaterThan(200)
   } finally {
@@ -104,7 +104,7 @@ test('a token that is revoked between two pages is replaced, and no item is miss
   const ids: string[] = []
   for await (const { id } of grant.paginate<Incident>('/incidents?limit=50')) {
     ids.push(id)
-    if (ids.length === 50) standIn.expireTokens()
+    if (ids.length === 50) simulator.expireTokens()
   }
   expect(new Set(ids).size).toBe(total)
 })
@@ -120,10 +120,10 @@ test('calls near the rate limit are reported, and a list survives it', async () 
   const reported: RateLimit[] = []
   app.pd.on('rateLimit', (detail) => void reported.push(detail))
   const grant = await grantOf('PACME02')
-  const { now } = standIn.settings
+  const { now } = simulator.settings
   let ahead = 0
-  standIn.settings.now = () => now() + ahead
-  standIn.settings.rateLimit = { limit: 3 }
+  simulator.settings.now = () => now() + ahead
+  simulator.settings.rateLimit = { limit: 3 }
   const ids: string[] = []
   try {
     for await (const { id } of grant.paginate<Incident>('/incidents?limit=60')) {
@@ -132,8 +132,8 @@ test('calls near the rate limit are reported, and a list survives it', async () 
       if (ids.length === 60) ahead = 59_000
     }
   } finally {
-    standIn.settings.now = now
-    standIn.settings.rateLimit = undefined
+    simulator.settings.now = now
+    simulator.settings.rateLimit = undefined
   }
   expect(new Set(ids).size).toBe(total)
   expect(reported).toMatchObject([

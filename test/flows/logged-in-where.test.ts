@@ -1,28 +1,28 @@
 import { type PagerDutyEvents, TokenStoreError, type UserGrant } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { HeldStore } from '../support/held-store'
 import { secret, startPassportApp } from '../support/passport-app'
 import { describeWithRedis, startRedis } from '../support/redis'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let ended: PagerDutyEvents['logout'][0][]
 
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 afterEach(async () => {
   jest.restoreAllMocks()
   await app.close()
 })
 
 async function start(options: Parameters<typeof startDropIn>[1] = {}): Promise<void> {
-  app = await startDropIn(standIn, options, (express, pd) => {
+  app = await startDropIn(simulator, options, (express, pd) => {
     express.get('/id', (req, res) => void res.json(req.pagerduty.grantID))
     express.post('/others', pd.requireLogin(), async (req, res) => {
       const { grantID = '' } = req.pagerduty
@@ -105,7 +105,7 @@ describe('the list of a user’s grants', () => {
     await app.pd.grants.keep(id)
     const before = await app.pd.grants.get(id)
     expect(before).toMatchObject({ isKept: true, label: 'a device' })
-    standIn.expireTokens()
+    simulator.expireTokens()
     await before?.getAccessToken({ forceRefresh: true })
     const { createdAt, lastUsedAt } = before as { createdAt: number; lastUsedAt: number }
     expect(await app.pd.grants.get(id)).toMatchObject({
@@ -136,7 +136,7 @@ describe('the list of a user’s grants', () => {
       },
     ])
     expect([grantID, createdAt, expiresAt, grantedScopes]).not.toContain(undefined)
-    for (const token of [standIn.newestAccessToken('PACME01'), standIn.newestRefreshToken('PACME01')]) {
+    for (const token of [simulator.newestAccessToken('PACME01'), simulator.newestRefreshToken('PACME01')]) {
       expect(token).toEqual(expect.any(String))
       expect(text).not.toContain(token)
     }
@@ -156,7 +156,7 @@ describe('the list of a user’s grants', () => {
 
   test('has it for an app with sessions of its own, which extends the grant', async () => {
     await start()
-    const passport = await startPassportApp(standIn, { options: { session: { idle: 60_000 } } })
+    const passport = await startPassportApp(simulator, { options: { session: { idle: 60_000 } } })
     const browser = new Browser()
     await passport.consent(browser)
     const later = pass(30_000)
@@ -172,7 +172,7 @@ describe('the list of a user’s grants', () => {
     let seen: unknown
     app.pd.on('denied', () => {})
     await app.close()
-    app = await startDropIn(standIn, {}, (express) => {
+    app = await startDropIn(simulator, {}, (express) => {
       express.get('/who', (req, res) => {
         const { createdAt, lastUsedAt, label, isKept } = req.pagerduty
         seen = { createdAt, lastUsedAt, label, isKept }
@@ -224,7 +224,7 @@ describe('the option label', () => {
 
   test('that is no function is refused at the start', async () => {
     await start()
-    await expect(startDropIn(standIn, { label: 'Firefox' as never })).rejects.toThrow(
+    await expect(startDropIn(simulator, { label: 'Firefox' as never })).rejects.toThrow(
       '"label" must be a function',
     )
   })

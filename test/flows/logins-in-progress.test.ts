@@ -1,5 +1,5 @@
 import { type Login, type PagerDutyOptions, TokenStoreError } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { HeldStore } from '../support/held-store'
@@ -14,15 +14,15 @@ const secret = 'a secret of thirty-two characters or more, for tests'
 const ada = { accountID: 'PACME00', userID: 'PACME01' }
 const bob = { accountID: 'PACME00', userID: 'PACME02' }
 
-let standIn: StandIn
+let simulator: Simulator
 let store: HeldStore
 let app: DropIn
 let browser: Browser
 
 beforeEach(async () => {
   // It goes on by the true time where a test holds the app's clock.
-  standIn = await startPagerDuty({ now: Date.now })
-  standIn.configure('stand-in-client', {
+  simulator = await startPagerDuty({ now: Date.now })
+  simulator.configure('simulator-client', {
     scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read'],
   })
   store = new HeldStore()
@@ -32,11 +32,11 @@ beforeEach(async () => {
 afterEach(async () => {
   jest.restoreAllMocks()
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 async function start(options: PagerDutyOptions = {}): Promise<void> {
-  app = await startDropIn(standIn, { tokenStore: store, secret, ...options }, (express, pd) => {
+  app = await startDropIn(simulator, { tokenStore: store, secret, ...options }, (express, pd) => {
     express.get('/write', pd.requireScopes('incidents.write'), (_req, res) => void res.json('written'))
     express.get('/id', (req, res) => void res.json(req.pagerduty.grantID ?? null))
     express.post('/destroy', (req, res) => void req.session.destroy(() => res.json('destroyed')))
@@ -51,7 +51,7 @@ async function callback(
   decision: 'allow' | 'deny' = 'allow',
 ): Promise<string> {
   let at = app.url + path
-  while (!at.startsWith(standIn.url)) {
+  while (!at.startsWith(simulator.url)) {
     at = new URL((await browser.visit(at)).headers.get('location') as string, at).href
   }
   return approve(at, { user, decision })
@@ -75,7 +75,7 @@ async function expectNothingLeft(...tabs: Browser[]): Promise<void> {
   expect([...(await listed(ada)), ...(await listed(bob))]).toEqual([])
   for (const tab of tabs) expect(await grantOf(tab)).toBeNull()
   await app.pd.close()
-  expect(standIn.liveGrants()).toEqual([])
+  expect(simulator.liveGrants()).toEqual([])
 }
 
 /** The places in a callback at which another request may come between: commands of the store, and before or after. */
@@ -310,7 +310,7 @@ describe('two tabs that finish together', () => {
     await app.logIn(browser)
     const { tabs } = await together(['/write', '/services'], [/^create grant:/, 'before'])
     receive(...tabs)
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     expect((await browser.follow(`${app.url}/services`)).status).toBe(200)
     expect((await browser.follow(`${app.url}/write`)).status).toBe(200)
     expect(browser.trail.filter((url) => url.includes('/oauth/authorize?'))).toHaveLength(1)
@@ -398,7 +398,7 @@ test.each([
   hold.fail(new TokenStoreError('no reply'))
   expect((await failing).status).toBe(503)
   await app.pd.close()
-  expect(standIn.calls.revoke).toBe(0)
+  expect(simulator.calls.revoke).toBe(0)
   expect(await listed()).toEqual([await grantOf(one)])
   await app.logOut(one)
   await expectNothingLeft(one, other)
@@ -603,7 +603,7 @@ describe('the callback of a login once more, with the cookie from before', () =>
     expect(answer.status).toBe(status)
     expect((await answer.text()).includes('ERR_PAGERDUTY_STATE_USED')).toBe(status === 403)
     expect((await grantOf(thief)) !== null).toBe(status === 302)
-    expect(standIn.calls.token.authorization_code).toBe(1)
+    expect(simulator.calls.token.authorization_code).toBe(1)
   })
 
   test('sends the browser on that holds the login', async () => {
@@ -684,7 +684,7 @@ test('a login’s session has the cookie of the options, whatever verify has don
     req.session.cookie.maxAge = 3_000
     return { id: 'ada' }
   }
-  app = await startDropIn(standIn, { tokenStore: store, secret, verify: verify as never }, (express) => {
+  app = await startDropIn(simulator, { tokenStore: store, secret, verify: verify as never }, (express) => {
     express.get('/lifetime', (req, res) => void res.json(req.session.cookie.originalMaxAge))
   })
   await app.logIn(browser)
@@ -701,7 +701,7 @@ test('verify that refuses one of two tabs leaves the other logged in', async () 
   expect((await other.visit(second)).status).toBe(403)
   expect(await listed()).toEqual([await grantOf()])
   // Its tokens are revoked with those of the other one: PagerDuty may count both as one authorization.
-  expect(standIn.calls.revoke).toBe(0)
+  expect(simulator.calls.revoke).toBe(0)
   await app.logOut(browser)
   await expectNothingLeft(browser)
 })
@@ -737,7 +737,7 @@ describe('a login that cannot be listed', () => {
     store.fault = undefined
     expect((await app.get(browser)).status).toBe(200)
     expect(await listed()).toEqual([await grantOf()])
-    expect(standIn.calls.revoke).toBe(0)
+    expect(simulator.calls.revoke).toBe(0)
     await app.logOut(browser)
     await expectNothingLeft(browser)
   })

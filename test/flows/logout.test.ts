@@ -1,6 +1,6 @@
 import type { Express, RequestHandler } from 'express'
 import { MemoryTokenStore, pagerduty } from '../../src'
-import { type StandIn, startPagerDuty, testClock } from '../../src/testing'
+import { type Simulator, startPagerDuty, testClock } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -9,15 +9,15 @@ import { WatchedStore } from '../support/watched-store'
 
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
-let standIn: StandIn
+let simulator: Simulator
 /** A logout that goes on after the response. */
 let late: Promise<void> | undefined
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   late = undefined
 })
-afterEach(() => standIn.close())
+afterEach(() => simulator.close())
 
 /** An app with routes of its own, and a browser that is logged in. */
 type Start = (more: (express: Express) => void, store: WatchedStore) => Promise<Started>
@@ -30,13 +30,13 @@ interface Started {
 }
 
 const dropIn: Start = async (more, tokenStore) => {
-  const app = await startDropIn(standIn, { tokenStore, secret }, more)
+  const app = await startDropIn(simulator, { tokenStore, secret }, more)
   const { browser } = await app.logIn()
   return { browser, url: app.url, grants: app.pd.grants, close: () => app.close() }
 }
 
 const parts: Start = async (more, tokenStore) => {
-  const app = await startPassportApp(standIn, { options: { tokenStore }, more })
+  const app = await startPassportApp(simulator, { options: { tokenStore }, more })
   const browser = new Browser()
   await app.consent(browser)
   return { browser, url: app.url, grants: app.pd.grants, close: () => app.close() }
@@ -150,7 +150,7 @@ describe.each([
       await app.browser.fetch(`${app.url}/bye`, { method: 'POST' })
       expect(await app.grants.list(owner)).toEqual([])
       await app.close()
-      expect(standIn.liveGrants()).toEqual([])
+      expect(simulator.liveGrants()).toEqual([])
     },
   )
 
@@ -197,7 +197,7 @@ test('two instances that are logged out at once, in one request, are both out', 
     const tokenStore = new MemoryTokenStore()
     for (const name of ['one', 'two']) {
       const pd = pagerduty({
-        ...standIn.options(),
+        ...simulator.options(),
         name,
         callbackURL: `${url}/auth/${name}/callback`,
         scope: 'incidents.read',
@@ -218,7 +218,7 @@ test('two instances that are logged out at once, in one request, are both out', 
     })
   })
   const browser = new Browser()
-  standIn.settings.autoApprove = 'PACME01'
+  simulator.settings.autoApprove = 'PACME01'
   for (const name of ['one', 'two']) await browser.follow(`${app.url}/auth/${name}`)
   expect(await (await browser.visit(app.url)).json()).toEqual(['PACME01', 'PACME01'])
   expect((await browser.fetch(`${app.url}/bye`, { method: 'POST' })).status).toBe(200)
@@ -230,13 +230,13 @@ test('two instances that are logged out at once, in one request, are both out', 
 describe('a logout that the store loses, as in a failover,', () => {
   async function logOutAndLose() {
     const store = new WatchedStore()
-    const app = await startDropIn(standIn, { tokenStore: store, secret })
+    const app = await startDropIn(simulator, { tokenStore: store, secret })
     const { browser } = await app.logIn()
     await app.get(browser, '/me')
     const copy = browser.copy()
     expect((await app.logOut(browser)).status).toBe(204)
     expect((await app.get(copy, '/me')).status).toBe(401)
-    while (standIn.liveGrants().length > 0) await new Promise(setImmediate)
+    while (simulator.liveGrants().length > 0) await new Promise(setImmediate)
     for (const [key, value] of store.written) {
       if (/^(sess|grant):/.test(key)) await store.memory.create(key, value, 3_600_000)
     }
@@ -252,7 +252,7 @@ describe('a logout that the store loses, as in a failover,', () => {
   })
 
   test('is one again when its access token has expired', async () => {
-    standIn.settings.accessTokenLifetime = 600
+    simulator.settings.accessTokenLifetime = 600
     const clock = testClock()
     try {
       const { app, copy } = await logOutAndLose()

@@ -1,29 +1,29 @@
 import type { PagerDutyOptions } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
 const list = { method: 'POST', body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' }) }
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 /** Where tokens were sent. */
 let sent: string[]
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   sent = []
 })
 afterEach(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
-/** An app at PagerDuty's own addresses, for which the stand-in takes the calls. */
+/** An app at PagerDuty's own addresses, for which the simulator takes the calls. */
 async function startAtPagerDuty(more: PagerDutyOptions = {}): Promise<void> {
-  const { apiURL, mcpURL: _, ...options } = standIn.options()
+  const { apiURL, mcpURL: _, ...options } = simulator.options()
   app = await startDropIn(
-    { options: () => options } as unknown as StandIn,
+    { options: () => options } as unknown as Simulator,
     {
       ...more,
       fetch: (url, init) => {
@@ -70,7 +70,7 @@ test('an option names another MCP server, which then is the only one, and logs n
   // It knows no such token, and answers with 401.
   for (let call = 0; call < 3; call++) await callTools(browser)
   expect(new Set(sent)).toEqual(new Set([gateway.url]))
-  expect(standIn.calls.token.refresh_token).toBe(1)
+  expect(simulator.calls.token.refresh_token).toBe(1)
   expect((await app.get(browser)).status).toBe(200)
   expect((await callTools(browser, 'https://mcp.pagerduty.com')).status).toBe(500)
   await gateway.close()
@@ -96,7 +96,7 @@ test('the app itself calls the MCP server of its account’s region, and verify 
 })
 
 test('beside an API that is not PagerDuty’s there is no MCP server unless it is named', async () => {
-  app = await startDropIn(standIn, { mcpURL: undefined }, (express, pd) => {
+  app = await startDropIn(simulator, { mcpURL: undefined }, (express, pd) => {
     express.get('/mcp-url', pd.requireLogin(), (req, res) => void res.json([req.pagerduty.mcpURL ?? null]))
   })
   const { browser } = await app.logIn()

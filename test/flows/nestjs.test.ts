@@ -22,20 +22,20 @@ import {
   type StrategyOptions,
   sessionTokens,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp | undefined
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
 afterEach(() => app?.close())
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** Decorators as TypeScript compiles them: the compiler of the tests knows none that take a method apart. */
 function decorate(prototype: object, method: string, ...decorators: MethodDecorator[]): void {
@@ -79,7 +79,7 @@ Controller()(AppController)
 function startNest(validate: (login: Login, req: Request) => unknown): Promise<RunningApp> {
   return serve(async (express, url) => {
     const options: StrategyOptions = {
-      ...standIn.options(),
+      ...simulator.options(),
       callbackURL: `${url}/auth/callback`,
       scope: ['incidents.read'],
       tokenStore: new MemoryTokenStore(),

@@ -16,21 +16,21 @@ import {
   requireScopes,
   sessionTokens,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { describeWithRedis, useRedis, watchCommands } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp | undefined
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
-beforeEach(() => standIn.resetCalls())
+afterAll(() => simulator.close())
+beforeEach(() => simulator.resetCalls())
 afterEach(() => app?.close())
 
 type Setup = {
@@ -47,7 +47,7 @@ type Setup = {
 async function start({ verify, options, tokenStore, store, successOptions, Strategy, more }: Setup = {}) {
   app = await serve((express, url) => {
     const client = {
-      ...standIn.options(),
+      ...simulator.options(),
       scope: ['incidents.read'],
       callbackURL: `${url}/auth/pagerduty/callback`,
       tokenStore: tokenStore ?? new MemoryTokenStore(),

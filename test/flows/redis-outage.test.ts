@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { Redis, type RedisOptions } from 'ioredis'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { margin } from '../support/margin'
@@ -56,7 +56,7 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
   let directory: string
   let server: RedisServer
   let relay: Relay
-  let standIn: StandIn
+  let simulator: Simulator
 
   const start = async (port?: number) => {
     const more = ['--appendonly', 'yes', '--appendfsync', 'always']
@@ -77,17 +77,17 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
     directory = temporaryDirectory()
     await start()
     relay = await startRelay(server.port)
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
     const url = `redis://127.0.0.1:${relay.port}`
     for (const [name, options] of Object.entries(clients)) {
       const redis = options === 'url' ? undefined : new Redis({ port: relay.port, ...options })
       redis?.on('error', () => {})
-      const app = await startDropIn(standIn, { redis: redis ?? url, secret })
+      const app = await startDropIn(simulator, { redis: redis ?? url, secret })
       const { browser: live } = await app.logIn()
-      standIn.settings.accessTokenLifetime = 1
+      simulator.settings.accessTokenLifetime = 1
       const ended = []
       for (const _ of outages) ended.push((await app.logIn()).browser)
-      standIn.settings.accessTokenLifetime = undefined
+      simulator.settings.accessTokenLifetime = undefined
       subjects.set(name, { app, redis, live, ended })
     }
     await new Promise((resolve) => setTimeout(resolve, 1_000))
@@ -98,7 +98,7 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
       redis?.disconnect()
     }
     await relay.close()
-    await standIn.close()
+    await simulator.close()
     await server.stop()
     rmSync(directory, { recursive: true, force: true })
   })
@@ -110,13 +110,13 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
 
     beforeAll(async () => {
       for (const { app, live } of subjects.values()) await app.get(live)
-      standIn.resetCalls()
+      simulator.resetCalls()
       await begin()
       const until = performance.now() + length
       const suffered = await Promise.all(
         [...subjects.values()].map((subject) => suffer(subject, number, until)),
       )
-      refreshes = standIn.calls.token.refresh_token
+      refreshes = simulator.calls.token.refresh_token
       await end()
       const endedAt = performance.now()
       const back = await Promise.all(
@@ -171,11 +171,11 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
 
   test('a master that was made read-only serves what lives, refreshes nothing, and is itself again when it takes writes', async () => {
     const { app, redis, live } = subjects.get('the defaults') as Subject
-    standIn.settings.accessTokenLifetime = 1
+    simulator.settings.accessTokenLifetime = 1
     const { browser: ended } = await app.logIn()
-    standIn.settings.accessTokenLifetime = undefined
+    simulator.settings.accessTokenLifetime = undefined
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    standIn.resetCalls()
+    simulator.resetCalls()
     let departures = 0
     const duplicate = redis?.duplicate.bind(redis) as Redis['duplicate']
     jest.spyOn(redis as Redis, 'duplicate').mockImplementation((override) => {
@@ -191,14 +191,14 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
     }
     await Promise.all([load('live', live), load('live', live), load('ended', ended), load('ended', ended)])
     expect({ live: [...statuses.live], ended: [...statuses.ended] }).toEqual({ live: [200], ended: [503] })
-    expect(standIn.calls.token.refresh_token).toBe(0)
+    expect(simulator.calls.token.refresh_token).toBe(0)
     expect(departures).toBeGreaterThan(0)
     expect(departures).toBeLessThan(5)
     await admin.call('REPLICAOF', 'NO', 'ONE')
     admin.disconnect()
     const back = await recover({ app, redis: undefined, live, ended: [ended] }, 0, performance.now())
     expect(back.ended).toBeLessThan(3_000 + margin)
-    expect(standIn.calls.token.refresh_token).toBe(1)
+    expect(simulator.calls.token.refresh_token).toBe(1)
   })
 
   test('a master that was demoted is left for the one that its address leads to now', async () => {
@@ -206,23 +206,23 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
     const address = await startRelay(old.port)
     const redis = new Redis(address.port)
     redis.on('error', () => {})
-    const app = await startDropIn(standIn, { redis, secret })
+    const app = await startDropIn(simulator, { redis, secret })
     const { browser: live } = await app.logIn()
-    standIn.settings.accessTokenLifetime = 1
+    simulator.settings.accessTokenLifetime = 1
     const { browser: ended } = await app.logIn()
-    standIn.settings.accessTokenLifetime = undefined
+    simulator.settings.accessTokenLifetime = undefined
     const [admin, nextAdmin] = [new Redis(old.port), new Redis(next.port)]
     await nextAdmin.call('REPLICAOF', '127.0.0.1', `${old.port}`)
     while (!(await nextAdmin.info()).includes('master_link_status:up'));
     await new Promise((resolve) => setTimeout(resolve, 1_000))
-    standIn.resetCalls()
+    simulator.resetCalls()
     await nextAdmin.call('REPLICAOF', 'NO', 'ONE')
     await admin.call('REPLICAOF', '127.0.0.1', `${next.port}`)
     address.target = next.port
     const back = await recover({ app, redis, live, ended: [ended] }, 0, performance.now())
     expect(back.live).toBeLessThan(2_000 + margin)
     expect(back.ended).toBeLessThan(3_000 + margin)
-    expect(standIn.calls.token.refresh_token).toBe(1)
+    expect(simulator.calls.token.refresh_token).toBe(1)
     await app.close()
     for (const client of [redis, admin, nextAdmin]) client.disconnect()
     await address.close()

@@ -1,7 +1,7 @@
 import session from 'express-session'
 import { MemoryTokenStore } from '../../src'
 import { startDropIn } from '../support/drop-in'
-import { app, browser, setUpPassportTests, standIn, start } from '../support/passport-test'
+import { app, browser, setUpPassportTests, simulator, start } from '../support/passport-test'
 import { WatchedStore } from '../support/watched-store'
 
 setUpPassportTests()
@@ -130,7 +130,7 @@ describe.each([
           res.json('slow')
         }),
     })
-    standIn.configure('stand-in-client', { scope: ['incidents.read', 'services.read'] })
+    simulator.configure('simulator-client', { scope: ['incidents.read', 'services.read'] })
     await app.consent(browser)
     const old = browser.copy()
     const slow = app.get(old, '/slow')
@@ -148,15 +148,15 @@ describe.each([
     await app.post(other, '/logout')
     expect(await app.see(browser)).toMatchObject(nobody)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 })
 
 test('a revocation at PagerDuty logs out of Passport once the access token is over, without any guard', async () => {
   await start()
   await app.consent(browser)
-  standIn.revokeAll()
-  standIn.expireTokens()
+  simulator.revokeAll()
+  simulator.expireTokens()
   const now = Date.now()
   jest.spyOn(Date, 'now').mockReturnValue(now + 30 * 60 * 60_000)
   await app.see(browser)
@@ -180,7 +180,7 @@ test('a grant that turns out to be over within a request takes the Passport logi
       }),
   })
   await app.consent(browser)
-  standIn.revokeAll()
+  simulator.revokeAll()
   expect(await (await app.get(browser, '/use')).json()).toEqual({
     error: 'LoginRequiredError',
     user: null,
@@ -191,7 +191,7 @@ test('a grant that turns out to be over within a request takes the Passport logi
 
 test('the user of the drop-in goes with a grant that turns out to be over within a request, and with a logout', async () => {
   await start()
-  const dropIn = await startDropIn(standIn, {}, (express) => {
+  const dropIn = await startDropIn(simulator, {}, (express) => {
     express.get('/use', async (req, res) => {
       await req.pagerduty.getAccessToken({ forceRefresh: true }).catch(() => {})
       res.json(req.user ?? null)
@@ -205,7 +205,7 @@ test('the user of the drop-in goes with a grant that turns out to be over within
   const bye = await first.fetch(`${dropIn.url}/bye`, { method: 'POST' })
   expect(await bye.json()).toBeNull()
   const { browser: second } = await dropIn.logIn()
-  standIn.revokeAll()
+  simulator.revokeAll()
   expect(await (await dropIn.get(second, '/use')).json()).toBeNull()
   await dropIn.close()
 })

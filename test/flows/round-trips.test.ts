@@ -1,5 +1,5 @@
 import { MemoryTokenStore, type TokenStore } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
 import { HeldStore } from '../support/held-store'
@@ -35,20 +35,20 @@ class DistantStore implements TokenStore {
   }
 }
 
-let standIn: StandIn
+let simulator: Simulator
 beforeEach(async () => {
-  standIn = await startPagerDuty({ now: Date.now.bind(Date) })
+  simulator = await startPagerDuty({ now: Date.now.bind(Date) })
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  await standIn.close()
+  await simulator.close()
 })
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
 test('a login takes four round trips to the store, one after the other', async () => {
   const store = new DistantStore()
-  const app = await startDropIn(standIn, { tokenStore: store, secret })
+  const app = await startDropIn(simulator, { tokenStore: store, secret })
   try {
     await app.logIn()
     store.reset()
@@ -66,7 +66,7 @@ test('a login takes four round trips to the store, one after the other', async (
 
 test('a refresh takes four round trips to the store, beside the read of the request that waits for it', async () => {
   const store = new DistantStore()
-  const app = await startDropIn(standIn, { tokenStore: store, secret })
+  const app = await startDropIn(simulator, { tokenStore: store, secret })
   try {
     const { browser } = await app.logIn(new Browser())
     await app.get(browser)
@@ -88,7 +88,7 @@ test('a refresh takes four round trips to the store, beside the read of the requ
 
 test('a session that was stored along with the outcome of a login that failed is removed', async () => {
   const store = new HeldStore()
-  const app = await startDropIn(standIn, { tokenStore: store, secret, logger: { warn() {} } })
+  const app = await startDropIn(simulator, { tokenStore: store, secret, logger: { warn() {} } })
   try {
     const removal = store.hold(/^delete sess/, 'after')
     store.fault = (command) => (/^replace login/.test(command) ? new Error('no') : undefined)
@@ -107,7 +107,7 @@ test('a session that was stored along with the outcome of a login that failed is
 
 test('a session whose first writing failed is written again, and stays', async () => {
   const store = new HeldStore()
-  const app = await startDropIn(standIn, { tokenStore: store, secret, logger: { warn() {} } })
+  const app = await startDropIn(simulator, { tokenStore: store, secret, logger: { warn() {} } })
   try {
     let failures = 1
     store.fault = (command) => (/^create sess/.test(command) && failures-- > 0 ? new Error('no') : undefined)

@@ -46,7 +46,7 @@ test('no secret shows when the parts are inspected, spread or turned into JSON',
 })
 
 test('no secret shows in any event, to a listener, a subscriber or the log', async () => {
-  const standIn = await startPagerDuty()
+  const simulator = await startPagerDuty()
   const looks = new Map<string, string>()
   const look = (what: string, ...seen: unknown[]) => void looks.set(what, everyWayToLook(seen))
   const hear = (message: unknown, channel: string | symbol) => look(String(channel), message)
@@ -57,27 +57,27 @@ test('no secret shows in any event, to a listener, a subscriber or the log', asy
   const listen = (pd: PagerDuty) => {
     for (const name of eventNames) pd.on(name, (detail) => look(name, detail))
   }
-  await everyEvent(standIn, listen, { logger })
+  await everyEvent(simulator, listen, { logger })
   for (const name of eventNames) unsubscribe(`passport-pagerduty:${name}`, hear)
   expect([...looks.keys()]).toEqual(expect.arrayContaining(eventNames))
   expect([...looks.keys()]).toEqual(
     expect.arrayContaining(eventNames.map((name) => `passport-pagerduty:${name}`)),
   )
-  expect([...looks.values()].join('\n')).not.toMatch(/CANARY|pd(us|eu)\+_|stand-in-secret/)
-  await standIn.close()
+  expect([...looks.values()].join('\n')).not.toMatch(/CANARY|pd(us|eu)\+_|simulator-secret/)
+  await simulator.close()
 })
 
 test('no token and no stack shows in any answer', async () => {
-  const standIn = await startPagerDuty()
-  const app = await startDropIn(standIn)
+  const simulator = await startPagerDuty()
+  const app = await startDropIn(simulator)
   const browser = new Browser()
   const bodies: string[] = []
   for (const fault of ['500', 'html', 'reset', 'redirect', 'invalid_client', 'invalid_grant'] as const) {
-    standIn.failNext('token', fault)
+    simulator.failNext('token', fault)
     const { finished } = await app.logIn(browser)
     bodies.push(await finished.text(), JSON.stringify([...finished.headers]))
   }
-  expect(bodies.join('\n')).not.toMatch(/pd(us|eu)\+_|stand-in-secret|\n\s+at |code_verifier/)
+  expect(bodies.join('\n')).not.toMatch(/pd(us|eu)\+_|simulator-secret|\n\s+at |code_verifier/)
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { MemoryTokenStore, type PagerDutyOptions, RedisTokenStore, pagerduty } from '../../src'
-import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
+import { type Simulator, sendWebhook, startPagerDuty } from '../../src/testing'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { secret } from '../support/passport-app'
 import { describeWithRedis, type RedisServer, startRedis } from '../support/redis'
@@ -9,12 +9,12 @@ import { describeWithRedis, type RedisServer, startRedis } from '../support/redi
 const webhookSecret = 'HvPtlQNKMPpHSSqJpCdndXfo7HnGXa1pnH6w5axpxLFn9aRBNBGh4e8'
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 describeWithRedis('two apps that share a Redis, each with a prefix', () => {
   let server: RedisServer
@@ -33,7 +33,7 @@ describeWithRedis('two apps that share a Redis, each with a prefix', () => {
     handled = []
     const start = (prefix: string) =>
       startDropIn(
-        standIn,
+        simulator,
         { redis: server.url, secret, prefix, account: 'us.acme', webhookSecret },
         (express, pd) =>
           express.post(
@@ -64,10 +64,10 @@ describeWithRedis('two apps that share a Redis, each with a prefix', () => {
   })
 
   test('share no app token', async () => {
-    const before = standIn.calls.token.client_credentials
+    const before = simulator.calls.token.client_credentials
     const [one, two] = [await shop.pd.appTokens.getToken(), await desk.pd.appTokens.getToken()]
     expect(one.accessToken).not.toBe(two.accessToken)
-    expect(standIn.calls.token.client_credentials - before).toBe(2)
+    expect(simulator.calls.token.client_credentials - before).toBe(2)
   })
 
   test('handle each webhook, both of them', async () => {
@@ -81,8 +81,8 @@ describeWithRedis('two apps that share a Redis, each with a prefix', () => {
   test('have nothing without their prefix, locks of refreshes among it, and a hash tag in each key', async () => {
     for (const app of [shop, desk]) {
       const { browser } = await app.logIn()
-      standIn.failNext('token', { status: 503 } as never)
-      standIn.expireTokens()
+      simulator.failNext('token', { status: 503 } as never)
+      simulator.expireTokens()
       await app.get(browser)
       await app.pd.appTokens.getToken()
     }
@@ -97,7 +97,7 @@ describeWithRedis('two apps that share a Redis, each with a prefix', () => {
   test('wait for no lock of each other', async () => {
     const { browser } = await shop.logIn()
     const { browser: other } = await desk.logIn()
-    standIn.expireTokens()
+    simulator.expireTokens()
     const waits: unknown[] = []
     for (const app of [shop, desk]) app.pd.on('lockWait', (wait) => waits.push(wait))
     const statuses = await Promise.all([shop.get(browser), desk.get(other)])
@@ -110,8 +110,8 @@ describeWithRedis('two instances of an app that share its prefix', () => {
   test('find and end no grants of each other', async () => {
     const server = await startRedis()
     const options = { redis: server.url, secret, prefix: 'shop:' }
-    const app = await startDropIn(standIn, options)
-    const crm = await startDropIn(standIn, { ...options, name: 'crm' })
+    const app = await startDropIn(simulator, options)
+    const crm = await startDropIn(simulator, { ...options, name: 'crm' })
     try {
       await app.logIn()
       await crm.logIn(undefined, { path: '/auth/crm' })
@@ -131,7 +131,7 @@ describeWithRedis('two instances of an app that share its prefix', () => {
 describe('the option prefix', () => {
   const start = (options: PagerDutyOptions) =>
     pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: 'http://localhost/auth/pagerduty/callback',
       secret,

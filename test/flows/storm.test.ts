@@ -1,4 +1,4 @@
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { isFull } from '../faults/scale'
 import { Browser } from '../support/browser'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
@@ -10,19 +10,19 @@ const requests = isFull ? 1000 : 250
 const twoDays = 2 * 24 * 60 * 60_000
 
 describeWithRedis(`four processes, ${requests} requests each, one expired grant`, () => {
-  let standIn: StandIn
+  let simulator: Simulator
   let server: RedisServer
   let workers: Worker[] = []
 
   beforeAll(async () => {
-    standIn = await startPagerDuty({ reuse: 'revoke-family', clients: [client] })
+    simulator = await startPagerDuty({ reuse: 'revoke-family', clients: [client] })
     server = await startRedis()
-    const start = () => startWorker('storm-worker.ts', standIn, server)
+    const start = () => startWorker('storm-worker.ts', simulator, server)
     workers = await Promise.all(Array.from({ length: processes }, start))
   })
   afterAll(async () => {
     for (const { child } of workers) child.kill('SIGKILL')
-    await standIn.close()
+    await simulator.close()
     await server.stop()
   })
 
@@ -39,15 +39,15 @@ describeWithRedis(`four processes, ${requests} requests each, one expired grant`
     const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
 
     const [fresh = { slowest: 0 }] = await storm({ cookie, requests, clockStep: 0 })
-    standIn.resetCalls()
-    standIn.settings.tokenLatency = latency
+    simulator.resetCalls()
+    simulator.settings.tokenLatency = latency
     const outcomes = await storm({ cookie, requests, clockStep: twoDays })
 
     expect(outcomes.map((outcome) => outcome.statuses)).toEqual(Array(processes).fill({ 200: requests }))
-    expect(standIn.calls.token.refresh_token).toBe(1)
-    expect(standIn.reuses).toBe(0)
+    expect(simulator.calls.token.refresh_token).toBe(1)
+    expect(simulator.reuses).toBe(0)
     expect(new Set(outcomes.flatMap((outcome) => outcome.tokens))).toEqual(
-      new Set([JSON.stringify(standIn.newestAccessToken('PACME01'))]),
+      new Set([JSON.stringify(simulator.newestAccessToken('PACME01'))]),
     )
     const slowest = Math.max(...outcomes.map((outcome) => outcome.slowest))
     process.stdout.write(

@@ -2,7 +2,7 @@ import type { Express } from 'express'
 import session from 'express-session'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { programs } from '../support/programs'
@@ -10,13 +10,13 @@ import { type RedisServer, startRedis } from '../support/redis'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let redis: RedisServer | undefined
 let app: RunningApp & { instances: PagerDuty[] }
 let browser: Browser
 
 beforeAll(async () => {
-  standIn = await startPagerDuty({
+  simulator = await startPagerDuty({
     clients: [
       { clientID: 'scoped', clientSecret: 'one', scope: ['incidents.read', 'services.read'] },
       { clientID: 'classic', clientSecret: 'two', appType: 'classic', scope: ['write'] },
@@ -26,7 +26,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await redis?.stop()
-  await standIn.close()
+  await simulator.close()
 })
 afterEach(async () => {
   await Promise.all(app.instances.map((instance) => instance.close()))
@@ -65,7 +65,7 @@ describe.each([
       const instances: PagerDuty[] = []
       const running = await serve((express, url) => {
         const options = (name: string, client: string): PagerDutyOptions => ({
-          ...standIn.options(client),
+          ...simulator.options(client),
           ...(store === 'Redis' && { redis: redis?.url as string }),
           secret,
           name,
@@ -157,7 +157,7 @@ async function logIn(name: string, user = 'PACME01'): Promise<void> {
 /** Goes where a path leads, as far as PagerDuty and back. */
 async function consent(path: string, user = 'PACME01'): Promise<void> {
   let url = app.url + path
-  while (!url.startsWith(standIn.url)) {
+  while (!url.startsWith(simulator.url)) {
     const answer = await browser.visit(url)
     url = new URL(answer.headers.get('location') as string, url).href
   }
@@ -181,7 +181,7 @@ test('two instances of one name in one app are refused, where each would end the
   const instances: PagerDuty[] = []
   const running = await serve((express, url) => {
     const options = {
-      ...standIn.options('scoped'),
+      ...simulator.options('scoped'),
       scope: 'incidents.read',
       secret,
       callbackURL: `${url}/auth/pagerduty/callback`,
@@ -202,7 +202,7 @@ test('a guard for another instance sends browsers to the login of that one', asy
   const instances: PagerDuty[] = []
   const running = await serve((express, url) => {
     const options = (name: string) => ({
-      ...standIn.options('scoped'),
+      ...simulator.options('scoped'),
       scope: 'incidents.read',
       secret,
       name,

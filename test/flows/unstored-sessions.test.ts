@@ -1,5 +1,5 @@
 import { TokenStoreError } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { HeldStore } from '../support/held-store'
@@ -15,14 +15,14 @@ const secret = 'a secret of thirty-two characters or more, for tests'
 const ada = { accountID: 'PACME00', userID: 'PACME01' }
 const bob = { accountID: 'PACME00', userID: 'PACME02' }
 
-let standIn: StandIn
+let simulator: Simulator
 beforeEach(async () => {
-  standIn = await startPagerDuty()
-  standIn.configure('stand-in-client', { scope: ['incidents.read', 'incidents.write', 'users.read'] })
+  simulator = await startPagerDuty()
+  simulator.configure('simulator-client', { scope: ['incidents.read', 'incidents.write', 'users.read'] })
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  await standIn.close()
+  await simulator.close()
 })
 
 describe('at the end of a callback of the drop-in,', () => {
@@ -35,7 +35,7 @@ describe('at the end of a callback of the drop-in,', () => {
     store = new HeldStore()
     browser = new Browser()
     failed = []
-    app = await startDropIn(standIn, { tokenStore: store, secret }, (express, pd) => {
+    app = await startDropIn(simulator, { tokenStore: store, secret }, (express, pd) => {
       express.get('/write', pd.requireScopes('incidents.write'), (_req, res) => void res.json('written'))
       pd.on('loginFailed', ({ reason }) => void failed.push(reason))
     })
@@ -45,7 +45,7 @@ describe('at the end of a callback of the drop-in,', () => {
   /** A callback that PagerDuty sends the browser to: of a login, or of a step-up where it is logged in. */
   async function callback(path = '/auth/pagerduty', user = 'PACME01'): Promise<string> {
     let at = app.url + path
-    while (!at.startsWith(standIn.url)) {
+    while (!at.startsWith(simulator.url)) {
       at = new URL((await browser.visit(at)).headers.get('location') as string, at).href
     }
     return approve(at, { user })
@@ -75,7 +75,7 @@ describe('at the end of a callback of the drop-in,', () => {
     expect(await listed()).toEqual([])
     expect((await app.get(browser)).status).toBe(401)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   }
 
   test('a session that cannot be stored leaves no grant and no token', async () => {
@@ -96,7 +96,7 @@ describe('at the end of a callback of the drop-in,', () => {
     expect(await finish(await callback('/write'), /^create sess:/)).toBe(503)
     expect(await listed()).toEqual(before)
     await app.pd.close()
-    expect(standIn.calls.revoke).toBe(0)
+    expect(simulator.calls.revoke).toBe(0)
   })
 
   test('a session of a second click that cannot be stored leaves the login of the first one', async () => {
@@ -106,7 +106,7 @@ describe('at the end of a callback of the drop-in,', () => {
     expect(await finish(at, /^create sess:/, second)).toBe(503)
     expect((await app.get(browser)).status).toBe(200)
     await app.pd.close()
-    expect(standIn.calls.revoke).toBe(0)
+    expect(simulator.calls.revoke).toBe(0)
   })
 
   test('a session of another user that cannot be ended leaves no grant of either', async () => {
@@ -121,7 +121,7 @@ describe('at the end of a callback of the drop-in,', () => {
     await app.logIn(browser)
     expect((await app.get(browser)).status).toBe(200)
     expect(await listed()).toHaveLength(1)
-    expect(standIn.calls.revoke).toBe(0)
+    expect(simulator.calls.revoke).toBe(0)
     await app.logOut(browser)
     await expectNothingLeft()
   })
@@ -132,7 +132,7 @@ describe('at the end of a callback of the drop-in,', () => {
     expect(await finish(await callback('/write'), /^replace grant:/)).toBe(503)
     expect(await listed()).toEqual(before)
     expect((await app.get(browser)).status).toBe(200)
-    expect(standIn.calls.revoke).toBe(0)
+    expect(simulator.calls.revoke).toBe(0)
     await app.logOut(browser)
     await expectNothingLeft()
   })
@@ -149,14 +149,14 @@ describe('at the end of a callback of the drop-in,', () => {
     expect((await first).status).toBe(302)
     expect((await app.get(second, '/write')).status).toBe(200)
     await app.pd.close()
-    expect(standIn.calls.revoke).toBe(0)
+    expect(simulator.calls.revoke).toBe(0)
   })
 })
 
 describe('in a Passport app, a session that cannot be stored leaves no grant and no token of', () => {
   let app: PassportApp
   beforeEach(async () => {
-    app = await startPassportApp(standIn)
+    app = await startPassportApp(simulator)
   })
   afterEach(() => app.close())
 
@@ -173,6 +173,6 @@ describe('in a Passport app, a session that cannot be stored leaves no grant and
     expect(await app.pd.grants.list(ada)).toEqual([])
     expect((await app.get(browser)).status).toBe(401)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 })

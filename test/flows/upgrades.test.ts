@@ -9,14 +9,14 @@ import { io } from 'socket.io-client'
 import { WebSocket, WebSocketServer } from 'ws'
 import { type PagerDuty, pagerduty } from '../../src'
 import type { Middleware } from '../../src/sessions/session-tokens'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { optionsAt, passportWith, secret } from '../support/passport-app'
 import { failOnUnhandledRejections } from '../support/unhandled'
 import { WatchedStore } from '../support/watched-store'
 
-let standIn: StandIn
+let simulator: Simulator
 let store: WatchedStore
 let app: RunningApp
 let pd: PagerDuty
@@ -24,9 +24,9 @@ let server: Server
 
 failOnUnhandledRejections()
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(() => {
   store = new WatchedStore()
 })
@@ -64,7 +64,7 @@ async function start(mount: Mount): Promise<Middleware[]> {
   let middleware: Middleware[] = []
   app = await serve((express, url, made) => {
     server = made
-    pd = pagerduty({ ...optionsAt(url, standIn), tokenStore: store })
+    pd = pagerduty({ ...optionsAt(url, simulator), tokenStore: store })
     middleware = mount(express)
     express.get('/', (req, res) => void res.json(req.pagerduty.user?.id ?? null))
     express.use(pd.errors())

@@ -5,9 +5,9 @@ import { gate, receive } from '../support/webhooks'
 const day = 24 * 60 * 60_000
 
 test('a refresh ahead and a revocation are handed to waitUntil, and are over when its promises are', async () => {
-  const standIn = await startPagerDuty({ tokenLatency: 50 })
+  const simulator = await startPagerDuty({ tokenLatency: 50 })
   const given: Promise<unknown>[] = []
-  const app = await startDropIn(standIn, {
+  const app = await startDropIn(simulator, {
     session: { idle: 3 * day },
     waitUntil: (work) => void given.push(work),
   })
@@ -19,13 +19,13 @@ test('a refresh ahead and a revocation are handed to waitUntil, and are over whe
   expect((await app.get(browser, '/me')).status).toBe(200)
   clock.mockRestore()
   await Promise.all(given.splice(0))
-  expect(standIn.calls.token.refresh_token).toBe(1)
+  expect(simulator.calls.token.refresh_token).toBe(1)
 
   await app.logOut(browser)
   await Promise.all(given)
-  expect(standIn.calls.revoke).toBe(1)
+  expect(simulator.calls.revoke).toBe(1)
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 test('a webhook handler that goes on after its answer is handed to waitUntil', async () => {
@@ -44,8 +44,8 @@ test('a webhook handler that goes on after its answer is handed to waitUntil', a
 })
 
 test('a waitUntil that throws fails no request', async () => {
-  const standIn = await startPagerDuty()
-  const app = await startDropIn(standIn, {
+  const simulator = await startPagerDuty()
+  const app = await startDropIn(simulator, {
     waitUntil: () => {
       throw new Error('Too late')
     },
@@ -53,6 +53,6 @@ test('a waitUntil that throws fails no request', async () => {
   const { browser } = await app.logIn()
   expect((await app.logOut(browser)).status).toBe(204)
   await app.close()
-  expect(standIn.calls.revoke).toBe(1)
-  await standIn.close()
+  expect(simulator.calls.revoke).toBe(1)
+  await simulator.close()
 })

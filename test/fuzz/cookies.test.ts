@@ -1,10 +1,10 @@
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import fc from 'fast-check'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { runs } from './runs'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 /** The session's cookie. */
 let session: { name: string; value: string }
@@ -12,8 +12,8 @@ let session: { name: string; value: string }
 let pending: { name: string; value: string }
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn)
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator)
   const { browser } = await app.logIn()
   await app.begin(browser)
   const cookies = [...browser.cookies].map(([name, value]) => ({ name, value }))
@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 const ask = async (path: string, cookie: string) =>

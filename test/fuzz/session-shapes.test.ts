@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { MemoryTokenStore, type PagerDuty, pagerduty } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -9,7 +9,7 @@ import { runs } from './runs'
 const tokenStore = new MemoryTokenStore()
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp
 let instances: PagerDuty[]
 /** What `req.session` is. */
@@ -19,11 +19,11 @@ let handled = 0
 let grantID: string
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   app = await serve((express, url) => {
     const make = (name: string) =>
       pagerduty({
-        ...standIn.options(),
+        ...simulator.options(),
         tokenStore,
         secret,
         name,
@@ -48,12 +48,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(instances.map((instance) => instance.close()))
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 /** Logs somebody in at another app over the same store, and returns the id of the grant. */
 async function loggedIn(): Promise<string> {
-  const other = await startDropIn(standIn, { tokenStore, secret }, (express) => {
+  const other = await startDropIn(simulator, { tokenStore, secret }, (express) => {
     express.get('/id', (req, res) => void res.json(req.pagerduty.grantID))
   })
   const { browser } = await other.logIn()

@@ -1,22 +1,22 @@
 import { TokenStoreError } from '../../src'
-import { approve, type StandIn, startPagerDuty } from '../../src/testing'
+import { approve, type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { HeldStore } from '../support/held-store'
 import { secret } from '../support/passport-app'
 import { WatchedStore } from '../support/watched-store'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let browser: Browser
 let kept: string
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(async () => {
-  app = await startDropIn(standIn, {}, (express) => {
+  app = await startDropIn(simulator, {}, (express) => {
     express.get('/id', (req, res) => void res.json(req.pagerduty.grantID))
   })
   browser = (await app.logIn()).browser
@@ -101,7 +101,7 @@ test('a grant that a step-up replaces before it is kept is found by its old id f
 
 test('keep() that failed at the list of the user’s grants is completed when it is called again', async () => {
   const store = new HeldStore()
-  const short = await startDropIn(standIn, { tokenStore: store, secret, session: { absolute: 60_000 } })
+  const short = await startDropIn(simulator, { tokenStore: store, secret, session: { absolute: 60_000 } })
   const { browser: visitor } = await short.logIn()
   const owner = { accountID: 'PACME00', userID: 'PACME01' }
   const [grant] = await short.pd.grants.list(owner)
@@ -125,7 +125,7 @@ test('keep() that failed at the list of the user’s grants is completed when it
 test('a grant that is kept while its session is being extended lives on when both would have ended', async () => {
   const store = new WatchedStore()
   const own = await startDropIn(
-    standIn,
+    simulator,
     { tokenStore: store, secret, session: { idle: 60_000 } },
     (express, pd) => {
       express.post('/keep', async (req, res) => {

@@ -1,5 +1,5 @@
 import { MemoryTokenStore, TokenStoreError } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -7,7 +7,7 @@ const hour = 60 * 60_000
 const day = 24 * hour
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let store: MemoryTokenStore
 /** Two processes of one app. */
 let one: DropIn
@@ -15,7 +15,7 @@ let two: DropIn
 let browser: Browser
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   store = new MemoryTokenStore()
   one = await start()
   two = await start()
@@ -25,11 +25,11 @@ afterEach(async () => {
   jest.restoreAllMocks()
   await one.close()
   await two.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 function start(): Promise<DropIn> {
-  return startDropIn(standIn, { tokenStore: store, secret }, (express, pd) => {
+  return startDropIn(simulator, { tokenStore: store, secret }, (express, pd) => {
     express.get('/token', pd.requireLogin(), async (req, res) => {
       const { minValidity } = req.query
       res.json(await req.pagerduty.getAccessToken({ minValidity: Number(minValidity ?? 0) }))
@@ -40,12 +40,12 @@ function start(): Promise<DropIn> {
 async function logIn(user: string): Promise<Browser> {
   const visitor = (await one.logIn(undefined, { user })).browser
   await one.get(visitor, '/token')
-  standIn.resetCalls()
+  simulator.resetCalls()
   return visitor
 }
 
 const at = (app: DropIn, visitor: Browser, path = '/token') => visitor.fetch(app.url + path)
-const calls = () => standIn.calls.token.refresh_token
+const calls = () => simulator.calls.token.refresh_token
 
 let wallClock = 0
 /** The tokens' clock moves on, for the app and for PagerDuty. */
@@ -71,7 +71,7 @@ async function until(condition: () => boolean): Promise<void> {
 describe('pauses after failures', () => {
   test('hold for the other processes too, and tell callers when to come back', async () => {
     pass(2 * day)
-    standIn.failNext('token', { status: 503, retryAfter: 40 })
+    simulator.failNext('token', { status: 503, retryAfter: 40 })
     expect((await at(one, browser)).status).toBe(503)
     const elsewhere = await at(two, browser)
     expect(elsewhere.status).toBe(503)
@@ -97,14 +97,14 @@ describe('pauses after failures', () => {
       const other = await logIn('PACME02')
       const third = await logIn('PGLBX01')
       pass(2 * day)
-      for (const retryAfter of seconds) standIn.failNext('token', { status: 429, retryAfter })
-      standIn.settings.tokenLatency = 300
+      for (const retryAfter of seconds) simulator.failNext('token', { status: 429, retryAfter })
+      simulator.settings.tokenLatency = 300
       const first = at(one, browser)
       await until(() => calls() === 1)
       const second = at(process === 'the same' ? one : two, other)
       await until(() => calls() === 2)
       expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([503, 503])
-      standIn.settings.tokenLatency = 0
+      simulator.settings.tokenLatency = 0
       for (const time of [0, 2_000, 26_000]) {
         wait(time)
         const statuses = [at(one, third), at(two, third), at(one, other)].map(
@@ -120,7 +120,7 @@ describe('pauses after failures', () => {
 
   test('grow with each failure in a row, up to fifteen seconds, and end with a success', async () => {
     pass(2 * day)
-    standIn.failNext('token', '500', 8)
+    simulator.failNext('token', '500', 8)
     for (const seconds of [1, 2, 4, 8, 15, 15, 15, 15]) {
       const before = calls()
       expect((await at(one, browser)).status).toBe(503)
@@ -132,7 +132,7 @@ describe('pauses after failures', () => {
     }
     expect((await at(one, browser)).status).toBe(200)
     pass(2 * day)
-    standIn.failNext('token', '500')
+    simulator.failNext('token', '500')
     expect((await at(one, browser)).status).toBe(503)
     wait(1_100)
     expect((await at(one, browser)).status).toBe(200)
@@ -140,14 +140,14 @@ describe('pauses after failures', () => {
 
   test('begin anew when another process has had success in between', async () => {
     pass(2 * day)
-    standIn.failNext('token', '500', 3)
+    simulator.failNext('token', '500', 3)
     for (const seconds of [1, 2, 4]) {
       expect((await at(one, browser)).status).toBe(503)
       wait(seconds * 1000 + 100)
     }
     expect((await at(two, browser)).status).toBe(200)
     pass(2 * day)
-    standIn.failNext('token', '500')
+    simulator.failNext('token', '500')
     expect((await at(one, browser)).status).toBe(503)
     wait(1_100)
     expect((await at(one, browser)).status).toBe(200)
@@ -159,7 +159,7 @@ describe('pauses after failures', () => {
   ] as const)('after %s hold for every grant of the client', async (_what, fault) => {
     const ben = await logIn('PACME02')
     pass(2 * day)
-    standIn.failNext('token', fault)
+    simulator.failNext('token', fault)
     expect((await at(one, browser)).status).toBe(503)
     expect((await at(one, ben)).status).toBe(503)
     expect((await at(two, ben)).status).toBe(503)
@@ -172,12 +172,12 @@ describe('pauses after failures', () => {
     const ben = await logIn('PACME02')
     const cleo = await logIn('PGLBX01')
     pass(2 * day)
-    standIn.failNext('token', '500')
+    simulator.failNext('token', '500')
     expect((await at(one, browser)).status).toBe(503)
     expect((await at(one, ben)).status).toBe(200)
     pass(2 * day)
     wait(1_500)
-    standIn.failNext('token', '500', 2)
+    simulator.failNext('token', '500', 2)
     expect((await at(one, browser)).status).toBe(503)
     expect((await at(one, ben)).status).toBe(503)
     const before = calls()
@@ -191,11 +191,11 @@ describe('pauses after failures', () => {
     const ben = await logIn('PACME02')
     const cleo = await logIn('PGLBX01')
     pass(2 * day)
-    standIn.failNext('token', 'invalid_client')
+    simulator.failNext('token', 'invalid_client')
     expect((await at(one, browser)).status).toBe(503)
     expect((await at(two, ben)).status).toBe(503)
     wait(2_500)
-    standIn.settings.tokenLatency = 300
+    simulator.settings.tokenLatency = 300
     const first = at(one, browser)
     await until(() => calls() === 2)
     expect([(await at(two, ben)).status, (await at(one, cleo)).status]).toEqual([503, 503])
@@ -209,8 +209,8 @@ describe('pauses after failures', () => {
 
   test('are heard of by those who wait for the lock of the process that failed', async () => {
     pass(2 * day)
-    standIn.settings.tokenLatency = 300
-    standIn.failNext('token', '500')
+    simulator.settings.tokenLatency = 300
+    simulator.failNext('token', '500')
     const answers = [at(one, browser)]
     await until(() => calls() === 1)
     answers.push(at(two, browser))
@@ -220,7 +220,7 @@ describe('pauses after failures', () => {
 
   test('are no matter to somebody whose token lives', async () => {
     pass(day - 60_000)
-    standIn.failNext('token', 'invalid_client', 100)
+    simulator.failNext('token', 'invalid_client', 100)
     const failed = next(one, 'refreshFailed')
     expect((await at(one, browser)).status).toBe(200)
     await failed
@@ -246,7 +246,7 @@ describe('a new pair that the store does not take', () => {
     const warned = next(one, 'warning')
     expect((await at(one, browser)).status).toBe(200)
     expect(await warned).toMatchObject({ error: { code: 'ERR_PAGERDUTY_TOKEN_STORE' } })
-    const newest = standIn.newestAccessToken('PACME01')
+    const newest = simulator.newestAccessToken('PACME01')
     expect(await (await at(one, browser)).json()).toBe(newest)
     expect(await (await one.get(browser)).json()).toHaveProperty('incidents')
     expect(calls()).toBe(1)
@@ -255,7 +255,7 @@ describe('a new pair that the store does not take', () => {
     await stored
     expect(await (await at(two, browser)).json()).toBe(newest)
     expect(calls()).toBe(1)
-    expect(standIn.reuses).toBe(0)
+    expect(simulator.reuses).toBe(0)
   })
 
   test('is renewed by nobody meanwhile, in this process or another', async () => {
@@ -270,7 +270,7 @@ describe('a new pair that the store does not take', () => {
     await stored
     expect((await waiting).status).toBe(200)
     expect((await at(one, browser)).status).toBe(200)
-    expect(standIn.reuses).toBe(0)
+    expect(simulator.reuses).toBe(0)
   })
 
   test('is revoked when its grant is logged out before it is stored', async () => {
@@ -281,8 +281,8 @@ describe('a new pair that the store does not take', () => {
     expect((await at(one, browser)).status).toBe(401)
     mend()
     await one.pd.close()
-    expect(standIn.newestRefreshToken('PACME01')).toBeUndefined()
-    expect(standIn.calls.revoke).toBe(2)
+    expect(simulator.newestRefreshToken('PACME01')).toBeUndefined()
+    expect(simulator.calls.revoke).toBe(2)
   })
 
   test('is stored before close() is done', async () => {
@@ -294,7 +294,7 @@ describe('a new pair that the store does not take', () => {
     mend()
     await closed
     expect(await store.get(`lock:${grantID()}`)).toBeUndefined()
-    expect(await (await at(two, browser)).json()).toBe(standIn.newestAccessToken('PACME01'))
+    expect(await (await at(two, browser)).json()).toBe(simulator.newestAccessToken('PACME01'))
     expect(calls()).toBe(1)
   })
 
@@ -307,7 +307,7 @@ describe('a new pair that the store does not take', () => {
 describe('a refresh token that PagerDuty takes no more', () => {
   test('logs nobody out before the access token ends, and is not sent again', async () => {
     pass(day - hour / 2)
-    standIn.failNext('token', 'invalid_grant')
+    simulator.failNext('token', 'invalid_grant')
     const failed = next(one, 'refreshFailed')
     expect((await at(one, browser)).status).toBe(200)
     expect(await failed).toMatchObject({ error: { code: 'invalid_grant' } })
@@ -324,7 +324,7 @@ describe('a refresh token that PagerDuty takes no more', () => {
 
   test('ends the login at once when the API refuses the access token too', async () => {
     pass(day - hour / 2)
-    standIn.revokeAll()
+    simulator.revokeAll()
     const failed = next(one, 'refreshFailed')
     expect((await at(one, browser)).status).toBe(200)
     await failed
@@ -335,7 +335,7 @@ describe('a refresh token that PagerDuty takes no more', () => {
 
   test('leaves the login to those whose token lives, when somebody asks for more than that', async () => {
     pass(day - hour / 2)
-    standIn.failNext('token', 'invalid_grant')
+    simulator.failNext('token', 'invalid_grant')
     expect((await at(one, browser, '/token?minValidity=7200')).status).toBe(401)
     expect((await at(one, browser)).status).toBe(200)
     expect(calls()).toBe(1)
@@ -358,18 +358,18 @@ test('a process that lost its lock before it sent anything goes round again', as
   })
   expect((await at(one, browser)).status).toBe(200)
   expect(calls()).toBe(1)
-  expect(standIn.reuses).toBe(0)
+  expect(simulator.reuses).toBe(0)
 })
 
 test('an API that refuses new tokens too does not make every request renew them', async () => {
-  standIn.failNext('api', { status: 401 }, 100)
+  simulator.failNext('api', { status: 401 }, 100)
   for (let i = 0; i < 10; i++) expect((await one.get(browser)).status).toBe(401)
   expect(calls()).toBe(1)
 })
 
 test('two processes with old copies do not take each other’s tokens away, when a refresh revokes the token before', async () => {
-  standIn.settings.revokeOldAccessToken = true
-  standIn.settings.tokenLatency = 100
+  simulator.settings.revokeOldAccessToken = true
+  simulator.settings.tokenLatency = 100
   pass(day - 1000)
   for (let round = 0; round < 3; round++) {
     const answers = await Promise.all([one, two, one, two].map((app) => app.get(browser)))
@@ -380,10 +380,10 @@ test('two processes with old copies do not take each other’s tokens away, when
 
 test('no timer is set for a moment beyond what timers can hold', async () => {
   const warned = jest.spyOn(process, 'emitWarning')
-  standIn.settings.accessTokenLifetime = 400 * 24 * 60 * 60
+  simulator.settings.accessTokenLifetime = 400 * 24 * 60 * 60
   pass(2 * day)
   expect((await at(one, browser)).status).toBe(200)
-  standIn.failNext('token', { status: 503, retryAfter: 2 ** 31 })
+  simulator.failNext('token', { status: 503, retryAfter: 2 ** 31 })
   expect((await at(one, browser, `/token?minValidity=${2 ** 31}`)).status).toBe(503)
   expect(calls()).toBe(2)
   expect(warned).not.toHaveBeenCalledWith(expect.anything(), 'TimeoutOverflowWarning')

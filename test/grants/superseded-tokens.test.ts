@@ -1,5 +1,5 @@
 import { type Login, type PagerDutyOptions, TokenStoreError } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { HeldStore, defer } from '../support/held-store'
@@ -13,7 +13,7 @@ jest.mock('../../src/async/timeout', () => ({
 const secret = 'a secret of thirty-two characters or more, for tests'
 const all = ['incidents.read', 'incidents.write', 'users.read', 'services.read']
 
-let standIn: StandIn
+let simulator: Simulator
 let store: HeldStore
 let app: DropIn
 let browser: Browser
@@ -23,8 +23,8 @@ let revoked: string[]
 let tokenCall: { reached: () => void; go: Promise<void> } | undefined
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
-  standIn.configure('stand-in-client', { scope: all })
+  simulator = await startPagerDuty()
+  simulator.configure('simulator-client', { scope: all })
   store = new HeldStore()
   browser = new Browser()
   revoked = []
@@ -34,7 +34,7 @@ beforeEach(async () => {
 afterEach(async () => {
   jest.restoreAllMocks()
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 async function start(options: PagerDutyOptions = {}): Promise<void> {
@@ -52,7 +52,7 @@ async function start(options: PagerDutyOptions = {}): Promise<void> {
     return fetch(url, init)
   }
   app = await startDropIn(
-    standIn,
+    simulator,
     { tokenStore: store, secret, fetch: watched, ...options },
     (express, pd) => {
       express.get('/write', pd.requireScopes('incidents.write'), (_req, res) => void res.json('written'))
@@ -75,7 +75,7 @@ async function restart(options: PagerDutyOptions): Promise<void> {
 /** The callback of a step-up, or of a login. */
 async function callback(path = '/write', user = 'PACME01', visitor = browser): Promise<string> {
   let at = app.url + path
-  while (!at.startsWith(standIn.url)) {
+  while (!at.startsWith(simulator.url)) {
     at = new URL((await visitor.visit(at)).headers.get('location') as string, at).href
   }
   return approve(at, { user })
@@ -100,14 +100,14 @@ async function expectNothingRevoked(): Promise<void> {
 async function expectAllRevokedByLogout(): Promise<void> {
   expect((await app.logOut(browser)).status).toBe(204)
   await app.pd.close()
-  expect(standIn.liveGrants()).toEqual([])
+  expect(simulator.liveGrants()).toEqual([])
 }
 
 /** A refresh of the browser's grant that has been answered by PagerDuty, and whose answer is on its way. */
 async function refreshOnItsWay(): Promise<{ request: Promise<Response>; arrive: () => void }> {
   const [reached, go] = [defer(), defer()]
   tokenCall = { reached: reached.resolve, go: go.promise }
-  standIn.expireTokens()
+  simulator.expireTokens()
   const request = app.get(browser.copy())
   await reached.promise
   return { request, arrive: go.resolve }
@@ -121,7 +121,7 @@ describe('tokens that a step-up or another login of the same user replaces', () 
     [
       'a step-up whose refresh came before',
       async () => {
-        standIn.expireTokens()
+        simulator.expireTokens()
         await app.get(browser)
         await stepUp()
       },
@@ -148,7 +148,7 @@ describe('tokens that a step-up or another login of the same user replaces', () 
     await stepUp()
     await revoke()
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
     expect(new Set(revoked).size).toBe(2)
   })
 
@@ -158,12 +158,12 @@ describe('tokens that a step-up or another login of the same user replaces', () 
     await app.pd.grants.revoke(before)
     expect((await app.get(browser)).status).toBe(401)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('are carried on by refreshes', async () => {
     await stepUp()
-    standIn.expireTokens()
+    simulator.expireTokens()
     expect((await app.get(browser)).status).toBe(200)
     await expectAllRevokedByLogout()
   })
@@ -176,7 +176,7 @@ describe('tokens that a step-up or another login of the same user replaces', () 
     expect((await (await app.pd.grants.get(kept))?.fetch('/incidents'))?.status).toBe(200)
     await app.pd.grants.revoke(kept)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('keep() by the id of the grant before keeps the new one', async () => {
@@ -193,7 +193,7 @@ describe('tokens that a step-up or another login of the same user replaces', () 
     await app.logIn(browser, { user: 'PACME02' })
     await app.pd.close()
     expect(revoked).toHaveLength(1)
-    expect(standIn.liveGrants().map((grant) => grant.user?.id)).toEqual(['PACME02'])
+    expect(simulator.liveGrants().map((grant) => grant.user?.id)).toEqual(['PACME02'])
   })
 })
 
@@ -230,7 +230,7 @@ describe('a refresh that is on its way while its grant is replaced', () => {
     arrive()
     expect((await request).status).toBe(401)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('revokes its pair where another user has logged in', async () => {
@@ -239,7 +239,7 @@ describe('a refresh that is on its way while its grant is replaced', () => {
     arrive()
     expect((await request).status).toBe(401)
     await app.pd.close()
-    expect(standIn.liveGrants().map((grant) => grant.user?.id)).toEqual(['PACME02'])
+    expect(simulator.liveGrants().map((grant) => grant.user?.id)).toEqual(['PACME02'])
   })
 })
 
@@ -251,7 +251,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
   test('because too little was granted, leaves what the browser holds', async () => {
     await restart({ partialGrant: 'fail' })
     const login = await callback()
-    standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
+    simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
     expect((await browser.visit(login)).headers.get('location')).toBe('/write')
     expect((await app.get(browser)).status).toBe(200)
     expect(revoked).toEqual([])
@@ -268,7 +268,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
 
   test('because its id_token is not good, leaves what the browser holds', async () => {
     const login = await callback()
-    standIn.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'another-client' })
+    simulator.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'another-client' })
     expect((await browser.visit(login)).status).toBe(403)
     expect((await app.get(browser)).status).toBe(200)
     expect(revoked).toEqual([])
@@ -277,7 +277,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
 
   test('because it covers less than what is held, leaves what the browser holds', async () => {
     const login = await callback()
-    standIn.configure('stand-in-client', { scope: ['incidents.write'] })
+    simulator.configure('simulator-client', { scope: ['incidents.write'] })
     expect((await browser.visit(login)).headers.get('location')).toBe('/write')
     expect((await app.get(browser)).status).toBe(200)
     expect(revoked).toEqual([])
@@ -289,7 +289,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
     expect((await browser.visit(await callback('/write', 'PACME02'))).status).toBe(403)
     await app.pd.close()
     expect(revoked).toHaveLength(1)
-    expect(standIn.liveGrants().map((grant) => grant.user?.id)).toEqual(['PACME01'])
+    expect(simulator.liveGrants().map((grant) => grant.user?.id)).toEqual(['PACME01'])
   })
 
   test('revokes its tokens where the browser has been logged out meanwhile', async () => {
@@ -310,7 +310,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
     go.resolve()
     expect((await finishing).status).toBe(403)
     await app.pd.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
   })
 
   test('where nobody is logged in revokes its tokens at once', async () => {
@@ -324,7 +324,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
 
   test('logs nobody out by it when the store fails at that moment', async () => {
     const login = await callback()
-    standIn.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'another-client' })
+    simulator.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'another-client' })
     const warned = jest.fn()
     app.pd.on('warning', warned)
     store.fault = (command) =>

@@ -1,18 +1,18 @@
 import { MemoryTokenStore } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
 const day = 24 * 60 * 60_000
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let browser: Browser
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn, {}, (express, pd) => {
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator, {}, (express, pd) => {
     express.get('/token', pd.requireLogin(), async (req, res) => {
       res.json(await req.pagerduty.getAccessToken({ forceRefresh: req.query['force'] === '1' }))
     })
@@ -20,13 +20,13 @@ beforeEach(async () => {
   })
   browser = (await app.logIn()).browser
   await app.get(browser)
-  standIn.resetCalls()
+  simulator.resetCalls()
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  standIn.settings.tokenLatency = 0
+  simulator.settings.tokenLatency = 0
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 /** Lets time pass for this process and for PagerDuty. */
@@ -36,7 +36,7 @@ function pass(milliseconds: number): void {
 }
 
 function refreshCalls(): number {
-  return standIn.calls.token.refresh_token
+  return simulator.calls.token.refresh_token
 }
 
 /** What the events say next. */
@@ -51,19 +51,19 @@ async function token(path = '/token'): Promise<string> {
 test('a thousand requests on an expired grant make one refresh, and all succeed', async () => {
   const before = await token()
   pass(day)
-  standIn.settings.tokenLatency = 300
+  simulator.settings.tokenLatency = 300
   const answers = await Promise.all(Array.from({ length: 1000 }, () => app.get(browser, '/token')))
   expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]))
   expect(refreshCalls()).toBe(1)
-  expect(standIn.reuses).toBe(0)
+  expect(simulator.reuses).toBe(0)
   const now = await token()
   expect(now).not.toBe(before)
-  expect(now).toBe(standIn.newestAccessToken('PACME01'))
+  expect(now).toBe(simulator.newestAccessToken('PACME01'))
 })
 
 test('a process asks for the lock once, however many of its callers wait', async () => {
   const store = new MemoryTokenStore()
-  const own = await startDropIn(standIn, { tokenStore: store, secret })
+  const own = await startDropIn(simulator, { tokenStore: store, secret })
   const { browser: visitor } = await own.logIn()
   pass(day)
   const created = jest.spyOn(store, 'create')
@@ -75,11 +75,11 @@ test('a process asks for the lock once, however many of its callers wait', async
 test('a process that gets the lock after another has refreshed uses what that one stored', async () => {
   const store = new MemoryTokenStore()
   const [one, two] = [
-    await startDropIn(standIn, { tokenStore: store, secret }),
-    await startDropIn(standIn, { tokenStore: store, secret }),
+    await startDropIn(simulator, { tokenStore: store, secret }),
+    await startDropIn(simulator, { tokenStore: store, secret }),
   ]
   const { browser: visitor } = await one.logIn()
-  standIn.resetCalls()
+  simulator.resetCalls()
   pass(day)
   // The second has read the old version and is about to take the lock when the first is through with everything.
   const create = store.create.bind(store)
@@ -95,16 +95,16 @@ test('a process that gets the lock after another has refreshed uses what that on
   const second = await two.get(visitor)
   expect([first?.status, second.status]).toEqual([200, 200])
   expect(refreshCalls()).toBe(1)
-  expect(standIn.reuses).toBe(0)
+  expect(simulator.reuses).toBe(0)
   await one.close()
   await two.close()
 })
 
 test('a process that was frozen until its lock ended presents no refresh token', async () => {
   const store = new MemoryTokenStore()
-  const own = await startDropIn(standIn, { tokenStore: store, secret })
+  const own = await startDropIn(simulator, { tokenStore: store, secret })
   const { browser: visitor } = await own.logIn()
-  standIn.resetCalls()
+  simulator.resetCalls()
   pass(day)
   const create = store.create.bind(store)
   const frozen = jest.spyOn(store, 'create').mockImplementation(async (...args) => {
@@ -125,21 +125,21 @@ test('a process that was frozen until its lock ended presents no refresh token',
 
 test('a token near its end serves at once while it is renewed behind the request', async () => {
   pass(day - 60_000)
-  standIn.settings.tokenLatency = 500
+  simulator.settings.tokenLatency = 500
   const refreshed = next('refresh')
   const before = await token()
   expect(refreshCalls()).toBeLessThanOrEqual(1)
-  expect(standIn.newestAccessToken('PACME01')).not.toBe(undefined)
+  expect(simulator.newestAccessToken('PACME01')).not.toBe(undefined)
   await refreshed
   expect(refreshCalls()).toBe(1)
   const after = await token()
   expect(after).not.toBe(before)
-  expect(after).toBe(standIn.newestAccessToken('PACME01'))
+  expect(after).toBe(simulator.newestAccessToken('PACME01'))
 })
 
 test('a failing PagerDuty is invisible while the token lives', async () => {
   pass(day - 60_000)
-  standIn.failNext('token', '500', 10)
+  simulator.failNext('token', '500', 10)
   const failed = next('refreshFailed')
   expect((await app.get(browser)).status).toBe(200)
   await failed
@@ -160,7 +160,7 @@ test.each([
   ['something else than JSON', 'html', '5'],
 ] as const)('%s denies for now and logs nobody out', async (_what, fault, retryAfter) => {
   pass(2 * day)
-  standIn.failNext('token', fault)
+  simulator.failNext('token', fault)
   const denied = await app.get(browser)
   expect(denied.status).toBe(503)
   expect(denied.headers.get('retry-after')).toBe(retryAfter)
@@ -170,15 +170,15 @@ test.each([
 })
 
 test('a lost answer is asked for once more, which a grace period forgives', async () => {
-  standIn.settings.grace = 10
+  simulator.settings.grace = 10
   pass(2 * day)
-  standIn.failNext('token', 'reset-after')
+  simulator.failNext('token', 'reset-after')
   expect((await app.get(browser)).status).toBe(200)
-  expect(await token()).toBe(standIn.newestAccessToken('PACME01'))
+  expect(await token()).toBe(simulator.newestAccessToken('PACME01'))
 })
 
 test('invalid_grant ends the login: once for the caller, and without asking again', async () => {
-  standIn.revokeAll()
+  simulator.revokeAll()
   pass(2 * day)
   const answers = await Promise.all(Array.from({ length: 100 }, () => app.get(browser)))
   expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([401]))
@@ -191,28 +191,28 @@ test('invalid_grant ends the login: once for the caller, and without asking agai
 })
 
 test('a revoked user does not pass once the token has ended', async () => {
-  standIn.revokeAll()
+  simulator.revokeAll()
   expect((await app.get(browser, '/me')).status).toBe(200)
   pass(2 * day)
   expect((await app.get(browser, '/me')).status).toBe(401)
 })
 
 test('a refused access token is replaced within the request, once', async () => {
-  standIn.expireTokens()
+  simulator.expireTokens()
   expect((await app.get(browser)).status).toBe(200)
   expect(refreshCalls()).toBe(1)
-  expect(standIn.calls.api).toBe(2)
+  expect(simulator.calls.api).toBe(2)
 })
 
 test('an API that refuses every token is asked twice and no more', async () => {
-  standIn.failNext('api', { status: 401 }, 10)
+  simulator.failNext('api', { status: 401 }, 10)
   expect((await app.get(browser)).status).toBe(401)
-  expect(standIn.calls.api).toBe(2)
+  expect(simulator.calls.api).toBe(2)
   expect(refreshCalls()).toBe(1)
 })
 
 test('callers whose tokens were refused together share one renewal', async () => {
-  standIn.expireTokens()
+  simulator.expireTokens()
   const answers = await Promise.all(Array.from({ length: 50 }, () => app.get(browser)))
   expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]))
   expect(refreshCalls()).toBe(1)
@@ -226,20 +226,20 @@ test('forceRefresh gives another token than the one held', async () => {
 
 test('a logout during a refresh wins, and the late tokens are revoked', async () => {
   pass(2 * day)
-  standIn.settings.tokenLatency = 300
+  simulator.settings.tokenLatency = 300
   const waiting = app.get(browser.copy())
   await until(() => refreshCalls() === 1)
   expect((await app.logOut(browser.copy())).status).toBe(204)
   expect((await waiting).status).toBe(401)
   expect((await app.get(browser)).status).toBe(401)
   await app.pd.close()
-  expect(standIn.newestRefreshToken('PACME01')).toBeUndefined()
-  expect(standIn.calls.revoke).toBe(2) // What was logged out, and what came too late.
+  expect(simulator.newestRefreshToken('PACME01')).toBeUndefined()
+  expect(simulator.calls.revoke).toBe(2) // What was logged out, and what came too late.
 })
 
 test('a caller that hangs up does not stop the refresh', async () => {
   pass(2 * day)
-  standIn.settings.tokenLatency = 200
+  simulator.settings.tokenLatency = 200
   const refreshed = next('refresh')
   const controller = new AbortController()
   const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
@@ -248,14 +248,14 @@ test('a caller that hangs up does not stop the refresh', async () => {
   controller.abort()
   await expect(gone).rejects.toMatchObject({ name: 'AbortError' })
   await refreshed
-  expect(await token()).toBe(standIn.newestAccessToken('PACME01'))
+  expect(await token()).toBe(simulator.newestAccessToken('PACME01'))
   expect(refreshCalls()).toBe(1)
 })
 
 test('close() finishes and stores the refresh that runs, and starts no other', async () => {
   const [grant] = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
   pass(2 * day)
-  standIn.settings.tokenLatency = 200
+  simulator.settings.tokenLatency = 200
   const waiting = app.get(browser)
   await until(() => refreshCalls() === 1)
   await app.pd.close()
@@ -267,7 +267,7 @@ test('close() finishes and stores the refresh that runs, and starts no other', a
 })
 
 test('a scope that a refresh takes away is gone for the guard at once', async () => {
-  standIn.failNext('token', {
+  simulator.failNext('token', {
     status: 200,
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ access_token: 'new', token_type: 'bearer', expires_in: 86400, scope: 'openid' }),
@@ -290,7 +290,7 @@ test.each([0, -1, '3600', undefined, 1e308])(
       scope: 'openid users.read',
     })
     const fault = { status: 200, headers: { 'content-type': 'application/json' }, body }
-    standIn.failNext('token', fault as never, 100)
+    simulator.failNext('token', fault as never, 100)
     pass(2 * day)
     for (let i = 0; i < 20; i++) await app.get(browser, '/me')
     expect(refreshCalls()).toBe(1)

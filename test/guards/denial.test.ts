@@ -1,26 +1,26 @@
 import type { Express } from 'express'
 import { InsufficientScopeError, type PagerDuty, requireScopes } from '../../src'
 import type { Denial } from '../../src/observability/event-types'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 /** Logged in, with incidents.read and users.read. */
 let ada: Browser
 const heard: Denial[] = []
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
-  app = await startDropIn(standIn, {}, addRoutes)
+  simulator = await startPagerDuty()
+  simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
+  app = await startDropIn(simulator, {}, addRoutes)
   ada = (await app.logIn()).browser
   app.pd.on('denied', (denial) => void heard.push(denial))
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 beforeEach(() => void heard.splice(0))
 

@@ -6,17 +6,17 @@ import {
   type PagerDutyOptions,
   RequestRefusedError,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { HeldStore } from '../support/held-store'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 const store = new HeldStore()
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   app = await start({
     tokenStore: store,
     secret: 'a secret of thirty-two characters or more, for tests',
@@ -26,15 +26,15 @@ beforeAll(async () => {
 })
 afterEach(() => {
   store.fault = undefined
-  standIn.clearFaults()
+  simulator.clearFaults()
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 function start(options: PagerDutyOptions = {}): Promise<DropIn> {
-  return startDropIn(standIn, options, (express, pd) => {
+  return startDropIn(simulator, options, (express, pd) => {
     express.get('/ended', () => {
       throw new LoginRequiredError()
     })
@@ -149,7 +149,7 @@ describe('a page offers to try again', () => {
   test('a login that failed at its end from its beginning, since a callback works once', async () => {
     const browser = new Browser()
     const callback = await approve(await app.begin(browser))
-    standIn.failNext('token', { status: 503 })
+    simulator.failNext('token', { status: 503 })
     const page = await browser.visit(callback)
     expect(page.status).toBe(503)
     const links = await linksOf(page)
@@ -202,7 +202,7 @@ describe('a script is told where to go on:', () => {
 })
 
 test('whoever opens the start page of the app is sent there by the login itself', async () => {
-  const own = await startDropIn(standIn, { routes: { home: '/start' } }, (express, pd) => {
+  const own = await startDropIn(simulator, { routes: { home: '/start' } }, (express, pd) => {
     express.get(['/start', '/other'], pd.requireLogin())
   })
   const sent = async (path: string) => (await new Browser().visit(own.url + path)).headers.get('location')

@@ -1,14 +1,14 @@
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let browser: Browser
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn, {}, (express, pd) => {
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator, {}, (express, pd) => {
     express.use((_req, res, next) => {
       res.set({ Vary: 'Accept-Encoding', 'Cache-Control': 'public, max-age=60' })
       next()
@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 async function headers(path: string, visit: 'get' | 'visit' = 'get', who = browser): Promise<unknown[]> {

@@ -11,24 +11,24 @@ import {
   type Scope,
   sessionTokens,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 const handled = jest.fn()
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(async () => {
   handled.mockClear()
-  app = await startDropIn(standIn, {}, (express, pd) => {
+  app = await startDropIn(simulator, {}, (express, pd) => {
     express.all('/guarded', pd.requireScopes('services.read'), (_req, res) => {
       handled()
       res.json('through')
@@ -123,8 +123,8 @@ describe('with a scope missing', () => {
 
   test('a navigation for which PagerDuty was asked in vain gets a page that names it', async () => {
     const { browser } = await app.logIn()
-    standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
+    simulator.settings.autoApprove = 'PACME01'
     const denied = await browser.follow(`${app.url}/services`)
     expect(denied.status).toBe(403)
     expect(denied.headers.get('content-type')).toBe('text/html; charset=utf-8')
@@ -144,9 +144,9 @@ describe('with a scope missing', () => {
   })
 
   test('a scope that was asked for but not granted is missing', async () => {
-    standIn.configure('stand-in-client', { scope: ['users.read'] })
+    simulator.configure('simulator-client', { scope: ['users.read'] })
     const { browser } = await app.logIn()
-    standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
+    simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
     expect(await (await app.get(browser, '/incidents')).json()).toMatchObject({
       code: 'insufficient_scope',
       missing: ['incidents.read'],
@@ -182,8 +182,8 @@ describe('Classic and Scoped', () => {
   })
 
   test('a Scoped write does not cover the read', async () => {
-    const writer = await startDropIn(standIn, { scope: 'incidents.write' })
-    standIn.configure('stand-in-client', { scope: ['incidents.write'] })
+    const writer = await startDropIn(simulator, { scope: 'incidents.write' })
+    simulator.configure('simulator-client', { scope: ['incidents.write'] })
     const { browser } = await writer.logIn()
     expect((await writer.get(browser, '/incidents')).status).toBe(403)
     await writer.close()
@@ -323,7 +323,7 @@ describe('at the start', () => {
   })
 
   test('partialGrant knows its words', () => {
-    const make = () => startDropIn(standIn, { partialGrant: 'Fail' as 'fail' })
+    const make = () => startDropIn(simulator, { partialGrant: 'Fail' as 'fail' })
     return expect(make()).rejects.toThrow(/"partialGrant" must be "accept", "fail" or a function/)
   })
 })
@@ -354,11 +354,11 @@ describe('a guard fails closed', () => {
 
   test('when the store is broken', async () => {
     const store = new MemoryTokenStore()
-    const broken = await startDropIn(standIn, {
+    const broken = await startDropIn(simulator, {
       tokenStore: store,
       secret: 'a secret of thirty-two characters or more, for tests',
     })
-    standIn.configure('stand-in-client', { scope: ['incidents.read'] })
+    simulator.configure('simulator-client', { scope: ['incidents.read'] })
     const { browser } = await broken.logIn()
     expect((await broken.get(browser)).status).toBe(200)
     jest.spyOn(store, 'getMany').mockRejectedValue(new Error('broken'))
@@ -373,7 +373,7 @@ describe('a guard fails closed', () => {
       fc.asyncProperty(fc.oneof(fc.jsonValue(), fc.string()), async (value) => {
         let status = 0
         const tokens = sessionTokens({
-          ...standIn.options(),
+          ...simulator.options(),
           scope: 'incidents.read',
           callbackURL: 'https://app.example/cb',
           tokenStore: new MemoryTokenStore(),
@@ -404,7 +404,7 @@ describe('a guard fails closed', () => {
 describe('onError', () => {
   test('takes over the answers, for one guard or for all', async () => {
     const own = await startDropIn(
-      standIn,
+      simulator,
       { onError: (error, _req, res) => void res.status(error.status).json({ mine: error.code }) },
       (express, pd) => {
         express.get(
@@ -424,7 +424,7 @@ describe('onError', () => {
 
   test('may hand the error on to Express, which answers with its status and headers', async () => {
     const handing = await startDropIn(
-      standIn,
+      simulator,
       { onError: (error, _req, _res, next) => next(error) },
       (express) => {
         express.use(
@@ -446,9 +446,9 @@ describe('onError', () => {
 })
 
 test('the scopes that functions of the app get cannot be changed, so that no guard believes what was not granted', async () => {
-  const standIn = await startPagerDuty()
-  standIn.configure('stand-in-client', { scope: ['incidents.read'] })
-  const app = await startDropIn(standIn, {
+  const simulator = await startPagerDuty()
+  simulator.configure('simulator-client', { scope: ['incidents.read'] })
+  const app = await startDropIn(simulator, {
     scope: ['incidents.read', 'users.read'],
     verify: ({ user, grantedScopes, tokens }) => {
       for (const scopes of [grantedScopes, tokens.scope]) {
@@ -459,12 +459,12 @@ test('the scopes that functions of the app get cannot be changed, so that no gua
   })
   expect((await app.logIn()).finished.status).toBe(302)
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 test('a handler whose guard was forgotten denies a stranger, and has user and grant of whoever is logged in', async () => {
-  standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
-  const forgetful = await startDropIn(standIn, {}, (express) => {
+  simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
+  const forgetful = await startDropIn(simulator, {}, (express) => {
     express.get('/forgotten', (req, res) => {
       const { user, grantID, grantedScopes } = req.pagerduty.requireLogin()
       res.json([user.id, grantID === req.pagerduty.grantID, grantedScopes])

@@ -6,7 +6,7 @@ import {
   pagerduty,
   requireScopesFor,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -15,19 +15,19 @@ const undeclared = (Object.keys(operationScopes) as Operation[]).filter(
   (operation) => operationScopes[operation] === undefined,
 )
 
-let standIn: StandIn | undefined
+let simulator: Simulator | undefined
 let app: RunningApp | undefined
 
 afterEach(async () => {
   await app?.close()
   app = undefined
-  await standIn?.close()
-  standIn = undefined
+  await simulator?.close()
+  simulator = undefined
 })
 
 test('a guard by operation asks for the scopes that the operations declare', async () => {
-  standIn = await startPagerDuty()
-  const dropIn: DropIn = await startDropIn(standIn, {}, (express, pd) => {
+  simulator = await startPagerDuty()
+  const dropIn: DropIn = await startDropIn(simulator, {}, (express, pd) => {
     express.get(
       '/two',
       pd.requireScopesFor('GET /incidents', 'POST /incidents'),
@@ -64,7 +64,7 @@ test('in a Classic app reading needs read, anything else needs write, and a name
   const classic = await startPagerDuty({
     clients: [{ clientID: 'classic', clientSecret: 'x', appType: 'classic', scope: ['read'] }],
   })
-  standIn = classic
+  simulator = classic
   let pd: PagerDuty | undefined
   const running = await serve((express, url) => {
     const made = pagerduty({

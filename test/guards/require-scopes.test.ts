@@ -9,11 +9,11 @@ import {
   requireScopes,
   requireScopesFor,
 } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 /** Logged in, with incidents.read and users.read. */
 let ada: Browser
@@ -22,9 +22,9 @@ const failed: string[] = []
 const handled = jest.fn()
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
-  app = await startDropIn(standIn, {}, (express) => {
+  simulator = await startPagerDuty()
+  simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
+  app = await startDropIn(simulator, {}, (express) => {
     for (const [path, ...handlers] of routes) {
       express.get(path, ...handlers, (_req, res) => {
         handled()
@@ -35,7 +35,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 beforeEach(async () => {
   ada = (await app.logIn()).browser
@@ -137,7 +137,7 @@ describe('a guard without an instance at hand', () => {
 
 describe('a guard whose access token has ended', () => {
   /** The handler has run only after PagerDuty has been asked. */
-  const refreshes = () => standIn.calls.token.refresh_token
+  const refreshes = () => simulator.calls.token.refresh_token
   afterEach(() => jest.restoreAllMocks())
 
   beforeEach(() => {
@@ -154,7 +154,7 @@ describe('a guard whose access token has ended', () => {
   })
 
   test('lets nobody through whose grant PagerDuty has ended', async () => {
-    standIn.revokeAll()
+    simulator.revokeAll()
     expect(await statusOf('/all')).toBe(401)
     expect(handled).not.toHaveBeenCalled()
   })

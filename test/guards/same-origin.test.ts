@@ -1,16 +1,16 @@
 import express from 'express'
 import request from 'supertest'
 import { requireSameOrigin } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 const handled = jest.fn()
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn, {}, (express, pd) => {
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator, {}, (express, pd) => {
     express.all('/change', pd.requireSameOrigin(), (_req, res) => {
       handled()
       res.json('done')
@@ -20,7 +20,7 @@ beforeAll(async () => {
 beforeEach(() => handled.mockReset())
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 async function statusOf(method: string, headers: Record<string, string>): Promise<number> {

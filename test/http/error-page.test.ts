@@ -4,8 +4,8 @@ import { startDropIn } from '../support/drop-in'
 
 describeWithChromium('an error page in a browser', () => {
   it('asks for nothing that its content policy forbids, not even for its icon', async () => {
-    const standIn = await startPagerDuty()
-    const app = await startDropIn(standIn)
+    const simulator = await startPagerDuty()
+    const app = await startDropIn(simulator)
     const chromium = await startChromium()
     try {
       const page = await chromium.newPage()
@@ -23,7 +23,7 @@ describeWithChromium('an error page in a browser', () => {
     } finally {
       await chromium.close()
       await app.close()
-      await standIn.close()
+      await simulator.close()
     }
   })
 })

@@ -1,17 +1,17 @@
 import { type PagerDutyOptions, pagerduty } from '../../src'
 import { requireAllowedAccount } from '../../src/login/allowed-accounts'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { withEnvironment } from '../../src/environment'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterEach(() => standIn.close())
+afterEach(() => simulator.close())
 
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 
@@ -21,7 +21,7 @@ describe('a login', () => {
   test.each([['us.acme'], [['eu.globex', 'us.acme']], ['PACME00'], [['PACME00', 'eu.initech']]])(
     'of a listed account succeeds: %j',
     async (accounts) => {
-      app = await startDropIn(standIn, { accounts })
+      app = await startDropIn(simulator, { accounts })
       const { browser } = await app.logIn()
       expect((await app.get(browser)).status).toBe(200)
     },
@@ -30,7 +30,7 @@ describe('a login', () => {
   test.each([['eu.acme'], ['us.globex'], [['us.acme-staging', 'us.acm']], ['PGLBX00']])(
     'of another account is refused by a page that says so, and its tokens are revoked: %j',
     async (accounts) => {
-      app = await startDropIn(standIn, { accounts })
+      app = await startDropIn(simulator, { accounts })
       const failures: unknown[] = []
       app.pd.on('loginFailed', ({ reason }) => failures.push(reason))
       const browser = new Browser()
@@ -42,13 +42,13 @@ describe('a login', () => {
       expect((await app.get(browser)).status).toBe(401)
       expect(await app.pd.grants.list(owner)).toEqual([])
       await app.pd.close()
-      expect(standIn.calls.revoke).toBe(1)
-      expect(standIn.liveGrants()).toEqual([])
+      expect(simulator.calls.revoke).toBe(1)
+      expect(simulator.liveGrants()).toEqual([])
     },
   )
 
   test('of another account leaves the user of the browser logged in', async () => {
-    app = await startDropIn(standIn, { accounts: 'us.acme' })
+    app = await startDropIn(simulator, { accounts: 'us.acme' })
     const { browser } = await app.logIn()
     const { finished } = await app.logIn(browser, { user: 'PGLBX01' })
     expect(finished.status).toBe(403)
@@ -57,7 +57,7 @@ describe('a login', () => {
 
   test('is not brought to verify if its account is not listed', async () => {
     const verify = jest.fn(() => ({ id: 'anyone' }))
-    app = await startDropIn(standIn, { accounts: 'us.acme', verify })
+    app = await startDropIn(simulator, { accounts: 'us.acme', verify })
     await app.logIn(new Browser(), { user: 'PGLBX01' })
     expect(verify).not.toHaveBeenCalled()
   })
@@ -98,7 +98,7 @@ describe('an account', () => {
 describe('the option accounts', () => {
   const start = (accounts: unknown) =>
     pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: 'http://localhost/auth/pagerduty/callback',
       accounts: accounts as PagerDutyOptions['accounts'],

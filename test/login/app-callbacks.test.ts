@@ -1,12 +1,12 @@
 import type { Request, Response as ServerResponse } from 'express'
 import session from 'express-session'
 import { PagerDutyStrategy, requireLogin, sessionTokens } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { optionsAt, passportWith, secret } from '../support/passport-app'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp
 let browser: Browser
 /** What the app does with a user whom PagerDuty has let in. */
@@ -15,9 +15,9 @@ let decide: (req: Request, res: ServerResponse, user: Express.User) => void
 type Way = [how: string, decide: typeof decide]
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   app = await serve((express, url) => {
-    const client = { ...optionsAt(url, standIn), callbackURL: `${url}/callback` }
+    const client = { ...optionsAt(url, simulator), callbackURL: `${url}/callback` }
     const strategy = new PagerDutyStrategy(client)
     const passport = passportWith(strategy)
     express.use(session({ secret, resave: false, saveUninitialized: false }))
@@ -41,7 +41,7 @@ beforeAll(async () => {
 beforeEach(() => (browser = new Browser()))
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 async function logIn(): Promise<Response> {

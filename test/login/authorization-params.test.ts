@@ -1,17 +1,17 @@
 import { Passport } from 'passport'
 import { PagerDutyStrategy, type LoginOptions } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 /** What the app gives the next login. */
 let params: LoginOptions['authorizationParams']
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
-  app = await startDropIn(standIn, {}, (express, pd) => {
+  simulator = await startPagerDuty()
+  app = await startDropIn(simulator, {}, (express, pd) => {
     const passport = new Passport()
     passport.use('pagerduty', pd.strategy as never)
     express.get('/by-login', (req, res) => {
@@ -32,7 +32,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 const ways = ['/by-login', '/by-passport']
@@ -112,12 +112,12 @@ test('a subclass that adds parameters by the hook of passport-oauth2 gets them t
     }
   }
   const strategy = new Own({
-    ...standIn.options(),
+    ...simulator.options(),
     scope: 'users.read',
     callbackURL: 'http://localhost/callback',
     name: 'own',
   })
-  const own = await startDropIn(standIn, {}, (express) => {
+  const own = await startDropIn(simulator, {}, (express) => {
     const passport = new Passport()
     passport.use(strategy as never)
     const options = { authorizationParams: { subdomain: 'acme' } } as object

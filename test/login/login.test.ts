@@ -1,25 +1,25 @@
 import { createHash } from 'node:crypto'
 import { type Login, PagerDutyStrategy } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, altered, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 
 beforeAll(async () => {
   // It goes on by the true time where a test holds the app's clock.
-  standIn = await startPagerDuty({ now: Date.now })
+  simulator = await startPagerDuty({ now: Date.now })
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(async () => {
-  standIn.resetCalls()
-  standIn.revokeAll()
-  app = await startDropIn(standIn)
+  simulator.resetCalls()
+  simulator.revokeAll()
+  app = await startDropIn(simulator)
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  standIn.clearFaults()
+  simulator.clearFaults()
   await app.close()
 })
 
@@ -29,7 +29,7 @@ async function pending(browser: Browser, path?: string): Promise<string> {
 }
 
 function tokenCalls(): number {
-  return standIn.calls.token.authorization_code
+  return simulator.calls.token.authorization_code
 }
 
 /** Whether the app knows the browser's user. */
@@ -54,7 +54,7 @@ describe('a login', () => {
   test('costs one token call and no call for a profile', async () => {
     await app.logIn()
     expect(tokenCalls()).toBe(1)
-    expect(standIn.calls.api + standIn.calls.userinfo).toBe(0)
+    expect(simulator.calls.api + simulator.calls.userinfo).toBe(0)
   })
 
   test('tells the app who it is, by the ids that PagerDuty signed', async () => {
@@ -85,7 +85,7 @@ describe('a login', () => {
   test('keeps what verify returned as req.user, and refuses whom verify refuses', async () => {
     const verify = async ({ user }: Login) => user.id === 'PACME01' && { name: `app:${user.id}` }
     await app.close()
-    app = await startDropIn(standIn, { verify })
+    app = await startDropIn(simulator, { verify })
     const { browser } = await app.logIn()
     expect(await (await app.get(browser, '/me')).json()).toEqual({ name: 'app:PACME01' })
     const refused = await app.logIn(new Browser(), { user: 'PACME02' })
@@ -100,7 +100,7 @@ describe('a login', () => {
   ])('says in the log where verify returned %s', async (_what, verify, hint) => {
     await app.close()
     const failures: Error[] = []
-    app = await startDropIn(standIn, { verify }, (_express, pd) => {
+    app = await startDropIn(simulator, { verify }, (_express, pd) => {
       pd.on('loginFailed', ({ error }) => failures.push(error))
     })
     await app.logIn()
@@ -124,7 +124,7 @@ describe('a login', () => {
 test('what a request writes on req.user, or deep in it, no other request sees', async () => {
   await app.close()
   const verify = ({ user }: Login) => ({ id: user.id, roles: ['viewer'] })
-  app = await startDropIn(standIn, { verify }, (express, pd) => {
+  app = await startDropIn(simulator, { verify }, (express, pd) => {
     express.get('/as-admin', pd.requireLogin(), async (req, res) => {
       const user = req.user as unknown as { roles: string[]; isAdmin?: boolean }
       user.roles.push('admin')
@@ -147,7 +147,7 @@ test('what a request writes on req.user, or deep in it, no other request sees', 
 
 test('a session that an app has taken off its request can still be regenerated, and is gone then', async () => {
   await app.close()
-  app = await startDropIn(standIn, {}, (express) => {
+  app = await startDropIn(simulator, {}, (express) => {
     express.post('/taken-off', (req, res, next) => {
       const { session } = req
       req.session = null as never
@@ -173,7 +173,7 @@ describe('the authorization request (A)', () => {
   test('A2: never repeats a state or a challenge, and sends the verifier of that challenge', async () => {
     const forms: URLSearchParams[] = []
     await app.close()
-    app = await startDropIn(standIn, {
+    app = await startDropIn(simulator, {
       fetch: (url, init) => {
         if (typeof init?.body === 'string') forms.push(new URLSearchParams(init.body))
         return fetch(url, init)
@@ -243,7 +243,7 @@ describe('the authorization request (A)', () => {
 
   test('A6: carries no secret', async () => {
     const location = await app.begin(new Browser())
-    expect(location).not.toContain('stand-in-secret')
+    expect(location).not.toContain('simulator-secret')
     expect(location).not.toContain('client_secret')
     expect(location).not.toContain('code_verifier')
   })
@@ -264,7 +264,7 @@ describe('the authorization request (A)', () => {
     const query = new URL(await app.begin(new Browser(), `/auth/pagerduty?${injected}`)).searchParams
     expect(query.get('scope')).toBe('incidents.read users.read')
     expect(query.get('redirect_uri')).toBe(`${app.url}/auth/pagerduty/callback`)
-    expect(query.get('client_id')).toBe('stand-in-client')
+    expect(query.get('client_id')).toBe('simulator-client')
     expect(query.get('state')).not.toBe('fixed')
     expect(query.get('code_challenge')).not.toBe('x')
     expect(query.has('prompt')).toBe(false)
@@ -335,10 +335,10 @@ describe('the callback (B)', () => {
   test('B3: twenty callbacks at once make one token call, and every one gets the login', async () => {
     const browser = new Browser()
     const callback = await pending(browser)
-    standIn.settings.tokenLatency = 200
+    simulator.settings.tokenLatency = 200
     const tabs = Array.from({ length: 20 }, () => browser.copy())
     const answers = await Promise.all(tabs.map((tab) => tab.visit(callback)))
-    standIn.settings.tokenLatency = 0
+    simulator.settings.tokenLatency = 0
     expect(tokenCalls()).toBe(1)
     expect(answers.map((answer) => answer.status)).toEqual(Array(20).fill(302))
     for (const tab of tabs) expect(await isLoggedIn(tab)).toBe(true)
@@ -365,7 +365,7 @@ describe('the callback (B)', () => {
     expect(again.headers.get('location')).toBe('/')
     expect((await new Browser().visit(callback)).status).toBe(403)
     await app.logOut(browser)
-    standIn.resetCalls()
+    simulator.resetCalls()
     // With the pending cookie itself, after the login was ended: the claim outlives it.
     expect((await thief.visit(callback)).status).toBe(403)
     expect(tokenCalls()).toBe(0)
@@ -405,7 +405,7 @@ describe('the callback (B)', () => {
 
   test('B9: the session before the login is dead after it, with its data', async () => {
     await app.close()
-    app = await startDropIn(standIn, {}, (express) => {
+    app = await startDropIn(simulator, {}, (express) => {
       express.get('/cart', (req, res) => {
         const { session } = req as unknown as { session: { cart?: string } }
         session.cart ??= req.query['add'] as string
@@ -460,7 +460,7 @@ describe('the callback (B)', () => {
   ] as const)('B13: fails cleanly when the token endpoint answers %j', async (fault) => {
     const browser = new Browser()
     const callback = await pending(browser)
-    standIn.failNext('token', fault)
+    simulator.failNext('token', fault)
     const failed = await browser.visit(callback)
     expect(failed.status).toBe(fault === 'invalid_grant' ? 400 : 503)
     expect(await isLoggedIn(browser)).toBe(false)
@@ -469,7 +469,7 @@ describe('the callback (B)', () => {
 
   test('B14: when verify throws, nobody is logged in and the tokens are revoked', async () => {
     await app.close()
-    app = await startDropIn(standIn, {
+    app = await startDropIn(simulator, {
       verify: async () => {
         throw new Error('database down')
       },
@@ -478,8 +478,8 @@ describe('the callback (B)', () => {
     expect(finished.status).toBe(500)
     expect(await isLoggedIn(browser)).toBe(false)
     await app.pd.close()
-    expect(standIn.calls.revoke).toBe(1)
-    expect(standIn.newestRefreshToken('PACME01')).toBeUndefined()
+    expect(simulator.calls.revoke).toBe(1)
+    expect(simulator.newestRefreshToken('PACME01')).toBeUndefined()
   })
 })
 
@@ -492,7 +492,7 @@ describe('logging out', () => {
     expect(browser.cookies.has('pagerduty')).toBe(false)
     expect((await app.get(otherTab)).status).toBe(401)
     await app.pd.close()
-    expect(standIn.newestRefreshToken('PACME01')).toBeUndefined()
+    expect(simulator.newestRefreshToken('PACME01')).toBeUndefined()
   })
 
   test('sends a form back to the front page', async () => {
@@ -528,7 +528,7 @@ describe('logging out', () => {
 
   test('is done by handlers with req.pagerduty.logout()', async () => {
     await app.close()
-    app = await startDropIn(standIn, {}, (express) => {
+    app = await startDropIn(simulator, {}, (express) => {
       express.get('/bye', async (req, res) => {
         await req.pagerduty.logout()
         res.json({ user: req.pagerduty.user ?? null })

@@ -5,7 +5,7 @@ import {
   type PartialGrantPolicy,
   pagerduty,
 } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -13,25 +13,25 @@ const requestedScopes = ['incidents.read', 'users.read']
 const secret = 'a secret of thirty-two characters or more, for tests'
 const connection = { clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/cb', secret }
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 const warn = jest.fn<void, [string]>()
 const told = jest.fn()
 const failed = jest.fn()
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   for (const mock of [warn, told, failed]) mock.mockClear()
 })
 afterEach(async () => {
   await app?.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 /** An app with this policy, at a PagerDuty where it is configured for these scopes. */
 async function start(configured: string[], partialGrant?: PartialGrantPolicy): Promise<void> {
-  standIn.configure('stand-in-client', { scope: configured })
-  app = await startDropIn(standIn, { partialGrant, logger: { warn } })
+  simulator.configure('simulator-client', { scope: configured })
+  app = await startDropIn(simulator, { partialGrant, logger: { warn } })
   app.pd.on('partialGrant', told).on('loginFailed', failed)
 }
 
@@ -82,7 +82,7 @@ describe('a login that is granted less than it asked for', () => {
     })
     expect((await app.get(browser, '/me')).status).toBe(401)
     await app.pd.close()
-    expect(standIn.newestAccessToken('PACME01')).toBeUndefined()
+    expect(simulator.newestAccessToken('PACME01')).toBeUndefined()
   })
 
   test.each<[string, unknown, number]>([
@@ -128,9 +128,9 @@ test('a login that is granted all is nobody’s business', async () => {
 test('a refresh that narrows is told, also where a function judges logins', async () => {
   await start(requestedScopes, () => false)
   const { browser } = await app.logIn()
-  standIn.settings.refreshNarrows = true
-  standIn.configure('stand-in-client', { scope: ['users.read'] })
-  standIn.expireTokens()
+  simulator.settings.refreshNarrows = true
+  simulator.configure('simulator-client', { scope: ['users.read'] })
+  simulator.expireTokens()
   await app.get(browser)
   expect((await app.get(browser)).status).toBe(403)
   expect(warn.mock.calls).toEqual([
@@ -174,8 +174,8 @@ describe('a scope that this package does not know', () => {
   })
 
   test('can be allowed on purpose, and is asked for', async () => {
-    standIn.configure('stand-in-client', { scope: ['teapots.read'] })
-    app = await startDropIn(standIn, {
+    simulator.configure('simulator-client', { scope: ['teapots.read'] })
+    app = await startDropIn(simulator, {
       scope: 'teapots.read',
       extraScopes: ['teapots.read'],
       logger: { warn },

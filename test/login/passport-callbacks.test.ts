@@ -9,14 +9,14 @@ import {
   type VerifyDone,
   sessionTokens,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { optionsAt, secret } from '../support/passport-app'
 
 // A rejection that nobody handles fails a test, as it would end a process.
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp | undefined
 let strategy: PagerDutyStrategy
 const called = jest.fn()
@@ -24,11 +24,11 @@ const handedToExpress = jest.fn()
 const ofTheApp = expect.objectContaining({ message: 'of the app' }) as Error
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
 beforeEach(() => jest.clearAllMocks())
 afterEach(() => app?.close())
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 type Callback = (req: Request, res: ServerResponse, next: NextFunction) => AuthenticateCallback
 
@@ -42,7 +42,7 @@ type Setup = {
 /** A Passport app that hands logins to a callback of its own. */
 async function start({ callback, options, verify, Strategy = PagerDutyStrategy }: Setup): Promise<void> {
   app = await serve((express, url) => {
-    const client = { ...optionsAt(url, standIn), callbackURL: `${url}/callback`, ...options }
+    const client = { ...optionsAt(url, simulator), callbackURL: `${url}/callback`, ...options }
     strategy = verify ? new Strategy(client, verify) : new Strategy(client)
     const passport = new Passport()
     passport.use(strategy as never)
@@ -96,7 +96,7 @@ describe.each(failing)(
 
     test('after a login that PagerDuty refused', async () => {
       await start({ callback })
-      standIn.failNext('token', 'invalid_client')
+      simulator.failNext('token', 'invalid_client')
       expect((await finish()).status).toBe(500)
       expect(called).toHaveBeenCalledTimes(1)
       expect(handedToExpress.mock.calls).toEqual([[ofTheApp]])

@@ -8,7 +8,7 @@ import {
   type PagerDutyOptions,
   pagerduty,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -23,11 +23,11 @@ const client: PagerDutyOptions = {
   secret,
 }
 
-let standIn: StandIn
+let simulator: Simulator
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** The option at fault, with what is said about it. */
 function refusal(options: PagerDutyOptions): ConfigurationError | undefined {
@@ -99,7 +99,7 @@ describe('a guard where there is no session', () => {
       res.status((error as ConfigurationError).status).end(),
     )
     const app = await startDropIn(
-      standIn,
+      simulator,
       { session: { cookie: { path: '/app' } }, callbackURL: 'http://localhost/app/callback', onError },
       (express, pd) => {
         express.get('/app/here', pd.requireLogin())
@@ -124,7 +124,7 @@ describe('a guard where there is no session', () => {
     const callbackURL = 'http://localhost/auth/pagerduty/callback'
     const onError = jest.fn((_error: Error, _req: Request, res: { end(): void }) => res.end())
     const app = await serve((express) => {
-      const pd = pagerduty({ ...standIn.options(), scope: 'incidents.read', callbackURL, onError })
+      const pd = pagerduty({ ...simulator.options(), scope: 'incidents.read', callbackURL, onError })
       express.use(pd.sessionTokens())
       express.get('/', pd.requireLogin())
     })
@@ -138,7 +138,7 @@ describe('a guard where there is no session', () => {
   })
 
   test('because the request has no path, answers as for anybody who is not logged in', async () => {
-    const app = await startDropIn(standIn, {}, (express, pd) => express.use(pd.requireLogin()))
+    const app = await startDropIn(simulator, {}, (express, pd) => express.use(pd.requireLogin()))
     const { port } = new URL(app.url)
     const socket = connect(Number(port), '127.0.0.1')
     socket.end('OPTIONS * HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n')
@@ -151,7 +151,7 @@ describe('a guard where there is no session', () => {
 test('what another middleware of the app makes impossible fails the request, and hangs none', async () => {
   const app = await serve((express, url) => {
     const callbackURL = `${url}/auth/pagerduty/callback`
-    const pd = pagerduty({ ...standIn.options(), scope: 'incidents.read', callbackURL })
+    const pd = pagerduty({ ...simulator.options(), scope: 'incidents.read', callbackURL })
     express.use((req, _res, next) => {
       if (req.path === '/') Object.defineProperty(req, 'user', { get: () => null })
       next()

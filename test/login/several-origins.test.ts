@@ -5,17 +5,17 @@ import express, { type Express } from 'express'
 import express4 from 'express4'
 import { type PagerDutyOptions, pagerduty } from '../../src'
 import { withEnvironment } from '../../src/environment'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 
 const path = '/auth/pagerduty/callback'
 const spa = 'https://spa.example'
 
-let standIn: StandIn
+let simulator: Simulator
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 interface App {
   /** The same app by two names, the first and the second entry of callbackURL. */
@@ -37,7 +37,7 @@ async function start(
   const { port } = server.address() as AddressInfo
   const [first, second] = [`http://127.0.0.1:${port}`, `http://localhost:${port}`]
   const callbackURL = [first + path, second + path]
-  const pd = pagerduty({ ...standIn.options(), scope: 'incidents.read', callbackURL, ...options })
+  const pd = pagerduty({ ...simulator.options(), scope: 'incidents.read', callbackURL, ...options })
   change(app)
   app.use(pd.auth())
   app.get('/me', pd.requireLogin(), (req, res) => void res.json(req.user))
@@ -160,12 +160,12 @@ describe('callback URLs that cannot work together are refused at the start:', ()
       option: 'callbackURL',
       message: expect.stringMatching(message) as string,
     }) as Error
-    expect(() => pagerduty({ ...standIn.options(), scope: 'incidents.read', callbackURL })).toThrow(refused)
+    expect(() => pagerduty({ ...simulator.options(), scope: 'incidents.read', callbackURL })).toThrow(refused)
   })
 
   test('a session cookie for the domain of only one', () => {
     const pd = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       secret: 'a secret of thirty-two characters or more, for tests',
       callbackURL: [base, 'https://other.example/cb'],
@@ -273,7 +273,7 @@ describe('trusted origins that are none are refused at the start:', () => {
     ['a number', 5],
     ['an object', {}],
   ])('%s', (_what, origin) => {
-    const options = { ...standIn.options(), scope: 'incidents.read', callbackURL: 'https://app.example/cb' }
+    const options = { ...simulator.options(), scope: 'incidents.read', callbackURL: 'https://app.example/cb' }
     const trustedOrigins = [spa, origin] as string[]
     expect(() => pagerduty({ ...options, trustedOrigins })).toThrow(
       expect.objectContaining({ option: 'trustedOrigins' }) as Error,

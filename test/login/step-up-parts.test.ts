@@ -9,7 +9,7 @@ import {
   sessionTokens,
   type StrategyOptions,
 } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 
@@ -17,18 +17,18 @@ const secret = 'a secret of thirty-two characters or more, for tests'
 
 const passport = new Passport()
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp | undefined
 let browser: Browser
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   browser = new Browser()
 })
 afterEach(async () => {
   await app?.close()
   app = undefined
-  await standIn.close()
+  await simulator.close()
 })
 
 const kept = {
@@ -40,7 +40,7 @@ const kept = {
 /** The routes that an app with Passport has. */
 function addRoutes(express: Express, url: string, route: object = {}): void {
   const client: StrategyOptions = {
-    ...standIn.options(),
+    ...simulator.options(),
     scope: ['incidents.read', 'users.read'],
     ...kept,
     callbackURL: `${url}/auth/pagerduty/callback`,
@@ -81,7 +81,7 @@ async function consent(path: string, decision: 'allow' | 'deny' = 'allow'): Prom
   let answer = await visit(path)
   for (let hop = 0; hop < 3; hop++) {
     const location = answer.headers.get('location') as string
-    if (location.startsWith(standIn.url)) return visit(await approve(location, { decision }))
+    if (location.startsWith(simulator.url)) return visit(await approve(location, { decision }))
     answer = await visit(location)
   }
   throw new Error('PagerDuty was not asked')
@@ -114,7 +114,7 @@ describe('step-up, in an app with Passport and express-session of its own', () =
     await start((express, url) => addRoutes(express, url, { scope: ['incidents.read'] }))
     await consent('/auth/pagerduty')
     expect(await read('/granted')).toEqual(['openid', 'incidents.read'])
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     const answer = await browser.follow(`${app?.url}/services`)
     expect([answer.status, browser.trail.length]).toEqual([200, 4])
     expect(await read('/granted')).toEqual(['openid', 'incidents.read', 'services.read'])
@@ -133,13 +133,13 @@ describe('step-up, in an app with Passport and express-session of its own', () =
       expect((await visit('/services', visitor)).status).toBe(200)
       expect(await (await visit('/see', visitor)).json()).toMatchObject({ cart: 'apple' })
     }
-    expect(standIn.calls.token.authorization_code).toBe(2)
+    expect(simulator.calls.token.authorization_code).toBe(2)
   })
 
   test('asks for all of PagerDuty’s scopes at once, however long the way back', async () => {
     const every = Object.keys(scopes)
     const returnTo = `/see?${'x'.repeat(390)}`
-    standIn.configure('stand-in-client', { scope: every })
+    simulator.configure('simulator-client', { scope: every })
     await start((express, url) => {
       addRoutes(express, url)
       express.get('/ask', (req) => req.pagerduty.login({ scope: every, returnTo }))
@@ -159,7 +159,7 @@ describe('step-up, in an app with Passport and express-session of its own', () =
     expect(await read('/granted')).toEqual(['openid', 'incidents.read', 'users.read', 'oncalls.read'])
     await app?.close()
     await start((express) => {
-      express.use(sessionTokens({ ...standIn.options(), ...kept, scope: 'users.read' }))
+      express.use(sessionTokens({ ...simulator.options(), ...kept, scope: 'users.read' }))
       express.get('/ask', (req) => req.pagerduty.login())
       express.use((error: Error, _req: unknown, res: Response_, _next: unknown) => {
         res.status(500).json(error.message)

@@ -1,6 +1,6 @@
 import type { NextFunction } from 'express'
 import { InsufficientScopeError, type PagerDuty, requireScopes } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -8,20 +8,20 @@ const all = ['incidents.read', 'incidents.write', 'users.read', 'services.read',
 
 const late = jest.fn()
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 let browser: Browser
 
 beforeEach(async () => {
-  standIn = await startPagerDuty()
-  standIn.configure('stand-in-client', { scope: all })
-  app = await startDropIn(standIn, { scope: ['incidents.read', 'users.read'] }, addRoutes)
+  simulator = await startPagerDuty()
+  simulator.configure('simulator-client', { scope: all })
+  app = await startDropIn(simulator, { scope: ['incidents.read', 'users.read'] }, addRoutes)
   browser = (await app.logIn()).browser
 })
 afterEach(async () => {
   jest.restoreAllMocks()
   for (const one of [app, ...others.splice(0)]) await one.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 const others: DropIn[] = []
@@ -30,7 +30,7 @@ const others: DropIn[] = []
 async function another(
   ...how: Parameters<typeof startDropIn> extends [unknown, ...infer Rest] ? Rest : never
 ) {
-  const other = await startDropIn(standIn, ...how)
+  const other = await startDropIn(simulator, ...how)
   others.push(other)
   return other
 }
@@ -78,7 +78,7 @@ async function asked(path: string, visitor = browser, { url } = app): Promise<UR
   for (let hop = 0; hop < 3; hop++) {
     const answer = await visitor.visit(at)
     at = new URL(answer.headers.get('location') as string, at).href
-    if (at.startsWith(standIn.url)) return new URL(at)
+    if (at.startsWith(simulator.url)) return new URL(at)
   }
   throw new Error('PagerDuty was not asked')
 }
@@ -108,7 +108,7 @@ test('the new login has a session id of its own, and the old one holds no login 
 
 test('an answer that covers less than what is held does not replace it, and nobody is sent round', async () => {
   const consent = await asked('/services')
-  standIn.configure('stand-in-client', { scope: ['services.read'] })
+  simulator.configure('simulator-client', { scope: ['services.read'] })
   const finished = await browser.visit(await approve(consent.href, { user: 'PACME01' }))
   expect(finished.headers.get('location')).toBe('/services')
   expect((await browser.visit(`${app.url}/services`)).status).toBe(403)
@@ -124,12 +124,12 @@ test('a refused consent keeps the login, is remembered for ten minutes, and its 
   expect(page.status).toBe(403)
   const [, link = ''] = /href="([^"]*scope=[^"]*)"/.exec(await page.text()) ?? []
   expect((await browser.visit(app.url + link.replaceAll('&#38;', '&'))).headers.get('location')).toContain(
-    standIn.url,
+    simulator.url,
   )
   expect((await app.get(browser)).status).toBe(200)
   const now = Date.now()
   jest.spyOn(Date, 'now').mockReturnValue(now + 10 * 60_000 + 1000)
-  expect((await asked('/services')).origin).toBe(standIn.url)
+  expect((await asked('/services')).origin).toBe(simulator.url)
 })
 
 test('somebody else who consents is a new login, without the data of the old one', async () => {
@@ -216,9 +216,9 @@ async function consent(path: string, visitor = browser): Promise<Response> {
 
 /** What PagerDuty answers by itself where the person has consented before; counts what the browser went through. */
 async function followed(path: string): Promise<{ status: number; redirects: number }> {
-  standIn.settings.autoApprove = 'PACME01'
+  simulator.settings.autoApprove = 'PACME01'
   const { status } = await browser.follow(app.url + path)
-  standIn.settings.autoApprove = undefined
+  simulator.settings.autoApprove = undefined
   return { status, redirects: browser.trail.length }
 }
 
@@ -256,7 +256,7 @@ describe('a double click on the consent', () => {
   ])('%s is one consent', async (_how, decision, configured, status) => {
     await app.get(browser, '/cart')
     const url = (await asked('/services')).href
-    standIn.configure('stand-in-client', { scope: configured })
+    simulator.configure('simulator-client', { scope: configured })
     const [first, second] = [
       await approve(url, { user: 'PACME01', decision }),
       await approve(url, { user: 'PACME01', decision }),
@@ -273,7 +273,7 @@ describe('a double click on the consent', () => {
 
 describe('nothing goes round', () => {
   test('a consent that PagerDuty answers without the scope ends after four redirects in 403', async () => {
-    standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
+    simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
     expect(await followed('/services')).toEqual({ status: 403, redirects: 4 })
     expect(await followed('/services')).toEqual({ status: 403, redirects: 0 })
   })
@@ -328,7 +328,7 @@ test('where a partial grant fails the login, a step-up that fails keeps what the
   const strict = await another({ partialGrant: 'fail' })
   const visitor = (await strict.logIn()).browser
   const url = (await asked('/services', visitor, strict)).href
-  standIn.configure('stand-in-client', { scope: ['incidents.read', 'users.read'] })
+  simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
   const finished = await visitor.visit(await approve(url))
   expect(finished.headers.get('location')).toBe('/services')
   expect((await visitor.visit(`${strict.url}/services`)).status).toBe(403)
@@ -338,8 +338,8 @@ test('where a partial grant fails the login, a step-up that fails keeps what the
 test('a refresh that narrows is noticed, the guard follows at once, and the scope is asked for again', async () => {
   const narrowed = jest.fn()
   app.pd.on('partialGrant', narrowed)
-  standIn.settings.refreshNarrows = true
-  standIn.configure('stand-in-client', { scope: ['users.read'] })
+  simulator.settings.refreshNarrows = true
+  simulator.configure('simulator-client', { scope: ['users.read'] })
   expect((await app.get(browser, '/incidents')).status).toBe(200)
   await app.get(browser, '/renew')
   expect((await app.get(browser, '/incidents')).status).toBe(403)
@@ -350,7 +350,7 @@ test('a refresh that narrows is noticed, the guard follows at once, and the scop
     grantedScopes: ['openid', 'users.read'],
     diagnosis: expect.stringContaining('no longer grants incidents.read'),
   })
-  standIn.configure('stand-in-client', { scope: all })
+  simulator.configure('simulator-client', { scope: all })
   expect((await consent('/incidents')).headers.get('location')).toBe('/incidents')
   expect((await app.get(browser, '/incidents')).status).toBe(200)
 })

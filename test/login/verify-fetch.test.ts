@@ -1,15 +1,15 @@
 import type { PagerDutyUser, VerifyLogin } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 afterEach(() => app.close())
 
 interface Local {
@@ -19,7 +19,7 @@ interface Local {
 
 /** Logs in with this verify, and returns what the page of the callback and `req.user` say. */
 async function logInWith(verify: VerifyLogin): Promise<{ status: number; user: unknown }> {
-  app = await startDropIn(standIn, { verify })
+  app = await startDropIn(simulator, { verify })
   const { browser, finished } = await app.logIn()
   const { user } = (await (await app.get(browser, '/')).json()) as { user: unknown }
   return { status: finished.status, user }
@@ -53,19 +53,19 @@ test.each(['https://evil.example/users/me', '//evil.example/users/me', 'http://1
 
 test('a 401 is returned, and nothing is refreshed', async () => {
   let status: number | undefined
-  const before = standIn.calls.token.refresh_token
+  const before = simulator.calls.token.refresh_token
   await logInWith(async ({ fetch, user }): Promise<PagerDutyUser> => {
-    standIn.expireTokens()
+    simulator.expireTokens()
     status = (await fetch('/users/me')).status
     return user
   })
   expect(status).toBe(401)
-  expect(standIn.calls.token.refresh_token).toBe(before)
+  expect(simulator.calls.token.refresh_token).toBe(before)
 })
 
 test('a second callback of the same login has it too', async () => {
   const seen: number[] = []
-  app = await startDropIn(standIn, {
+  app = await startDropIn(simulator, {
     verify: async ({ fetch, user }) => {
       seen.push((await fetch('/incidents')).status)
       return user

@@ -1,6 +1,6 @@
 import type { Request } from 'express'
 import type { Login, Profile, VerifyCallback, VerifyLogin } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type Verify, resolveVerify } from '../../src/login/verify'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -105,18 +105,18 @@ function passTime(): void {
 }
 
 describe('a login fails after ten seconds, and its tokens are taken back,', () => {
-  let standIn: StandIn
+  let simulator: Simulator
   beforeEach(async () => {
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
   })
-  afterEach(() => standIn.close())
+  afterEach(() => simulator.close())
 
   test.each<[string, VerifyLogin | VerifyCallback]>([
     ['returns a promise that never settles', (_login: Login) => new Promise(() => {})],
     ['returns nothing and calls nothing', (..._args: unknown[]) => {}],
     ['forgets to call "done"', (_access: string, _refresh: unknown, _profile: Profile, _done: Done) => {}],
   ])('when verify %s', async (_what, verify) => {
-    const app = await startDropIn(standIn, { verify: verify as VerifyLogin })
+    const app = await startDropIn(simulator, { verify: verify as VerifyLogin })
     const { _login: parts } = app.pd.strategy
     const ask = parts.verify
     Object.assign(parts, {
@@ -129,12 +129,12 @@ describe('a login fails after ten seconds, and its tokens are taken back,', () =
   })
 
   test('when partialGrant returns a promise that never settles', async () => {
-    standIn.configure('stand-in-client', { scope: ['users.read'] })
+    simulator.configure('simulator-client', { scope: ['users.read'] })
     const partialGrant = () => {
       passTime()
       return new Promise(() => {})
     }
-    const app = await startDropIn(standIn, { partialGrant })
+    const app = await startDropIn(simulator, { partialGrant })
     expect(await failure(app)).toBe('"partialGrant" has not decided on a login within ten seconds')
   })
 
@@ -146,17 +146,17 @@ describe('a login fails after ten seconds, and its tokens are taken back,', () =
     expect(finished.status).toBe(500)
     expect((await app.get(browser, '/me')).status).toBe(401)
     await app.close()
-    expect(standIn.liveGrants()).toEqual([])
+    expect(simulator.liveGrants()).toEqual([])
     return errors[0]?.message
   }
 })
 
 describe('the user of a login', () => {
-  let standIn: StandIn
+  let simulator: Simulator
   beforeAll(async () => {
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
   })
-  afterAll(() => standIn.close())
+  afterAll(() => simulator.close())
 
   test.each<[string, VerifyLogin, object]>([
     ['adds to it and returns it', ({ user }) => Object.assign(user, { role: 'admin' }), { role: 'admin' }],
@@ -168,7 +168,7 @@ describe('the user of a login', () => {
     ['returns it as it is', ({ user }) => user, { id: 'PACME01' }],
     ['returns a copy of it', ({ user }) => ({ ...user }), { id: 'PACME01' }],
   ])('is what verify made of it, where it %s', async (_what, verify, expected) => {
-    const app = await startDropIn(standIn, { verify }, (express) => {
+    const app = await startDropIn(simulator, { verify }, (express) => {
       express.get('/both', (request, res) => void res.json([request.user, request.pagerduty.user]))
     })
     const { browser } = await app.logIn()
@@ -180,7 +180,7 @@ describe('the user of a login', () => {
   })
 
   test('is not stored twice where verify returns it unchanged', async () => {
-    const app = await startDropIn(standIn, { verify: ({ user }) => ({ ...user }) })
+    const app = await startDropIn(simulator, { verify: ({ user }) => ({ ...user }) })
     const { browser } = await app.logIn()
     const { grants } = app.pd.strategy._login
     const [entry] = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })

@@ -26,16 +26,16 @@ const webhookSecret = 'a-secret-of-a-subscription'
   }))
 `,
   whileLoggedIn: `
-  standIn.expireTokens()
+  simulator.expireTokens()
   assert.equal((await visit(url + '/incidents')).status, 200)
-  assert.equal(standIn.calls.token.refresh_token, 1)
+  assert.equal(simulator.calls.token.refresh_token, 1)
 
   const hook = url + '/webhooks/pagerduty'
-  const delivery = await standIn.sendWebhook(hook, 'incident.triggered', { secret: webhookSecret })
+  const delivery = await simulator.sendWebhook(hook, 'incident.triggered', { secret: webhookSecret })
   assert.equal(delivery.status, 202)
   assert.equal((await delivery.again()).status, 202)
   assert.deepEqual(delivered, ['incident.triggered', 200])
-  const forged = await standIn.sendWebhook(hook, 'incident.triggered', { secret: 'the-secret-of-another-one' })
+  const forged = await simulator.sendWebhook(hook, 'incident.triggered', { secret: 'the-secret-of-another-one' })
   assert.equal(forged.status, 403)
 `,
   loggedOut: `

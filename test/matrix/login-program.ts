@@ -32,13 +32,13 @@ export interface Extra {
 const bodyWith = ({ setUp = '', options = '', routes = '', whileLoggedIn = '', loggedOut = '' }: Extra) => `
 ${setUp}
 async function main() {
-  const standIn = await startPagerDuty()
+  const simulator = await startPagerDuty()
   const app = express()
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = 'http://127.0.0.1:' + server.address().port
   const pd = pagerduty({
-    ...standIn.options(),
+    ...simulator.options(),
     callbackURL: url + '/auth/pagerduty/callback',
     scope: 'incidents.read',
     secret: 'a secret of thirty-two letters or a few more',
@@ -81,7 +81,7 @@ async function main() {
   assert.equal((await visit(url + '/incidents')).status, 401)
   ${loggedOut}
   await pd.close()
-  await standIn.close()
+  await simulator.close()
   server.close()
   server.closeAllConnections()
   console.log('logged in and out on ' + process.version)

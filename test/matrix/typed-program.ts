@@ -36,10 +36,10 @@ export function strategyWith(tokenStore: TokenStore): PagerDutyStrategy {
 
 // Types of supertest are not needed for this.
 export async function logIn(agent: LoginAgent): Promise<LoginAgent> {
-  const standIn = await startPagerDuty()
-  pagerduty({ ...standIn.options(), callbackURL: 'http://localhost:3000/auth/pagerduty/callback', scope: 'users.read' })
+  const simulator = await startPagerDuty()
+  pagerduty({ ...simulator.options(), callbackURL: 'http://localhost:3000/auth/pagerduty/callback', scope: 'users.read' })
   // @ts-expect-error: no such fault
-  standIn.failNext('token', 'nonsense')
+  simulator.failNext('token', 'nonsense')
   return loginAs(agent, 'PACME01')
 }
 export const battery = testTokenStore

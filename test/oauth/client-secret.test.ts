@@ -1,26 +1,26 @@
 import { inspect } from 'node:util'
 import { AppTokens, type ClientSecret, type PagerDutyOptions } from '../../src'
 import { Client } from '../../src/oauth/client'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn | undefined
 /** The secrets that were sent to the token endpoint, in this order. */
 let sent: (string | null)[]
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(() => {
   sent = []
   app = undefined
 })
 afterEach(async () => {
   jest.restoreAllMocks()
-  standIn.clearFaults()
+  simulator.clearFaults()
   await app?.close()
 })
 
@@ -30,10 +30,10 @@ const recording: typeof fetch = (input, init) => {
   return fetch(input, init)
 }
 
-const right = () => standIn.options().clientSecret as string
+const right = () => simulator.options().clientSecret as string
 
 async function start(clientSecret: ClientSecret, options: PagerDutyOptions = {}): Promise<DropIn> {
-  app = await startDropIn(standIn, { clientSecret, fetch: recording, account: 'us.acme', ...options })
+  app = await startDropIn(simulator, { clientSecret, fetch: recording, account: 'us.acme', ...options })
   return app
 }
 
@@ -52,7 +52,7 @@ describe('a list', () => {
   test('goes on to the next one where PagerDuty rejects it: at a login, a refresh, a revocation and for the app', async () => {
     const running = await start(['new', right()])
     const { browser } = await running.logIn()
-    standIn.expireTokens()
+    simulator.expireTokens()
     expect((await running.get(browser)).status).toBe(200)
     await running.pd.appTokens.getToken()
     await running.logOut(browser)
@@ -75,14 +75,14 @@ describe('a list', () => {
     { status: 503, body: { error: 'invalid_client' } },
   ] as const)('tries no other secret after %j', async (fault) => {
     const running = await start([right(), 'old'])
-    standIn.failNext('token', fault)
+    simulator.failNext('token', fault)
     await running.logIn()
     expect(sent).toEqual([right()])
   })
 
   test.each([[[]], [['']], [[right, 'x']], [['one', undefined]]])('that is %j is refused', (list) => {
     const options = {
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: 'http://localhost/callback',
     }
@@ -101,7 +101,7 @@ describe('a function', () => {
     expect((await running.logIn()).finished.status).toBe(503)
     current = Promise.resolve(right())
     const { browser } = await running.logIn()
-    standIn.expireTokens()
+    simulator.expireTokens()
     expect((await running.get(browser)).status).toBe(200)
     expect(sent).toEqual(['old', right(), right()])
     expect(secret).toHaveBeenCalledTimes(3)
@@ -109,7 +109,7 @@ describe('a function', () => {
 
   test('makes a confidential client, which never sends an empty secret', () => {
     const options = {
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: 'http://localhost/callback',
     }
@@ -146,7 +146,7 @@ describe('a function', () => {
   test('that hangs is given up after five seconds', async () => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] })
     const tokens = new AppTokens({
-      ...standIn.options(),
+      ...simulator.options(),
       clientSecret: () => new Promise<string>(() => {}),
       account: 'us.acme',
       scope: 'incidents.read',
@@ -167,7 +167,7 @@ describe('a function', () => {
     const { browser } = await running.logIn(new Browser())
     expect((await running.get(browser)).status).toBe(200)
     isDown = true
-    standIn.expireTokens()
+    simulator.expireTokens()
     const answer = await running.get(browser)
     expect([answer.status, answer.headers.has('retry-after')]).toEqual([503, true])
     expect(await running.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })).toHaveLength(1)

@@ -4,23 +4,23 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Denial, pagerduty } from '../../src'
 import { Events } from '../../src/observability/events'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { altered, startDropIn } from '../support/drop-in'
 import { type EventName, eventNames, everyEvent } from '../support/every-event'
 
 const root = join(__dirname, '../..')
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
 afterEach(() => jest.restoreAllMocks())
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 test('a listener that throws is warned about, and the login it heard of comes about', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
-  const app = await startDropIn(standIn)
+  const app = await startDropIn(simulator)
   app.pd.on('login', () => {
     throw new Error('listener')
   })
@@ -33,10 +33,10 @@ test('a listener that throws is warned about, and the login it heard of comes ab
 })
 
 test('each failed login is told with its error', async () => {
-  const app = await startDropIn(standIn)
+  const app = await startDropIn(simulator)
   const codes: unknown[] = []
   app.pd.on('loginFailed', ({ error }) => void codes.push((error as { code?: string }).code))
-  standIn.failNext('token', 'invalid_client')
+  simulator.failNext('token', 'invalid_client')
   await app.logIn()
   await fetch(`${app.url}/auth/pagerduty/callback?code=a&state=b`)
   await fetch(`${app.url}/auth/pagerduty/callback?code=a`)
@@ -49,10 +49,10 @@ test('each failed login is told with its error', async () => {
 })
 
 test('a logout that PagerDuty does not hear of is a logout all the same, and a warning', async () => {
-  const app = await startDropIn(standIn)
+  const app = await startDropIn(simulator)
   const warned = new Promise((resolve) => app.pd.on('warning', resolve))
   const { browser } = await app.logIn()
-  standIn.failNext('revoke', '500')
+  simulator.failNext('revoke', '500')
   expect((await app.logOut(browser.copy())).status).toBe(204)
   expect((await app.get(browser)).status).toBe(401)
   expect(await warned).toMatchObject({ error: { name: 'TokenEndpointError', httpStatus: 500 } })
@@ -85,11 +85,11 @@ describe('a callback of no login that can be finished is told with its cause:', 
   }
 
   const start = () =>
-    startDropIn(standIn, {}, (app, pd) => {
+    startDropIn(simulator, {}, (app, pd) => {
       const [callbackURL] = pd.strategy._login.grants.client.callbackURLs
       const name = 'other'
       const url = callbackURL.replace('/pagerduty/', '/other/')
-      app.use(pagerduty({ ...standIn.options(), scope: 'users.read', name, callbackURL: url }).auth())
+      app.use(pagerduty({ ...simulator.options(), scope: 'users.read', name, callbackURL: url }).auth())
     })
 
   test('without a state', async () => {
@@ -135,7 +135,7 @@ describe('a callback of no login that can be finished is told with its cause:', 
   test('that was redeemed before, in vain', async () => {
     const heard = await told(async (app, browser) => {
       const callback = await approve(await app.begin(browser))
-      standIn.failNext('token', 'invalid_grant')
+      simulator.failNext('token', 'invalid_grant')
       await browser.copy().visit(callback)
       return browser.visit(callback)
     })
@@ -158,7 +158,7 @@ describe('a callback of no login that can be finished is told with its cause:', 
 
 describe('a denial is told', () => {
   test('with what was done about it, by the route and not by the URL', async () => {
-    const app = await startDropIn(standIn, {}, (express, pd) => {
+    const app = await startDropIn(simulator, {}, (express, pd) => {
       express.get('/teams/:team', pd.requireScopes('oncalls.read', { stepUp: false }), () => {})
       express.use('/all', pd.requireLogin())
     })
@@ -185,7 +185,7 @@ describe('a denial is told', () => {
   })
 
   test('once, and a request that passes is told of by nothing', async () => {
-    const app = await startDropIn(standIn)
+    const app = await startDropIn(simulator)
     const { browser } = await app.logIn()
     const heard: EventName[] = []
     for (const name of eventNames) app.pd.on(name, () => void heard.push(name))
@@ -198,7 +198,7 @@ describe('a denial is told', () => {
 
 test('a process that waits for another one’s refresh tells of the wait, and of who was first', async () => {
   const heard: { by: unknown; name: EventName; detail: object }[] = []
-  await everyEvent(standIn, (pd) => {
+  await everyEvent(simulator, (pd) => {
     for (const name of ['refresh', 'refreshSkipped', 'lockWait'] as const) {
       pd.on(name, (detail) => void heard.push({ by: pd, name, detail }))
     }
@@ -224,7 +224,7 @@ describe('each event is published on node:diagnostics_channel', () => {
     const hear = (message: unknown, channel: string | symbol) =>
       void published.push({ channel, ...(message as object) })
     for (const name of eventNames) subscribe(`passport-pagerduty:${name}`, hear)
-    await everyEvent(standIn, (pd) => {
+    await everyEvent(simulator, (pd) => {
       for (const event of eventNames) {
         const channel = `passport-pagerduty:${event}`
         pd.on(event, (detail) => void told.push({ channel, instance: 'pagerduty', ...detail }))
@@ -240,7 +240,7 @@ describe('each event is published on node:diagnostics_channel', () => {
     const hear = jest.fn()
     subscribe('passport-pagerduty:stateMismatch', hear)
     const pd = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'users.read',
       name: 'acme',
       callbackURL: 'http://localhost/auth/acme/callback',

@@ -13,17 +13,17 @@ import {
   requireLogin,
 } from '../../src'
 import { Events } from '../../src/observability/events'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn | undefined
 let warned: jest.SpyInstance
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
 beforeEach(() => {
   warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
@@ -31,10 +31,10 @@ beforeEach(() => {
 afterEach(async () => {
   await app?.close()
   app = undefined
-  standIn.clearFaults()
+  simulator.clearFaults()
   jest.restoreAllMocks()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** The process warnings so far. */
 function warnings(): string[] {
@@ -47,7 +47,7 @@ const guardHint = 'Mount app.use(pd.auth())'
 /** A drop-in with a guard before `pd.auth()`. */
 function guardedTooEarly(options: PagerDutyOptions = {}) {
   const pd = pagerduty({
-    ...standIn.options(),
+    ...simulator.options(),
     scope: 'incidents.read',
     callbackURL: 'http://localhost/cb',
     ...options,
@@ -83,7 +83,7 @@ describe('a response of 500, where nobody listens and there is no logger', () =>
   })
 
   test('of a login by http behind a proxy that does not say https names the header', async () => {
-    app = await startDropIn(standIn, { callbackURL: 'https://app.example/auth/pagerduty/callback' })
+    app = await startDropIn(simulator, { callbackURL: 'https://app.example/auth/pagerduty/callback' })
     expect((await fetch(`${app.url}/auth/pagerduty`, { redirect: 'manual' })).status).toBe(500)
     expect(warnings()).toEqual([expect.stringContaining('send "X-Forwarded-Proto: https"')])
   })
@@ -91,7 +91,7 @@ describe('a response of 500, where nobody listens and there is no logger', () =>
   test('of a session store that cannot work says which client it needs', async () => {
     const redis = new Redis({ lazyConnect: true })
     const pd = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: 'http://localhost/cb',
     })
@@ -118,9 +118,9 @@ describe('a response of 500, where nobody listens and there is no logger', () =>
   })
 
   test('of a failed login names the credentials to check', async () => {
-    app = await startDropIn(standIn)
+    app = await startDropIn(simulator)
     for (let i = 0; i < 2; i++) {
-      standIn.failNext('token', { status: 401, body: { error: 'invalid_client' } })
+      simulator.failNext('token', { status: 401, body: { error: 'invalid_client' } })
       expect((await app.logIn()).finished.status).toBe(503)
     }
     expect(warnings()).toEqual([
@@ -130,7 +130,7 @@ describe('a response of 500, where nobody listens and there is no logger', () =>
   })
 
   test('of a login that its visitor is the reason for is none', async () => {
-    app = await startDropIn(standIn)
+    app = await startDropIn(simulator)
     const forged = await fetch(`${app.url}/auth/pagerduty/callback?code=a&state=b`)
     expect(forged.status).toBe(403)
     expect(warnings()).toEqual([])
@@ -141,8 +141,8 @@ test.each<[string, (pd: ReturnType<typeof pagerduty>) => void]>([
   ['a listener', (pd) => void pd.on('loginFailed', () => {})],
   ['a subscriber', () => channel('passport-pagerduty:loginFailed').subscribe(ignore)],
 ])('what %s gets is no process warning', async (_who, listen) => {
-  app = await startDropIn(standIn, {}, (_express, pd) => listen(pd))
-  standIn.failNext('token', { status: 401, body: { error: 'invalid_client' } })
+  app = await startDropIn(simulator, {}, (_express, pd) => listen(pd))
+  simulator.failNext('token', { status: 401, body: { error: 'invalid_client' } })
   expect((await app.logIn()).finished.status).toBe(503)
   channel('passport-pagerduty:loginFailed').unsubscribe(ignore)
   expect(warnings()).toEqual([])
@@ -173,8 +173,8 @@ describe('with a listener, a subscriber and a logger', () => {
   test('a failed login is one line, also where pd.errors() responds to it', async () => {
     const lines: string[] = []
     const logger = { warn: (line: string) => void lines.push(line) }
-    app = await startDropIn(standIn, { logger, onError: (_error, _req, _res, next) => next() })
-    standIn.failNext('token', { status: 401, body: { error: 'invalid_client' } })
+    app = await startDropIn(simulator, { logger, onError: (_error, _req, _res, next) => next() })
+    simulator.failNext('token', { status: 401, body: { error: 'invalid_client' } })
     expect((await app.logIn()).finished.status).toBe(503)
     expect(lines).toEqual([expect.stringMatching(/^Login failed: .*Check clientID and clientSecret/)])
   })
@@ -186,7 +186,7 @@ describe('an error of PagerDuty’s API that pd.errors() responds to', () => {
   /** Calls of the API, as an app makes them. */
   async function callAPI(options: PagerDutyOptions = {}): Promise<Browser> {
     statuses.length = 0
-    app = await startDropIn(standIn, options, (express) => {
+    app = await startDropIn(simulator, options, (express) => {
       express.get('/call', async (req, res) => {
         const answer = await (req as unknown as { pagerduty: RequestGrant }).pagerduty.fetch('/incidents')
         const error = await apiError(answer)
@@ -199,7 +199,7 @@ describe('an error of PagerDuty’s API that pd.errors() responds to', () => {
   }
 
   const failing = (status: number, message: string) =>
-    standIn.failNext('api', { status, body: { error: { message, code: 2100 } } })
+    simulator.failNext('api', { status, body: { error: { message, code: 2100 } } })
 
   test.each([500, 502, 400])(
     'is a warning for a %i of PagerDuty, which is its own mistake or the app’s',
@@ -223,7 +223,7 @@ describe('an error of PagerDuty’s API that pd.errors() responds to', () => {
   test('is a warning where PagerDuty cannot be reached, in the log as well', async () => {
     const lines: string[] = []
     const browser = await callAPI({ logger: { warn: (line) => void lines.push(line) } })
-    standIn.failNext('api', 'reset')
+    simulator.failNext('api', 'reset')
     expect((await app?.get(browser, '/call'))?.status).toBe(503)
     expect(lines).toEqual([expect.stringMatching(/could not be reached/)])
   })
@@ -243,7 +243,7 @@ describe('an error of PagerDuty’s API that pd.errors() responds to', () => {
     await app?.get(browser, '/call')
     const shown = inspect(warned.mock.calls, { depth: 5 })
     expect(shown).toContain('responded with 500')
-    for (const secret of [standIn.options().clientSecret as string, app?.url as string, 'Bearer']) {
+    for (const secret of [simulator.options().clientSecret as string, app?.url as string, 'Bearer']) {
       expect(shown).not.toContain(secret)
     }
   })
@@ -265,7 +265,7 @@ test('a failure of the background is a process warning with its hint, and not ag
 test('a webhook whose handler throws is a process warning that says what it threw, and one that is handled is none', async () => {
   let isBroken = true
   const secret = 'webhook-secret-of-a-subscription'
-  app = await startDropIn(standIn, { webhookSecret: secret }, (express, pd) => {
+  app = await startDropIn(simulator, { webhookSecret: secret }, (express, pd) => {
     const handle = pd.webhook(() => {
       if (isBroken) throw new TypeError('There is no runbook')
     })
@@ -273,7 +273,7 @@ test('a webhook whose handler throws is a process warning that says what it thre
   })
   warned.mockClear()
   const deliver = async () =>
-    (await standIn.sendWebhook(`${app?.url}/hook`, 'incident.triggered', { secret })).status
+    (await simulator.sendWebhook(`${app?.url}/hook`, 'incident.triggered', { secret })).status
   expect(await deliver()).toBe(503)
   const text = /^Delivery at \S+: failed 503 incident\.triggered: .*There is no runbook$/
   expect(warnings()).toEqual([expect.stringMatching(text)])

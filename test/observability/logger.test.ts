@@ -1,18 +1,18 @@
 import { type Logger, pagerduty } from '../../src'
 import { logEvents } from '../../src/observability/logger'
 import { Events } from '../../src/observability/events'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
 import { everyEvent } from '../support/every-event'
 
 const levels = ['debug', 'info', 'warn', 'error'] as const
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** A logger with these levels, and what it was given. */
 function writing(...names: (typeof levels)[number][]): {
@@ -32,7 +32,7 @@ const webhook = { receiver: 'webhook', duration: 1, eventType: 'incident.trigger
 
 test('everything that happens is a line of its level', async () => {
   const { logger, lines } = writing(...levels)
-  await everyEvent(standIn, () => {}, { logger })
+  await everyEvent(simulator, () => {}, { logger })
   const seen = lines.map(([level, message]) =>
     `${level}: ${message}`
       .replaceAll(/(?<=grant )[\w-]{24}/gi, '…')
@@ -102,7 +102,7 @@ test('levels that a logger does not have are left out, and an error is a warning
 
 test('a logger that throws is warned about, and the login comes about', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
-  const app = await startDropIn(standIn, {
+  const app = await startDropIn(simulator, {
     logger: {
       warn() {},
       info() {
@@ -119,7 +119,7 @@ test('a logger that throws is warned about, and the login comes about', async ()
 
 test('without a logger nothing but mistakes and failures is warned about', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
-  await everyEvent(standIn, () => {})
+  await everyEvent(simulator, () => {})
   const messages = new Set(warned.mock.calls.map(([message]) => String(message).split(/[:.]/)[0]))
   warned.mockRestore()
   expect(messages).toEqual(
@@ -134,7 +134,7 @@ test('without a logger nothing but mistakes and failures is warned about', async
 test('console is a logger', async () => {
   const warned = jest.spyOn(console, 'warn').mockImplementation(() => {})
   const callbackURL = 'http://localhost/cb'
-  const pd = pagerduty({ ...standIn.options(), callbackURL, scope: 'users.raed', logger: console })
+  const pd = pagerduty({ ...simulator.options(), callbackURL, scope: 'users.raed', logger: console })
   expect(warned).toHaveBeenCalledWith(expect.stringContaining('did you mean "users.read"?'))
   warned.mockRestore()
   await pd.close()

@@ -2,7 +2,7 @@ import { SpanKind, SpanStatusCode, metrics, trace } from '@opentelemetry/api'
 import { type DataPoint, type Histogram, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { Events } from '../../src/observability/events'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
 import { everyEvent } from '../support/every-event'
 
@@ -17,14 +17,14 @@ interface Point {
   value: number | Histogram
 }
 
-let standIn: StandIn
+let simulator: Simulator
 let reader: Reader
 let meters: MeterProvider
 const exporter = new InMemorySpanExporter()
 const tracers = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   trace.setGlobalTracerProvider(tracers)
 })
 beforeEach(() => {
@@ -39,7 +39,7 @@ afterAll(async () => {
   trace.disable()
   metrics.disable()
   await tracers.shutdown()
-  await standIn.close()
+  await simulator.close()
 })
 
 /** What was measured, by the instrument's name. */
@@ -66,7 +66,7 @@ function counts(points: Point[] | undefined, attribute = 'passport_pagerduty.out
 }
 
 test('everything that happens is counted, by outcome and reason', async () => {
-  await everyEvent(standIn, () => {})
+  await everyEvent(simulator, () => {})
   const all = await measured()
   const of = (name: string) => all.get(`passport_pagerduty.${name}`)?.points
   expect(counts(of('logins'))).toEqual({ ok: 1, failed: 1 })
@@ -100,7 +100,7 @@ test('everything that happens is counted, by outcome and reason', async () => {
 })
 
 test('a refresh, a wait for a lock and a webhook are timed, in seconds', async () => {
-  await everyEvent(standIn, () => {})
+  await everyEvent(simulator, () => {})
   const all = await measured()
   const timed = ['refresh.duration', 'lock.wait.duration', 'webhook.duration'].map((name) => {
     const { unit, points = [] } = all.get(`passport_pagerduty.${name}`) ?? {}
@@ -111,7 +111,7 @@ test('a refresh, a wait for a lock and a webhook are timed, in seconds', async (
     ['lock.wait.duration', 's', 1],
     ['webhook.duration', 's', 1],
   ])
-  // The stand-in took 0.3 seconds for the exchange that the other process waited for.
+  // The simulator took 0.3 seconds for the exchange that the other process waited for.
   expect(timed[0]?.sum).toBeGreaterThanOrEqual(0.29)
   expect(timed[0]?.sum).toBeLessThan(60)
   expect(timed[1]?.sum).toBeGreaterThan(0)
@@ -150,7 +150,7 @@ test('what is left of a rate limit is measured by kind of token: least of all to
 })
 
 test('login, refresh and app token requests are spans, and a failure is one with its reason', async () => {
-  await everyEvent(standIn, () => {})
+  await everyEvent(simulator, () => {})
   const spans = exporter.getFinishedSpans().map(({ name, kind, status, attributes }) => ({
     name,
     kind,
@@ -178,19 +178,19 @@ test('login, refresh and app token requests are spans, and a failure is one with
     'passport_pagerduty.instance': 'pagerduty',
     'passport_pagerduty.grant_type': 'authorization_code',
     'http.request.method': 'POST',
-    'server.address': new URL(standIn.options().identityURL).hostname,
+    'server.address': new URL(simulator.options().identityURL).hostname,
     'http.response.status_code': 200,
   })
 })
 
 test('no secret shows in spans and measurements', async () => {
-  await everyEvent(standIn, () => {})
+  await everyEvent(simulator, () => {})
   const spans = exporter
     .getFinishedSpans()
     .map(({ name, attributes, events, status }) => ({ name, attributes, events, status }))
   const shown = JSON.stringify([spans, [...(await measured())]])
   expect(shown).toContain('passport-pagerduty refresh')
-  expect(shown).not.toMatch(/CANARY|pd(us|eu)\+_|stand-in-secret/)
+  expect(shown).not.toMatch(/CANARY|pd(us|eu)\+_|simulator-secret/)
 })
 
 test('an SDK that is registered after the first event counts from then on', async () => {
@@ -208,7 +208,7 @@ test('an SDK that throws is warned about, and the login comes about', async () =
   jest.spyOn(meters, 'getMeter').mockImplementation(() => {
     throw new Error('the SDK')
   })
-  const app = await startDropIn(standIn)
+  const app = await startDropIn(simulator)
   const { finished } = await app.logIn()
   expect(finished.status).toBe(302)
   expect(warned).toHaveBeenCalledWith(expect.objectContaining({ message: 'the SDK' }))

@@ -93,7 +93,7 @@ test('the tarball loads in CommonJS', () => {
     'use.cjs',
     `const express = require('express'); const { pagerduty } = require('passport-pagerduty'); ${use}
     const { startPagerDuty } = require('passport-pagerduty/testing')
-    startPagerDuty().then((standIn) => standIn.close()).then(() => console.log('loaded'))`,
+    startPagerDuty().then((simulator) => simulator.close()).then(() => console.log('loaded'))`,
   )
   expect(run('node', ['use.cjs'])).toBe('loaded\n')
 })
@@ -147,18 +147,18 @@ test('the tarball loads in a CommonJS Jest, and a login works there', () => {
     const express = require('express'); const { pagerduty } = require('passport-pagerduty')
     const { approve, startPagerDuty } = require('passport-pagerduty/testing')
     test('login', async () => {
-      const standIn = await startPagerDuty()
+      const simulator = await startPagerDuty()
       const app = express()
       const server = app.listen(0, '127.0.0.1'); await new Promise((resolve) => server.once('listening', resolve))
       const url = 'http://127.0.0.1:' + server.address().port
-      const pd = pagerduty({ ...standIn.options(), callbackURL: url + '/auth/pagerduty/callback', scope: 'users.read' })
+      const pd = pagerduty({ ...simulator.options(), callbackURL: url + '/auth/pagerduty/callback', scope: 'users.read' })
       app.use(pd.auth())
       const begun = await fetch(url + '/auth/pagerduty', { redirect: 'manual' })
       const cookie = begun.headers.getSetCookie()[0].split(';')[0]
       const callback = await approve(begun.headers.get('location'))
       const finished = await fetch(callback, { redirect: 'manual', headers: { cookie } })
       expect(finished.headers.get('location')).toBe('/')
-      await pd.close(); await standIn.close(); server.close(); server.closeAllConnections()
+      await pd.close(); await simulator.close(); server.close(); server.closeAllConnections()
     })`,
   )
   const report = run(join(root, 'node_modules/.bin/jest'), ['--rootDir', folder, '--ci', '--json'])

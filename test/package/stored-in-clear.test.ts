@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MemoryTokenStore } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { canaries, everyEvent } from '../support/every-event'
 
 const root = join(__dirname, '../..')
@@ -16,18 +16,18 @@ interface Entry {
 /** Everything that is stored while all that there is an event for happens. */
 const entries: Entry[] = []
 const note = (key: string, value: string) => entries.push({ kind: key.split(':')[0] as string, key, value })
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
   const created = jest.spyOn(MemoryTokenStore.prototype, 'create')
   const replaced = jest.spyOn(MemoryTokenStore.prototype, 'replace')
-  standIn = await startPagerDuty()
-  await everyEvent(standIn, () => {})
+  simulator = await startPagerDuty()
+  await everyEvent(simulator, () => {})
   for (const [key, value] of created.mock.calls) note(key, value)
   for (const [key, , value] of replaced.mock.calls) note(key, value)
   jest.restoreAllMocks()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 const isEncrypted = ({ value }: Entry) => /^1\.[\w-]+\.[\w-]{40,}$/.test(value)
 
@@ -54,7 +54,7 @@ test('grants, lists of grants and app tokens are encrypted, as the page on scali
 })
 
 test('no token, secret or code is in clear, nor a user’s scopes', () => {
-  const secrets = [...Object.values(canaries), standIn.options().clientSecret as string]
+  const secrets = [...Object.values(canaries), simulator.options().clientSecret as string]
   expect(entries.filter((entry) => secrets.some((one) => inClear(entry).includes(one)))).toEqual([])
   expect(kindsThatShow(/pdus\+|eyJ|incidents\.read/)).toEqual([])
 })
@@ -69,5 +69,5 @@ test('in clear are what the threat model lists, and where it says', () => {
   expect(kindsThatShow(/globex|acme/)).toEqual(['narrow'])
   expect(list).toContain('the session of express-session')
   expect(kindsThatShow(/originalMaxAge/)).toEqual(['sess'])
-  expect(kindsThatShow(new RegExp(standIn.options().clientID))).toEqual([])
+  expect(kindsThatShow(new RegExp(simulator.options().clientID))).toEqual([])
 })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as library from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import type * as testing from '../../src/testing'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -49,8 +49,8 @@ const options = {
   SessionOptions: true satisfies Accepts<library.SessionOptions>,
   SessionTokensOptions: true satisfies Accepts<library.SessionTokensOptions>,
   Settings: true satisfies Accepts<testing.Settings>,
-  StandInClient: true satisfies Accepts<testing.StandInClient>,
-  StandInOptions: true satisfies Accepts<testing.StandInOptions>,
+  SimulatorClient: true satisfies Accepts<testing.SimulatorClient>,
+  SimulatorOptions: true satisfies Accepts<testing.SimulatorOptions>,
   StoreOptions: true satisfies Accepts<library.StoreOptions>,
   StrategyOptions: true satisfies Accepts<library.StrategyOptions>,
   TokenStoreTestOptions: true satisfies Accepts<testing.TokenStoreTestOptions>,
@@ -70,12 +70,12 @@ test('every exported type of that name or kind is looked at', () => {
 })
 
 test('an option of a guard that is undefined is that of its instance', async () => {
-  const standIn: StandIn = await startPagerDuty()
+  const simulator: Simulator = await startPagerDuty()
   const onError = jest.fn((error: Error, _req: unknown, res: { status(code: number): { end(): void } }) =>
     res.status((error as library.PagerDutyOAuthError).status).end(),
   )
   const own = { name: undefined, loginPath: undefined, stepUpScope: undefined, onError: undefined }
-  const app = await startDropIn(standIn, { onError, routes: { login: undefined } }, (express, pd) => {
+  const app = await startDropIn(simulator, { onError, routes: { login: undefined } }, (express, pd) => {
     express.get('/login', pd.requireLogin(own))
     express.get('/scopes', pd.requireScopes('users.read', own))
     express.get('/any', pd.requireAnyScope('users.read', own))
@@ -86,5 +86,5 @@ test('an option of a guard that is undefined is that of its instance', async () 
   }
   expect(onError).toHaveBeenCalledTimes(4)
   await app.close()
-  await standIn.close()
+  await simulator.close()
 })

@@ -14,7 +14,7 @@ import {
   sessionTokens,
   webhookReceiver,
 } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { startDropIn } from '../support/drop-in'
@@ -23,20 +23,20 @@ import { WatchedStore } from '../support/watched-store'
 
 const webhookSecret = 'HvPtlQNKMPpHSSqJpCdndXfo7HnGXa1pnH6w5axpxLFn9aRBNBGh4e8'
 
-let standIn: StandIn
+let simulator: Simulator
 let pd: PagerDuty
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
   pd = pagerduty(options())
 })
 afterAll(async () => {
   await pd.close()
-  await standIn.close()
+  await simulator.close()
 })
 
 const options = () => ({
-  ...standIn.options(),
+  ...simulator.options(),
   scope: 'incidents.read',
   callbackURL: 'http://localhost/auth/pagerduty/callback',
 })
@@ -148,7 +148,7 @@ describe('an option of a wrong type', () => {
 describe('an option of req.pagerduty.login()', () => {
   async function refusalOf(given: object, name = 'pagerduty'): Promise<unknown> {
     let failure: unknown
-    const app = await startDropIn(standIn, { name }, (express) => {
+    const app = await startDropIn(simulator, { name }, (express) => {
       express.get('/in', (req, res) => {
         try {
           ;(req as unknown as Record<string, RequestGrant>)[name]?.login(given)
@@ -236,7 +236,7 @@ test('a guard that comes before pd.auth() says what to mount', async () => {
 test('pd.auth() that is mounted twice runs once for each request', async () => {
   const store = new WatchedStore()
   const seen: unknown[] = []
-  const app = await startDropIn(standIn, { tokenStore: store, secret }, (express, own) => {
+  const app = await startDropIn(simulator, { tokenStore: store, secret }, (express, own) => {
     const between: RequestHandler = (req, _res, next) => {
       seen.push(req.pagerduty)
       if (req.user) Object.assign(req, { user: { ...req.user, role: 'responder' } })

@@ -21,14 +21,14 @@ export interface Sample {
 
 /** Counts what two processes of an app with the drop-in send in the life of one login. */
 export async function measureCommands(url: string): Promise<{ commands: Commands; session: Sample }> {
-  const standIn = await startPagerDuty()
+  const simulator = await startPagerDuty()
   const [redis, inspector] = [new Redis(url), new Redis(url)]
   const secret = 'a secret of thirty-two characters or more, for a simulation'
   let sent: string[] = []
   watchCommands(redis, (name = '') => sent.push(name))
   await inspector.flushall()
-  const app = await startDropIn(standIn, { redis, secret })
-  const other = await startDropIn(standIn, { redis, secret })
+  const app = await startDropIn(simulator, { redis, secret })
+  const other = await startDropIn(simulator, { redis, secret })
   const now = Date.now
   const during = async (work: () => Promise<unknown>) => {
     sent = []
@@ -55,7 +55,7 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
       while (await inspector.exists(`pagerduty:lock:{${grantID}}`)) continue
     })
     Date.now = () => now() + 47.9 * hour
-    standIn.failNext('token', { status: 503, retryAfter: 60 })
+    simulator.failNext('token', { status: 503, retryAfter: 60 })
     const failed = await during(async () => {
       const told = new Promise<void>((resolve) => void app.pd.on('refreshFailed', () => resolve()))
       await app.get(browser, path)
@@ -84,6 +84,6 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
     Date.now = now
     for (const running of [app, other]) await running.close()
     for (const client of [redis, inspector]) client.disconnect()
-    await standIn.close()
+    await simulator.close()
   }
 }

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { type PagerDutyOptions, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { describeWithRedis, startRedis } from '../support/redis'
@@ -9,19 +9,19 @@ const callbackURL = 'https://app.example/auth/pagerduty/callback'
 const secret = 'a secret of thirty-two characters or more, for tests'
 const proxied = { 'X-Forwarded-Proto': 'https' }
 
-let standIn: StandIn
+let simulator: Simulator
 let app: DropIn
 
 beforeAll(async () => {
-  standIn = await startPagerDuty({
+  simulator = await startPagerDuty({
     clients: [{ clientID: 'a', clientSecret: 'b', scope: ['incidents.read'], redirectURIs: [callbackURL] }],
   })
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 afterEach(() => app.close())
 
 async function start(options: PagerDutyOptions = {}): Promise<void> {
-  app = await startDropIn(standIn, { callbackURL, scope: 'incidents.read', ...options })
+  app = await startDropIn(simulator, { callbackURL, scope: 'incidents.read', ...options })
 }
 
 /** A login through a proxy that terminates TLS: the browser's https request arrives here as http. */
@@ -113,7 +113,7 @@ test.each([
 ])('a session that no browser would keep is refused at the start: %s of %j', async (option, settings) => {
   await start()
   const pd = pagerduty({
-    ...standIn.options('a'),
+    ...simulator.options('a'),
     scope: 'incidents.read',
     callbackURL,
     secret,
@@ -127,7 +127,7 @@ test('a secure session cookie is refused where the app is http', async () => {
   await start()
   const http = 'http://localhost:3000/auth/pagerduty/callback'
   const pd = pagerduty({
-    ...standIn.options('a'),
+    ...simulator.options('a'),
     scope: 'incidents.read',
     callbackURL: http,
     secret,

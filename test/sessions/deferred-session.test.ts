@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import type { Request } from 'express'
 import { MemoryTokenStore, type TokenStore, TokenStoreError } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { until } from '../support/app-token-app'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -12,15 +12,15 @@ import { WatchedStore } from '../support/watched-store'
 const secret = 'a secret of thirty-two characters or more, for tests'
 const cookieName = 'pagerduty'
 
-let standIn: StandIn
+let simulator: Simulator
 let running: DropIn[] = []
 /** Called when what a handler does after its response is done. */
 let afterwards: (value?: unknown) => void = () => {}
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 afterEach(async () => {
   await Promise.all(running.map((app) => app.close()))
   running = []
@@ -81,7 +81,7 @@ describe('in memory', () => {
 
   test('a secret that was rotated still opens the session', async () => {
     const { browser } = await loggedIn({ tokenStore: store, secret })
-    const rotated = await startDropIn(standIn, { tokenStore: store, secret: [`new ${secret}`, secret] })
+    const rotated = await startDropIn(simulator, { tokenStore: store, secret: [`new ${secret}`, secret] })
     const cookie = `${cookieName}=${browser.cookies.get(cookieName)}`
     expect((await fetch(`${rotated.url}/me`, { headers: { cookie } })).status).toBe(200)
     await rotated.close()
@@ -184,7 +184,7 @@ const cartOf = (req: Request) => req.session as { cart?: string }
 /** An app with somebody logged in, and the id of the session. */
 async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
   const errors: unknown[] = []
-  const app = await startDropIn(standIn, options, (express, pd) => {
+  const app = await startDropIn(simulator, options, (express, pd) => {
     const wait = async (req: Request) => {
       if (req.query['late']) await setImmediate()
     }

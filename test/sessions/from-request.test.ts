@@ -8,7 +8,7 @@ import { Redis } from 'ioredis'
 import { WebSocket } from 'ws'
 import { type PagerDuty, type PagerDutyOAuthError, type PagerDutyOptions, pagerduty } from '../../src'
 import type { Middleware } from '../../src/sessions/session-tokens'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { clocks } from '../support/clocks'
@@ -18,16 +18,16 @@ import { WatchedStore } from '../support/watched-store'
 
 const idle = 60 * 60_000
 
-let standIn: StandIn
+let simulator: Simulator
 let store: WatchedStore
 let app: RunningApp
 let pd: PagerDuty
 let closing: (() => unknown)[]
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(() => {
   store = new WatchedStore()
   closing = []
@@ -77,7 +77,7 @@ async function start(mount: Mount, options: PagerDutyOptions = {}): Promise<Read
   const prepared: ReturnType<Mount>[] = []
   app = await serve((express, url) => {
     pd = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: `${url}/auth/pagerduty/callback`,
       ...(options.redis === undefined && { tokenStore: store }),
@@ -371,7 +371,7 @@ describe('the session cookie', () => {
     const asks = async (secrets: string[]) => {
       const callbackURL = `${app.url}/auth/pagerduty/callback`
       const another = pagerduty({
-        ...standIn.options(),
+        ...simulator.options(),
         scope: 'incidents.read',
         callbackURL,
         tokenStore: store,
@@ -397,7 +397,7 @@ describe('a request given to grants.fromRequest()', () => {
   test('can still go through pd.auth()', async () => {
     let seen: string | undefined
     app = await serve((express, url, server) => {
-      pd = pagerduty({ ...optionsAt(url, standIn), tokenStore: store })
+      pd = pagerduty({ ...optionsAt(url, simulator), tokenStore: store })
       express.use(pd.auth())
       express.get('/', (req, res) => void res.json(req.pagerduty.user?.id ?? null))
       const [handle] = server.listeners('request') as ((req: IncomingMessage, res: ServerResponse) => void)[]
@@ -425,7 +425,7 @@ describe('a request given to grants.fromRequest()', () => {
 describe('two instances in one app', () => {
   const own = (url: string, name: string) =>
     pagerduty({
-      ...optionsAt(url, standIn),
+      ...optionsAt(url, simulator),
       name,
       callbackURL: `${url}/auth/${name}/callback`,
       tokenStore: store,
@@ -435,7 +435,7 @@ describe('two instances in one app', () => {
   let auth: Middleware
 
   beforeEach(async () => {
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     app = await serve((express, url) => {
       first = own(url, 'pagerduty')
       second = own(url, 'second')
@@ -450,7 +450,7 @@ describe('two instances in one app', () => {
     )
   })
   afterEach(() => {
-    standIn.settings.autoApprove = undefined
+    simulator.settings.autoApprove = undefined
   })
   const reader = (instance: () => PagerDuty, prepare?: (req: IncomingMessage) => Promise<unknown>) =>
     plain(async (req) => {

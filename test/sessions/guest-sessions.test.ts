@@ -1,7 +1,7 @@
 import express, { type RequestHandler } from 'express'
 import session from 'express-session'
 import { type PagerDuty, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { secret } from '../support/passport-app'
@@ -9,16 +9,16 @@ import { secret } from '../support/passport-app'
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
 const ofTheApp = session({ secret, resave: false, saveUninitialized: false })
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp
 let instances: PagerDuty[]
 let browser: Browser
 let warnings: string[]
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 afterEach(async () => {
   await Promise.all(instances.map((pd) => pd.close()))
   await app.close()
@@ -32,7 +32,7 @@ async function start(before: RequestHandler[], names = ['pagerduty']): Promise<v
     const sub = express()
     instances = names.map((name) =>
       pagerduty({
-        ...standIn.options(),
+        ...simulator.options(),
         name,
         scope: 'incidents.read',
         callbackURL: `${url}/sub/auth/${name}/callback`,

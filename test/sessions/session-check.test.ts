@@ -6,20 +6,20 @@ import session, { type Store } from 'express-session'
 import { Passport } from 'passport'
 import { createClient } from 'redis'
 import { ConfigurationError, MemoryTokenStore, type PagerDuty, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { secret } from '../support/passport-app'
 import { describeWithRedis, useRedis } from '../support/redis'
 
-let standIn: StandIn
+let simulator: Simulator
 let app: RunningApp | undefined
 const failures: Error[] = []
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(() => failures.splice(0))
 afterEach(async () => {
   await app?.close()
@@ -43,7 +43,7 @@ const asParts: Mount = (express, pd) => {
 async function start(sessions: RequestHandler, mount: Mount): Promise<void> {
   app = await serve((express, url) => {
     const pd = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: `${url}/auth/pagerduty/callback`,
       tokenStore: new MemoryTokenStore(),

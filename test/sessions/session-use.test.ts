@@ -1,6 +1,6 @@
 import type { Express } from 'express'
 import { type PagerDuty, pagerduty } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { clocks } from '../support/clocks'
@@ -11,13 +11,13 @@ import { WatchedStore } from '../support/watched-store'
 const minute = 60_000
 const idle = 60 * minute
 
-let standIn: StandIn
+let simulator: Simulator
 let store: WatchedStore
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(() => {
   store = new WatchedStore()
 })
@@ -34,7 +34,7 @@ describe('a session with data of the app', () => {
   let app: DropIn
   let browser: Browser
   beforeEach(async () => {
-    app = await startDropIn(standIn, { tokenStore: store, secret, session: { idle } }, (express) => {
+    app = await startDropIn(simulator, { tokenStore: store, secret, session: { idle } }, (express) => {
       express.get('/cart', (req, res) => void res.json((req.session as { cart?: string }).cart ?? null))
       express.get('/put', (req, res) => {
         Object.assign(req.session, { cart: 'apple' })
@@ -96,7 +96,7 @@ describe('two drop-ins in one session', () => {
   let instances: PagerDuty[]
   const mount = (express: Express, url: string, name: string, absolute: number) => {
     const pd = pagerduty({
-      ...optionsAt(url, standIn),
+      ...optionsAt(url, simulator),
       name,
       callbackURL: `${url}/auth/${name}/callback`,
       tokenStore: store,
@@ -106,7 +106,7 @@ describe('two drop-ins in one session', () => {
     express.use(pd.auth())
   }
   beforeEach(async () => {
-    standIn.settings.autoApprove = 'PACME01'
+    simulator.settings.autoApprove = 'PACME01'
     browser = new Browser()
     instances = []
     app = await serve((express, url) => {
@@ -124,7 +124,7 @@ describe('two drop-ins in one session', () => {
     for (const name of ['one', 'two']) await browser.follow(`${app.url}/auth/${name}`)
   })
   afterEach(async () => {
-    standIn.settings.autoApprove = undefined
+    simulator.settings.autoApprove = undefined
     for (const pd of instances) await pd.close()
     await app.close()
   })
@@ -168,7 +168,7 @@ describe('a login beside express-session’s own sessions', () => {
     ['half an hour', 30 * minute, undefined],
     ['five minutes, with session.idle', 5 * minute, 5 * minute],
   ])('lives as long as it is used, where a rolling cookie lives %s', async (_what, maxAge, own) => {
-    app = await startPassportApp(standIn, {
+    app = await startPassportApp(simulator, {
       options: { tokenStore: store, ...(own !== undefined && { session: { idle: own } }) },
       session: { rolling: true, cookie: { maxAge } },
     })
@@ -182,7 +182,7 @@ describe('a login beside express-session’s own sessions', () => {
   })
 
   test('is extended ten times within its lifetime at the most, and every five minutes at the most', async () => {
-    app = await startPassportApp(standIn, {
+    app = await startPassportApp(simulator, {
       options: { tokenStore: store },
       session: { rolling: true, cookie: { maxAge: 20 * minute } },
     })

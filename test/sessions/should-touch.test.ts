@@ -3,7 +3,7 @@ import type { Express, RequestHandler, Response } from 'express'
 import session from 'express-session'
 import { Passport } from 'passport'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { clocks } from '../support/clocks'
@@ -16,16 +16,16 @@ import { WatchedStore } from '../support/watched-store'
 const minute = 60_000
 const idle = 60 * minute
 
-let standIn: StandIn
+let simulator: Simulator
 let store: WatchedStore
 let app: { url: string; pd: PagerDuty; close(): Promise<void> }
 let browser: Browser
 
 failOnUnhandledRejections()
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 beforeEach(() => {
   store = new WatchedStore()
   browser = new Browser()
@@ -72,7 +72,7 @@ type Start = (lifetimes: PagerDutyOptions['session'], options?: PagerDutyOptions
 /** Starts an app in which the user is logged in, and has not been back since. */
 const dropIn: Start = async (lifetimes, options) => {
   const dropped = await startDropIn(
-    standIn,
+    simulator,
     { tokenStore: store, secret, session: lifetimes, ...options },
     routes,
   )
@@ -81,7 +81,7 @@ const dropIn: Start = async (lifetimes, options) => {
 }
 
 const parts: Start = async (lifetimes, options) => {
-  const passportApp = await startPassportApp(standIn, {
+  const passportApp = await startPassportApp(simulator, {
     options: { tokenStore: store, session: lifetimes, ...options },
     session: { rolling: true, cookie: { maxAge: 10 * idle } },
     more: routes,
@@ -203,9 +203,9 @@ describe('sessions of pd.auth() with session.shouldTouch', () => {
 })
 
 test('session.shouldTouch that is no function is refused at start-up', async () => {
-  app = await startDropIn(standIn, { tokenStore: store, secret })
+  app = await startDropIn(simulator, { tokenStore: store, secret })
   const pd = pagerduty({
-    ...standIn.options(),
+    ...simulator.options(),
     scope: 'incidents.read',
     callbackURL: 'http://127.0.0.1/auth/pagerduty/callback',
     tokenStore: store,
@@ -223,7 +223,7 @@ describeWithRedis('in Redis', () => {
 
   test('neither polls nor what they write extend session and grant, and other requests do', async () => {
     const dropped = await startDropIn(
-      standIn,
+      simulator,
       { redis: redis.url, secret, session: { idle, shouldTouch } },
       routes,
     )
@@ -317,7 +317,7 @@ test('req.pagerduty.sessionExpiresAt is there once passport.authorize() has link
   let made: PagerDuty | undefined
   const served = await serve((express, url) => {
     made = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: `${url}/auth/pagerduty/callback`,
       tokenStore: store,

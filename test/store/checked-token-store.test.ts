@@ -12,7 +12,7 @@ import {
   webhookReceiver,
 } from '../../src'
 import { checkedTokenStore } from '../../src/store/checked-token-store'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
@@ -217,16 +217,16 @@ const silentClient: RedisClient = {
 
 describe('in an app', () => {
   const webhookSecret = 'secret-of-the-subscription'
-  let standIn: StandIn
+  let simulator: Simulator
   let own: OwnStore
   let app: DropIn
   let browser: Browser
 
   beforeEach(async () => {
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
     own = new OwnStore()
     app = await startDropIn(
-      standIn,
+      simulator,
       { tokenStore: own.store, secret, webhookSecret, account: 'us.acme' },
       (express, pd) => {
         express.post(
@@ -241,7 +241,7 @@ describe('in an app', () => {
   afterEach(async () => {
     jest.restoreAllMocks()
     await app.close()
-    await standIn.close()
+    await simulator.close()
   })
 
   test('a store that fails is reported as a warning, with the code of its error, and not with each request', async () => {
@@ -274,7 +274,7 @@ describe('in an app', () => {
         const title = 'The request could not be completed'
         expect(await answer.json()).toEqual({ title, status: 503, code })
       }
-      const delivery = await standIn.sendWebhook(`${app.url}/webhooks/pagerduty`, 'incident.triggered', {
+      const delivery = await simulator.sendWebhook(`${app.url}/webhooks/pagerduty`, 'incident.triggered', {
         secret: webhookSecret,
       })
       expect(delivery.status).toBe(503)
@@ -296,8 +296,8 @@ describe('in an app', () => {
       own.fault = () => working
       await stored
       expect((await app.get(browser)).status).toBe(200)
-      expect(standIn.calls.token.refresh_token).toBe(1)
-      expect(standIn.reuses).toBe(0)
+      expect(simulator.calls.token.refresh_token).toBe(1)
+      expect(simulator.reuses).toBe(0)
     },
   )
 })

@@ -5,7 +5,7 @@ import { Redis as Valkey } from 'iovalkey'
 import { RESP_TYPES, createClient, createClientPool, createCluster, createSentinel } from 'redis'
 import * as redis6 from 'redis6'
 import { ConfigurationError, type RedisClient, RedisTokenStore } from '../../src'
-import { type StandIn, startPagerDuty, testTokenStore } from '../../src/testing'
+import { type Simulator, startPagerDuty, testTokenStore } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
 import { margin } from '../support/margin'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
@@ -69,17 +69,17 @@ describeWithRedis('the clients that users have', () => {
   const connected = new Map<string, Connected>()
   let server: RedisServer
   let relay: Relay
-  let standIn: StandIn
+  let simulator: Simulator
   let admin: Redis
 
   const connect = (family: string) => (families[family] as (typeof families)[string])(relay.port)
   const clientOf = (family: string) => (connected.get(family) as Connected).client
-  const start = (family: string) => startDropIn(standIn, { redis: clientOf(family), secret })
+  const start = (family: string) => startDropIn(simulator, { redis: clientOf(family), secret })
 
   beforeAll(async () => {
     server = await startRedis()
     relay = await startRelay(server.port)
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
     admin = new Redis(server.port)
     for (const family of Object.keys(families)) connected.set(family, await connect(family))
   })
@@ -87,7 +87,7 @@ describeWithRedis('the clients that users have', () => {
     for (const one of connected.values()) await one.close()
     admin.disconnect()
     await relay.close()
-    await standIn.close()
+    await simulator.close()
     await server.stop()
   })
 
@@ -99,14 +99,14 @@ describeWithRedis('the clients that users have', () => {
     })
 
     test('takes a login, a refresh and a logout', async () => {
-      standIn.resetCalls()
+      simulator.resetCalls()
       const app = await start(family)
-      standIn.settings.accessTokenLifetime = 1
+      simulator.settings.accessTokenLifetime = 1
       const { browser } = await app.logIn()
-      standIn.settings.accessTokenLifetime = undefined
+      simulator.settings.accessTokenLifetime = undefined
       await new Promise((resolve) => setTimeout(resolve, 1_000))
       expect((await app.get(browser)).status).toBe(200)
-      expect(standIn.calls.token.refresh_token).toBe(1)
+      expect(simulator.calls.token.refresh_token).toBe(1)
       const old = browser.copy()
       expect((await app.logOut(browser)).status).toBe(204)
       expect((await app.get(old)).status).toBe(401)

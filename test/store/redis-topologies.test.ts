@@ -3,7 +3,7 @@ import { Cluster as ValkeyCluster } from 'iovalkey'
 import { createCluster } from 'redis'
 import * as redis6 from 'redis6'
 import { type RedisClient, RedisTokenStore } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import type { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { margin } from '../support/margin'
@@ -19,12 +19,12 @@ import { type Relay, startRelay } from '../support/relay'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 
 beforeAll(async () => {
-  standIn = await startPagerDuty()
+  simulator = await startPagerDuty()
 })
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 /** Milliseconds until a guarded request succeeds. */
 async function untilWelcome(app: DropIn, browser: Browser): Promise<number> {
@@ -49,14 +49,14 @@ describeWithRedis('behind Sentinels', () => {
       const client = new Redis({ sentinels, name: watched.name, updateSentinels: false })
       client.on('error', () => {})
       closing.push(() => client.disconnect())
-      apps.push(await startDropIn(standIn, { redis: client, secret }))
+      apps.push(await startDropIn(simulator, { redis: client, secret }))
     }
     const sentinelRootNodes = [{ host: '127.0.0.1', port: watched.sentinel }]
     const client = redis6.createSentinel({ name: watched.name, sentinelRootNodes })
     client.on('error', () => {})
     await client.connect()
     closing.push(() => client.destroy())
-    apps.push(await startDropIn(standIn, { redis: client, secret }))
+    apps.push(await startDropIn(simulator, { redis: client, secret }))
   })
   afterAll(async () => {
     for (const app of apps) await app.close()
@@ -136,7 +136,7 @@ describeWithRedis.each(tried)('over a Cluster, with %s', (family) => {
     running = await startCluster((_direction, chunk) => held(chunk))
     nodes = running.nodes
     cluster = (await families[family]?.(nodes[0]?.relay.port as number)) as typeof cluster
-    app = await startDropIn(standIn, { redis: cluster.redis, secret })
+    app = await startDropIn(simulator, { redis: cluster.redis, secret })
   })
   afterAll(async () => {
     await app.close()
@@ -144,8 +144,8 @@ describeWithRedis.each(tried)('over a Cluster, with %s', (family) => {
     await running.close()
   })
   beforeEach(() => {
-    standIn.resetCalls()
-    standIn.settings.accessTokenLifetime = undefined
+    simulator.resetCalls()
+    simulator.settings.accessTokenLifetime = undefined
   })
 
   /** Commands that all nodes have executed, as they call them. */
@@ -190,13 +190,13 @@ describeWithRedis.each(tried)('over a Cluster, with %s', (family) => {
   })
 
   test('takes a refresh, a listing and a logout of users on every node', async () => {
-    standIn.settings.accessTokenLifetime = 1
+    simulator.settings.accessTokenLifetime = 1
     const browsers = []
     for (let i = 0; i < 6; i++) browsers.push((await app.logIn()).browser)
-    standIn.settings.accessTokenLifetime = undefined
+    simulator.settings.accessTokenLifetime = undefined
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     for (const browser of browsers) expect((await app.get(browser)).status).toBe(200)
-    expect(standIn.calls.token.refresh_token).toBe(6)
+    expect(simulator.calls.token.refresh_token).toBe(6)
     const listed = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
     expect(listed.length).toBeGreaterThanOrEqual(6)
     for (const browser of browsers) {

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import type { PagerDutyOptions } from '../../src'
-import { type StandIn, approve, startPagerDuty } from '../../src/testing'
+import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 import { margin } from '../support/margin'
@@ -9,18 +9,18 @@ import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '
 const secret = 'a secret of thirty-two characters or more, for tests'
 
 describeWithRedis('the drop-in over Redis', () => {
-  let standIn: StandIn
+  let simulator: Simulator
   let server: RedisServer
   let redis: Redis
   let sent: string[]
   const apps: DropIn[] = []
 
   beforeAll(async () => {
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
     server = await startRedis()
   })
   afterAll(async () => {
-    await standIn.close()
+    await simulator.close()
     await server.stop()
   })
   beforeEach(async () => {
@@ -46,7 +46,7 @@ describeWithRedis('the drop-in over Redis', () => {
     options: PagerDutyOptions = {},
     more?: Parameters<typeof startDropIn>[2],
   ): Promise<DropIn> {
-    const app = await startDropIn(standIn, { redis, secret, ...options }, more)
+    const app = await startDropIn(simulator, { redis, secret, ...options }, more)
     apps.push(app)
     return app
   }
@@ -220,7 +220,7 @@ describeWithRedis('the drop-in over Redis', () => {
     const dump = []
     for (const key of await redis.keys('*')) dump.push(key, await redis.get(key))
     expect(dump.join('\n')).toContain('pagerduty:grant:')
-    expect(dump.join('\n')).not.toMatch(/pdus\+|PACME01@|incidents\.read|stand-in-secret/)
+    expect(dump.join('\n')).not.toMatch(/pdus\+|PACME01@|incidents\.read|simulator-secret/)
   })
 
   test('takes no grant that was moved to the key of another', async () => {

@@ -250,16 +250,16 @@ describe('where Redis cannot be used', () => {
 
 /** A login, a restart of the app, and the login is still there. */
 async function statusAfterRestart(tokenStore: string): Promise<number> {
-  const standIn = await startPagerDuty()
+  const simulator = await startPagerDuty()
   const options = { tokenStore, secret }
-  const before = await startDropIn(standIn, options)
+  const before = await startDropIn(simulator, options)
   const { browser } = await before.logIn()
   await before.close()
-  const after = await startDropIn(standIn, options)
+  const after = await startDropIn(simulator, options)
   // Another port, and the same cookie.
   const { status } = await after.get(browser, '/me')
   await after.close()
-  await standIn.close()
+  await simulator.close()
   return status
 }
 

@@ -1,5 +1,5 @@
 import { scopes } from '../../src'
-import { type Account, type StandIn, startPagerDuty } from '../../src/testing'
+import { type Account, type Simulator, startPagerDuty } from '../../src/testing'
 import { startDropIn } from '../support/drop-in'
 import { WatchedStore } from '../support/watched-store'
 
@@ -53,17 +53,17 @@ const account: Account = {
 }
 const client = {
   clientID: `client ${'é'.repeat(300)}`,
-  clientSecret: 'stand-in-secret',
+  clientSecret: 'simulator-secret',
   scope: Object.keys(scopes),
 }
 const webhookSecret = 'secret-of-the-subscription'
 const longest = 400 * 24 * 60 * 60_000
 
 test('what is written to a store keeps to the contract, however long everything is', async () => {
-  const standIn: StandIn = await startPagerDuty({ accounts: [account], clients: [client] })
+  const simulator: Simulator = await startPagerDuty({ accounts: [account], clients: [client] })
   const store = new ContractStore()
   const app = await startDropIn(
-    standIn,
+    simulator,
     {
       tokenStore: store,
       secret: 'a secret of thirty-two characters or more, for tests',
@@ -93,20 +93,20 @@ test('what is written to a store keeps to the contract, however long everything 
   const { browser } = await app.logIn(undefined, { user: account.users[0]?.id as string })
   const statusOf = async (path: string) => (await app.get(browser, path)).status
   expect([await statusOf('/'), await statusOf('/note'), await statusOf('/unknown')]).toEqual([200, 200, 200])
-  standIn.expireTokens()
-  standIn.failNext('token', { status: 429, retryAfter: 1 })
+  simulator.expireTokens()
+  simulator.failNext('token', { status: 429, retryAfter: 1 })
   expect(await statusOf('/me')).toBe(200)
   await app.pd.appTokens.fetch('/incidents').catch(() => {})
-  standIn.configure(client.clientID, { ...client, scope: ['users.read'] })
+  simulator.configure(client.clientID, { ...client, scope: ['users.read'] })
   await app.pd.appTokens.getToken('incidents.read').catch(() => {})
   const event = { id: 'E'.repeat(200), event_type: 'incident.triggered' }
-  const delivery = await standIn.sendWebhook(`${app.url}/webhooks/pagerduty`, event, {
+  const delivery = await simulator.sendWebhook(`${app.url}/webhooks/pagerduty`, event, {
     secret: webhookSecret,
   })
   expect(delivery.status).toBe(202)
   await app.logOut(browser)
   await app.close()
-  await standIn.close()
+  await simulator.close()
   expect(store.violations).toEqual([])
   expect([...store.kinds].toSorted()).toEqual(
     expect.arrayContaining(['app', 'grant', 'lock', 'login', 'narrow', 'pause', 'sess', 'user', 'webhook']),

@@ -1,12 +1,12 @@
 import { AppTokens, type AppTokensOptions, type TokenStore } from '../../src'
-import { type StandIn, startPagerDuty } from '../../src/testing'
+import { type Simulator, startPagerDuty } from '../../src/testing'
 import { WatchedStore } from './watched-store'
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-/** An app at a stand-in: its processes share a store. */
+/** An app at a simulator: its processes share a store. */
 export class AppTokenApp {
-  readonly standIn: StandIn
+  readonly simulator: Simulator
   readonly store = new WatchedStore()
   /** The scope that each token was issued with, as PagerDuty's answers say. */
   readonly issued = new Map<string, string>()
@@ -14,8 +14,8 @@ export class AppTokenApp {
   readonly forms: URLSearchParams[] = []
   readonly #processes: AppTokens[] = []
 
-  private constructor(standIn: StandIn) {
-    this.standIn = standIn
+  private constructor(simulator: Simulator) {
+    this.simulator = simulator
   }
 
   static async start(): Promise<AppTokenApp> {
@@ -24,7 +24,7 @@ export class AppTokenApp {
 
   /** How many tokens were requested. */
   get requests(): number {
-    return this.standIn.calls.token.client_credentials
+    return this.simulator.calls.token.client_credentials
   }
 
   /** Resolves when PagerDuty has not been asked for a while. */
@@ -39,7 +39,7 @@ export class AppTokenApp {
   /** One more process. */
   process(options: Partial<AppTokensOptions> = {}): AppTokens {
     const tokens = new AppTokens({
-      ...this.standIn.options(),
+      ...this.simulator.options(),
       tokenStore: this.store as TokenStore,
       secret,
       account: 'us.acme',
@@ -53,7 +53,7 @@ export class AppTokenApp {
   async close(): Promise<void> {
     await Promise.all(this.#processes.map((tokens) => tokens.close()))
     this.store.memory.close()
-    await this.standIn.close()
+    await this.simulator.close()
   }
 
   readonly #fetch: typeof fetch = async (url, init) => {

@@ -89,7 +89,7 @@ export async function startSimulation(...args: readonly string[]): Promise<Simul
   const url = env['PAGERDUTY_IDENTITY_URL'] as string
   return {
     url,
-    page: `${url}/__stand-in/`,
+    page: `${url}/__simulator/`,
     env,
     output,
     stop(signal = 'SIGINT') {

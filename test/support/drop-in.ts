@@ -1,10 +1,10 @@
 import type { Express } from 'express'
 import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../src'
-import { type StandIn, approve } from '../../src/testing'
+import { type Simulator, approve } from '../../src/testing'
 import { type RunningApp, serve } from './app'
 import { Browser } from './browser'
 
-/** A drop-in app with a few guarded routes, in front of a stand-in. */
+/** A drop-in app with a few guarded routes, in front of a simulator. */
 export interface DropIn extends RunningApp {
   pd: PagerDuty
   /** Begins a login in a browser and returns PagerDuty's authorize URL. */
@@ -21,14 +21,14 @@ export interface DropIn extends RunningApp {
 
 /** Starts one; `more` adds routes. */
 export async function startDropIn(
-  standIn: StandIn,
+  simulator: Simulator,
   options: PagerDutyOptions = {},
   more: (app: Express, pd: PagerDuty) => void = () => {},
 ): Promise<DropIn> {
   let pd: PagerDuty | undefined
   const app = await serve((express, url) => {
     const made = pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: ['incidents.read', 'users.read'],
       callbackURL: `${url}/auth/${options.name ?? 'pagerduty'}/callback`,
       ...options,

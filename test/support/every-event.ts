@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PagerDuty, PagerDutyEvents, PagerDutyOptions } from '../../src'
-import { type StandIn, sendWebhook } from '../../src/testing'
+import { type Simulator, sendWebhook } from '../../src/testing'
 import { Browser } from './browser'
 import { type DropIn, startDropIn } from './drop-in'
 import { WatchedStore } from './watched-store'
@@ -30,7 +30,7 @@ export const canaries = {
  * @param listen sees each instance before anything happens
  */
 export async function everyEvent(
-  standIn: StandIn,
+  simulator: Simulator,
   listen: (pd: PagerDuty) => void,
   options: PagerDutyOptions = {},
 ): Promise<void> {
@@ -38,7 +38,7 @@ export async function everyEvent(
   const { secret, webhookSecret } = canaries
   const given = { secret, webhookSecret, tokenStore: store, fetch, account: 'us.acme', ...options }
   const start = () =>
-    startDropIn(standIn, { ...given, scope: ['incidents.read', 'teams.read'] }, (app, pd) => {
+    startDropIn(simulator, { ...given, scope: ['incidents.read', 'teams.read'] }, (app, pd) => {
       listen(pd)
       app.post(
         '/hook',
@@ -47,13 +47,13 @@ export async function everyEvent(
     })
   const [one, other] = [await start(), await start()]
   try {
-    await people(standIn, one, other)
+    await people(simulator, one, other)
     await one.pd.appTokens.getToken('users.read')
     await one.pd.appTokens.getToken('teams.read', { account: 'eu.globex' }).catch(() => {})
     await sendWebhook(`${one.url}/hook`, 'incident.triggered', { secret: webhookSecret })
     await sendWebhook(`${one.url}/hook`, 'incident.triggered', { secret: 'another secret' })
   } finally {
-    standIn.clearFaults()
+    simulator.clearFaults()
     await Promise.all([one.close(), other.close()])
     store.memory.close()
   }
@@ -78,26 +78,26 @@ function refreshingTogether(): { store: WatchedStore; fetch: typeof fetch } {
   }
 }
 
-async function people(standIn: StandIn, one: DropIn, other: DropIn): Promise<void> {
+async function people(simulator: Simulator, one: DropIn, other: DropIn): Promise<void> {
   const { browser } = await one.logIn()
   const { code, state, query } = canaries
   await one.get(new Browser(), `/auth/pagerduty/callback?code=${code}&state=${state}`)
   await one.get(browser, `/services?token=${query}`)
 
-  standIn.settings.rateLimit = { limit: 1 }
+  simulator.settings.rateLimit = { limit: 1 }
   await one.get(browser)
-  standIn.settings.rateLimit = undefined
+  simulator.settings.rateLimit = undefined
 
-  standIn.expireTokens()
-  standIn.settings.tokenLatency = 300
+  simulator.expireTokens()
+  simulator.settings.tokenLatency = 300
   await Promise.all([one.get(browser), other.get(browser)])
-  standIn.settings.tokenLatency = 0
+  simulator.settings.tokenLatency = 0
 
-  standIn.expireTokens()
-  standIn.failNext('token', '500')
+  simulator.expireTokens()
+  simulator.failNext('token', '500')
   await one.get(browser)
 
-  standIn.failNext('revoke', '500')
+  simulator.failNext('revoke', '500')
   const warned = new Promise((resolve) => one.pd.on('warning', resolve))
   await one.logOut(browser)
   await warned

@@ -8,7 +8,7 @@ import {
   MemoryTokenStore,
   pagerduty,
 } from '../../src'
-import { type StandIn, approve } from '../../src/testing'
+import { type Simulator, approve } from '../../src/testing'
 import { type RunningApp, serve } from './app'
 import { Browser } from './browser'
 
@@ -54,9 +54,9 @@ export interface PassportSetup {
 export const secret = 'a secret of thirty-two characters or more, for tests'
 
 /** What an app at a URL gives to each part, where a test does not say otherwise. */
-export function optionsAt(url: string, standIn: StandIn) {
+export function optionsAt(url: string, simulator: Simulator) {
   return {
-    ...standIn.options(),
+    ...simulator.options(),
     scope: 'incidents.read',
     callbackURL: `${url}/auth/pagerduty/callback`,
     tokenStore: new MemoryTokenStore(),
@@ -75,14 +75,14 @@ export function passportWith(strategy: PagerDutyStrategy): InstanceType<typeof P
 
 /** Starts one. `GET /local/:id` logs in without PagerDuty; for such a user the callback adds PagerDuty. */
 export async function startPassportApp(
-  standIn: StandIn,
+  simulator: Simulator,
   { options, session: own, isFirst, more }: PassportSetup = {},
 ): Promise<PassportApp> {
   let pd: PagerDuty | undefined
   const sessions = own?.store ?? new session.MemoryStore()
   const passportApp = { sessions, links: false } as PassportApp
   const app = await serve((express, url) => {
-    const made = pagerduty({ ...optionsAt(url, standIn), ...options })
+    const made = pagerduty({ ...optionsAt(url, simulator), ...options })
     pd = made
     const passport = passportWith(made.strategy)
     express.use(session({ secret, resave: false, saveUninitialized: false, store: sessions, ...own }))

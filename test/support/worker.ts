@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import type { RedisServer } from './redis'
 
 /** One process of an app. */
@@ -14,7 +14,7 @@ export interface Worker {
 /** Starts a program of this folder as one process of an app over Redis, and waits until it says that it is there. */
 export async function startWorker(
   program: string,
-  standIn: StandIn,
+  simulator: Simulator,
   redis: RedisServer,
   env: Record<string, string> = {},
 ): Promise<Worker> {
@@ -22,7 +22,7 @@ export async function startWorker(
     execArgv: ['--require', 'esbuild-register', '--no-warnings'],
     env: {
       ...process.env,
-      ...standIn.env(),
+      ...simulator.env(),
       NODE_ENV: 'production',
       REDIS_URL: redis.url,
       SESSION_SECRET: 'a secret of thirty-two characters or more for tests',

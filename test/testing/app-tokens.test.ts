@@ -1,6 +1,6 @@
-import { appToken, classicClient, standIns, statusOf, tokensOf } from './support'
+import { appToken, classicClient, simulators, statusOf, tokensOf } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
 describe('an app token', () => {
   it('echoes the account first, has no refresh token and a null id_token', async () => {
@@ -47,9 +47,9 @@ describe('an app token', () => {
   })
 
   it('reads the data of its account', async () => {
-    const standIn = await start()
-    const { accessToken } = tokensOf((await appToken(standIn, 'as_account-us.acme incidents.read')).body)
-    expect(await statusOf(standIn, accessToken)).toBe(200)
-    expect(await statusOf(standIn, accessToken, '/services')).toBe(403)
+    const simulator = await start()
+    const { accessToken } = tokensOf((await appToken(simulator, 'as_account-us.acme incidents.read')).body)
+    expect(await statusOf(simulator, accessToken)).toBe(200)
+    expect(await statusOf(simulator, accessToken, '/services')).toBe(403)
   })
 })

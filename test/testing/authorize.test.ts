@@ -1,8 +1,8 @@
 import { approve, defaultClient } from '../../src/testing'
-import type { StandIn } from '../../src/testing'
-import { appToken, authorize, authorizeURL, classicClient, logIn, publicClient, standIns } from './support'
+import type { Simulator } from '../../src/testing'
+import { appToken, authorize, authorizeURL, classicClient, logIn, publicClient, simulators } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
 async function redirectOf(url: string): Promise<URLSearchParams> {
   const answer = await fetch(url, { redirect: 'manual' })
@@ -10,14 +10,14 @@ async function redirectOf(url: string): Promise<URLSearchParams> {
   return new URL(String(answer.headers.get('location'))).searchParams
 }
 
-async function decide(standIn: StandIn, form: Record<string, string>): Promise<Response> {
+async function decide(simulator: Simulator, form: Record<string, string>): Promise<Response> {
   const body = new URLSearchParams(form)
-  return fetch(authorizeURL(standIn), { method: 'POST', body, redirect: 'manual' })
+  return fetch(authorizeURL(simulator), { method: 'POST', body, redirect: 'manual' })
 }
 
 describe('a faulty authorization request', () => {
   it('ends in a page, without a redirect, when the client or the redirect_uri is wrong', async () => {
-    const standIn = await start()
+    const simulator = await start()
     const faulty = [
       { client_id: 'someone' },
       { client_id: undefined },
@@ -30,7 +30,7 @@ describe('a faulty authorization request', () => {
       { redirect_uri: 'http://localhost/callback#part' },
     ]
     for (const change of faulty) {
-      const answer = await fetch(authorizeURL(standIn, change), { redirect: 'manual' })
+      const answer = await fetch(authorizeURL(simulator, change), { redirect: 'manual' })
       expect(answer.status).toBe(400)
       expect(answer.headers.get('location')).toBeNull()
     }
@@ -46,12 +46,12 @@ describe('a faulty authorization request', () => {
 
   it('compares registered redirect URIs exactly', async () => {
     const registered = 'https://app.example/callback'
-    const standIn = await start({ clients: [{ ...classicClient, redirectURIs: [registered] }] })
-    expect((await fetch(authorizeURL(standIn, { redirect_uri: registered }))).status).toBe(200)
+    const simulator = await start({ clients: [{ ...classicClient, redirectURIs: [registered] }] })
+    expect((await fetch(authorizeURL(simulator, { redirect_uri: registered }))).status).toBe(200)
     for (const redirect_uri of [`${registered}/`, `${registered}?a=b`, 'http://localhost/callback']) {
-      expect((await fetch(authorizeURL(standIn, { redirect_uri }))).status).toBe(400)
+      expect((await fetch(authorizeURL(simulator, { redirect_uri }))).status).toBe(400)
     }
-    await expect(authorize(standIn, { redirect_uri: `${registered}/` })).rejects.toThrow(
+    await expect(authorize(simulator, { redirect_uri: `${registered}/` })).rejects.toThrow(
       'The redirect_uri "https://app.example/callback/" is not one of the app: allowed are https://app.example/callback. ' +
         'Set callbackURL (PAGERDUTY_CALLBACK_URL) to one of these, or clients[].redirectURIs',
     )
@@ -76,17 +76,17 @@ describe('a faulty authorization request', () => {
   })
 
   it('goes back when the response_type is not code, or a parameter is repeated', async () => {
-    const standIn = await start()
-    const implicit = await redirectOf(authorizeURL(standIn, { response_type: 'token' }))
+    const simulator = await start()
+    const implicit = await redirectOf(authorizeURL(simulator, { response_type: 'token' }))
     expect(implicit.get('error')).toBe('unsupported_response_type')
-    expect((await redirectOf(`${authorizeURL(standIn)}&scope=openid`)).get('error')).toBe('invalid_request')
+    expect((await redirectOf(`${authorizeURL(simulator)}&scope=openid`)).get('error')).toBe('invalid_request')
   })
 
   it('needs PKCE of public clients and not of confidential Classic ones', async () => {
-    const standIn = await start({ clients: [classicClient, publicClient] })
+    const simulator = await start({ clients: [classicClient, publicClient] })
     const bare = { code_challenge: undefined, code_challenge_method: undefined }
-    expect((await fetch(authorizeURL(standIn, bare))).status).toBe(200)
-    const asPublic = await redirectOf(authorizeURL(standIn, { ...bare, client_id: 'public-app' }))
+    expect((await fetch(authorizeURL(simulator, bare))).status).toBe(200)
+    const asPublic = await redirectOf(authorizeURL(simulator, { ...bare, client_id: 'public-app' }))
     expect(asPublic.get('error')).toBe('invalid_request')
   })
 })
@@ -103,12 +103,12 @@ describe('the page', () => {
   })
 
   it('offers first who logged in last in this browser, as a step-up is for the same user', async () => {
-    const standIn = await start()
-    const answer = await decide(standIn, { user: 'PACME02', decision: 'allow' })
+    const simulator = await start()
+    const answer = await decide(simulator, { user: 'PACME02', decision: 'allow' })
     const cookie = (answer.headers.get('set-cookie') ?? '').split(';', 1)[0] as string
-    const page = await (await fetch(authorizeURL(standIn), { headers: { cookie } })).text()
+    const page = await (await fetch(authorizeURL(simulator), { headers: { cookie } })).text()
     expect(page.match(/value="\w+" checked/g)).toEqual(['value="PACME02" checked'])
-    const other = await fetch(authorizeURL(standIn), { headers: { cookie: 'stand-in-user=PNOBODY' } })
+    const other = await fetch(authorizeURL(simulator), { headers: { cookie: 'simulator-user=PNOBODY' } })
     expect((await other.text()).match(/value="\w+" checked/g)).toEqual(['value="PACME01" checked'])
   })
 
@@ -143,9 +143,9 @@ describe('the page', () => {
   })
 
   it('refuses an unknown user and an unknown decision', async () => {
-    const standIn = await start()
-    expect((await decide(standIn, { user: 'PNOBODY', decision: 'allow' })).status).toBe(400)
-    expect((await decide(standIn, { user: 'PACME01', decision: 'maybe' })).status).toBe(400)
+    const simulator = await start()
+    expect((await decide(simulator, { user: 'PNOBODY', decision: 'allow' })).status).toBe(400)
+    expect((await decide(simulator, { user: 'PACME01', decision: 'maybe' })).status).toBe(400)
   })
 })
 
@@ -153,34 +153,34 @@ describe('a Scoped app registered in one account', () => {
   const client = { ...defaultClient, account: 'acme' }
 
   it('turns users of other accounts away, on a page of PagerDuty', async () => {
-    const standIn = await start({ clients: [client] })
-    expect((await authorize(standIn)).has('code')).toBe(true)
-    const { status } = await decide(standIn, { user: 'PGLBX01', decision: 'allow' })
+    const simulator = await start({ clients: [client] })
+    expect((await authorize(simulator)).has('code')).toBe(true)
+    const { status } = await decide(simulator, { user: 'PGLBX01', decision: 'allow' })
     expect(status).toBe(400)
-    await expect(authorize(standIn, {}, 'PGLBX01')).rejects.toThrow(
-      'stand-in-client is registered in the account acme: a user of globex cannot log in',
+    await expect(authorize(simulator, {}, 'PGLBX01')).rejects.toThrow(
+      'simulator-client is registered in the account acme: a user of globex cannot log in',
     )
-    standIn.settings.autoApprove = 'PGLBX01'
-    const approved = await fetch(authorizeURL(standIn), { redirect: 'manual' })
+    simulator.settings.autoApprove = 'PGLBX01'
+    const approved = await fetch(authorizeURL(simulator), { redirect: 'manual' })
     expect(approved.status).toBe(400)
     expect(await approved.text()).not.toContain('href="/')
   })
 
   it('shows them the way back to the users, and to an app that takes them', async () => {
-    const standIn = await start({ clients: [client] })
-    const page = await (await decide(standIn, { user: 'PGLBX01', decision: 'allow' })).text()
+    const simulator = await start({ clients: [client] })
+    const page = await (await decide(simulator, { user: 'PGLBX01', decision: 'allow' })).text()
     expect(page).toContain('Log in as a user of acme')
     expect(page).toContain('simulate --app-type classic')
     const [, path = ''] = /<a href="([^"]+)">Choose another user/.exec(page) ?? []
-    const again = await fetch(standIn.url + path.replaceAll('&#38;', '&'))
+    const again = await fetch(simulator.url + path.replaceAll('&#38;', '&'))
     expect(again.status).toBe(200)
     expect(await again.text()).toContain('Log in as')
   })
 
   it('has app tokens of that account only', async () => {
-    const standIn = await start({ clients: [client] })
-    expect((await appToken(standIn, 'as_account-us.acme users.read')).status).toBe(200)
-    expect(await appToken(standIn, 'as_account-eu.globex users.read')).toMatchObject({
+    const simulator = await start({ clients: [client] })
+    expect((await appToken(simulator, 'as_account-us.acme users.read')).status).toBe(200)
+    expect(await appToken(simulator, 'as_account-eu.globex users.read')).toMatchObject({
       status: 400,
       body: { error: 'invalid_request', error_description: 'Invalid scope' },
     })
@@ -193,26 +193,26 @@ describe('a Scoped app registered in one account', () => {
 
 describe('the granted scope', () => {
   it('loses what the app is not configured with, down to openid', async () => {
-    const standIn = await start()
-    expect((await logIn(standIn, { scope: 'incidents.read analytics.read' })).scope).toBe(
+    const simulator = await start()
+    expect((await logIn(simulator, { scope: 'incidents.read analytics.read' })).scope).toBe(
       'openid incidents.read',
     )
-    expect((await logIn(standIn, { scope: 'Incidents.read' })).scope).toBe('openid')
-    expect((await logIn(standIn, { scope: undefined })).scope).toBe('openid')
+    expect((await logIn(simulator, { scope: 'Incidents.read' })).scope).toBe('openid')
+    expect((await logIn(simulator, { scope: undefined })).scope).toBe('openid')
   })
 
   it('follows the configuration at run time', async () => {
-    const standIn = await start()
-    standIn.configure('stand-in-client', { scope: ['users.read'] })
-    expect((await logIn(standIn)).scope).toBe('openid users.read')
+    const simulator = await start()
+    simulator.configure('simulator-client', { scope: ['users.read'] })
+    expect((await logIn(simulator)).scope).toBe('openid users.read')
   })
 
   it('is openid and read or write for a Classic app', async () => {
     const reader = { ...classicClient, clientID: 'reader', scope: ['read'] }
-    const standIn = await start({ clients: [classicClient, reader] })
-    expect((await logIn(standIn, { scope: 'read write' })).scope).toBe('openid write')
-    expect((await logIn(standIn, { scope: 'read' })).scope).toBe('openid read')
-    expect((await logIn(standIn, { client_id: 'reader', scope: 'write' })).scope).toBe('openid')
+    const simulator = await start({ clients: [classicClient, reader] })
+    expect((await logIn(simulator, { scope: 'read write' })).scope).toBe('openid write')
+    expect((await logIn(simulator, { scope: 'read' })).scope).toBe('openid read')
+    expect((await logIn(simulator, { client_id: 'reader', scope: 'write' })).scope).toBe('openid')
   })
 })
 
@@ -222,9 +222,9 @@ describe('approving without a browser', () => {
   })
 
   it('returns at once with autoApprove, for the user named at that moment', async () => {
-    const standIn = await start({ autoApprove: 'PACME02' })
-    expect((await redirectOf(authorizeURL(standIn))).has('code')).toBe(true)
-    standIn.settings.autoApprove = undefined
-    expect((await fetch(authorizeURL(standIn), { redirect: 'manual' })).status).toBe(200)
+    const simulator = await start({ autoApprove: 'PACME02' })
+    expect((await redirectOf(authorizeURL(simulator))).has('code')).toBe(true)
+    simulator.settings.autoApprove = undefined
+    expect((await fetch(authorizeURL(simulator), { redirect: 'manual' })).status).toBe(200)
   })
 })

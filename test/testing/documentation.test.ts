@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { scopesFor } from '../../src'
 import { operations } from '../../src/testing/rest-api'
 import { lists } from '../../src/testing/rest-lists'
-import { api, logIn, standIns } from './support'
+import { api, logIn, simulators } from './support'
 
 const page = readFileSync(join(__dirname, '../../docs/testing.md'), 'utf8')
 
@@ -31,31 +31,31 @@ it('asks for the scope that PagerDuty declares for each operation', () => {
 })
 
 describe('where it differs from PagerDuty, the simulator', () => {
-  const { start } = standIns()
+  const { start } = simulators()
   const everything = { scope: 'incidents.read incidents.write' }
 
   it('has no rate limit headers where the page says so', async () => {
-    const standIn = await start()
-    const { accessToken } = await logIn(standIn, everything)
+    const simulator = await start()
+    const { accessToken } = await logIn(simulator, everything)
     const limitOf = async (path: string, init?: RequestInit) =>
-      (await api(standIn, accessToken, path, init)).headers.get('ratelimit-limit')
+      (await api(simulator, accessToken, path, init)).headers.get('ratelimit-limit')
     expect(await limitOf('/incidents/PNOPE')).toBe('960')
     expect(await limitOf('/priorities')).toBeNull()
     expect(await limitOf('/incidents/%E0%A4%A')).toBeNull()
     expect(await limitOf('/incidents', { method: 'POST', body: ' '.repeat(300_000) })).toBeNull()
-    standIn.failNext('api', '500')
+    simulator.failNext('api', '500')
     expect(await limitOf('/incidents')).toBeNull()
   })
 
   it('takes writes of any Content-Type', async () => {
-    const standIn = await start()
-    const { accessToken } = await logIn(standIn, everything)
-    const { incidents } = (await (await api(standIn, accessToken, '/incidents')).json()) as {
+    const simulator = await start()
+    const { accessToken } = await logIn(simulator, everything)
+    const { incidents } = (await (await api(simulator, accessToken, '/incidents')).json()) as {
       incidents: { id: string }[]
     }
     const body = JSON.stringify({ note: { content: 'Looking into it' } })
     const path = `/incidents/${incidents[0]?.id}/notes`
     const headers = { 'content-type': 'text/plain' }
-    expect((await api(standIn, accessToken, path, { method: 'POST', headers, body })).status).toBe(201)
+    expect((await api(simulator, accessToken, path, { method: 'POST', headers, body })).status).toBe(201)
   })
 })

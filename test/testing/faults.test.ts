@@ -1,17 +1,17 @@
-import type { Fault, StandIn } from '../../src/testing'
-import { api, logIn, refresh, requestToken, standIns } from './support'
+import type { Fault, Simulator } from '../../src/testing'
+import { api, logIn, refresh, requestToken, simulators } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
-async function rawRefresh(standIn: StandIn, token: string, signal?: AbortSignal): Promise<Response> {
-  const { clientID, clientSecret = '' } = standIn.options()
+async function rawRefresh(simulator: Simulator, token: string, signal?: AbortSignal): Promise<Response> {
+  const { clientID, clientSecret = '' } = simulator.options()
   const form = {
     grant_type: 'refresh_token',
     refresh_token: token,
     client_id: clientID,
     client_secret: clientSecret,
   }
-  return fetch(`${standIn.url}/oauth/token`, {
+  return fetch(`${simulator.url}/oauth/token`, {
     method: 'POST',
     body: new URLSearchParams(form),
     redirect: 'manual',
@@ -20,9 +20,9 @@ async function rawRefresh(standIn: StandIn, token: string, signal?: AbortSignal)
 }
 
 /** Whether the refresh token was used up although the call failed. */
-async function tookEffect(standIn: StandIn, token: string): Promise<boolean> {
-  standIn.settings.reuse = 'reject'
-  return (await refresh(standIn, token)).status === 400
+async function tookEffect(simulator: Simulator, token: string): Promise<boolean> {
+  simulator.settings.reuse = 'reject'
+  return (await refresh(simulator, token)).status === 400
 }
 
 describe('a fault at the token endpoint', () => {
@@ -37,46 +37,46 @@ describe('a fault at the token endpoint', () => {
     ['invalid_request', 400],
     [{ status: 418, body: 'teapot' }, 418],
   ])('%j is answered and changes nothing', async (fault, status) => {
-    const standIn = await start()
-    const { refreshToken } = await logIn(standIn)
-    standIn.failNext('token', fault)
-    const answer = await rawRefresh(standIn, refreshToken)
+    const simulator = await start()
+    const { refreshToken } = await logIn(simulator)
+    simulator.failNext('token', fault)
+    const answer = await rawRefresh(simulator, refreshToken)
     expect(answer.status).toBe(status)
-    expect(await tookEffect(standIn, refreshToken)).toBe(false)
+    expect(await tookEffect(simulator, refreshToken)).toBe(false)
   })
 
   it('says when to come back after a 429', async () => {
-    const standIn = await start()
-    standIn.failNext('token', '429')
-    standIn.failNext('token', { status: 429, retryAfter: 7 })
-    expect((await rawRefresh(standIn, 'any')).headers.get('retry-after')).toBe('1')
-    expect((await rawRefresh(standIn, 'any')).headers.get('retry-after')).toBe('7')
+    const simulator = await start()
+    simulator.failNext('token', '429')
+    simulator.failNext('token', { status: 429, retryAfter: 7 })
+    expect((await rawRefresh(simulator, 'any')).headers.get('retry-after')).toBe('1')
+    expect((await rawRefresh(simulator, 'any')).headers.get('retry-after')).toBe('7')
   })
 
   it('resets the connection before anything happened', async () => {
-    const standIn = await start()
-    const { refreshToken } = await logIn(standIn)
-    standIn.failNext('token', 'reset')
-    await expect(rawRefresh(standIn, refreshToken)).rejects.toThrow('fetch failed')
-    expect(await tookEffect(standIn, refreshToken)).toBe(false)
+    const simulator = await start()
+    const { refreshToken } = await logIn(simulator)
+    simulator.failNext('token', 'reset')
+    await expect(rawRefresh(simulator, refreshToken)).rejects.toThrow('fetch failed')
+    expect(await tookEffect(simulator, refreshToken)).toBe(false)
   })
 
   it('loses the answer after the token was used up', async () => {
-    const standIn = await start()
-    const { refreshToken } = await logIn(standIn)
-    standIn.failNext('token', 'reset-after')
-    await expect(rawRefresh(standIn, refreshToken)).rejects.toThrow('fetch failed')
-    expect(await tookEffect(standIn, refreshToken)).toBe(true)
+    const simulator = await start()
+    const { refreshToken } = await logIn(simulator)
+    simulator.failNext('token', 'reset-after')
+    await expect(rawRefresh(simulator, refreshToken)).rejects.toThrow('fetch failed')
+    expect(await tookEffect(simulator, refreshToken)).toBe(true)
   })
 
   it('breaks off in the middle of the answer', async () => {
-    const standIn = await start()
-    const { refreshToken } = await logIn(standIn)
-    standIn.failNext('token', 'half')
-    const answer = await rawRefresh(standIn, refreshToken)
+    const simulator = await start()
+    const { refreshToken } = await logIn(simulator)
+    simulator.failNext('token', 'half')
+    const answer = await rawRefresh(simulator, refreshToken)
     expect(answer.status).toBe(200)
     await expect(answer.text()).rejects.toThrow('terminated')
-    expect(await tookEffect(standIn, refreshToken)).toBe(true)
+    expect(await tookEffect(simulator, refreshToken)).toBe(true)
   })
 
   it.each<[Fault, boolean]>([
@@ -84,66 +84,66 @@ describe('a fault at the token endpoint', () => {
     ['stall-after', true],
     [{ status: 504, after: true }, true],
   ])('%j keeps the promise about what was changed', async (fault, changed) => {
-    const standIn = await start()
-    const { refreshToken } = await logIn(standIn)
-    standIn.failNext('token', fault)
-    await rawRefresh(standIn, refreshToken, AbortSignal.timeout(100)).catch(() => undefined)
-    expect(await tookEffect(standIn, refreshToken)).toBe(changed)
+    const simulator = await start()
+    const { refreshToken } = await logIn(simulator)
+    simulator.failNext('token', fault)
+    await rawRefresh(simulator, refreshToken, AbortSignal.timeout(100)).catch(() => undefined)
+    expect(await tookEffect(simulator, refreshToken)).toBe(changed)
   })
 
   it('strikes as often as told, in order, and can be called off', async () => {
-    const standIn = await start()
-    standIn.failNext('token', '503', 2)
-    standIn.failNext('token', '500', 5)
+    const simulator = await start()
+    simulator.failNext('token', '503', 2)
+    simulator.failNext('token', '500', 5)
     const statuses = [
-      await rawRefresh(standIn, 'a'),
-      await rawRefresh(standIn, 'a'),
-      await rawRefresh(standIn, 'a'),
+      await rawRefresh(simulator, 'a'),
+      await rawRefresh(simulator, 'a'),
+      await rawRefresh(simulator, 'a'),
     ]
     expect(statuses.map(({ status }) => status)).toEqual([503, 503, 500])
-    standIn.clearFaults()
-    expect((await rawRefresh(standIn, 'a')).status).toBe(400)
+    simulator.clearFaults()
+    expect((await rawRefresh(simulator, 'a')).status).toBe(400)
   })
 
   it('can be decided for each call', async () => {
-    const standIn = await start({
+    const simulator = await start({
       tokenFault: (grantType) => (grantType === 'refresh_token' ? '503' : undefined),
     })
-    const { refreshToken } = await logIn(standIn)
-    expect((await refresh(standIn, refreshToken)).status).toBe(503)
-    standIn.settings.tokenFault = undefined
-    expect((await refresh(standIn, refreshToken)).status).toBe(200)
+    const { refreshToken } = await logIn(simulator)
+    expect((await refresh(simulator, refreshToken)).status).toBe(503)
+    simulator.settings.tokenFault = undefined
+    expect((await refresh(simulator, refreshToken)).status).toBe(200)
   })
 })
 
 describe('a fault elsewhere', () => {
   it('strikes only there', async () => {
-    const standIn = await start()
-    const { accessToken } = await logIn(standIn)
-    standIn.failNext('api', '500')
-    standIn.failNext('jwks', '503')
-    expect((await fetch(`${standIn.url}/global/oauth/anonymous/jwks`)).status).toBe(503)
-    expect((await api(standIn, accessToken, '/incidents')).status).toBe(500)
-    expect((await api(standIn, accessToken, '/incidents')).status).toBe(200)
+    const simulator = await start()
+    const { accessToken } = await logIn(simulator)
+    simulator.failNext('api', '500')
+    simulator.failNext('jwks', '503')
+    expect((await fetch(`${simulator.url}/global/oauth/anonymous/jwks`)).status).toBe(503)
+    expect((await api(simulator, accessToken, '/incidents')).status).toBe(500)
+    expect((await api(simulator, accessToken, '/incidents')).status).toBe(200)
   })
 
   it('responds in the way of the REST API there, and in that of OAuth elsewhere', async () => {
-    const standIn = await start()
-    const { accessToken } = await logIn(standIn)
+    const simulator = await start()
+    const { accessToken } = await logIn(simulator)
     const body = async (answer: Response) => [answer.status, await answer.json()]
-    standIn.failNext('api', '500')
-    standIn.failNext('api', '503')
-    standIn.failNext('userinfo', '500')
-    standIn.failNext('userinfo', '503')
-    expect(await body(await api(standIn, accessToken, '/incidents'))).toEqual([
+    simulator.failNext('api', '500')
+    simulator.failNext('api', '503')
+    simulator.failNext('userinfo', '500')
+    simulator.failNext('userinfo', '503')
+    expect(await body(await api(simulator, accessToken, '/incidents'))).toEqual([
       500,
       { error: { message: 'Internal Server Error', code: 2000 } },
     ])
-    expect(await body(await api(standIn, accessToken, '/incidents'))).toEqual([
+    expect(await body(await api(simulator, accessToken, '/incidents'))).toEqual([
       503,
       { error: { message: 'Service Unavailable' } },
     ])
-    const userinfo = async () => body(await fetch(`${standIn.url}/global/oauth/userinfo`))
+    const userinfo = async () => body(await fetch(`${simulator.url}/global/oauth/userinfo`))
     expect(await userinfo()).toEqual([500, { error: 'server_error' }])
     expect(await userinfo()).toEqual([503, { error: 'temporarily_unavailable' }])
   })
@@ -151,9 +151,9 @@ describe('a fault elsewhere', () => {
 
 describe('a request that cannot be read', () => {
   it('gets an error of the REST API there, and one of OAuth at its endpoints', async () => {
-    const standIn = await start()
+    const simulator = await start()
     const send = async (path: string, init?: RequestInit) => {
-      const answer = await fetch(`${standIn.url}${path}`, init)
+      const answer = await fetch(`${simulator.url}${path}`, init)
       return [answer.status, await answer.json()]
     }
     const long = { method: 'POST', body: 'x'.repeat(300 * 1024) }
@@ -174,33 +174,33 @@ describe('a request that cannot be read', () => {
 
 describe('latency', () => {
   it('delays the answer of the token endpoint but not what it changes', async () => {
-    const standIn = await start({ reuse: 'reject' })
-    const { refreshToken } = await logIn(standIn)
-    standIn.settings.tokenLatency = 150
+    const simulator = await start({ reuse: 'reject' })
+    const { refreshToken } = await logIn(simulator)
+    simulator.settings.tokenLatency = 150
     const started = performance.now()
-    const slow = refresh(standIn, refreshToken)
-    const isThere = () => standIn.calls.token.refresh_token === 1
+    const slow = refresh(simulator, refreshToken)
+    const isThere = () => simulator.calls.token.refresh_token === 1
     while (!isThere()) await new Promise((resolve) => setImmediate(resolve))
-    standIn.settings.tokenLatency = 0
-    expect((await refresh(standIn, refreshToken)).status).toBe(400)
+    simulator.settings.tokenLatency = 0
+    expect((await refresh(simulator, refreshToken)).status).toBe(400)
     expect((await slow).status).toBe(200)
     expect(performance.now() - started).toBeGreaterThan(140)
   })
 
   it('delays the REST API', async () => {
-    const standIn = await start({ apiLatency: 60 })
+    const simulator = await start({ apiLatency: 60 })
     const started = performance.now()
-    await api(standIn, 'any', '/incidents')
+    await api(simulator, 'any', '/incidents')
     expect(performance.now() - started).toBeGreaterThan(50)
   })
 })
 
 it('reports a mistake in a hook as a 500', async () => {
-  const standIn = await start({
+  const simulator = await start({
     tokenFault: () => {
       throw new Error('oops')
     },
   })
-  const { status, body } = await requestToken(standIn, { grant_type: 'refresh_token' })
+  const { status, body } = await requestToken(simulator, { grant_type: 'refresh_token' })
   expect([status, body]).toEqual([500, { error: 'server_error', error_description: 'oops' }])
 })

@@ -2,10 +2,10 @@ import express, { type Express } from 'express'
 import session from 'express-session'
 import request from 'supertest'
 import { type PagerDuty, pagerduty } from '../../src'
-import { type StandIn, defaultClient, loginAs, startPagerDuty, testClock } from '../../src/testing'
+import { type Simulator, defaultClient, loginAs, startPagerDuty, testClock } from '../../src/testing'
 import { optionsAt, passportWith, secret } from '../support/passport-app'
 
-let standIn: StandIn
+let simulator: Simulator
 let pd: PagerDuty | undefined
 
 beforeAll(async () => {
@@ -14,17 +14,17 @@ beforeAll(async () => {
     'http://localhost:3000/in/callback',
     'https://app.example/auth/pagerduty/callback',
   ]
-  standIn = await startPagerDuty({ clients: [{ ...defaultClient, redirectURIs }] })
+  simulator = await startPagerDuty({ clients: [{ ...defaultClient, redirectURIs }] })
 })
 afterEach(() => pd?.close())
-afterAll(() => standIn.close())
+afterAll(() => simulator.close())
 
 function makeApp(
   callbackURL = 'http://localhost:3000/auth/pagerduty/callback',
   scope = 'incidents.read',
 ): Express {
   const app = express()
-  const made = pagerduty({ ...standIn.options(), scope, callbackURL })
+  const made = pagerduty({ ...simulator.options(), scope, callbackURL })
   pd = made
   app.use(made.auth())
   app.get('/me', made.requireLogin(), (req, res) => void res.json(req.pagerduty.user?.id))
@@ -52,7 +52,7 @@ test('loginAs finds the login where the app has put it', async () => {
 })
 
 test('loginAs takes a page of the app’s own for the end of a login', async () => {
-  const made = pagerduty(optionsAt('http://localhost:3000', standIn))
+  const made = pagerduty(optionsAt('http://localhost:3000', simulator))
   pd = made
   const passport = passportWith(made.strategy)
   const app = express()
@@ -73,7 +73,7 @@ test('loginAs says what the app says when there is no login', async () => {
   await expect(loginAs(agent, { path: '/nowhere' })).rejects.toThrow(
     '/nowhere begins no login: the app responded with 404',
   )
-  standIn.failNext('token', 'invalid_client')
+  simulator.failNext('token', 'invalid_client')
   await expect(loginAs(agent)).rejects.toThrow('The login did not succeed: the app responded with 503')
 })
 
@@ -85,24 +85,24 @@ test('loginAs says what the simulator says, as text', async () => {
 
 test('an app goes on when its tokens are expired at PagerDuty', async () => {
   const agent = await loginAs(request.agent(makeApp()))
-  standIn.resetCalls()
-  standIn.expireTokens()
+  simulator.resetCalls()
+  simulator.expireTokens()
   await agent.get('/incidents').expect(200)
-  expect(standIn.calls.token.refresh_token).toBe(1)
+  expect(simulator.calls.token.refresh_token).toBe(1)
 })
 
 test('a clock in the test’s hands ends sessions, and tokens for the app and PagerDuty alike', async () => {
   const clock = testClock()
-  standIn.settings.accessTokenLifetime = 3600
+  simulator.settings.accessTokenLifetime = 3600
   const agent = await loginAs(request.agent(makeApp()))
-  standIn.resetCalls()
+  simulator.resetCalls()
   clock.advance(2 * 60 * 60_000)
   await agent.get('/incidents').expect(200)
-  expect(standIn.calls.token.refresh_token).toBe(1)
+  expect(simulator.calls.token.refresh_token).toBe(1)
   clock.advance(9 * 60 * 60_000)
   await agent.get('/incidents').expect(401)
   clock.restore()
-  standIn.settings.accessTokenLifetime = undefined
+  simulator.settings.accessTokenLifetime = undefined
 })
 
 test('a test’s clock moves the time from now on, and gives it back', () => {

@@ -1,15 +1,15 @@
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import { describeWithChromium, openEachTime } from '../support/chromium'
-import { authorizeURL, standIns } from './support'
+import { authorizeURL, simulators } from './support'
 
 describeWithChromium('the login page in a browser', () => {
-  const { start } = standIns()
-  let standIn: StandIn
+  const { start } = simulators()
+  let simulator: Simulator
   beforeEach(async () => {
-    standIn = await start()
+    simulator = await start()
   })
   // Fails when the page complains, as of an icon that its policy forbids.
-  const open = openEachTime(() => authorizeURL(standIn))
+  const open = openEachTime(() => authorizeURL(simulator))
 
   it('asks for nothing that its content policy forbids', async () => {
     expect(await open.page.title()).toContain('Log in')

@@ -1,7 +1,7 @@
-import type { StandIn } from '../../src/testing'
-import { api, logIn, standIns } from './support'
+import type { Simulator } from '../../src/testing'
+import { api, logIn, simulators } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
 interface Body {
   incident: Item
@@ -11,12 +11,12 @@ interface Body {
 
 type Item = Record<string, unknown> & { id: string }
 
-let standIn: StandIn
+let simulator: Simulator
 let token: string
 beforeEach(async () => {
-  standIn = await start()
+  simulator = await start()
   const scope = 'incidents.read incidents.write services.read users.read'
-  token = (await logIn(standIn, { scope })).accessToken
+  token = (await logIn(simulator, { scope })).accessToken
 })
 
 async function call(
@@ -26,7 +26,7 @@ async function call(
   as = token,
 ): Promise<{ status: number; body: Body }> {
   const headers = { 'content-type': 'application/json' }
-  const answer = await api(standIn, as, path, {
+  const answer = await api(simulator, as, path, {
     method,
     ...(body !== undefined && { headers, body: JSON.stringify(body) }),
   })
@@ -77,7 +77,7 @@ describe('an update', () => {
 
   it('needs the incident, and the scope to write', async () => {
     const [found] = await list()
-    const reader = await logIn(standIn, { scope: 'incidents.read' })
+    const reader = await logIn(simulator, { scope: 'incidents.read' })
     expect((await put('PNONE', { status: 'resolved' })).status).toBe(404)
     expect((await put(found?.id, { status: 'resolved' }, reader.accessToken)).status).toBe(403)
   })

@@ -1,19 +1,19 @@
-import type { StandIn } from '../../src/testing'
-import { api, classicClient, logIn, standIns } from './support'
+import type { Simulator } from '../../src/testing'
+import { api, classicClient, logIn, simulators } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
 type Item = Record<string, unknown> & { id: string }
 
-let standIn: StandIn
+let simulator: Simulator
 let token: string
 beforeEach(async () => {
-  standIn = await start({ clients: [classicClient] })
-  token = (await logIn(standIn, { scope: 'write' })).accessToken
+  simulator = await start({ clients: [classicClient] })
+  token = (await logIn(simulator, { scope: 'write' })).accessToken
 })
 
 async function get(path: string, search: Record<string, string> = {}): Promise<Record<string, unknown>> {
-  const answer = await api(standIn, token, `${path}?${new URLSearchParams(search)}`)
+  const answer = await api(simulator, token, `${path}?${new URLSearchParams(search)}`)
   return (await answer.json()) as Record<string, unknown>
 }
 

@@ -1,35 +1,35 @@
 import { createHash } from 'node:crypto'
 import { approve, startPagerDuty } from '../../src/testing'
-import type { StandIn, StandInClient, StandInOptions } from '../../src/testing'
+import type { Simulator, SimulatorClient, SimulatorOptions } from '../../src/testing'
 
 export const redirectURI = 'http://127.0.0.1:9/callback'
 export const verifier = 'v'.repeat(43)
 export const challenge = createHash('sha256').update(verifier).digest('base64url')
 
-export const classicClient: StandInClient = {
+export const classicClient: SimulatorClient = {
   clientID: 'classic-app',
   clientSecret: 'classic-secret',
   appType: 'classic',
   scope: ['write'],
 }
-export const publicClient: StandInClient = { clientID: 'public-app', appType: 'classic', scope: ['read'] }
+export const publicClient: SimulatorClient = { clientID: 'public-app', appType: 'classic', scope: ['read'] }
 
-/** A stand-in per test, closed after it, with a clock that tests move by hand. */
-export function standIns(): {
-  start: (options?: StandInOptions) => Promise<StandIn>
+/** A simulator per test, closed after it, with a clock that tests move by hand. */
+export function simulators(): {
+  start: (options?: SimulatorOptions) => Promise<Simulator>
   pass: (seconds: number) => void
 } {
-  const running: StandIn[] = []
+  const running: Simulator[] = []
   let offset = 0
   afterEach(async () => {
     offset = 0
-    await Promise.all(running.splice(0).map((standIn) => standIn.close()))
+    await Promise.all(running.splice(0).map((simulator) => simulator.close()))
   })
   return {
     async start(options = {}) {
-      const standIn = await startPagerDuty({ now: () => Date.now() + offset, ...options })
-      running.push(standIn)
-      return standIn
+      const simulator = await startPagerDuty({ now: () => Date.now() + offset, ...options })
+      running.push(simulator)
+      return simulator
     },
     pass(seconds) {
       offset += seconds * 1000
@@ -40,9 +40,9 @@ export function standIns(): {
 export type Form = Record<string, string | undefined>
 
 /** The authorization request of a well-behaved client; `undefined` takes a parameter away. */
-export function authorizeURL(standIn: StandIn, change: Form = {}): string {
+export function authorizeURL(simulator: Simulator, change: Form = {}): string {
   const parameters = {
-    client_id: standIn.options().clientID,
+    client_id: simulator.options().clientID,
     redirect_uri: redirectURI,
     response_type: 'code',
     scope: 'incidents.read users.read',
@@ -51,15 +51,15 @@ export function authorizeURL(standIn: StandIn, change: Form = {}): string {
     code_challenge_method: 'S256',
     ...change,
   }
-  return `${standIn.url}/oauth/authorize?${search(parameters)}`
+  return `${simulator.url}/oauth/authorize?${search(parameters)}`
 }
 
 export async function authorize(
-  standIn: StandIn,
+  simulator: Simulator,
   change: Form = {},
   user = 'PACME01',
 ): Promise<URLSearchParams> {
-  return new URL(await approve(authorizeURL(standIn, change), { user })).searchParams
+  return new URL(await approve(authorizeURL(simulator, change), { user })).searchParams
 }
 
 export interface TokenAnswer {
@@ -69,10 +69,14 @@ export interface TokenAnswer {
 }
 
 /** A token request with the client's credentials; `undefined` takes a parameter away. */
-export async function requestToken(standIn: StandIn, form: Form, clientID?: string): Promise<TokenAnswer> {
-  const client = standIn.options(clientID)
+export async function requestToken(
+  simulator: Simulator,
+  form: Form,
+  clientID?: string,
+): Promise<TokenAnswer> {
+  const client = simulator.options(clientID)
   const body = search({ client_id: client.clientID, client_secret: client.clientSecret, ...form })
-  const answer = await fetch(`${standIn.url}/oauth/token`, { method: 'POST', body })
+  const answer = await fetch(`${simulator.url}/oauth/token`, { method: 'POST', body })
   return {
     status: answer.status,
     headers: answer.headers,
@@ -97,18 +101,18 @@ export interface Tokens {
   scope: string
 }
 
-export async function logIn(standIn: StandIn, change: Form = {}, user = 'PACME01'): Promise<Tokens> {
-  const code = (await authorize(standIn, change, user)).get('code')
-  const { body } = await requestToken(standIn, codeForm(code), change['client_id'])
+export async function logIn(simulator: Simulator, change: Form = {}, user = 'PACME01'): Promise<Tokens> {
+  const code = (await authorize(simulator, change, user)).get('code')
+  const { body } = await requestToken(simulator, codeForm(code), change['client_id'])
   return tokensOf(body)
 }
 
-export async function refresh(standIn: StandIn, token: string, clientID?: string): Promise<TokenAnswer> {
-  return requestToken(standIn, { grant_type: 'refresh_token', refresh_token: token }, clientID)
+export async function refresh(simulator: Simulator, token: string, clientID?: string): Promise<TokenAnswer> {
+  return requestToken(simulator, { grant_type: 'refresh_token', refresh_token: token }, clientID)
 }
 
-export async function appToken(standIn: StandIn, scope: string): Promise<TokenAnswer> {
-  return requestToken(standIn, { grant_type: 'client_credentials', scope })
+export async function appToken(simulator: Simulator, scope: string): Promise<TokenAnswer> {
+  return requestToken(simulator, { grant_type: 'client_credentials', scope })
 }
 
 export function tokensOf(body: Record<string, unknown>): Tokens {
@@ -121,19 +125,19 @@ export function tokensOf(body: Record<string, unknown>): Tokens {
 }
 
 export async function api(
-  standIn: StandIn,
+  simulator: Simulator,
   token: string,
   path: string,
   init: RequestInit = {},
 ): Promise<Response> {
-  return fetch(standIn.url + path, {
+  return fetch(simulator.url + path, {
     ...init,
     headers: { authorization: `Bearer ${token}`, ...init.headers },
   })
 }
 
-export async function statusOf(standIn: StandIn, token: string, path = '/incidents'): Promise<number> {
-  return (await api(standIn, token, path)).status
+export async function statusOf(simulator: Simulator, token: string, path = '/incidents'): Promise<number> {
+  return (await api(simulator, token, path)).status
 }
 
 function search(parameters: Form): URLSearchParams {

@@ -3,13 +3,13 @@ import express from 'express'
 import request from 'supertest'
 import { Agent, fetch as undiciFetch } from 'undici'
 import { pagerduty } from '../../src'
-import { type StandIn, defaultClient, loginAs } from '../../src/testing'
-import { standIns } from './support'
+import { type Simulator, defaultClient, loginAs } from '../../src/testing'
+import { simulators } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
-/** A fetch that trusts the stand-in besides nobody. */
-function trusting({ certificate }: StandIn): typeof fetch {
+/** A fetch that trusts the simulator besides nobody. */
+function trusting({ certificate }: Simulator): typeof fetch {
   const dispatcher = new Agent({ connect: { ca: certificate as string } })
   return ((url: string, init: object) => undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch
 }
@@ -17,10 +17,10 @@ function trusting({ certificate }: StandIn): typeof fetch {
 test.each(['http://localhost:3000/auth/pagerduty/callback', 'https://app.example/auth/pagerduty/callback'])(
   'a login, a call and a refresh go through https, for an app at %s',
   async (callbackURL) => {
-    const standIn = await start({ tls: true, clients: [{ ...defaultClient, redirectURIs: [callbackURL] }] })
-    const fetch = trusting(standIn)
-    expect(standIn.options()).toMatchObject({ identityURL: standIn.url, apiURL: standIn.url })
-    const pd = pagerduty({ ...standIn.options(), callbackURL, scope: 'incidents.read', fetch })
+    const simulator = await start({ tls: true, clients: [{ ...defaultClient, redirectURIs: [callbackURL] }] })
+    const fetch = trusting(simulator)
+    expect(simulator.options()).toMatchObject({ identityURL: simulator.url, apiURL: simulator.url })
+    const pd = pagerduty({ ...simulator.options(), callbackURL, scope: 'incidents.read', fetch })
     const app = express().use(pd.auth())
     app.get('/incidents', pd.requireScopes('incidents.read'), async (req, res) => {
       res.json(await (await req.pagerduty.fetch('/incidents')).json())
@@ -30,21 +30,21 @@ test.each(['http://localhost:3000/auth/pagerduty/callback', 'https://app.example
     const isSecure = callbackURL.startsWith('https:')
     expect(String(begun.headers['set-cookie']).startsWith('__Host-')).toBe(isSecure)
     const agent = await loginAs(request.agent(app), { user: 'PACME02', fetch })
-    standIn.expireTokens()
+    simulator.expireTokens()
     expect((await agent.get('/incidents')).status).toBe(200)
-    expect(standIn.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
+    expect(simulator.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
     await pd.close()
   },
 )
 
 test('who does not trust the certificate does not connect', async () => {
-  const standIn = await start({ tls: true })
-  await expect(fetch(standIn.url)).rejects.toMatchObject({ cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
+  const simulator = await start({ tls: true })
+  await expect(fetch(simulator.url)).rejects.toMatchObject({ cause: { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' } })
   const other = trusting(await start({ tls: true }))
-  await expect(other(standIn.url)).rejects.toMatchObject({ cause: { code: expect.stringMatching(/CERT/) } })
+  await expect(other(simulator.url)).rejects.toMatchObject({ cause: { code: expect.stringMatching(/CERT/) } })
 })
 
-test('the certificate is for this machine, signs no other, and is one of its own for each stand-in', async () => {
+test('the certificate is for this machine, signs no other, and is one of its own for each simulator', async () => {
   const [one, other] = [await start({ tls: true }), await start({ tls: true })]
   const certificate = new X509Certificate(one.certificate as string)
   expect(certificate.subjectAltName).toBe('DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1')

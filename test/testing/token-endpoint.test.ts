@@ -1,4 +1,4 @@
-import type { StandIn } from '../../src/testing'
+import type { Simulator } from '../../src/testing'
 import {
   authorize,
   authorizeURL,
@@ -7,20 +7,20 @@ import {
   logIn,
   publicClient,
   requestToken,
-  standIns,
+  simulators,
   statusOf,
   tokensOf,
 } from './support'
 
-const { start, pass } = standIns()
+const { start, pass } = simulators()
 
 async function post(
-  standIn: StandIn,
+  simulator: Simulator,
   body: string | URLSearchParams,
   path = '/oauth/token',
   type?: string,
 ): Promise<Response> {
-  return fetch(standIn.url + path, {
+  return fetch(simulator.url + path, {
     method: 'POST',
     body,
     ...(type && { headers: { 'content-type': type } }),
@@ -29,14 +29,14 @@ async function post(
 
 describe('the form of a token request', () => {
   it('is refused as JSON, in the URL, or with a repeated parameter', async () => {
-    const standIn = await start()
+    const simulator = await start()
     const form = new URLSearchParams({ grant_type: 'client_credentials' })
     const twice = 'client_id=a&client_id=b'
     const answers = await Promise.all([
-      post(standIn, JSON.stringify(Object.fromEntries(form)), undefined, 'application/json'),
-      post(standIn, form, `/oauth/token?${form}`),
-      post(standIn, twice, undefined, 'application/x-www-form-urlencoded'),
-      fetch(`${standIn.url}/oauth/token`, { method: 'POST' }),
+      post(simulator, JSON.stringify(Object.fromEntries(form)), undefined, 'application/json'),
+      post(simulator, form, `/oauth/token?${form}`),
+      post(simulator, twice, undefined, 'application/x-www-form-urlencoded'),
+      fetch(`${simulator.url}/oauth/token`, { method: 'POST' }),
     ])
     for (const answer of answers) {
       expect(answer.status).toBe(400)
@@ -49,9 +49,9 @@ describe('the form of a token request', () => {
   })
 
   it('needs a known grant type', async () => {
-    const standIn = await start()
-    expect((await requestToken(standIn, {})).body['error']).toBe('invalid_request')
-    expect((await requestToken(standIn, { grant_type: 'password' })).body['error']).toBe(
+    const simulator = await start()
+    expect((await requestToken(simulator, {})).body['error']).toBe('invalid_request')
+    expect((await requestToken(simulator, { grant_type: 'password' })).body['error']).toBe(
       'unsupported_grant_type',
     )
   })
@@ -70,19 +70,19 @@ describe('client authentication', () => {
   })
 
   it('does not take HTTP Basic', async () => {
-    const standIn = await start()
-    const answer = await fetch(`${standIn.url}/oauth/token`, {
+    const simulator = await start()
+    const answer = await fetch(`${simulator.url}/oauth/token`, {
       method: 'POST',
-      headers: { authorization: `Basic ${btoa('stand-in-client:stand-in-secret')}` },
+      headers: { authorization: `Basic ${btoa('simulator-client:simulator-secret')}` },
       body: new URLSearchParams({ grant_type: 'client_credentials' }),
     })
     expect(answer.status).toBe(401)
   })
 
   it('takes a public client without a secret, and refuses it with one, even an empty one', async () => {
-    const standIn = await start({ clients: [publicClient] })
-    expect((await logIn(standIn, { scope: 'read' })).scope).toBe('openid read')
-    const { status, body } = await requestToken(standIn, codeForm('any', { client_secret: '' }))
+    const simulator = await start({ clients: [publicClient] })
+    expect((await logIn(simulator, { scope: 'read' })).scope).toBe('openid read')
+    const { status, body } = await requestToken(simulator, codeForm('any', { client_secret: '' }))
     expect(status).toBe(401)
     expect(body['error']).toBe('invalid_client')
   })
@@ -90,10 +90,10 @@ describe('client authentication', () => {
 
 describe('redeeming a code', () => {
   it('answers in the way of a Scoped app', async () => {
-    const standIn = await start()
+    const simulator = await start()
     const { status, headers, body } = await requestToken(
-      standIn,
-      codeForm((await authorize(standIn)).get('code')),
+      simulator,
+      codeForm((await authorize(simulator)).get('code')),
     )
     expect(status).toBe(200)
     expect(headers.get('cache-control')).toBe('no-store')
@@ -108,9 +108,9 @@ describe('redeeming a code', () => {
   })
 
   it('marks and measures Classic tokens in their own way', async () => {
-    const standIn = await start({ clients: [classicClient] })
-    const code = (await authorize(standIn, { scope: 'write' })).get('code')
-    const { body } = await requestToken(standIn, codeForm(code))
+    const simulator = await start({ clients: [classicClient] })
+    const code = (await authorize(simulator, { scope: 'write' })).get('code')
+    const { body } = await requestToken(simulator, codeForm(code))
     expect(body).toMatchObject({
       client_info: 'prefix_legacy_app',
       expires_in: 2592000,
@@ -125,32 +125,35 @@ describe('redeeming a code', () => {
   })
 
   it('follows the lifetimes in the settings', async () => {
-    const standIn = await start({ accessTokenLifetime: 5 })
-    const code = (await authorize(standIn)).get('code')
-    expect((await requestToken(standIn, codeForm(code))).body['expires_in']).toBe(5)
+    const simulator = await start({ accessTokenLifetime: 5 })
+    const code = (await authorize(simulator)).get('code')
+    expect((await requestToken(simulator, codeForm(code))).body['expires_in']).toBe(5)
   })
 
   it('works once, and a second time ends the tokens of the first', async () => {
-    const standIn = await start()
-    const form = codeForm((await authorize(standIn)).get('code'))
-    const { accessToken, refreshToken } = tokensOf((await requestToken(standIn, form)).body)
-    expect(await statusOf(standIn, accessToken)).toBe(200)
+    const simulator = await start()
+    const form = codeForm((await authorize(simulator)).get('code'))
+    const { accessToken, refreshToken } = tokensOf((await requestToken(simulator, form)).body)
+    expect(await statusOf(simulator, accessToken)).toBe(200)
 
-    const again = await requestToken(standIn, form)
+    const again = await requestToken(simulator, form)
     expect(again.status).toBe(400)
     expect(again.body['error']).toBe('invalid_grant')
-    expect(await statusOf(standIn, accessToken)).toBe(401)
-    const renewal = await requestToken(standIn, { grant_type: 'refresh_token', refresh_token: refreshToken })
+    expect(await statusOf(simulator, accessToken)).toBe(401)
+    const renewal = await requestToken(simulator, {
+      grant_type: 'refresh_token',
+      refresh_token: refreshToken,
+    })
     expect(renewal.body['error']).toBe('invalid_grant')
   })
 
   it('works for 30 seconds', async () => {
-    const standIn = await start()
-    const [early, late] = [await authorize(standIn), await authorize(standIn)]
+    const simulator = await start()
+    const [early, late] = [await authorize(simulator), await authorize(simulator)]
     pass(25)
-    expect((await requestToken(standIn, codeForm(early.get('code')))).status).toBe(200)
+    expect((await requestToken(simulator, codeForm(early.get('code')))).status).toBe(200)
     pass(10)
-    expect((await requestToken(standIn, codeForm(late.get('code')))).body['error']).toBe('invalid_grant')
+    expect((await requestToken(simulator, codeForm(late.get('code')))).body['error']).toBe('invalid_grant')
   })
 
   it.each([
@@ -161,35 +164,35 @@ describe('redeeming a code', () => {
     ['a short verifier', { code_verifier: 'v' }],
     ['an unknown code', { code: 'unknown' }],
   ])('is refused with %s', async (_name, change) => {
-    const standIn = await start()
+    const simulator = await start()
     const { status, body } = await requestToken(
-      standIn,
-      codeForm((await authorize(standIn)).get('code'), change),
+      simulator,
+      codeForm((await authorize(simulator)).get('code'), change),
     )
     expect(status).toBe(400)
     expect(body['error']).toBe('invalid_grant')
   })
 
   it('is refused to another client, whose attempt costs the owner nothing', async () => {
-    const standIn = await start({ clients: [classicClient, { ...classicClient, clientID: 'other' }] })
-    const form = codeForm((await authorize(standIn)).get('code'))
-    expect((await requestToken(standIn, form, 'other')).body['error']).toBe('invalid_grant')
-    expect((await requestToken(standIn, form)).status).toBe(200)
+    const simulator = await start({ clients: [classicClient, { ...classicClient, clientID: 'other' }] })
+    const form = codeForm((await authorize(simulator)).get('code'))
+    expect((await requestToken(simulator, form, 'other')).body['error']).toBe('invalid_grant')
+    expect((await requestToken(simulator, form)).status).toBe(200)
   })
 
   it('is refused with a verifier when there was no challenge', async () => {
-    const standIn = await start({ clients: [classicClient] })
+    const simulator = await start({ clients: [classicClient] })
     const bare = { code_challenge: undefined, code_challenge_method: undefined }
-    const [one, two] = [await authorize(standIn, bare), await authorize(standIn, bare)]
-    expect((await requestToken(standIn, codeForm(one.get('code')))).body['error']).toBe('invalid_grant')
+    const [one, two] = [await authorize(simulator, bare), await authorize(simulator, bare)]
+    expect((await requestToken(simulator, codeForm(one.get('code')))).body['error']).toBe('invalid_grant')
     const without = codeForm(two.get('code'), { code_verifier: undefined })
-    expect((await requestToken(standIn, without)).status).toBe(200)
+    expect((await requestToken(simulator, without)).status).toBe(200)
   })
 
   it('gives each click on Allow a code of its own', async () => {
-    const standIn = await start()
+    const simulator = await start()
     const click = (): Promise<Response> =>
-      fetch(authorizeURL(standIn), {
+      fetch(authorizeURL(simulator), {
         method: 'POST',
         body: new URLSearchParams({ user: 'PACME01', decision: 'allow' }),
         redirect: 'manual',
@@ -199,6 +202,6 @@ describe('redeeming a code', () => {
       new URL(String(answer.headers.get('location'))).searchParams.get('code'),
     )
     expect(codes[0]).not.toBe(codes[1])
-    for (const code of codes) expect((await requestToken(standIn, codeForm(code))).status).toBe(200)
+    for (const code of codes) expect((await requestToken(simulator, codeForm(code))).status).toBe(200)
   })
 })

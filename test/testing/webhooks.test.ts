@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { type WebhookEvent, incidentIDOf, webhookEventTypes } from '../../src'
 import { sendWebhook } from '../../src/testing'
-import { api, appToken, standIns, tokensOf } from './support'
+import { api, appToken, simulators, tokensOf } from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 const secret = 'lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itBAYzwU0TARw8lJqRnkKl2iB1anSb0Z+IK'
 
 interface Received {
@@ -194,41 +194,41 @@ describe('its event', () => {
   })
 })
 
-describe('the stand-in', () => {
+describe('the simulator', () => {
   it('sends incidents and services that its REST API has', async () => {
-    const standIn = await start()
+    const simulator = await start()
     for (const [subdomain, account] of [
       ['acme', 'us.acme'],
       ['globex', 'eu.globex'],
     ] as const) {
-      const { body } = await appToken(standIn, `as_account-${account} incidents.read services.read`)
+      const { body } = await appToken(simulator, `as_account-${account} incidents.read services.read`)
       const { accessToken } = tokensOf(body)
-      const { event } = await standIn.sendWebhook(url, 'incident.annotated', { secret, subdomain })
+      const { event } = await simulator.sendWebhook(url, 'incident.annotated', { secret, subdomain })
       const id = incidentIDOf(event as unknown as WebhookEvent)
-      const found = await api(standIn, accessToken, `/incidents/${id}`)
+      const found = await api(simulator, accessToken, `/incidents/${id}`)
       expect(found.status).toBe(200)
       expect(await found.json()).toMatchObject({ incident: { id } })
     }
   })
 
   it('sends the incident that is named', async () => {
-    const standIn = await start()
-    const { accessToken } = tokensOf((await appToken(standIn, 'as_account-us.acme incidents.read')).body)
-    const { incidents } = (await (await api(standIn, accessToken, '/incidents')).json()) as {
+    const simulator = await start()
+    const { accessToken } = tokensOf((await appToken(simulator, 'as_account-us.acme incidents.read')).body)
+    const { incidents } = (await (await api(simulator, accessToken, '/incidents')).json()) as {
       incidents: { id: string; title: string }[]
     }
     const { id, title } = incidents[3] as { id: string; title: string }
-    const whole = await standIn.sendWebhook(
+    const whole = await simulator.sendWebhook(
       url,
       { event_type: 'incident.escalated', data: { id } },
       { secret },
     )
     expect(whole.event.data).toMatchObject({ id, title })
     const note = { event_type: 'incident.annotated', data: { incident: { id } } }
-    expect((await standIn.sendWebhook(url, note, { secret })).event.data).toMatchObject({
+    expect((await simulator.sendWebhook(url, note, { secret })).event.data).toMatchObject({
       incident: { id, summary: title, type: 'incident_reference' },
     })
-    await expect(standIn.sendWebhook(url, 'pagey.ping', { secret, subdomain: 'nobody' })).rejects.toThrow(
+    await expect(simulator.sendWebhook(url, 'pagey.ping', { secret, subdomain: 'nobody' })).rejects.toThrow(
       '"nobody"',
     )
   })

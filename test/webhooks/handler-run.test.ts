@@ -13,7 +13,7 @@ import {
   type WebhookOutcome,
   pagerduty,
 } from '../../src'
-import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
+import { type Simulator, sendWebhook, startPagerDuty } from '../../src/testing'
 import { Events } from '../../src/observability/events'
 import { type EventLease, acquireEvent } from '../../src/webhooks/idempotency'
 import { type RunningApp, serve } from '../support/app'
@@ -372,16 +372,16 @@ describeWithRedis('over Redis', () => {
 })
 
 describe('pd.webhook', () => {
-  let standIn: StandIn
+  let simulator: Simulator
 
   beforeAll(async () => {
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
   })
-  afterAll(() => standIn.close())
+  afterAll(() => simulator.close())
 
   function make(options: PagerDutyOptions = {}) {
     return pagerduty({
-      ...standIn.options(),
+      ...simulator.options(),
       scope: 'incidents.read',
       callbackURL: 'http://localhost/auth/pagerduty/callback',
       account: 'us.acme',
@@ -414,9 +414,13 @@ describe('pd.webhook', () => {
       })
       if (added.status !== 201) throw new Error(await added.text())
     })
-    const { status, event, deliveryID } = await standIn.sendWebhook(`${app.url}/hook`, 'incident.triggered', {
-      secret,
-    })
+    const { status, event, deliveryID } = await simulator.sendWebhook(
+      `${app.url}/hook`,
+      'incident.triggered',
+      {
+        secret,
+      },
+    )
     expect(status).toBe(202)
     const notes = await pd.appTokens.fetch(`/incidents/${String(event.data?.['id'])}/notes`)
     expect(await notes.json()).toEqual({ notes: [expect.objectContaining({ content: 'Seen' })] })
@@ -457,11 +461,11 @@ describe('pd.webhook', () => {
       const { self } = event.data as { self: string }
       await fetch(self).catch((error: unknown) => errors.push(error))
     })
-    standIn.resetCalls()
+    simulator.resetCalls()
     const data = { self: 'http://169.254.169.254/latest/meta-data' }
     await sendWebhook(`${app.url}/hook`, { event_type: 'incident.triggered', data }, { secret })
     expect(errors).toEqual([expect.objectContaining({ code: 'ERR_PAGERDUTY_FOREIGN_URL' })])
-    expect(standIn.calls.token.client_credentials).toBe(0)
+    expect(simulator.calls.token.client_credentials).toBe(0)
   })
 
   test('in a Classic app answers what needs no app token, and says why there is none', async () => {

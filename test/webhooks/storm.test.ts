@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type StandIn, sendWebhook, startPagerDuty } from '../../src/testing'
+import { type Simulator, sendWebhook, startPagerDuty } from '../../src/testing'
 import { type RedisServer, describeWithRedis, startRedis } from '../support/redis'
 import type { Handled } from '../support/webhook-worker'
 import { open } from '../support/webhooks'
@@ -10,25 +10,25 @@ const secret = 'a-secret-of-the-webhook-subscription'
 const lease = 15_000
 
 describeWithRedis('four processes that receive webhooks', () => {
-  let standIn: StandIn
+  let simulator: Simulator
   let server: RedisServer
   let workers: Worker[]
   const handled: { id: string; worker: number }[] = []
 
   beforeAll(async () => {
-    standIn = await startPagerDuty()
+    simulator = await startPagerDuty()
     server = await startRedis()
     workers = await Promise.all(Array.from({ length: processes }, (_, index) => start(index)))
   })
   afterAll(async () => {
     for (const { child } of workers) child.kill('SIGKILL')
-    await standIn.close()
+    await simulator.close()
     await server.stop()
   })
 
   async function start(index: number): Promise<Worker> {
     const env = { PAGERDUTY_WEBHOOK_SECRET: secret, PAGERDUTY_ACCOUNT: 'us.acme' }
-    const worker = await startWorker('webhook-worker.ts', standIn, server, env)
+    const worker = await startWorker('webhook-worker.ts', simulator, server, env)
     worker.child.on('message', (message: Handled) => handled.push({ id: message.handled, worker: index }))
     return worker
   }
@@ -58,11 +58,11 @@ describeWithRedis('four processes that receive webhooks', () => {
   })
 
   test('request one app token for all of their handlers', async () => {
-    standIn.resetCalls()
+    simulator.resetCalls()
     const ids = Array.from({ length: 40 }, (_, index) => `token-${index}`)
     const statuses = await Promise.all(ids.map((id, index) => deliver(index, id, 'token')))
     expect(new Set(statuses)).toEqual(new Set([202]))
-    expect(standIn.calls.token.client_credentials).toBe(1)
+    expect(simulator.calls.token.client_credentials).toBe(1)
   })
 
   test('outlive handlers that fail in every way, and senders that break off', async () => {

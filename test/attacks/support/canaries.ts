@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { StandIn } from '../../../src/testing'
+import type { Simulator } from '../../../src/testing'
 import { type Behaviour, FaultServer, type Received } from '../../support/fault-server'
 
 /** Secrets that must turn up nowhere, and whatever stands for one of them. */
@@ -45,17 +45,17 @@ function spellings(value: string): string[] {
   ]
 }
 
-/** A proxy in front of the stand-in that knows every secret which passes it. */
+/** A proxy in front of the simulator that knows every secret which passes it. */
 export interface Recorder {
   readonly url: string
   readonly requests: readonly Received[]
-  /** Answers the next requests to a path in the stand-in's place. */
+  /** Answers the next requests to a path in the simulator's place. */
   insteadOf(path: string, behave: Behaviour, times?: number): void
   close(): Promise<void>
 }
 
 /** Starts one; what passes is noted. */
-export async function startRecorder(standIn: StandIn, canaries: Canaries): Promise<Recorder> {
+export async function startRecorder(simulator: Simulator, canaries: Canaries): Promise<Recorder> {
   const server = await FaultServer.start()
   const instead: { path: string; behave: Behaviour }[] = []
   server.behave = async (res, request) => {
@@ -64,7 +64,7 @@ export async function startRecorder(standIn: StandIn, canaries: Canaries): Promi
     const position = instead.findIndex(({ path }) => path === pathname)
     const [other] = position < 0 ? [] : instead.splice(position, 1)
     if (other !== undefined) return other.behave(res, request)
-    return forward(standIn, canaries, request, res)
+    return forward(simulator, canaries, request, res)
   }
   return {
     url: server.url,
@@ -77,7 +77,7 @@ export async function startRecorder(standIn: StandIn, canaries: Canaries): Promi
 }
 
 async function forward(
-  standIn: StandIn,
+  simulator: Simulator,
   canaries: Canaries,
   request: Received,
   res: ServerResponse,
@@ -90,7 +90,7 @@ async function forward(
   }
   try {
     const sent = body === '' ? {} : { body }
-    const answer = await fetch(standIn.url + request.url, { method, headers, redirect: 'manual', ...sent })
+    const answer = await fetch(simulator.url + request.url, { method, headers, redirect: 'manual', ...sent })
     const location = answer.headers.get('location')
     if (location !== null) learnFromURL(canaries, location)
     res.statusCode = answer.status
@@ -107,7 +107,7 @@ async function forward(
     }
     res.end()
   } catch {
-    res.socket?.resetAndDestroy() // As the stand-in did.
+    res.socket?.resetAndDestroy() // As the simulator did.
   }
 }
 

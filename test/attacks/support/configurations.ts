@@ -1,4 +1,4 @@
-import { type StandIn, type StandInOptions, startPagerDuty } from '../../../src/testing'
+import { type Simulator, type SimulatorOptions, startPagerDuty } from '../../../src/testing'
 import { programs } from '../../support/programs'
 import { type RedisServer, startRedis } from '../../support/redis'
 import { Victim, type VictimStart } from './start-victim'
@@ -29,7 +29,7 @@ export const overRedis = configurations.filter(({ store }) => store === 'redis')
 
 /** What a test in one of them has. */
 export interface InConfiguration {
-  readonly standIn: StandIn
+  readonly simulator: Simulator
   readonly victim: Victim
   /** Where Redis listens, if it is kept there. */
   readonly redis: RedisServer | undefined
@@ -40,22 +40,22 @@ export interface InConfiguration {
 const secret = 'a session secret of thirty-two characters and more'
 
 /**
- * Runs the tests in each of these, with a stand-in and one victim for all of them. At the end, none of it may have crashed.
+ * Runs the tests in each of these, with a simulator and one victim for all of them. At the end, none of it may have crashed.
  * Without CONFIGURATIONS=all the last one has to do: where it is among them, Express 5 with the drop-in over Redis.
  */
 export function forEachConfiguration(
   which: readonly Configuration[],
   define: (app: InConfiguration & Configuration) => void,
-  settings: { victim?: Partial<VictimStart>; standIn?: StandInOptions } = {},
+  settings: { victim?: Partial<VictimStart>; simulator?: SimulatorOptions } = {},
 ): void {
   if (which.length === 0) return // Without redis-server there may be none.
   const tried = process.env['CONFIGURATIONS'] === 'all' ? which : which.slice(-1)
   describe.each(tried)('Express $express, $style, $store', (app) => {
-    const running: { standIn?: StandIn; redis?: RedisServer; victims: Victim[] } = { victims: [] }
+    const running: { simulator?: Simulator; redis?: RedisServer; victims: Victim[] } = { victims: [] }
     const start = async (more: Partial<VictimStart> = {}) => {
-      const { standIn, redis } = running
+      const { simulator, redis } = running
       const { options, ...rest } = { ...settings.victim, ...more }
-      const victim = await Victim.start(standIn, {
+      const victim = await Victim.start(simulator, {
         express: app.express,
         style: app.style,
         ...(redis && { redis: redis.url }),
@@ -71,7 +71,7 @@ export function forEachConfiguration(
       return victim
     }
     beforeAll(async () => {
-      running.standIn = await startPagerDuty(settings.standIn)
+      running.simulator = await startPagerDuty(settings.simulator)
       if (app.store === 'redis') running.redis = await startRedis()
       await start()
     })
@@ -79,17 +79,17 @@ export function forEachConfiguration(
       const problems = running.victims.flatMap((victim) => victim.problems)
       await Promise.all(running.victims.map((victim) => victim.stop()))
       await running.redis?.stop()
-      await running.standIn?.close()
+      await running.simulator?.close()
       expect(problems).toEqual([])
     })
     beforeEach(() => {
-      running.standIn?.clearFaults()
-      running.standIn?.resetCalls()
+      running.simulator?.clearFaults()
+      running.simulator?.resetCalls()
     })
     define({
       ...app,
-      get standIn() {
-        return running.standIn as StandIn
+      get simulator() {
+        return running.simulator as Simulator
       },
       get victim() {
         return running.victims[0] as Victim

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { type StandIn, approve } from '../../../src/testing'
+import { type Simulator, approve } from '../../../src/testing'
 import { Browser } from '../../support/browser'
 import { folders, program } from './paths'
 import type { Answer, Order, Results, VictimSettings } from './victim-settings'
@@ -10,7 +10,7 @@ import type { Answer, Order, Results, VictimSettings } from './victim-settings'
 /** How a victim is started. */
 export interface VictimStart extends Omit<VictimSettings, 'options'> {
   express: keyof typeof folders
-  /** Options of `pagerduty()`; what is left out points at the stand-in. */
+  /** Options of `pagerduty()`; what is left out points at the simulator. */
   options?: VictimSettings['options']
   env?: Record<string, string>
 }
@@ -37,9 +37,9 @@ export class Victim {
     })
   }
 
-  static async start(standIn: StandIn | undefined, start: VictimStart): Promise<Victim> {
+  static async start(simulator: Simulator | undefined, start: VictimStart): Promise<Victim> {
     const { express, env, options, ...rest } = start
-    const settings: VictimSettings = { ...rest, options: { ...standIn?.options(), ...options } }
+    const settings: VictimSettings = { ...rest, options: { ...simulator?.options(), ...options } }
     if (start.regions !== undefined) delete settings.options?.apiURL
     const child = fork(join(folders[express], program), {
       execArgv: ['--expose-gc'],

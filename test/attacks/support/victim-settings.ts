@@ -4,7 +4,7 @@ import type { GrantOwner, PagerDutyOptions } from '../../../src'
 export interface VictimSettings {
   /** Whether the app mounts `pd.auth()`, or the parts beside Passport and express-session of its own. */
   style: 'drop-in' | 'parts'
-  /** Options of `pagerduty()`, beside those that point it at the stand-in. */
+  /** Options of `pagerduty()`, beside those that point it at the simulator. */
   options?: PagerDutyOptions
   /** Where sessions of the app's own live, with the parts. */
   redis?: string | undefined

@@ -15,23 +15,23 @@ export async function appToken({ isQuick, progress }: Bench): Promise<Finding> {
   const [rounds, milliseconds, callers] = isQuick ? [7, 30, 1000] : [15, 100, 1000]
   const provider = await startProvider()
   const redis = await RedisWatch.start()
-  const { standIn } = provider
+  const { simulator } = provider
   const workers: AppProcess[] = []
   const requests: Record<string, { calls: number; failed: number }> = {}
   try {
     const env = provider.environment('app-token', redis.url)
     while (workers.length < processes) workers.push(await AppProcess.start('app-token', env))
-    standIn.settings.tokenLatency = 100
+    simulator.settings.tokenLatency = 100
     for (const name of coldOnes) {
       progress(`app token: ${name}, cold`)
-      standIn.resetCalls()
+      simulator.resetCalls()
       const asked = await Promise.all(
         workers.map((worker) => worker.ask<{ failed: number }>('cold', { name, callers })),
       )
       const failed = asked.reduce((sum, one) => sum + one.failed, 0)
-      requests[name] = { calls: standIn.calls.token.client_credentials, failed }
+      requests[name] = { calls: simulator.calls.token.client_credentials, failed }
     }
-    standIn.settings.tokenLatency = 0
+    simulator.settings.tokenLatency = 0
     progress('app token: cached')
     const [worker] = workers as [AppProcess]
     const { values, missing } = await worker.ask<{

@@ -21,7 +21,7 @@ export async function login({ isQuick, progress }: Bench): Promise<Finding> {
   const [rounds, logins] = isQuick ? [3, 10] : [9, 30]
   const notes: string[] = []
   const provider = await startProvider()
-  const { standIn } = provider
+  const { simulator } = provider
   const running: RedisWatch[] = []
   const apps: AppProcess[] = []
   try {
@@ -41,9 +41,9 @@ export async function login({ isQuick, progress }: Bench): Promise<Finding> {
         await finish()
       )()
       // The whole way is counted: what begins a login may write as well.
-      standIn.resetCalls()
+      simulator.resetCalls()
       const traffic = await redis.during(async () => (await finish())())
-      const { token, userinfo, api } = standIn.calls
+      const { token, userinfo, api } = simulator.calls
       const users = crowd.values()
       return {
         app,

@@ -143,20 +143,20 @@ export async function storms(
 ): Promise<Storms> {
   const provider = await startProvider()
   const redis = await RedisWatch.start()
-  const { standIn } = provider
+  const { simulator } = provider
   const workers: AppProcess[] = []
   try {
     const env = { ...provider.environment(program, store ? '' : redis.url), ...store }
     while (workers.length < processes) workers.push(await AppProcess.start(program, env))
     const cookie = await logIn(program, workers[0] as AppProcess)
     let offset = 0
-    standIn.settings.now = () => Date.now() + offset
+    simulator.settings.now = () => Date.now() + offset
     const step = async (milliseconds: number) => {
       offset += milliseconds
       await Promise.all(workers.map((worker) => worker.ask('step', milliseconds)))
     }
     const storm = async (size = requests): Promise<Storm> => {
-      standIn.resetCalls()
+      simulator.resetCalls()
       const order = { path: '/token', cookie, requests: size }
       const ended = await Promise.all(workers.map((worker) => worker.ask<Stormed>('storm', order)))
       const good = ended.reduce((sum, { statuses }) => sum + (statuses['200'] ?? 0), 0)
@@ -164,21 +164,21 @@ export async function storms(
         good,
         failed: size * processes - good,
         latencies: ended.flatMap(({ latencies }) => latencies),
-        calls: standIn.calls.token.refresh_token,
+        calls: simulator.calls.token.refresh_token,
         isAlive:
-          standIn.newestAccessToken('PACME01') !== undefined ||
-          standIn.newestRefreshToken('PACME01') !== undefined,
+          simulator.newestAccessToken('PACME01') !== undefined ||
+          simulator.newestRefreshToken('PACME01') !== undefined,
       }
     }
     await storm() // The first one compiles, and opens the connections.
     const before = await storm()
     await step(23.95 * hour)
-    standIn.settings.tokenLatency = behind
+    simulator.settings.tokenLatency = behind
     const answered = await storm(25)
     await pause(behind + 500) // Until what runs behind is stored.
-    const ahead = { ...answered, calls: standIn.calls.token.refresh_token }
+    const ahead = { ...answered, calls: simulator.calls.token.refresh_token }
     await step(25 * hour)
-    standIn.settings.tokenLatency = latency
+    simulator.settings.tokenLatency = latency
     const during = await storm()
     const after = await storm()
     const waited = ahead.latencies.filter((one) => one >= behind).length

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { type StandIn, defaultAccounts, startPagerDuty } from '../../../src/testing'
+import { type Simulator, defaultAccounts, startPagerDuty } from '../../../src/testing'
 import { AppProcess } from '../app-process'
 import type { Finding } from '../bench'
 import { secret } from '../log-in'
@@ -24,10 +24,10 @@ const redeemedFor = 15 * 60_000
 /** An app under steady load for a long time: does anything grow? */
 export async function soak({ minutes, store, progress }: SoakOptions): Promise<Finding> {
   const place = await openPlace(store)
-  const standIn = await startPagerDuty({ accounts: [account()], accessTokenLifetime: tokenLifetime })
+  const simulator = await startPagerDuty({ accounts: [account()], accessTokenLifetime: tokenLifetime })
   const apps: AppProcess[] = []
   try {
-    const env = { ...standIn.env(), ...place.env, SESSION_SECRET: secret, IDLE: String(idle) }
+    const env = { ...simulator.env(), ...place.env, SESSION_SECRET: secret, IDLE: String(idle) }
     // What one process has in memory, another one cannot see.
     while (apps.length < (place.name === 'memory' ? 1 : 2)) apps.push(await AppProcess.start('soak', env))
     const gate = new Gate()
@@ -45,7 +45,7 @@ export async function soak({ minutes, store, progress }: SoakOptions): Promise<F
       await gate.close()
       crowd.disconnect()
       const at = (performance.now() - startedAt) / 60_000
-      samples.push({ at, ...(await look({ apps, place, standIn, crowd })) })
+      samples.push({ at, ...(await look({ apps, place, simulator, crowd })) })
       progress(`soak: ${at.toFixed(0)} of ${minutes} minutes`)
       gate.open()
     }
@@ -58,7 +58,7 @@ export async function soak({ minutes, store, progress }: SoakOptions): Promise<F
     return findingOf(samples, how)
   } finally {
     await Promise.all(apps.map((app) => app.stop()))
-    await standIn.close()
+    await simulator.close()
     await place.close()
   }
 }
@@ -76,14 +76,14 @@ function account() {
 interface Scene {
   apps: readonly AppProcess[]
   place: Place
-  standIn: StandIn
+  simulator: Simulator
   crowd: Visitors
 }
 
-async function look({ apps, place, standIn, crowd }: Scene): Promise<Omit<Sample, 'at'>> {
+async function look({ apps, place, simulator, crowd }: Scene): Promise<Omit<Sample, 'at'>> {
   const processes = await Promise.all(apps.map((app) => app.ask<Holdings>('holdings')))
-  const rotations = standIn.calls.token.refresh_token
-  standIn.resetCalls()
+  const rotations = simulator.calls.token.refresh_token
+  simulator.resetCalls()
   const now = performance.now()
   const since = (times: readonly number[], age: number) => times.filter((time) => time > now - age).length
   // Counted before the store is read, so that what expires meanwhile is not missing.

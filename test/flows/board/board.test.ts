@@ -5,7 +5,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
-import { type StandIn, defaultClient, startPagerDuty } from '../../../src/testing'
+import { type Simulator, defaultClient, startPagerDuty } from '../../../src/testing'
 import { type RedisServer, describeWithRedis, startRedis } from '../../support/redis'
 import { type Worker, startWorker } from '../../support/worker'
 import { Visitor, env, listen } from './visitor'
@@ -14,13 +14,13 @@ import { Visitor, env, listen } from './visitor'
 
 const secret = 'a secret of thirty-two characters or more for tests'
 
-let standIn: StandIn
+let simulator: Simulator
 let redis: RedisServer
 let workers: Worker[]
 /** Of the two processes. */
 let urls: [string, string]
 
-const visitor = () => new Visitor(urls, standIn.url)
+const visitor = () => new Visitor(urls, simulator.url)
 
 async function loggedIn(person = 'ada', user = 'PACME01'): Promise<Visitor> {
   const someone = visitor()
@@ -29,7 +29,7 @@ async function loggedIn(person = 'ada', user = 'PACME01'): Promise<Visitor> {
   return someone
 }
 
-const start = () => startWorker('../flows/board/server.ts', standIn, redis, env)
+const start = () => startWorker('../flows/board/server.ts', simulator, redis, env)
 
 /** Ends all sessions of the board, as time does. */
 async function endSessions(): Promise<void> {
@@ -42,7 +42,7 @@ async function endSessions(): Promise<void> {
 /** What the nightly job prints. */
 async function report(): Promise<string> {
   const args = ['--require', 'esbuild-register', '--no-warnings', join(__dirname, 'nightly.ts')]
-  const all = { ...process.env, ...standIn.env(), ...env, REDIS_URL: redis.url, SESSION_SECRET: secret }
+  const all = { ...process.env, ...simulator.env(), ...env, REDIS_URL: redis.url, SESSION_SECRET: secret }
   return (await promisify(execFile)('node', args, { env: all, timeout: 20_000 })).stdout
 }
 
@@ -56,7 +56,7 @@ test('it takes less than 250 lines', () => {
 describeWithRedis('the board of an on-call team', () => {
   beforeAll(async () => {
     const client = { ...defaultClient, scope: ['incidents.read', 'incidents.write'] }
-    standIn = await startPagerDuty({
+    simulator = await startPagerDuty({
       clients: [
         { ...client, clientID: env.ACME_CLIENT_ID, clientSecret: env.ACME_CLIENT_SECRET },
         { ...client, clientID: env.GLOBEX_CLIENT_ID, clientSecret: env.GLOBEX_CLIENT_SECRET },
@@ -68,7 +68,7 @@ describeWithRedis('the board of an on-call team', () => {
   })
   afterAll(async () => {
     for (const { child } of workers) child.kill('SIGKILL')
-    await standIn.close()
+    await simulator.close()
     await redis.stop()
   })
 
@@ -112,7 +112,7 @@ describeWithRedis('the board of an on-call team', () => {
       const send = (account: 'acme' | 'globex') => {
         const secret = env[account === 'acme' ? 'ACME_WEBHOOK_SECRET' : 'GLOBEX_WEBHOOK_SECRET']
         const [url] = urls
-        return standIn.sendWebhook(`${url}/webhooks/${account}`, 'incident.triggered', {
+        return simulator.sendWebhook(`${url}/webhooks/${account}`, 'incident.triggered', {
           secret,
           subdomain: account,
         })
@@ -159,7 +159,7 @@ describeWithRedis('the board of an on-call team', () => {
     await administrator.logIn()
     expect(await administrator.text('/admin')).toContain(', kept</p>')
     await endSessions()
-    standIn.expireTokens()
+    simulator.expireTokens()
     expect(await report()).toMatch(/^acme: \{"incidents":\[/)
     const again = await loggedIn('ben', 'PACME02')
     await again.post('/auth/acme/unlink')
@@ -175,7 +175,7 @@ describeWithRedis('the board of an on-call team', () => {
     )
     expect(await there.text('/')).toContain('ada: <a href="/acme">acme: not linked')
     expect(
-      standIn
+      simulator
         .liveGrants()
         .filter(({ user, clientID }) => user?.id === 'PACME01' && clientID === env.ACME_CLIENT_ID),
     ).toEqual([])

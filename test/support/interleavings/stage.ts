@@ -1,4 +1,4 @@
-import { type StandIn, startPagerDuty } from '../../../src/testing'
+import { type Simulator, startPagerDuty } from '../../../src/testing'
 import { fakeOnly } from '../fake-only'
 import { check } from './checks'
 import { type History, play } from './histories'
@@ -10,13 +10,13 @@ import { World } from './world'
 
 /** PagerDuty and two processes, where one history is played after the other. */
 export class Stage {
-  readonly simulator: StandIn
+  readonly simulator: Simulator
   readonly processes: readonly AppProcess[]
   readonly #rejections: unknown[] = []
   readonly #noteRejection = (reason: unknown) => void this.#rejections.push(reason)
   #traffic: Traffic | undefined
 
-  private constructor(simulator: StandIn, processes: readonly AppProcess[]) {
+  private constructor(simulator: Simulator, processes: readonly AppProcess[]) {
     this.simulator = simulator
     this.processes = processes
     this.#watchSignatures()

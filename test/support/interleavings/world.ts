@@ -1,5 +1,5 @@
 import type { PagerDutyOptions } from '../../../src'
-import type { StandIn } from '../../../src/testing'
+import type { Simulator } from '../../../src/testing'
 import { chance } from '../model/chance'
 import { Ledger } from './ledger'
 import type { AppProcess } from './process'
@@ -10,7 +10,7 @@ import { Wire } from './wire'
 
 /** What stays the same from one history to the next. */
 interface Stage {
-  readonly simulator: StandIn
+  readonly simulator: Simulator
   readonly processes: readonly AppProcess[]
 }
 
@@ -36,7 +36,7 @@ const step = 100
 
 /** Two processes, one store, PagerDuty, and a few browsers. */
 export class World {
-  readonly simulator: StandIn
+  readonly simulator: Simulator
   readonly backend: SharedBackend
   readonly traffic = new Traffic()
   readonly ledger = new Ledger()

@@ -1,14 +1,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import type { StandIn } from '../../../src/testing'
+import type { Simulator } from '../../../src/testing'
 
 const running: (() => Promise<unknown>)[] = []
 afterEach(() => Promise.all(running.splice(0).map((stop) => stop())))
 
-/** Starts an app of another library in a process of its own, at the stand-in; resolves with its address. Ends after the test. */
-export async function startProgram(program: string, standIn: StandIn): Promise<string> {
-  const child = fork(join(__dirname, program), [JSON.stringify(standIn.options())], {
+/** Starts an app of another library in a process of its own, at the simulator; resolves with its address. Ends after the test. */
+export async function startProgram(program: string, simulator: Simulator): Promise<string> {
+  const child = fork(join(__dirname, program), [JSON.stringify(simulator.options())], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let said = ''

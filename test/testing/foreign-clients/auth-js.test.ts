@@ -1,12 +1,12 @@
-import { type StandIn, approve } from '../../../src/testing'
+import { type Simulator, approve } from '../../../src/testing'
 import { Browser } from '../../support/browser'
-import { standIns } from '../support'
+import { simulators } from '../support'
 import { startProgram } from './app-process'
 
-const { start } = standIns()
+const { start } = simulators()
 
-async function logIn(standIn: StandIn, decision?: 'deny') {
-  const url = await startProgram('auth-js.mjs', standIn)
+async function logIn(simulator: Simulator, decision?: 'deny') {
+  const url = await startProgram('auth-js.mjs', simulator)
   const browser = new Browser()
   const { csrfToken } = (await (await browser.fetch(`${url}/auth/csrf`)).json()) as { csrfToken: string }
   const begun = await browser.fetch(`${url}/auth/signin/pagerduty`, {
@@ -19,16 +19,16 @@ async function logIn(standIn: StandIn, decision?: 'deny') {
 }
 
 test('Auth.js logs in, calls and refreshes', async () => {
-  const standIn = await start({ accessTokenLifetime: 30 })
-  const { url, browser } = await logIn(standIn)
-  standIn.settings.accessTokenLifetime = 3600
+  const simulator = await start({ accessTokenLifetime: 30 })
+  const { url, browser } = await logIn(simulator)
+  simulator.settings.accessTokenLifetime = 3600
   const session = await (await browser.fetch(`${url}/auth/session`)).json()
   expect(session).toMatchObject({
     user: { name: 'PACME02' },
-    access_token: standIn.newestAccessToken('PACME02'),
+    access_token: simulator.newestAccessToken('PACME02'),
   })
   expect(await (await browser.fetch(`${url}/me`)).json()).toMatchObject({ user: { name: 'Ben Ruiz' } })
-  expect(standIn.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
+  expect(simulator.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
 })
 
 test('Auth.js logs nobody in whose code has ended', async () => {

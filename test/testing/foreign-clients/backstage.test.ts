@@ -1,9 +1,9 @@
-import { type StandIn, defaultClient } from '../../../src/testing'
-import { standIns } from '../support'
+import { type Simulator, defaultClient } from '../../../src/testing'
+import { simulators } from '../support'
 
 // The requests of `@pagerduty/backstage-plugin-backend` 0.14, read from its source: installing it brings a Backstage along,
 // and it has the address of PagerDuty's identity service built in.
-const { start } = standIns()
+const { start } = simulators()
 
 const scope = `
         abilities.read 
@@ -17,25 +17,29 @@ const scope = `
         vendors.read
     `
 
-async function requestToken(standIn: StandIn, subdomain = 'acme', secret = defaultClient.clientSecret ?? '') {
+async function requestToken(
+  simulator: Simulator,
+  subdomain = 'acme',
+  secret = defaultClient.clientSecret ?? '',
+) {
   const body = new URLSearchParams()
   body.append('grant_type', 'client_credentials')
   body.append('client_id', defaultClient.clientID)
   body.append('client_secret', secret)
   body.append('scope', `as_account-us.${subdomain} ${scope}`)
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
-  return fetch(`${standIn.url}/oauth/token`, { method: 'POST', headers, body })
+  return fetch(`${simulator.url}/oauth/token`, { method: 'POST', headers, body })
 }
 
-async function connect(standIn: StandIn) {
-  const { access_token: token } = (await (await requestToken(standIn)).json()) as { access_token: string }
+async function connect(simulator: Simulator) {
+  const { access_token: token } = (await (await requestToken(simulator)).json()) as { access_token: string }
   const headers = {
     Authorization: `Bearer ${token}`,
     Accept: 'application/vnd.pagerduty+json;version=2',
     'Content-Type': 'application/json',
   }
   return async (path: string) => {
-    const answer = await fetch(standIn.url + path, { headers })
+    const answer = await fetch(simulator.url + path, { headers })
     return {
       status: answer.status,
       body: (await answer.json()) as Record<string, unknown[]> & { total?: number },
@@ -55,9 +59,9 @@ test('Backstage gets a token, whose scope is in lines of its own, for as long as
 })
 
 test('Backstage tells wrong arguments from wrong credentials by the status', async () => {
-  const standIn = await start({ clients })
-  expect((await requestToken(standIn, 'nowhere')).status).toBe(400)
-  expect((await requestToken(standIn, 'acme', 'wrong')).status).toBe(401)
+  const simulator = await start({ clients })
+  expect((await requestToken(simulator, 'nowhere')).status).toBe(400)
+  expect((await requestToken(simulator, 'acme', 'wrong')).status).toBe(401)
 })
 
 test('Backstage pages through services by their total, and through policies while there are more', async () => {

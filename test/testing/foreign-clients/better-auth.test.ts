@@ -1,12 +1,12 @@
-import { type StandIn, approve } from '../../../src/testing'
+import { type Simulator, approve } from '../../../src/testing'
 import { Browser } from '../../support/browser'
-import { standIns } from '../support'
+import { simulators } from '../support'
 import { startProgram } from './app-process'
 
-const { start } = standIns()
+const { start } = simulators()
 
-async function connect(standIn: StandIn) {
-  const url = await startProgram('better-auth.mjs', standIn)
+async function connect(simulator: Simulator) {
+  const url = await startProgram('better-auth.mjs', simulator)
   const browser = new Browser()
   const post = async (path: string, body: object) => {
     const headers = { 'Content-Type': 'application/json', Origin: url }
@@ -27,8 +27,8 @@ async function connect(standIn: StandIn) {
 }
 
 test('better-auth logs in and refreshes', async () => {
-  const standIn = await start()
-  const { url, browser, post, finish } = await connect(standIn)
+  const simulator = await start()
+  const { url, browser, post, finish } = await connect(simulator)
   expect(await finish()).toBe(`${url}/in`)
   const session = await (await browser.fetch(`${url}/api/auth/get-session`)).json()
   expect(session).toMatchObject({ user: { name: 'Ben Ruiz', email: 'ben@acme.example' } })
@@ -36,15 +36,15 @@ test('better-auth logs in and refreshes', async () => {
   const account = { accountId: accounts[0]?.id }
   const first = await post('get-access-token', account)
   expect(first.body).toMatchObject({
-    accessToken: standIn.newestAccessToken('PACME02'),
+    accessToken: simulator.newestAccessToken('PACME02'),
   })
   const second = await post('refresh-token', account)
   expect(second.body).toMatchObject({
-    accessToken: standIn.newestAccessToken('PACME02'),
-    refreshToken: standIn.newestRefreshToken('PACME02'),
+    accessToken: simulator.newestAccessToken('PACME02'),
+    refreshToken: simulator.newestRefreshToken('PACME02'),
   })
-  expect(standIn.calls.token.refresh_token).toBe(1)
-  standIn.revokeAll()
+  expect(simulator.calls.token.refresh_token).toBe(1)
+  simulator.revokeAll()
   expect((await post('refresh-token', account)).status).toBe(400)
 })
 

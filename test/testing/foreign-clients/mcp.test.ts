@@ -1,23 +1,27 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import type { StandIn } from '../../../src/testing'
-import { appToken, logIn, standIns } from '../support'
+import type { Simulator } from '../../../src/testing'
+import { appToken, logIn, simulators } from '../support'
 
-const { start } = standIns()
+const { start } = simulators()
 const agents: Client[] = []
 afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.close())))
 
 /** A client of the MCP SDK; `auto` asks for the newest revision first. */
-async function connect(standIn: StandIn, token: string, mode: 'legacy' | 'auto' = 'legacy'): Promise<Client> {
+async function connect(
+  simulator: Simulator,
+  token: string,
+  mode: 'legacy' | 'auto' = 'legacy',
+): Promise<Client> {
   const agent = new Client({ name: 'agent', version: '1' }, { versionNegotiation: { mode } })
   agents.push(agent)
   const requestInit = { headers: { Authorization: `Bearer ${token}` } }
-  await agent.connect(new StreamableHTTPClientTransport(new URL('/mcp', standIn.url), { requestInit }))
+  await agent.connect(new StreamableHTTPClientTransport(new URL('/mcp', simulator.url), { requestInit }))
   return agent
 }
 
 test.each(['legacy', 'auto'] as const)('lists tools and calls them, by negotiation %s', async (mode) => {
-  const standIn = await start()
-  const agent = await connect(standIn, (await logIn(standIn)).accessToken, mode)
+  const simulator = await start()
+  const agent = await connect(simulator, (await logIn(simulator)).accessToken, mode)
   expect(agent.getServerVersion()).toMatchObject({ name: 'PagerDuty MCP Server' })
   const { tools } = await agent.listTools()
   expect(tools.map(({ name }) => name)).toEqual([
@@ -41,8 +45,8 @@ test.each(['legacy', 'auto'] as const)('lists tools and calls them, by negotiati
 })
 
 it('says in a tool’s result what the REST API refuses', async () => {
-  const standIn = await start()
-  const agent = await connect(standIn, (await logIn(standIn)).accessToken)
+  const simulator = await start()
+  const agent = await connect(simulator, (await logIn(simulator)).accessToken)
   const call = async (name: string, given: Record<string, string> = {}) => {
     const { isError, content } = await agent.callTool({ name, arguments: given })
     return [isError, (content as { text: string }[])[0]?.text]
@@ -56,32 +60,32 @@ it('says in a tool’s result what the REST API refuses', async () => {
 })
 
 it('takes app tokens, but for what needs a user', async () => {
-  const standIn = await start()
-  const { body } = await appToken(standIn, 'as_account-us.acme incidents.read users.read')
-  const agent = await connect(standIn, String(body['access_token']))
+  const simulator = await start()
+  const { body } = await appToken(simulator, 'as_account-us.acme incidents.read users.read')
+  const agent = await connect(simulator, String(body['access_token']))
   expect((await agent.callTool({ name: 'list_incidents' })).isError).toBeUndefined()
   expect((await agent.callTool({ name: 'get_user_data' })).isError).toBe(true)
 })
 
 it('turns a token away that has ended, as the REST API does', async () => {
-  const standIn = await start()
-  const { accessToken } = await logIn(standIn)
-  const agent = await connect(standIn, accessToken)
-  standIn.revokeAll()
+  const simulator = await start()
+  const { accessToken } = await logIn(simulator)
+  const agent = await connect(simulator, accessToken)
+  simulator.revokeAll()
   await expect(agent.listTools()).rejects.toMatchObject({ data: { status: 401 } })
-  await expect(connect(standIn, accessToken)).rejects.toMatchObject({ data: { status: 401 } })
+  await expect(connect(simulator, accessToken)).rejects.toMatchObject({ data: { status: 401 } })
 })
 
 it('rejects a request by another revision than its own, as the specification has it', async () => {
-  const standIn = await start()
-  const { accessToken } = await logIn(standIn)
+  const simulator = await start()
+  const { accessToken } = await logIn(simulator)
   const ping = async (version?: string) => {
     const headers = {
       Authorization: `Bearer ${accessToken}`,
       ...(version !== undefined && { 'MCP-Protocol-Version': version }),
     }
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })
-    return (await fetch(`${standIn.url}/mcp`, { method: 'POST', headers, body })).status
+    return (await fetch(`${simulator.url}/mcp`, { method: 'POST', headers, body })).status
   }
   expect([await ping(), await ping('2025-06-18'), await ping('2025-03-26'), await ping('')]).toEqual([
     200, 200, 400, 400,
@@ -89,10 +93,10 @@ it('rejects a request by another revision than its own, as the specification has
 })
 
 it('counts and fails as the REST API', async () => {
-  const standIn = await start()
-  const agent = await connect(standIn, (await logIn(standIn)).accessToken)
-  standIn.resetCalls()
-  standIn.failNext('api', '503')
+  const simulator = await start()
+  const agent = await connect(simulator, (await logIn(simulator)).accessToken)
+  simulator.resetCalls()
+  simulator.failNext('api', '503')
   await expect(agent.listTools()).rejects.toMatchObject({ data: { status: 503 } })
-  expect(standIn.calls.api).toBe(1)
+  expect(simulator.calls.api).toBe(1)
 })

@@ -1,15 +1,15 @@
 import * as oauth from 'oauth4webapi'
 import { approve } from '../../../src/testing'
-import { standIns } from '../support'
+import { simulators } from '../support'
 import { appScope, challenge, provider, redirectURI, scope, verifier } from './provider'
 
-const { start } = standIns()
+const { start } = simulators()
 const insecure = { [oauth.allowInsecureRequests]: true }
 
 it('logs in, refreshes, gets an app token and is refused with errors that it knows', async () => {
-  const standIn = await start({ nullIDToken: false })
-  const { clientID, clientSecret = '' } = standIn.options()
-  const server = provider(standIn)
+  const simulator = await start({ nullIDToken: false })
+  const { clientID, clientSecret = '' } = simulator.options()
+  const server = provider(simulator)
   const client = { client_id: clientID }
   const secret = oauth.ClientSecretPost(clientSecret)
   const query = { client_id: clientID, redirect_uri: redirectURI, response_type: 'code', scope, state: 's' }

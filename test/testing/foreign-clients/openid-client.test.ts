@@ -1,14 +1,14 @@
 import * as client from 'openid-client'
 import { approve } from '../../../src/testing'
-import type { StandIn } from '../../../src/testing'
-import { standIns } from '../support'
+import type { Simulator } from '../../../src/testing'
+import { simulators } from '../support'
 import { appScope, challenge, provider, redirectURI, scope, verifier } from './provider'
 
-const { start } = standIns()
+const { start } = simulators()
 
-function configure(standIn: StandIn): client.Configuration {
-  const { clientID, clientSecret } = standIn.options()
-  const configuration = new client.Configuration(provider(standIn), clientID, clientSecret)
+function configure(simulator: Simulator): client.Configuration {
+  const { clientID, clientSecret } = simulator.options()
+  const configuration = new client.Configuration(provider(simulator), clientID, clientSecret)
   client.allowInsecureRequests(configuration)
   return configuration
 }
@@ -22,13 +22,13 @@ async function logIn(configuration: client.Configuration) {
 }
 
 it('logs in with a verified id_token, refreshes, calls and revokes', async () => {
-  const standIn = await start()
-  const configuration = configure(standIn)
+  const simulator = await start()
+  const configuration = configure(simulator)
   client.enableNonRepudiationChecks(configuration)
   const first = await logIn(configuration)
   expect(first.claims()).toMatchObject({ sub: 'PACME01', subdomain: 'acme' })
   const second = await client.refreshTokenGrant(configuration, String(first.refresh_token))
-  const url = new URL(`${standIn.url}/users/me`)
+  const url = new URL(`${simulator.url}/users/me`)
   const answer = await client.fetchProtectedResource(configuration, second.access_token, url, 'GET')
   expect(await answer.json()).toMatchObject({ user: { id: 'PACME01' } })
   await client.tokenRevocation(configuration, String(second.refresh_token))
@@ -39,19 +39,19 @@ it('logs in with a verified id_token, refreshes, calls and revokes', async () =>
 })
 
 it('gets an app token once id_token is absent, as PagerDuty documents it', async () => {
-  const standIn = await start()
-  const configuration = configure(standIn)
+  const simulator = await start()
+  const configuration = configure(simulator)
   const parameters = { scope: appScope }
   await expect(client.clientCredentialsGrant(configuration, parameters)).rejects.toMatchObject({
     cause: { message: expect.stringContaining('id_token') },
   })
-  standIn.settings.nullIDToken = false
+  simulator.settings.nullIDToken = false
   expect(await client.clientCredentialsGrant(configuration, parameters)).toMatchObject({ scope: appScope })
 })
 
 it('refuses the discovery document, whose issuer is not where it was read', async () => {
-  const standIn = await start()
-  const url = new URL(`${standIn.url}/global/oauth/anonymous`)
+  const simulator = await start()
+  const url = new URL(`${simulator.url}/global/oauth/anonymous`)
   const discovery = client.discovery(url, 'any', 'any', undefined, {
     execute: [client.allowInsecureRequests],
   })

@@ -1,14 +1,14 @@
 import { api } from '@pagerduty/pdjs'
-import type { StandIn } from '../../../src/testing'
-import { logIn, standIns } from '../support'
+import type { Simulator } from '../../../src/testing'
+import { logIn, simulators } from '../support'
 
-const { start } = standIns()
+const { start } = simulators()
 
-async function connect(standIn: StandIn, scope: string) {
-  const { accessToken } = await logIn(standIn, { scope })
+async function connect(simulator: Simulator, scope: string) {
+  const { accessToken } = await logIn(simulator, { scope })
   // pdjs puts https before a host name: a whole URL is what leads it here.
   return (method: string, path: string, data?: object) =>
-    api({ url: standIn.url + path, method, token: accessToken, tokenType: 'bearer', ...(data && { data }) })
+    api({ url: simulator.url + path, method, token: accessToken, tokenType: 'bearer', ...(data && { data }) })
 }
 
 it('pages through a list', async () => {
@@ -39,8 +39,8 @@ it('opens and resolves an incident', async () => {
 })
 
 it('shows errors as PagerDuty has them', async () => {
-  const standIn = await start()
-  const call = await connect(standIn, 'users.read')
+  const simulator = await start()
+  const call = await connect(simulator, 'users.read')
   const refused = await call('GET', '/incidents')
   expect(refused.status).toBe(403)
   expect(refused.data).toMatchObject({ error: { required_scopes: 'incidents.read' } })

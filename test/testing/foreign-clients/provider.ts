@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { StandIn } from '../../../src/testing'
+import type { Simulator } from '../../../src/testing'
 
 /** What these clients need to know, by PagerDuty's documentation: its discovery document names an issuer of another host. */
-export function provider(standIn: StandIn) {
+export function provider(simulator: Simulator) {
   return {
     issuer: 'https://app.pagerduty.com/global/oauth/anonymous',
-    authorization_endpoint: `${standIn.url}/oauth/authorize`,
-    token_endpoint: `${standIn.url}/oauth/token`,
-    revocation_endpoint: `${standIn.url}/oauth/revoke`,
-    jwks_uri: `${standIn.url}/global/oauth/anonymous/jwks`,
+    authorization_endpoint: `${simulator.url}/oauth/authorize`,
+    token_endpoint: `${simulator.url}/oauth/token`,
+    revocation_endpoint: `${simulator.url}/oauth/revoke`,
+    jwks_uri: `${simulator.url}/global/oauth/anonymous/jwks`,
   }
 }
 

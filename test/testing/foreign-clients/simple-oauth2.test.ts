@@ -1,23 +1,23 @@
 import { AuthorizationCode, ClientCredentials } from 'simple-oauth2'
 import { approve } from '../../../src/testing'
-import type { StandIn } from '../../../src/testing'
-import { standIns } from '../support'
+import type { Simulator } from '../../../src/testing'
+import { simulators } from '../support'
 import { appScope, challenge, redirectURI, scope, verifier } from './provider'
 
-const { start } = standIns()
+const { start } = simulators()
 
-function configuration(standIn: StandIn, authorizationMethod: 'body' | 'header' = 'body') {
-  const { clientID, clientSecret = '' } = standIn.options()
+function configuration(simulator: Simulator, authorizationMethod: 'body' | 'header' = 'body') {
+  const { clientID, clientSecret = '' } = simulator.options()
   return {
     client: { id: clientID, secret: clientSecret },
-    auth: { tokenHost: standIn.url },
+    auth: { tokenHost: simulator.url },
     options: { authorizationMethod },
   }
 }
 
 it('logs in, refreshes and revokes', async () => {
-  const standIn = await start()
-  const client = new AuthorizationCode(configuration(standIn))
+  const simulator = await start()
+  const client = new AuthorizationCode(configuration(simulator))
   const pkce = { code_challenge: challenge, code_challenge_method: 'S256' }
   const url = client.authorizeURL({ redirect_uri: redirectURI, scope, state: 's', ...pkce })
   const code = String(new URL(await approve(url)).searchParams.get('code'))
@@ -35,9 +35,9 @@ it('logs in, refreshes and revokes', async () => {
 })
 
 it('gets an app token, with the secret in the body as documented', async () => {
-  const standIn = await start()
-  const { token } = await new ClientCredentials(configuration(standIn)).getToken({ scope: appScope })
+  const simulator = await start()
+  const { token } = await new ClientCredentials(configuration(simulator)).getToken({ scope: appScope })
   expect(token).toMatchObject({ scope: appScope, token_type: 'bearer' })
-  const inHeader = new ClientCredentials(configuration(standIn, 'header')).getToken({ scope: appScope })
+  const inHeader = new ClientCredentials(configuration(simulator, 'header')).getToken({ scope: appScope })
   await expect(inHeader).rejects.toMatchObject({ output: { statusCode: 401 } })
 })

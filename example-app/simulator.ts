@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { PagerDutyOptions } from '../src'
-import { type StandIn, type WebhookAnswer, defaultClient, sendWebhook, startPagerDuty } from '../src/testing'
+import {
+  type Simulator,
+  type WebhookAnswer,
+  defaultClient,
+  sendWebhook,
+  startPagerDuty,
+} from '../src/testing'
 import type { Configuration } from './scopes-page'
 import type { SendDelivery } from './webhooks'
 
@@ -8,13 +14,13 @@ const clientID = 'example-app'
 const configuredAtFirst = ['incidents.read', 'incidents.write', 'users.read']
 
 /** Its app is configured for less than the example asks, as happens at PagerDuty too. */
-export function startStandIn(): Promise<StandIn> {
+export function startSimulator(): Promise<Simulator> {
   const client = { ...defaultClient, clientID, scope: configuredAtFirst }
   return startPagerDuty({ clients: [client], refreshNarrows: true })
 }
 
 /** The switch on the page of scopes. */
-export function configurationOf(standIn: StandIn): Configuration {
+export function configurationOf(simulator: Simulator): Configuration {
   let scope: readonly string[] = configuredAtFirst
   return {
     choices: [...configuredAtFirst, 'services.read', 'teams.read'],
@@ -23,19 +29,19 @@ export function configurationOf(standIn: StandIn): Configuration {
     },
     change(changed) {
       scope = changed
-      standIn.configure(clientID, { scope })
+      simulator.configure(clientID, { scope })
     },
   }
 }
 
 /** The options that the environment gives where there is a PagerDuty account. */
-export function standInOptions(standIn: StandIn): PagerDutyOptions & { webhookSecret: string } {
+export function simulatorOptions(simulator: Simulator): PagerDutyOptions & { webhookSecret: string } {
   return {
-    ...standIn.options(),
+    ...simulator.options(),
     scope: ['incidents.read', 'users.read', 'teams.read'],
     account: 'us.acme',
     webhookSecret: randomBytes(32).toString('base64url'),
-    // The stand-in forgets its logins when it stops, so nothing is lost with a secret that is forgotten too.
+    // The simulator forgets its logins when it stops, so nothing is lost with a secret that is forgotten too.
     secret: process.env['SESSION_SECRET'] || randomBytes(32).toString('base64url'),
   }
 }

@@ -1,9 +1,18 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { approve, startPagerDuty } from '../../src/testing'
-import { api, appToken, authorizeURL, classicClient, logIn, publicClient, refresh, standIns } from './support'
+import {
+  api,
+  appToken,
+  authorizeURL,
+  classicClient,
+  logIn,
+  publicClient,
+  refresh,
+  simulators,
+} from './support'
 
-const { start } = standIns()
+const { start } = simulators()
 
 describe('starting', () => {
   it('listens on the loopback address only', async () => {
@@ -24,44 +33,44 @@ describe('starting', () => {
   })
 
   it('takes an undefined option for an absent one', async () => {
-    const standIn = await start({ accessTokenLifetime: undefined, autoApprove: undefined })
-    expect(standIn.settings.codeLifetime).toBe(30)
-    expect(Object.keys(standIn.settings)).not.toContain('port')
+    const simulator = await start({ accessTokenLifetime: undefined, autoApprove: undefined })
+    expect(simulator.settings.codeLifetime).toBe(30)
+    expect(Object.keys(simulator.settings)).not.toContain('port')
   })
 })
 
 describe('pointing a client at it', () => {
   it('gives options and variables, for the first app or the one named', async () => {
-    const standIn = await start({ clients: [classicClient, publicClient] })
-    expect(standIn.options()).toEqual({
+    const simulator = await start({ clients: [classicClient, publicClient] })
+    expect(simulator.options()).toEqual({
       clientID: 'classic-app',
       clientSecret: 'classic-secret',
       appType: 'classic',
-      identityURL: standIn.url,
-      apiURL: standIn.url,
-      mcpURL: standIn.url,
+      identityURL: simulator.url,
+      apiURL: simulator.url,
+      mcpURL: simulator.url,
     })
-    expect(standIn.env('public-app')).toEqual({
+    expect(simulator.env('public-app')).toEqual({
       PAGERDUTY_CLIENT_ID: 'public-app',
       PAGERDUTY_APP_TYPE: 'classic',
-      PAGERDUTY_IDENTITY_URL: standIn.url,
-      PAGERDUTY_API_URL: standIn.url,
-      PAGERDUTY_MCP_URL: standIn.url,
-      PAGERDUTY_WEBHOOK_SECRET: 'stand-in-webhook-secret',
+      PAGERDUTY_IDENTITY_URL: simulator.url,
+      PAGERDUTY_API_URL: simulator.url,
+      PAGERDUTY_MCP_URL: simulator.url,
+      PAGERDUTY_WEBHOOK_SECRET: 'simulator-webhook-secret',
     })
-    expect(() => standIn.options('nobody')).toThrow('"nobody"')
+    expect(() => simulator.options('nobody')).toThrow('"nobody"')
   })
 })
 
 describe('counting', () => {
   it('tells what was called, here and over HTTP', async () => {
-    const standIn = await start()
-    const { accessToken, refreshToken } = await logIn(standIn)
-    await refresh(standIn, refreshToken)
-    await refresh(standIn, refreshToken)
-    await appToken(standIn, 'as_account-us.acme')
-    await api(standIn, accessToken, '/incidents')
-    await fetch(`${standIn.url}/oauth/token`, { method: 'POST' })
+    const simulator = await start()
+    const { accessToken, refreshToken } = await logIn(simulator)
+    await refresh(simulator, refreshToken)
+    await refresh(simulator, refreshToken)
+    await appToken(simulator, 'as_account-us.acme')
+    await api(simulator, accessToken, '/incidents')
+    await fetch(`${simulator.url}/oauth/token`, { method: 'POST' })
     const calls = {
       authorize: 1,
       token: { authorization_code: 1, refresh_token: 2, client_credentials: 1, other: 1 },
@@ -70,38 +79,38 @@ describe('counting', () => {
       userinfo: 0,
       api: 1,
     }
-    expect(standIn.calls).toEqual(calls)
-    const overHTTP = await fetch(`${standIn.url}/__stand-in/calls`)
+    expect(simulator.calls).toEqual(calls)
+    const overHTTP = await fetch(`${simulator.url}/__simulator/calls`)
     expect(await overHTTP.json()).toEqual({ ...calls, reuses: 1 })
   })
 
   it('counts calls that are made to fail, and starts again', async () => {
-    const standIn = await start()
-    standIn.failNext('token', '503')
-    await refresh(standIn, 'any')
-    expect(standIn.calls.token.refresh_token).toBe(1)
-    standIn.resetCalls()
-    expect(standIn.calls.token.refresh_token).toBe(0)
-    expect(standIn.reuses).toBe(0)
+    const simulator = await start()
+    simulator.failNext('token', '503')
+    await refresh(simulator, 'any')
+    expect(simulator.calls.token.refresh_token).toBe(1)
+    simulator.resetCalls()
+    expect(simulator.calls.token.refresh_token).toBe(0)
+    expect(simulator.reuses).toBe(0)
   })
 })
 
 describe('closing', () => {
   it('ends open connections and stalled calls at once, and may be repeated', async () => {
-    const standIn = await startPagerDuty()
-    standIn.failNext('jwks', 'stall')
-    const stalled = fetch(`${standIn.url}/global/oauth/anonymous/jwks`)
-    const idle = connect(Number(new URL(standIn.url).port), '127.0.0.1')
+    const simulator = await startPagerDuty()
+    simulator.failNext('jwks', 'stall')
+    const stalled = fetch(`${simulator.url}/global/oauth/anonymous/jwks`)
+    const idle = connect(Number(new URL(simulator.url).port), '127.0.0.1')
     // Ended politely or by a reset: either is at once.
     const ended = new Promise((resolve) => idle.on('error', resolve).on('close', resolve))
     await once(idle, 'connect')
     await Promise.all([
       expect(stalled).rejects.toThrow('fetch failed'),
-      standIn.close(),
-      standIn.close(),
+      simulator.close(),
+      simulator.close(),
       ended,
     ])
-    await standIn.close()
-    await expect(approve(authorizeURL(standIn))).rejects.toThrow('fetch failed')
+    await simulator.close()
+    await expect(approve(authorizeURL(simulator))).rejects.toThrow('fetch failed')
   })
 })

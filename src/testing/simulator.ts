@@ -5,8 +5,8 @@ import { noCalls } from './calls'
 import type { Calls } from './calls'
 import { selfSigned } from './certificate'
 import { defaultClient, register } from './clients'
-import type { StandInClient } from './clients'
-import { type StandInConnection, connectionOf, environmentOf, registered } from './connection'
+import type { SimulatorClient } from './clients'
+import { type SimulatorConnection, connectionOf, environmentOf, registered } from './connection'
 import { FaultQueue } from './faults'
 import type { Fault, Target } from './faults'
 import { Grants } from './grants'
@@ -26,37 +26,37 @@ import { webhookEvent } from './webhook-event'
 import type { WebhookEventInit } from './webhook-event'
 
 /** How to start a simulator; everything is optional. Of {@link Settings} each may be given, and changed later. */
-export interface StandInOptions extends GivenSettings {
+export interface SimulatorOptions extends GivenSettings {
   /** @default 0, any free port */
   port?: number | undefined
-  /** Whether it speaks https, with a certificate that it makes for itself; see {@link StandIn.certificate}. @default false */
+  /** Whether it speaks https, with a certificate that it makes for itself; see {@link Simulator.certificate}. @default false */
   tls?: boolean | undefined
   /** The registered apps; the first is the one meant where no `clientID` is given. @default [defaultClient] */
-  clients?: readonly StandInClient[] | undefined
+  clients?: readonly SimulatorClient[] | undefined
   /** Accounts and their users. @default defaultAccounts */
   accounts?: readonly Account[] | undefined
-  /** @internal Serves what is below `/__stand-in/`. */
-  control?: ((standIn: StandIn) => RequestHandler) | undefined
+  /** @internal Serves what is below `/__simulator/`. */
+  control?: ((simulator: Simulator) => RequestHandler) | undefined
   /** @internal What `saveState` returned, of one that was stopped. */
   state?: Uint8Array | undefined
 }
 
 /** A running PagerDuty simulator. */
-export interface StandIn {
+export interface Simulator {
   /** Its only origin, `http://127.0.0.1:<port>`, or https: identity server, REST API and, at `/mcp`, MCP server. */
   readonly url: string
   /** What clients have to trust where it speaks https, as PEM: for 127.0.0.1, ::1 and localhost. Undefined without `tls`. */
   readonly certificate: string | undefined
   /** Lifetimes, latencies and habits; assign to change them. */
   readonly settings: Settings
-  /** Calls since the start or the last `resetCalls()`; other processes read them at `/__stand-in/calls`. */
+  /** Calls since the start or the last `resetCalls()`; other processes read them at `/__simulator/calls`. */
   readonly calls: Readonly<Calls>
   /** How often a refresh token came back that was already used, since the start or the last `resetCalls()`. */
   readonly reuses: number
   /** Sets `calls` and `reuses` to zero. */
   resetCalls(): void
-  /** Options for the library: `pagerduty({ ...standIn.options(), scope: ['incidents.read'] })`. */
-  options(clientID?: string): StandInConnection
+  /** Options for the library: `pagerduty({ ...simulator.options(), scope: ['incidents.read'] })`. */
+  options(clientID?: string): SimulatorConnection
   /** The same as environment variables, for a child process, with a secret for `sendWebhook`: `PAGERDUTY_WEBHOOK_SECRET`. */
   env(clientID?: string): Record<string, string>
   /** Changes what the app is configured with; tokens already issued keep their scope. */
@@ -100,12 +100,12 @@ export interface StandIn {
  * where PagerDuty is or may be: codes and refresh tokens work once, PKCE is required, scopes narrow without an error.
  *
  * @example
- * const standIn = await startPagerDuty()
- * const pd = pagerduty({ ...standIn.options(), scope: ['incidents.read'], callbackURL })
+ * const simulator = await startPagerDuty()
+ * const pd = pagerduty({ ...simulator.options(), scope: ['incidents.read'], callbackURL })
  * // …
- * await standIn.close()
+ * await simulator.close()
  */
-export async function startPagerDuty(options: StandInOptions = {}): Promise<StandIn> {
+export async function startPagerDuty(options: SimulatorOptions = {}): Promise<Simulator> {
   const { port = 0, clients: registrations = [defaultClient], accounts = defaultAccounts } = options
   const [first] = registrations
   if (!first) throw new TypeError('"clients" is empty: register at least one app, or leave the option out')
@@ -127,7 +127,7 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
 
   const connection = (clientID = first.clientID) => connectionOf(registered(clients, clientID), url)
 
-  const standIn: StandIn = {
+  const simulator: Simulator = {
     url,
     certificate,
     settings,
@@ -158,13 +158,13 @@ export async function startPagerDuty(options: StandInOptions = {}): Promise<Stan
     saveState: () => saveState(parts, identity),
     close: () => (closed ??= shut(server)),
   }
-  server.on('request', routes(parts, { calls: () => calls, faults, control: options.control?.(standIn) }))
-  return standIn
+  server.on('request', routes(parts, { calls: () => calls, faults, control: options.control?.(simulator) }))
+  return simulator
 }
 
 function sendAbout(
   { accounts, data, settings }: Parts,
-  ...[target, event, { subdomain = accounts[0]?.subdomain, ...how }]: Parameters<StandIn['sendWebhook']>
+  ...[target, event, { subdomain = accounts[0]?.subdomain, ...how }]: Parameters<Simulator['sendWebhook']>
 ): Promise<WebhookAnswer> {
   const account = accounts.find((one) => one.subdomain === subdomain)
   if (!account) throw new TypeError(`"${subdomain}" is no account of this simulator`)

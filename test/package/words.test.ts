@@ -52,23 +52,36 @@ function proseOf(file: string): Line[] {
   })
 }
 
+/** Terms of code, which its comments and the names of tests may have. */
+const terms = new Set([
+  'encrypt, decrypt',
+  'backoff, circuit open, recently rejected',
+  'string, whitespace, newline',
+])
+const none: ReadonlySet<string> = new Set()
+const comment = /(?:^\s*\/?\*+|(?:^|\s)\/\/) (.*)/
+
 const isSQL = /^.(CREATE|DELETE|INSERT|SELECT|UPDATE|WITH) /
 
-/** A literal as the parser has it, with its place in bytes. */
+/** A literal as the parser has it, with its place in bytes; or a call. */
 interface Literal {
   type: string
   span: { start: number; end: number }
   quasis?: Literal[]
+  callee?: Literal
+  object?: Literal
+  value?: string
+  arguments?: { expression: Literal }[]
 }
 
 /** Strings and templates of a source file that hold a sentence, each whole: a template may have many lines. */
-function sentencesOf(file: string): Line[] {
+function sentencesOf(file: string, find = literalsIn): Line[] {
   // Its last statement says where the parser begins to count.
   const code = Buffer.from(`${readFileSync(join(root, file), 'utf8')}0`)
   const parsed = parseSync(code.toString(), { syntax: 'typescript', target: 'es2022' })
   const base = (parsed.body.at(-1)?.span.end ?? 0) - code.length
   const slice = (start: number, end: number) => code.subarray(start - base, end - base).toString()
-  return literalsIn(parsed).flatMap((literal) => {
+  return find(parsed).flatMap((literal) => {
     const { span, quasis = [literal] } = literal
     const whole = slice(span.start, span.end)
     if (!/[a-z”"}] [a-z]/i.test(whole) || isSQL.test(whole)) return []
@@ -89,21 +102,42 @@ function literalsIn(node: unknown): Literal[] {
   return [...own, ...Object.values(node).flatMap(literalsIn)]
 }
 
+/** What tests and their groups are called. */
+function namesIn(node: unknown): Literal[] {
+  if (typeof node !== 'object' || node === null) return []
+  const { type, callee, arguments: given } = node as Literal
+  const isTest = type === 'CallExpression' && /^(test|describe)/.test(rootOf(callee)?.value ?? '')
+  const own = isTest ? literalsIn(given?.[0]?.expression).slice(0, 1) : []
+  return [...own, ...Object.values(node).flatMap(namesIn)]
+}
+
+/** `test` of `test.each([])('name')`. */
+function rootOf(called?: Literal): Literal | undefined {
+  const inner = called?.callee ?? called?.object
+  return inner === undefined ? called : rootOf(inner)
+}
+
+function commentsOf(file: string): Line[] {
+  return linesOf(file).map((line) => ({ ...line, text: comment.exec(line.text)?.[1] ?? '' }))
+}
+
 /** Leaves the numbers of lines as they are. */
 const linesIn = (removed: string) => removed.replaceAll(/[^\n]+/g, ' ')
 
 const markdown = [...pages, 'CHANGELOG.md', 'SECURITY.md']
 // What doc comments say of all that is exported. `npm run api` writes it, and it is there without a build.
 const reference = readdirSync(join(root, 'docs/reference')).map((name) => `docs/reference/${name}`)
-const sources = ['src', 'example-app'].flatMap((folder) =>
+const [sources, examples, tests] = ['src', 'example-app', 'test'].map((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts') && !name.startsWith('scopes/catalogue'))
     .map((name) => `${folder}/${name}`),
-)
+) as [string[], string[], string[]]
+const code = [...sources, ...examples, ...tests].filter((file) => file !== 'test/package/words.test.ts')
 
-function placesOf(lines: readonly Line[]): string[] {
+function placesOf(lines: readonly Line[], allowed: ReadonlySet<string>): string[] {
+  const searched = Object.entries(words).filter(([instead]) => !allowed.has(instead))
   return lines.flatMap(({ file, number, text }) =>
-    Object.entries(words).flatMap(([instead, { source }]) =>
+    searched.flatMap(([instead, { source }]) =>
       [...text.matchAll(new RegExp(source.replaceAll(' ', String.raw`\s+`), 'gi'))].map((found) => {
         const line = number + text.slice(0, found.index).split('\n').length - 1
         return `${file}:${line} "${found[0]}": ${instead}`
@@ -113,11 +147,13 @@ function placesOf(lines: readonly Line[]): string[] {
 }
 
 test.each([
-  ['pages', () => markdown.flatMap(proseOf)],
-  ['public comments', () => reference.flatMap(proseOf)],
-  ['messages', () => sources.flatMap(sentencesOf)],
-])('the %s have the terms of the field', (_what, lines) => {
-  expect(placesOf(lines())).toEqual([])
+  ['pages', () => markdown.flatMap(proseOf), none],
+  ['public comments', () => reference.flatMap(proseOf), none],
+  ['messages', () => [...sources, ...examples].flatMap((file) => sentencesOf(file)), none],
+  ['comments', () => code.flatMap(commentsOf), terms],
+  ['names of tests', () => tests.flatMap((file) => sentencesOf(file, namesIn)), terms],
+])('the %s have the terms of the field', (_what, lines, allowed) => {
+  expect(placesOf(lines(), allowed)).toEqual([])
 })
 
 test(`no sentence of the pages has more than ${mostWords} words`, () => {

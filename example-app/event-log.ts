@@ -77,7 +77,7 @@ export class EventLog extends EventEmitter<{ happening: [Happening] }> {
   }
 }
 
-/** Users are told apart by both: an id is one of its account. */
+/** A user is identified by both: an id is unique only within its account. */
 export function keyOf({ accountID, id }: { accountID: string; id: string }): string {
   return `${accountID} ${id}`
 }

@@ -7,7 +7,7 @@ export interface Update {
   panels?: Record<string, Markup>
 }
 
-/** Answers with server-sent events, until the page is closed. `follow` calls back, and returns what ends that. */
+/** Responds with server-sent events until the page is closed. `follow` subscribes, and returns a function that unsubscribes. */
 export function stream(
   req: Request,
   res: Response,

@@ -4,7 +4,7 @@ import { notice } from './layout'
 import type { Answer, Profile } from './pagerduty-api'
 import { ago, moment } from './time'
 
-/** The home page of somebody who is logged in. */
+/** The home page of a user who is logged in. */
 export function mePage(
   req: Request,
   profile: Answer<Profile>,

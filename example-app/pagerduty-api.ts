@@ -31,7 +31,7 @@ export interface AppUser {
   name: string | undefined
 }
 
-/** The user of a login, with the name for the header of every page. It is asked for once, and kept with the grant. */
+/** The user of a login, with the name for the header of every page. It is requested once, and kept with the grant. */
 export async function appUser({ user, fetch }: Login): Promise<AppUser> {
   const response = await fetch('/users/me', { signal: AbortSignal.timeout(3_000) })
     .then(async (answer) => (answer.ok ? ((await answer.json()) as { user: Profile }) : undefined))
@@ -67,7 +67,7 @@ export async function listServices({ pagerduty }: Request): Promise<Answer<Servi
   return 'problem' in answer ? answer : { data: answer.data.services }
 }
 
-/** Errors of the package are thrown on, for `pd.errors()`: it knows what to answer. */
+/** Rethrows errors of the package for `pd.errors()`, which knows how to respond. */
 async function get<Body>(pagerduty: Request['pagerduty'], path: string): Promise<Answer<Body>> {
   try {
     const answer = await pagerduty.fetch(path, { signal: AbortSignal.timeout(5_000) })

@@ -16,7 +16,7 @@ export interface Configuration {
   change(scope: readonly string[]): void
 }
 
-/** What was asked for, what PagerDuty granted and what the routes need, and how to get what is missing. */
+/** Which scopes were requested, which PagerDuty granted, which the routes need, and how to get the missing ones. */
 export function scopesPage(
   req: Request,
   needs: readonly Need[],

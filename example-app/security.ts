@@ -37,7 +37,7 @@ export function loginLimit(): RequestHandler {
   return limit(60, 'Too many logins from this address. Wait a minute, then try again.')
 }
 
-/** Lets one address deliver 600 webhooks a minute; PagerDuty sends again what is answered with 429. */
+/** Lets one address deliver 600 webhooks a minute; PagerDuty sends a delivery again after a 429. */
 export function webhookLimit(): RequestHandler {
   return limit(600, 'Too many deliveries from this address. Send them again in a minute.')
 }

@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   // eslint-disable-next-line no-console
   console.log(welcome(app, isElsewhere))
   process.once('SIGINT', () => void app.close())
-  process.once('SIGTERM', () => void app.close(15_000)) // A deployment: whoever waits for PagerDuty gets an answer.
+  process.once('SIGTERM', () => void app.close(15_000)) // A deployment: requests that wait for PagerDuty get a response.
 }
 
 function welcome({ url, callbackURL, place, simulator }: RunningExample, isElsewhere: boolean): string {

@@ -3,7 +3,7 @@ import express, { type Request, type Response, type Router } from 'express'
 import type { PagerDuty } from '../src'
 import { type Markup, html } from './html'
 
-/** For `session.shouldTouch`: what an open page requests by itself must not extend a login that nobody uses. */
+/** For `session.shouldTouch`: what an open page requests by itself must not extend a login that is not in use. */
 export function isUse({ method, url = '' }: IncomingMessage): boolean {
   return method !== 'GET' || !['/session-time', '/events/stream', '/webhooks/stream'].includes(url)
 }
@@ -20,7 +20,7 @@ function timeLeft({ pagerduty: { sessionExpiresAt } }: Request): number {
   return sessionExpiresAt === undefined ? 0 : sessionExpiresAt - Date.now()
 }
 
-/** Says so shortly before the login ends, and lets it be extended; other tabs are told when it is. */
+/** Warns shortly before the login ends, and lets the user extend it; other tabs are notified when it is extended. */
 export function sessionWarning(req: Request, nonce: string): Markup {
   return html`<div class="warning" id="warning" data-left="${timeLeft(req)}">
       <p role="status"></p>

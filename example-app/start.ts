@@ -82,7 +82,7 @@ function scopeOf(isClassic: boolean): string[] {
   return isClassic ? ['read'] : ['incidents.read', 'users.read']
 }
 
-/** Browsers may take `localhost` for ::1, so a port that somebody else has there is no good either. */
+/** Browsers may resolve `localhost` to ::1, so a port that is in use there will not do either. */
 async function listen(server: Server, port: number): Promise<void> {
   const other = createServer().listen(port, '::1')
   const failure = await once(other, 'listening').then(

@@ -6,7 +6,7 @@ export function moment(time: number): Markup {
   return html`<time datetime="${iso}">${iso.slice(0, 16).replace('T', ' ')} UTC</time>`
 }
 
-/** How long ago a time is, as people say it. */
+/** How long ago a time is, in words such as “5 min ago”. */
 export function ago(time: number): string {
   const minutes = Math.max(0, Math.floor((Date.now() - time) / 60_000))
   if (minutes < 1) return 'just now'

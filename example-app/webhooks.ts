@@ -18,7 +18,7 @@ export function webhooks(
   const router = express.Router()
   const log = new DeliveryLog(pd)
 
-  /** Answers what happens to an incident with a note on it, as the app. */
+  /** Adds a note to an incident when something happens to it, as the app. */
   const handler: WebhookHandler = async (event, context) => {
     const incidentID = incidentIDOf(event)
     if (incidentID === undefined) return

@@ -13,7 +13,7 @@ app.get(
 )
 app.use(pd.errors())`
 
-/** The home page for somebody who is not logged in. */
+/** The home page for a user who is not logged in. */
 export function welcomePage({ url, isSimulator }: { url: string; isSimulator: boolean }): Markup {
   return html`<section class="hero">
       <div>

@@ -8,7 +8,7 @@ import { RateLimits } from './oauth/rate-limits'
 import { MemoryTokenStore } from './store/memory-token-store'
 import { type StoreOptions, resolveSecret } from './store/store-options'
 
-/** What the parts of an instance share. A part that is used alone has one of its own. */
+/** What the components of an instance share. A component that is used alone has its own. */
 export interface Context {
   readonly client: Client
   readonly store: CheckedStore

@@ -26,8 +26,8 @@ export const variables = {
 const lists = new Set(['accounts', 'callbackURL', 'trustedOrigins', 'issuer', 'secret'])
 
 /**
- * Two that exclude each other. An option that the code gives hides the other's variable, as it hides its own: platforms set
- * REDIS_URL for whatever needs a Redis. Two variables say nothing about which of them is meant, and are refused.
+ * Two that exclude each other. An option set in code overrides the other's variable as well as its own: platforms set REDIS_URL
+ * for anything that needs Redis. If both variables are set, it is unclear which one is meant, and they are rejected.
  */
 const rivals: Readonly<Record<string, keyof PagerDutyOptions>> = { redis: 'tokenStore', tokenStore: 'redis' }
 

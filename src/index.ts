@@ -81,7 +81,7 @@ export type {
 } from './webhooks/resources'
 export type { WebhookOutcome } from './observability/event-types'
 
-// Answers of PagerDuty's REST API
+// Responses of PagerDuty's REST API
 export { apiError } from './oauth/api-error'
 
 // Where things are kept

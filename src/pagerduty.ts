@@ -87,7 +87,7 @@ export interface PagerDuty {
  * @throws {ConfigurationError} naming the option that is missing or contradictory
  */
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
-  // What is missing is refused by name when the client is made.
+  // A missing option is rejected by name when the client is created.
   requireOptionNames(options)
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
   const { logger } = resolved
@@ -178,7 +178,7 @@ function errorHandler(guard: GuardOptions, links: ErrorResponseOptions): ErrorRe
   }
 }
 
-/** Several handlers as one, which runs once for a request. What they fail with is answered as the guards answer. */
+/** Combines several handlers into one that runs once per request. Their errors get the same response as those of the guards. */
 function inOrder(
   handlers: readonly Middleware[],
   links: ErrorResponseOptions,

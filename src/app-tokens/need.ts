@@ -16,6 +16,6 @@ export function satisfies(tokens: TokenSet, { minValidity = 0, not }: Need, now:
   const { accessToken, obtainedAt, expiresAt } = tokens
   const expiry = effectiveExpiry(tokens)
   const isNew = now < obtainedAt + Math.max(newFor, (expiresAt - obtainedAt) / 10)
-  // Negated, so that NaN asks for nothing.
+  // Negated, so that NaN requires nothing.
   return accessToken !== not && now < expiry && (isNew || !(now + minValidity >= expiry))
 }

@@ -88,7 +88,7 @@ export class AppTokenCache {
   #issue(request: AppTokenRequest, need: Need): Promise<TokenSet> {
     const issue = async () => {
       const tokens = await this.#issueOnce(request, need)
-      // What was in flight may have begun for a caller that needs less, or brought a token that was invalidated meanwhile.
+      // A request already under way may be for a caller that needs less, or return a token that was invalidated meanwhile.
       return this.#issuer.fits(tokens, need) ? tokens : this.#issueOnce(request, need)
     }
     return withinDeadline(issue(), callersWait, late)

@@ -24,7 +24,7 @@ export class AppTokenIssuer {
   readonly #repository: AppTokenRepository
   readonly #breaker: CircuitBreaker
   readonly #negativeCache: NegativeCache
-  /** These may still arrive: with a request in flight, or from a store that could not delete them. */
+  /** These may still arrive: from a request under way, or from a store that could not delete them. */
   readonly #invalidated = new LRUMap<string, true>(1_000)
   #isClosed = false
 

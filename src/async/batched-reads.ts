@@ -5,8 +5,8 @@ interface Batch<Value> {
 }
 
 /**
- * Reads keys in batches: what is asked for while `width` reads are under way goes together into the next one. A thousand
- * requests at once then take a few queries, and not a connection each.
+ * Reads keys in batches: keys requested while `width` reads are under way are combined into the next read. A thousand
+ * concurrent requests then take a few queries instead of a connection each.
  */
 export class BatchedReads<Value> {
   readonly #readMany: (keys: readonly string[]) => Promise<ReadonlyMap<string, Value>>

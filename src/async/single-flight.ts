@@ -6,7 +6,7 @@ export class SingleFlight<Result> {
     return this.#inFlight.has(key)
   }
 
-  /** Joins the work in flight for this key, or starts it. It belongs to none of its callers and goes on without them. */
+  /** Joins the work under way for this key, or starts it. It belongs to none of its callers and continues without them. */
   run(key: string, start: () => Promise<Result>): Promise<Result> {
     const inFlight = this.#inFlight.get(key)
     if (inFlight !== undefined) return inFlight
@@ -16,7 +16,7 @@ export class SingleFlight<Result> {
     return started
   }
 
-  /** Resolves when everything that is in flight now has ended, well or not. */
+  /** Resolves when all work that is under way now has settled. */
   async settled(): Promise<void> {
     await Promise.allSettled(this.#inFlight.values())
   }

@@ -143,7 +143,7 @@ function cookie(headers: Headers, isSecure: boolean): Finding {
   )
 }
 
-/** What comes by plain http may be refused, redirected or not answered, but must not begin a login. */
+/** A request over plain http may be rejected, redirected or get no response, but must not start a login. */
 async function plain(url: string, authorizationURL: string): Promise<Finding[]> {
   const answer = await visit(url).catch(() => undefined)
   if (!answer?.headers.get('location')?.startsWith(authorizationURL))

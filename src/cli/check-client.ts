@@ -67,7 +67,7 @@ async function checkCallbackURL(client: Client, callbackURL: string): Promise<Fi
   )
 }
 
-/** The client secret and the app's scopes, by an app token that nobody uses; without an account only the secret. */
+/** Checks the client secret and the app's scopes with an app token that is never used; without an account only the secret. */
 export async function checkCredentials(configuration: Configuration): Promise<Finding[]> {
   const { client, has, options } = configuration
   if (!has('clientID') || !has('clientSecret')) return []

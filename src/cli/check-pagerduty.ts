@@ -3,7 +3,7 @@ import { createLocalJWKSet } from '../oauth/jose'
 import type { Configuration } from './configuration'
 import { type Finding, error, ok, warning } from './finding'
 
-/** Milliseconds for an answer, and bytes of it. */
+/** Limits of a response: milliseconds until it is complete, and its size in bytes. */
 export const bounds = { timeout: 10_000, maxBytes: 1024 * 1024 }
 /** Seconds by which an id_token may be off. */
 const tolerated = 60
@@ -26,7 +26,7 @@ export async function checkPagerDuty({ client }: Configuration): Promise<Finding
   return [...clock(answer, middle), ...keys(answer, new URL(client.jwksURL).host)]
 }
 
-/** Why a server gave no answer. */
+/** Why a server sent no response. */
 export function unreachable(check: string, host: string, failure: unknown): Finding {
   const { fault, systemCode } = failure instanceof ExchangeError ? failure : new ExchangeError('network')
   const why = {

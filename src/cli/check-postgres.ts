@@ -5,7 +5,7 @@ import { type Finding, error, note, ok, warning } from './finding'
 
 /** Oldest PostgreSQL that has what the package sends: AS MATERIALIZED. */
 const oldest = 12
-/** Milliseconds for connection and answers. */
+/** Milliseconds for the connection and its responses. */
 const patience = 2_000
 /** Milliseconds; nearly every request waits for one. */
 const slow = 50

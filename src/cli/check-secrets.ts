@@ -73,7 +73,7 @@ function reused({ environment }: Configuration): Finding[] {
   )
 }
 
-/** Runs such as "abcdef" and "aaaa", repetitions, and few different characters: what a person types. */
+/** Runs such as "abcdef" and "aaaa", repetitions, and few different characters: typical of a secret typed by hand. */
 function isWeak(secret: string): boolean {
   const codes = Array.from(secret, (character) => character.codePointAt(0) ?? 0)
   const steps = codes.filter((code, at) => at > 0 && Math.abs(code - (codes[at - 1] ?? 0)) <= 1).length

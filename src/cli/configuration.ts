@@ -20,7 +20,7 @@ export interface Configuration {
   readonly environment: Environment
   /** As the environment has them. */
   readonly given: PagerDutyOptions
-  /** Those that the library refuses are replaced with sound ones, so that the others can be looked at. */
+  /** Options that the library rejects are replaced with valid ones, so that the others can be checked. */
   readonly options: PagerDutyOptions
   readonly client: Client
   readonly store: { readonly kind: StoreKind; readonly url: string }
@@ -166,7 +166,7 @@ function findingsOf(
   const findings = refused.map((failure) => {
     const option = failure.option as keyof typeof variables
     const variable = variables[option]
-    // The README has it in the code, where nobody but the app sees it.
+    // The README sets it in code, where only the app sees it.
     if (option === 'scope' && given.scope === undefined) {
       return note(
         'scope',

@@ -19,7 +19,7 @@ export interface WebhookSigning {
   secret: string
 }
 
-/** Does what a button of the control page asks for, and says so. */
+/** Performs the action of a button on the control page, and reports it. */
 export async function act(
   simulator: Simulator,
   form: URLSearchParams,

@@ -19,7 +19,7 @@ export function failures(): Markup {
   </section>`
 }
 
-/** Slows answers down. */
+/** Slows responses down. */
 export function latencies(settings: Simulator['settings']): Markup {
   return html`<section>
     <h2>Latency</h2>

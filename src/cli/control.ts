@@ -16,7 +16,7 @@ export function control(
   return function controlRoutes(req, res, next) {
     if (req.path !== '/') return next()
     const { host = '', origin, 'sec-fetch-site': site } = req.headers
-    // A name of somebody else's that leads here must not open it (DNS rebinding).
+    // A foreign host name that resolves to this machine must not open it (DNS rebinding).
     if (!hosts.includes(host)) return void res.status(403).send('Only by the name of this machine.\n')
     if (req.method === 'GET') {
       res.set({

@@ -34,7 +34,7 @@ export async function doctor(environment: Environment, options: DoctorOptions): 
   return hasErrors(list) ? 1 : 0
 }
 
-/** All findings, in the order in which things depend on each other. What has to be asked for is asked for at once. */
+/** All findings, in the order in which the checks depend on each other. Checks that send requests run at the same time. */
 async function examine(given: Environment, { readsFile, url }: DoctorOptions): Promise<Finding[]> {
   const { environment, findings: ofVariables } = readVariables(given)
   const { configuration, findings: ofOptions } = readConfiguration(environment, fileHint(readsFile))
@@ -55,7 +55,7 @@ async function examine(given: Environment, { readsFile, url }: DoctorOptions): P
   ]
 }
 
-/** Where PagerDuty cannot be reached, one finding is enough; and where it is not known, nobody is asked. */
+/** If PagerDuty cannot be reached, one finding is enough; if its URL is not known, no request is sent. */
 async function askPagerDuty(configuration: Configuration): Promise<Finding[]> {
   if (configuration.isRefused('identityURL')) return unchecked
   const findings = await checkPagerDuty(configuration)

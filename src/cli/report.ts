@@ -8,7 +8,7 @@ const styles = { ok: 'green', note: 'cyan', warning: 'yellow', error: 'red' } as
 >
 const levels = ['error', 'warning', 'note', 'ok'] as const satisfies readonly Level[]
 
-/** A line for each finding, its remedy below it, and how many there are. */
+/** A line for each finding, its fix below it, and how many there are. */
 export function reportText(findings: readonly Finding[], coloured: boolean): string {
   const paint = (style: Parameters<typeof styleText>[0], text: string) =>
     coloured ? styleText(style, text) : text
@@ -58,7 +58,7 @@ function secretsIn(value: string): string[] {
   const { password = '' } = URL.canParse(value) ? new URL(value) : {}
   const parts = URL.canParse(value) ? [password, decoded(password)] : value.split(',')
   const found = [value, ...parts.map((part) => part.trim())]
-  // The scheme of a store, without the rest, is in remedies too.
+  // The scheme of a store, without the rest, is in fixes too.
   return found.filter((part) => part.length >= 6 && !/^[a-z]+:$/.test(part))
 }
 

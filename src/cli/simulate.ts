@@ -31,7 +31,7 @@ export interface SimulateOptions {
   state: string | undefined
 }
 
-/** Runs the simulator until it is told to stop, and returns the exit code. */
+/** Runs the simulator until it receives a signal to stop, and returns the exit code. */
 export async function simulate(options: SimulateOptions): Promise<number> {
   const simulator = await start(options)
   let certificate: ReturnType<typeof writeCertificate> | undefined

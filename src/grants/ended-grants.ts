@@ -60,8 +60,8 @@ export class EndedGrants {
   }
 
   /**
-   * Ends a grant that another has replaced, unless it is kept. A refresh in flight, and a logout with the old session, find
-   * the new grant for two minutes.
+   * Ends a grant that another has replaced, unless it is kept. For two minutes, a refresh under way and a logout with the old
+   * session find the new grant.
    *
    * @returns false when one of them was logged out or revoked meanwhile
    */

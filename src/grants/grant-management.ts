@@ -88,7 +88,7 @@ async function revokeAll(grants: UserGrants, which: GrantOwner & { except?: stri
   // Undefined may be the `grantID` of a request without a login. Taken as none, it would end all grants.
   if ('except' in which && (typeof except !== 'string' || except === '')) throw notExcepted()
   const left = except === undefined ? undefined : await grants.latest(except)
-  // One that has ended would leave none, and log out whoever asks to log out the others.
+  // A grant that has ended would leave none, and log out the user who wants to log out the others.
   if (except !== undefined && (left === undefined || !isSameUser(left.record.user, user))) throw notExcepted()
   await grants.forgetAll(user, except)
 }

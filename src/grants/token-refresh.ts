@@ -55,14 +55,14 @@ export class Refresher {
    */
   async refresh(seen: Grant, isRejected = false): Promise<Grant> {
     let result = await this.#refreshOnce(seen, isRejected)
-    // What was in flight may have begun before this version was written, or for a caller whose token was not rejected.
+    // A refresh already under way may have begun before this version was written, or for a caller whose token was not rejected.
     const isOlder = result.id === seen.id && result.record.version <= seen.record.version
     if (isOlder) result = await this.#refreshOnce(seen, isRejected)
     if (result.record.tokens.accessToken !== seen.record.tokens.accessToken) return result
     throw new LoginRequiredError()
   }
 
-  /** Refreshes a grant whose access token is still valid, unless that is in flight or failed recently. */
+  /** Refreshes a grant whose access token is still valid, unless a refresh is under way or failed recently. */
   refreshAhead(grant: Grant): Promise<unknown> | undefined {
     const isIdle = !this.#inFlight.has(grant.id) && this.#obstacle(grant) === undefined
     return isIdle ? this.#refreshOnce(grant, false) : undefined

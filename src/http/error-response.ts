@@ -145,7 +145,7 @@ const passingFailures = new Set([
   ...['ERR_PAGERDUTY_CALLBACK_MALFORMED', 'ERR_PAGERDUTY_LOGIN_ENDED', 'ERR_PAGERDUTY_ALL_LOGINS_ENDED'],
 ])
 
-/** Nobody is logged in, or a login failed in a way that another one does not repeat. */
+/** Whether no user is logged in, or a login failed in a way that another login does not repeat. */
 function isLoginHelpful(error: PagerDutyOAuthError): boolean {
   if (error.status === 401) return true
   if (error instanceof AuthorizationResponseError && error.stateMismatch !== undefined) return true

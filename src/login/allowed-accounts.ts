@@ -32,7 +32,7 @@ export function requireAccounts(
  * Checks who logs in against the option `accounts`, by what PagerDuty signed: the account's id, or the region of the audience and
  * the subdomain.
  *
- * @throws {AuthorizationResponseError} the account is not listed, or the id_token does not tell
+ * @throws {AuthorizationResponseError} the account is not listed, or the id_token does not name it
  */
 export function requireAllowedAccount(accounts: readonly string[] | undefined, user: PagerDutyUser): void {
   const { accountID, region, subdomain } = user

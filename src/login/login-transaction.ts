@@ -117,7 +117,7 @@ export function packScopes(list: readonly string[]): string {
     bits[position >> 3] = (bits[position >> 3] ?? 0) | (1 << (position & 7))
     return false
   })
-  // A space tells it from a plain list: no scope begins with one.
+  // A leading space distinguishes it from a plain list: no scope begins with one.
   return ` ${[catalogueVersion + bits.toString('base64url'), ...others].join(' ')}`
 }
 

@@ -100,7 +100,7 @@ export type VerifyCallback =
       done: VerifyDone,
     ) => void)
 
-/** Any of these forms. The number of declared parameters tells them apart. @internal */
+/** Any of these forms. They differ in the number of declared parameters. @internal */
 export type Verify = VerifyLogin | VerifyCallback
 
 /** What verify decided. @internal */

@@ -23,8 +23,8 @@ const mostScopes = 50
  * @returns undefined for a status below 400
  *
  * @example
- * const answer = await req.pagerduty.fetch('/incidents')
- * if (!answer.ok) throw await apiError(answer)
+ * const response = await req.pagerduty.fetch('/incidents')
+ * if (!response.ok) throw await apiError(response)
  */
 export async function apiError(answer: Response): Promise<PagerDutyOAuthError | undefined> {
   const { status, headers } = answer
@@ -59,7 +59,7 @@ function saidIn({ message, errors }: Record<string, unknown>, code: number | und
   return said && `: ${said}`
 }
 
-/** A user can be asked for the scope, unless it is the app's own token that lacks it. */
+/** A user can be asked to grant the scope, unless the app's own token lacks it. */
 function scopeError(
   required: readonly string[],
   held: readonly string[],

@@ -40,8 +40,8 @@ export type BearerFetch = (pathOrURL: string | URL, init?: BearerInit) => Promis
 const calls = new WeakMap<Response, { owner: TokenOwner | undefined; request: string }>()
 
 /**
- * The call that a response answers, by whose token it was made, and its operation in the catalogue; undefined for a response
- * that no {@link BearerFetch} gave.
+ * The call that a response belongs to, whose token made it, and its operation in the catalogue; undefined for a response
+ * that no {@link BearerFetch} returned.
  *
  * @internal
  */

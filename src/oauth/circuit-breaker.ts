@@ -99,7 +99,7 @@ export class CircuitBreaker {
   /** @param version of the grant that could not be refreshed */
   async recordFailure(grantID: string, error: TokenEndpointError, version?: number): Promise<void> {
     const concern = concernOf(error, this.#failing !== undefined && this.#failing !== grantID)
-    // That PagerDuty rejects what one grant asks for says nothing about the endpoint.
+    // That PagerDuty rejects the request of one grant says nothing about the endpoint.
     if (error.isTransient) this.#failing = grantID
     await this.#open(concern, grantID, error, concern === 'grant' ? version : undefined)
     await this.#endProbe(grantID)
@@ -134,7 +134,7 @@ export class CircuitBreaker {
     const delay = isRepeated ? Math.min(before.delay * 2, longestBackoff[concern]) : firstBackoff
     // Spread, so that what failed together is not tried together.
     const wait = Math.max(delay * (0.8 + 0.2 * Math.random()), (retryAfter ?? 0) * 1000)
-    // PagerDuty may have asked for more with the response before.
+    // PagerDuty may have requested a longer wait in the previous response.
     if (before !== undefined && before.until >= now + wait) return
     // With Retry-After on a whole second, so that of a thousand equal responses only the first is written.
     const grain = retryAfter === undefined ? 1 : 1000

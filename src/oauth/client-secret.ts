@@ -30,7 +30,7 @@ export function clientSecrets(secret: ClientSecret): () => Promise<readonly stri
   )
 }
 
-/** @throws {TokenEndpointError} transient: nobody is logged out because a vault is down */
+/** @throws {TokenEndpointError} transient: no user is logged out because a vault is down */
 async function askFor(secret: () => string | Promise<string>): Promise<string> {
   const call = async (): Promise<unknown> => secret()
   let returned: unknown

@@ -23,10 +23,10 @@ export class Events extends EventEmitter<PagerDutyEvents> {
   readonly #instance: string
   readonly #reported = new Throttle(interval)
   readonly #printed = new Throttle(interval)
-  /** Errors that somebody has heard of. */
+  /** Errors that have been reported. */
   readonly #told = new WeakSet<object>()
 
-  /** @param instance the strategy's name, which tells several of one app apart */
+  /** @param instance the strategy's name, which identifies the instance if an app has several */
   constructor(instance = 'pagerduty') {
     super()
     this.#instance = instance

@@ -1,7 +1,7 @@
 import { nearest } from '../errors/closest-match'
 import { type Operation, type Scope, operationTable } from './catalogue'
 
-/** Where it is not obvious what to ask for. */
+/** For scopes where it is not obvious which one to request. */
 const notes: Partial<Record<Scope, string>> = {
   'analytics.read':
     'Until March 2026 the operations that POST to /analytics declared analytics.read; request both.',

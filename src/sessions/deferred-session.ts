@@ -9,7 +9,7 @@ export interface DeferredSession {
   readonly sealed: string
   /** The session as JSON. */
   readonly text: string
-  /** Runs once the session is on its request, before whoever asked for it gets it. */
+  /** Runs once the session is on its request, before the code that reads it gets it. */
   onceMade?(): void
 }
 
@@ -23,7 +23,7 @@ interface Holder {
 const deferredKey = Symbol('deferred session')
 
 /**
- * Has a request make its session only when somebody uses it. Most guarded requests need the grant alone, and express-session
+ * Creates the session of a request only when it is used. Most guarded requests need only the grant, and express-session
  * hashes each session four times, which would cost more than the guard.
  *
  * @param make has express-session put the session on the request, before it returns
@@ -45,7 +45,7 @@ export function deferSession(req: IncomingMessage, deferred: DeferredSession, ma
   Object.defineProperty(holder, 'session', accessor)
 }
 
-/** The session of a request, while nobody has used it. */
+/** The session of a request, as long as it has not been used. */
 export function deferredSession(req: IncomingMessage): DeferredSession | undefined {
   return (req as Holder)[deferredKey]?.deferred
 }

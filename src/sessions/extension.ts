@@ -4,8 +4,8 @@ import type { Grant, UserGrants } from '../grants/grants'
 import { type SessionParts, idleTimeOf } from './session-parts'
 
 /**
- * Extends a grant, and the drop-in's session with it: in the background, now and then, and surely when the grant is presented
- * first. A grant says when it was extended last, so that one process does it and not each. A session of the drop-in without a
+ * Extends a grant, and the session of `pd.auth()` with it: in the background, from time to time, and always when the grant is
+ * first presented. A grant records when it was last extended, so only one process does it. A session of `pd.auth()` without a
  * grant is extended by each process.
  *
  * @returns when the grant expires if nothing else extends it; undefined where that is not known

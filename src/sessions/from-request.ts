@@ -36,7 +36,7 @@ function isUpgrade({ headers }: IncomingMessage): boolean {
   return headers.upgrade !== undefined || headers[':protocol'] !== undefined
 }
 
-/** Nobody can be said to be logged out where the logins are in a session of another middleware. */
+/** If another middleware's session holds the logins, it cannot be known that no user is logged in. */
 export function noSession(): ConfigurationError {
   return new ConfigurationError(
     'session',

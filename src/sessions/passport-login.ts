@@ -68,7 +68,7 @@ export function clearUser(req: IncomingMessage): void {
   ;(req as PassportRequest).login?.(undefined, { session: false }, () => {})
 }
 
-/** Whom Passport has logged in to a session, as JSON; undefined for nobody. */
+/** The user that Passport has logged in to a session, as JSON; undefined for none. */
 export function passportUserIn(data: Readonly<Record<string, unknown>> | undefined): string | undefined {
   return JSON.stringify((data?.['passport'] as { user?: unknown } | undefined)?.user)
 }

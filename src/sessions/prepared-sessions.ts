@@ -38,8 +38,8 @@ export class PreparedSession {
 }
 
 /**
- * The sessions that requests are about to get when theirs are regenerated, written before, so that they need not be waited for
- * then. Nobody knows such an id before the response; one that no session is made of is removed when the response is over.
+ * The sessions that requests are about to get when theirs are regenerated. They are written in advance, so that the request
+ * does not wait for it. No one knows such an id before the response; one that is not used is removed after the response.
  */
 export class PreparedSessions {
   readonly #records: SessionRecords

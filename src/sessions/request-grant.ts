@@ -136,7 +136,7 @@ export class RequestGrant extends UserGrant {
     const isUnknown = this.grantID === undefined && !this.#isDropped
     if (isUnknown && sessionOf(this.#req) === undefined && targetOf(this.#req) !== '*') {
       this.#parts.sessions?.requireCookiePath(this.#req)
-      // Without a session nobody can be told to be logged out: express-session leaves it away when its store is down.
+      // Without a session, no user counts as logged out: express-session omits it when its store is down.
       throw withoutSession()
     }
     return super.confirm()

@@ -48,9 +48,9 @@ export function clearCookie(res: ServerResponse, { name, path, domain, secure }:
 }
 
 /**
- * An answer with a session's cookie is for one browser: a cache in between would give the session to everybody. And to a browser
- * that has the cookie it is not sent again, as express-session does for a session that was written on: a login may have put
- * another session in the place of this one meanwhile, and the old cookie would take the place of the new one.
+ * A response with a session cookie is for one browser: a shared cache would give the session to every user. A browser that has the
+ * cookie does not get it again, as express-session sends it for a session that was modified: a login may have replaced this
+ * session meanwhile, and the old cookie would replace the new one.
  */
 export function mindCookie(res: ServerResponse, cookieName: string, isHeld: () => boolean): void {
   // The upgrade of a connection may come without a response.

@@ -59,7 +59,7 @@ export class DropInSession implements OwnSessions {
   }
 
   readonly middleware: Middleware = (req, res, next) => {
-    // Only a callback asks for it.
+    // Only a callback needs it.
     if (req.url?.includes('state=')) noteArrival(req)
     const id = this.#guests.notice(req) ? undefined : this.#sessionIDOf(req)
     if (id === undefined || grantIDOf(id) === undefined) return this.#makeSession(req, res, next)
@@ -161,7 +161,7 @@ export class DropInSession implements OwnSessions {
     return this.#isBelowPath(req) ? this.#cookies.idOf(req) : undefined
   }
 
-  /** As express-session compares them. A proxy may ask for a whole URL (RFC 9112 section 3.2.2). */
+  /** As express-session compares them. A proxy may request an absolute URL (RFC 9112 section 3.2.2). */
   #isBelowPath(req: IncomingMessage): boolean {
     return pathOf(targetOf(req))
       .replace(/^https?:\/\/[^/]*/i, '')
@@ -178,7 +178,7 @@ export class DropInSession implements OwnSessions {
     if (current === undefined || !this.#isOwn(req) || grantIDOf(current.id) === undefined) return false
     const isRead = this.#store.grantReadWith(req as Request) !== undefined
     const { originalMaxAge } = current.cookie
-    // express-session computes it anew with each use, and may lose a millisecond.
+    // express-session computes it again with each use, and may lose a millisecond.
     return isRead && Math.abs((originalMaxAge ?? 0) - this.#cookie.maxAge) < 1_000
   }
 

@@ -80,7 +80,7 @@ const cookieTable: Record<keyof SessionCookie, true> = {
 }
 
 /**
- * The session cookie of the drop-in.
+ * The session cookie of `pd.auth()`.
  *
  * @param absolute milliseconds that a login lasts at most
  * @throws {ConfigurationError} browsers would not store it, or not send it to the app
@@ -100,7 +100,7 @@ export function cookieSettings(
 }
 
 /**
- * Refuses a cookie that browsers would not store, or not send to the app: nobody could stay logged in.
+ * Rejects a cookie that browsers would not store, or not send to the app: no user could stay logged in.
  *
  * @throws {ConfigurationError}
  */

@@ -7,17 +7,17 @@ import type { SessionTokensOptions } from './session-options'
 
 /** What `req.pagerduty` works with beside the grants. @internal */
 export interface SessionParts extends Pick<SessionTokensOptions, 'strategy' | 'session'> {
-  /** Given where the session is the drop-in's. */
+  /** Set if the session is that of `pd.auth()`. */
   readonly sessions?: OwnSessions
 }
 
-/** What the drop-in does better, because the session is its own. */
+/** What `pd.auth()` does better, because the session is its own. */
 export interface OwnSessions {
   /** The session that was read and is not made yet. */
   deferred(req: IncomingMessage): DeferredSession | undefined
   /** The grant as it was read together with the session. */
   grantReadWith(req: IncomingMessage): { sealed: string | undefined } | undefined
-  /** The request's session, where it is the drop-in's, and in the token store. */
+  /** The request's session, if it is that of `pd.auth()` and in the token store. */
   stored(req: IncomingMessage): StoredSession | undefined
   /** Lets a session live on from now, if it still exists: as long as the grant where it holds no other one. */
   extend(session: StoredSession, grant: Grant | undefined): Promise<void>
@@ -37,7 +37,7 @@ export interface OwnSessions {
 
 /** Milliseconds that a login lasts from its last use. @internal */
 export function idleTimeOf(req: IncomingMessage, grants: UserGrants, parts: SessionParts): number {
-  // A drop-in that is not the first one finds a cookie that says how long the first one's logins last at most.
+  // A second `pd.auth()` finds a cookie that says how long the logins of the first one last at most.
   const ofCookie = parts.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
   return parts.session?.idle ?? ofCookie ?? grants.lifetimes.idle
 }

@@ -24,9 +24,9 @@ type Callback = (error?: unknown) => void
 const stateKey = Symbol('state')
 
 /**
- * The drop-in's store for express-session, over any token store. It reads a session together with its grant, does not bring
- * back a session that was destroyed while a slow request held it, and writes no more than it has to. It extends a session
- * only when it is told to, by `extend`: neither writing nor express-session's `touch` does.
+ * The store of `pd.auth()` for express-session, over any token store. It reads a session together with its grant, does not
+ * restore a session that was destroyed while a slow request held it, and writes no more than it has to. Only `extend` extends
+ * a session: neither writing nor express-session's `touch` does.
  */
 export class SessionStore extends session.Store {
   readonly #records: SessionRecords

@@ -78,7 +78,7 @@ class GrantLoader {
     this.#extendIfDue = extender(grants, parts)
   }
 
-  /** @returns undefined when it is done, as for most requests of the drop-in */
+  /** @returns undefined when it is done, as for most requests with `pd.auth()` */
   load(req: IncomingMessage, res: ServerResponse): Promise<void> | undefined {
     const { sessions } = this.#parts
     const deferred = sessions?.deferred(req)
@@ -147,7 +147,7 @@ class GrantLoader {
  */
 function renewIfEnded(grants: UserGrants, grant: Grant): void {
   if (Date.now() < effectiveExpiry(grant.record.tokens)) return
-  // Events tell of failures.
+  // Events report failures.
   Promise.resolve(grants.ensureFresh(grant)).catch(() => {})
 }
 

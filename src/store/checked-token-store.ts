@@ -21,7 +21,7 @@ const checked = new WeakMap<TokenStore, CheckedStore>()
  * Enforces the contract of {@link TokenStore}: an operation that fails in any way, takes more than a second or resolves with
  * the wrong type becomes a `TokenStoreError`, so that it counts as unknown and never as "no".
  *
- * The same store always returns the same object, since the parts of one app share the locks they hold in it.
+ * The same store always returns the same object, since the components of one app share the locks they hold in it.
  *
  * @throws {ConfigurationError} the store lacks an operation
  */

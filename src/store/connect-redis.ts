@@ -34,7 +34,7 @@ export function connectRedis(
     redis.replace(/^\w+/, (scheme) => scheme.toLowerCase().replace('valkey', 'redis')),
     { lazyConnect: true, keepAlive: 10_000 },
   )
-  // An error of ioredis carries the command: where Redis refuses the password, the password.
+  // An error of ioredis includes the command, which has the password if Redis rejects it.
   const connection = RedisConnection.of(client)
   connection.open((error) =>
     onError(unusable('Redis', redis, 6379, new TokenStoreError(messageOf(error), error))),

@@ -62,7 +62,7 @@ const openers: Readonly<Record<StoreKind, (url: string, place: Place, reports: S
 /**
  * The store that was passed in, else one by URL, else one in memory.
  *
- * @param name of the instance, which tells its keys in Redis, and its table, from those of the app's others
+ * @param name of the instance, which separates its keys in Redis, and its table, from those of the app's other instances
  * @throws {ConfigurationError} in a cluster without a store that its workers share
  */
 export function openStore(

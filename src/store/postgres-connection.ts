@@ -63,7 +63,7 @@ export class PostgresConnection {
       client.release(true)
       return this.query(text, values, giveUpAt)
     }
-    // A connection that breaks emits an error, which ends the process if nobody listens.
+    // A connection that breaks emits an error, which ends the process if there is no listener.
     client.on('error', ignore)
     try {
       const rows = rowsOf(await work(client.query(text, all)))

@@ -31,7 +31,7 @@ export function statementsOf({ name }: SQLTable) {
       FROM in_time WHERE key = $2::text AND value = $3::text AND ${isAlive}`),
     delete: write(`DELETE FROM ${name} USING in_time
       WHERE key = $2::text AND ($3::text IS NULL OR value = $3::text) AND ${isAlive}`),
-    // Rows that somebody is writing are left to the next sweep, so it waits for no lock.
+    // Rows that are being written are left to the next sweep, so it waits for no lock.
     sweep: `WITH expired AS MATERIALIZED (
         SELECT key FROM ${name} WHERE expires_at <= now() LIMIT ${sweepBatch} FOR UPDATE SKIP LOCKED
       ), swept AS (DELETE FROM ${name} AS kept USING expired WHERE kept.key = expired.key RETURNING 1)

@@ -55,13 +55,13 @@ export class RedisConnection {
 
   /**
    * @param timeout milliseconds after which the command counts as failed
-   * @throws {TokenStoreError} it was not answered in time, or with an error
+   * @throws {TokenStoreError} it got no response in time, or an error
    */
   async send(timeout: number, command: string, ...args: readonly (string | number)[]): Promise<unknown> {
     const until = performance.now() + timeout
     this.#underWay++
     try {
-      // What is sent must have a fair chance of being answered.
+      // A command that is sent needs enough time to get its response.
       const redis = this.#ready() ?? (await this.#whenReady(timeout * 0.8))
       const left = Math.max(Math.ceil(until - performance.now()), 1)
       try {

@@ -41,8 +41,8 @@ export function requireColumns({ name }: SQLTable, columns: readonly unknown[]):
 }
 
 /**
- * Deletes expired rows once a minute, a batch at a time. A failure is left to the next round: whoever uses the store is told
- * by its operations.
+ * Deletes expired rows once a minute, a batch at a time. A failure is left to the next round: the store's operations report
+ * it to its users.
  *
  * @param sweep deletes one batch, and returns how many rows that were
  * @returns stops it

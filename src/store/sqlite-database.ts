@@ -10,7 +10,7 @@ export interface SQLiteDatabase {
   close(): void
 }
 
-/** What the parameters of a statement stand for. Numbered ones (?1) are refused by the first Nodes that have SQLite. */
+/** What the parameters of a statement stand for. The first Node versions with SQLite reject numbered ones (?1). */
 export type SQLiteValues = Readonly<Record<string, string | number | null>>
 
 /** `StatementSync` of `node:sqlite`, as far as it is used here. */
@@ -25,7 +25,7 @@ export interface SQLiteStatement {
  * way, and hardly a pause for anybody else. What takes longer is tried again by a timer.
  */
 const busyTimeout = 25
-/** Milliseconds at start-up, where nobody waits yet and several processes may be making the same file. */
+/** Milliseconds at start-up, when no request waits yet and several processes may be creating the same file. */
 const busyTimeoutAtStart = 5_000
 
 /**
@@ -77,13 +77,13 @@ function retryWhileLocked(work: () => void): void {
       return work()
     } catch (error) {
       if (!isLocked(error) || performance.now() > giveUpAt) throw error
-      // Blocks the process, which serves nobody yet.
+      // Blocks the process, which serves no requests yet.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
     }
   }
 }
 
-/** Whether SQLite refused a statement because another connection has the file: SQLITE_BUSY, SQLITE_LOCKED. */
+/** Whether SQLite rejected a statement because another connection locks the file: SQLITE_BUSY, SQLITE_LOCKED. */
 export function isLocked(error: unknown): boolean {
   const { errcode } = error as { errcode?: number }
   return errcode !== undefined && [5, 6].includes(errcode & 0xff)

@@ -40,7 +40,7 @@ function asReply({ status, headers, body = '', retryAfter }: FaultAnswer): Reply
 
 export function send(res: Response, { status, headers, body }: Reply): void {
   res.status(status).set({ 'Cache-Control': 'no-store', ...headers })
-  // Without a body there is no type to tell either.
+  // Without a body, there is no content type either.
   if (body === '') res.end()
   else if (typeof body === 'string') res.send(body)
   else res.json(body)
@@ -52,7 +52,7 @@ function sendHalf(res: Response, { status, body }: Reply): void {
   res.write(text.slice(0, text.length / 2), () => res.destroy())
 }
 
-// Not holding the process: while the simulator listens its server does, and after close() nobody waits for the answer.
+// Does not keep the process alive: its server does while the simulator listens, and after close() no one waits for the response.
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
 }

@@ -12,7 +12,7 @@ interface AuthorizationRequest {
   redirectURI: string
   parameters: Parameters
   granted: readonly string[]
-  /** Where the browser goes with this answer. */
+  /** Redirects the browser with this response. */
   respond: (status: 302 | 303, answer: Record<string, string>) => Reply
 }
 
@@ -33,7 +33,7 @@ export function showAuthorize(parts: Parts, req: Request): Reply {
   })
 }
 
-/** `POST /oauth/authorize`: what the person on the page decided. */
+/** `POST /oauth/authorize`: what the user decided on the page. */
 export function decideAuthorize(parts: Parts, req: Request): Reply {
   const request = readRequest(parts, req)
   const form = new URLSearchParams(bodyOf(req))

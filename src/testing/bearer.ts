@@ -3,7 +3,7 @@ import type { Token } from './tokens'
 import type { Parts } from './parts'
 import { Refusal } from './wire'
 
-/** The access token of a request, refused the way PagerDuty refuses a revoked one: a 401 that is no JSON. */
+/** The access token of a request, rejected the way PagerDuty rejects a revoked one: with a 401 that is not JSON. */
 export function bearerToken({ grants }: Parts, req: Request): Token {
   const [, value] = /^Bearer +(\S+)$/i.exec(req.headers.authorization ?? '') ?? []
   const token = value === undefined ? undefined : grants.liveAccessToken(value)
@@ -15,7 +15,7 @@ export function bearerToken({ grants }: Parts, req: Request): Token {
   })
 }
 
-/** Refuses a token whose scope does not cover the call; Classic tokens know only reading and writing. */
+/** Rejects a token whose scope does not cover the call; Classic tokens know only reading and writing. */
 export function requireScope({ delegation }: Token, reading: boolean, scope: string): void {
   const { appType, scope: granted } = delegation
   const sufficient = appType === 'scoped' ? [scope] : reading ? ['read', 'write'] : ['write']

@@ -23,8 +23,8 @@ export interface Identity {
 }
 
 /**
- * A certificate of RFC 5280 for this machine, signed by itself, and its key, both as PEM. It is no CA: whoever trusts it trusts this server
- * and nothing else. Its validity does not depend on the clock, which tests move.
+ * A self-signed certificate (RFC 5280) for this machine, and its key, both as PEM. It is not a CA: a client that trusts it trusts
+ * this server and nothing else. Its validity does not depend on the clock, which tests move.
  */
 export function selfSigned(): Identity {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })

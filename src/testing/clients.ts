@@ -26,7 +26,7 @@ export const defaultClient: SimulatorClient = {
   scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read'],
 }
 
-/** @internal Refuses an app that PagerDuty would not let be registered. */
+/** @internal Rejects an app that could not be registered with PagerDuty. */
 export function register(client: SimulatorClient): RegisteredClient {
   const { clientID, clientSecret, appType = 'scoped' } = client
   if (appType === 'scoped' && !clientSecret) {
@@ -53,7 +53,7 @@ export function serves({ account }: RegisteredClient, { subdomain }: Account): b
   return account === undefined || account === subdomain
 }
 
-/** @internal The part of the requested scope that the app is configured with, in the order asked for. */
+/** @internal The part of the requested scope that the app is configured with, in the requested order. */
 export function narrowScope(client: RegisteredClient, requested: string): string[] {
   const asked = [...new Set(requested.split(/\s+/))]
   if (client.appType === 'scoped') return asked.filter((scope) => client.scope.includes(scope))

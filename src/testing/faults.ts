@@ -75,13 +75,13 @@ export class FaultQueue {
   }
 }
 
-/** @internal The answer that a fault puts in place of the real one, if it puts one. */
+/** @internal The response that a fault sends instead of the real one, if any. */
 export function answerInstead(fault: Fault | undefined, target: Target): FaultAnswer | undefined {
   if (typeof fault !== 'string') return fault
   return cannedAnswers[`${target} ${fault}`] ?? cannedAnswers[fault]
 }
 
-/** @internal Whether the request is carried out, whatever becomes of its answer. */
+/** @internal Whether the request is carried out, whatever happens to its response. */
 export function takesEffect(fault: Fault | undefined, instead: FaultAnswer | undefined): boolean {
   return instead ? instead.after === true : fault !== 'reset' && fault !== 'stall'
 }

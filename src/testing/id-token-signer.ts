@@ -35,8 +35,8 @@ export class IDTokenSigner {
 let first: Promise<SigningKey> | undefined
 
 /**
- * The same for all signers of a process, as making a key takes longer than all the rest of a start. Nobody waits for it before
- * the first login.
+ * The same for all signers of a process, as generating a key takes longer than the rest of the start. Nothing waits for it
+ * before the first login.
  */
 function firstKey(): Promise<SigningKey> {
   return (first ??= newKey())

@@ -67,7 +67,7 @@ function locationOf({ status, headers, text }: LoginAnswer, problem: string): st
   throw new Error(`${problem}: the app responded with ${status} ${(text ?? '').slice(0, 500)}`)
 }
 
-/** Those that are set, without those that are taken away. */
+/** The cookies that are set, without those that are removed. */
 function cookiesOf({ headers }: LoginAnswer): string {
   const lines = headers['set-cookie']
   const pairs = (Array.isArray(lines) ? lines : []).map((line) => String(line).split(';', 1)[0] as string)

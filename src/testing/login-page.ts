@@ -34,7 +34,7 @@ button { flex: 1; border: 1px solid var(--line); border-radius: 8px; padding: .7
 `
 const styleHash = `'sha256-${createHash('sha256').update(style).digest('base64')}'`
 
-/** The page of the authorize endpoint: who logs in, what is asked for, allow or deny. Works without scripts. */
+/** The page of the authorize endpoint: who logs in, what is requested, allow or deny. Works without scripts. */
 export function loginPage(page: {
   clientID: string
   accounts: readonly Account[]

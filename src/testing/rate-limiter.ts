@@ -13,7 +13,7 @@ export class RateLimiter {
     this.#settings = settings
   }
 
-  /** The headers of every answer, and the refusal of a call too many. Without a limit set, the headers count by PagerDuty's. */
+  /** The headers of every response, and a 429 for a call over the limit. If no limit is set, the headers use PagerDuty's. */
   admit({ delegation }: Token): { headers: Record<string, string>; refusal: Refusal | undefined } {
     const { now, rateLimit } = this.#settings
     const limit = rateLimit?.limit ?? 960

@@ -18,7 +18,7 @@ export type Operation = [method: Method, path: string, scope: string, run: (call
 
 /** What there is of the REST API, each with the scope that PagerDuty declares. */
 export const operations: readonly Operation[] = [
-  // PagerDuty declares no scope for this one; asking for the one of its neighbours is the strict reading.
+  // PagerDuty declares no scope for this one; requiring that of similar operations is the strict interpretation.
   ['get', '/users/me', 'users.read', currentUser],
   ...(Object.keys(lists) as (keyof typeof lists)[]).flatMap(reading),
   ['post', '/incidents', 'incidents.write', createIncident],
@@ -49,7 +49,7 @@ export function restAPI(
   }))
 }
 
-/** @throws {Refusal} */
+/** Throws the error response if the call is rejected. */
 export function perform(
   { data, settings }: Parts,
   token: Token,

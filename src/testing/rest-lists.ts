@@ -18,7 +18,7 @@ export const lists: Readonly<Record<Exclude<keyof AccountData, 'notes'>, string>
   change_events: 'team_ids[] integration_ids[] since until',
 }
 
-/** What was asked for of a list. Parameters that PagerDuty does not document change nothing, there neither. */
+/** The requested page of a list. Parameters that PagerDuty does not document have no effect, as in the real API. */
 export function list(name: keyof typeof lists, { data, query }: Call): Reply {
   const limit = Math.min(Math.max(Number(query.get('limit')) || 25, 1), 100)
   const offset = Math.max(Number(query.get('offset')) || 0, 0)

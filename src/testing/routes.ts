@@ -14,7 +14,7 @@ import { revoke, token } from './token-endpoint'
 import { apiError, bodyOf, oauthError } from './wire'
 import type { Reply } from './wire'
 
-/** What the simulator observes and disturbs while it answers. */
+/** What the simulator observes and disturbs while it responds. */
 export interface Observation {
   calls: () => Calls
   faults: FaultQueue
@@ -76,7 +76,7 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
   return app
 }
 
-// Express counts the parameters to tell an error handler.
+// Express counts the parameters to recognize an error handler.
 const answerFailure: ErrorRequestHandler = (error: { status?: number; message: string }, req, res, next) => {
   const { status = 500, message } = error
   if (res.headersSent) next(error)

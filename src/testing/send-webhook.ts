@@ -41,8 +41,8 @@ export interface WebhookAnswer {
  * @param url of the receiver, on this machine
  * @param event an event type, such as `incident.triggered` or `pagey.ping`, or members of the event
  * @example
- * const answer = await sendWebhook(`${app}/webhooks/pagerduty`, 'incident.triggered', { secret })
- * expect(answer.status).toBe(202)
+ * const response = await sendWebhook(`${app}/webhooks/pagerduty`, 'incident.triggered', { secret })
+ * expect(response.status).toBe(202)
  */
 export async function sendWebhook(
   url: string | URL,

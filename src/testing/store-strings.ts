@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type Checks, longest, long } from './store-check'
 
-/** Which keys and values a store takes, and that it tells them apart. */
+/** Which keys and values a store takes, and that it distinguishes them. */
 export const strings: Checks = {
   async 'keeps all keys apart'(store) {
     const end = 'x'.repeat(longest.key - 'user:a'.length)

@@ -31,7 +31,7 @@ export function token(parts: Parts, req: Request): Reply | Promise<Reply> {
   }
 }
 
-/** `POST /oauth/revoke`; as RFC 7009 wants it, a token nobody knows is a success too. */
+/** `POST /oauth/revoke`; as RFC 7009 requires, revoking an unknown token succeeds too. */
 export function revoke(parts: Parts, req: Request): Reply {
   const form = readForm(req)
   const { clientID } = authenticate(parts, form)
@@ -43,7 +43,7 @@ export function revoke(parts: Parts, req: Request): Reply {
 
 function authenticate(parts: Parts, form: Parameters): RegisteredClient {
   const client = parts.clients.get(form.get('client_id') ?? '')
-  // For a public client an empty secret is a wrong one too: whoever sends the parameter takes the app for confidential.
+  // For a public client, even an empty secret is wrong: a request with the parameter treats the app as confidential.
   if (client && form.get('client_secret') === client.clientSecret) return client
   throw new Refusal(oauthError('invalid_client', 'Client authentication failed', 401))
 }

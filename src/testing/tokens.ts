@@ -71,7 +71,7 @@ export class Records {
   readonly refresh = new Map<string, RefreshToken>()
 }
 
-/** @internal RFC 7636 section 4.6. A verifier without a challenge is refused too, as RFC 9700 section 2.1.1 wants against a downgrade. */
+/** @internal RFC 7636 section 4.6. A verifier without a challenge is rejected too, against a downgrade (RFC 9700 section 2.1.1). */
 export function verifies(challenge: string | undefined, verifier: string | undefined): boolean {
   if (challenge === undefined || verifier === undefined) return challenge === verifier
   if (!/^[\w.~-]{43,128}$/.test(verifier)) return false

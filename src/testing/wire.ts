@@ -1,13 +1,13 @@
 import type { Request } from 'express'
 
-/** An answer as a value, so that a fault can take its place. A string body goes out as it is, anything else as JSON. */
+/** A response as a value, so that a fault can replace it. A string body is sent unchanged, anything else as JSON. */
 export interface Reply {
   status: number
   headers?: Record<string, string>
   body: unknown
 }
 
-/** Thrown where a request is turned down; carries the complete answer. */
+/** Thrown when a request is rejected; has the complete response. */
 export class Refusal extends Error {
   override name = 'Refusal'
   readonly reply: Reply
@@ -62,7 +62,7 @@ export function bodyOf(req: Request): string {
   return typeof req.body === 'string' ? req.body : ''
 }
 
-/** The form of a token or revocation request, refused unless it came the one way PagerDuty reads it. */
+/** The form of a token or revocation request, rejected unless it is sent in the one way that PagerDuty accepts. */
 export function readForm(req: Request): Parameters {
   if (queryOf(req) !== '') refuse('Parameters belong in the body, not in the URL')
   if (!req.is('application/x-www-form-urlencoded'))

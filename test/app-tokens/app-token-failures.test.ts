@@ -63,7 +63,7 @@ describe('a failed request', () => {
     expect(app.requests).toBe(2)
   })
 
-  test('tells how long to stay away', async () => {
+  test('says how long to wait', async () => {
     const tokens = app.process()
     app.simulator.failNext('token', { status: 503, retryAfter: 40 })
     expect(await failure(tokens.getToken('users.read'))).toMatchObject({ retryAfter: 40 })
@@ -82,7 +82,7 @@ describe('a failed request', () => {
     expect(await new CircuitBreaker(app.store, 'another client').check('a grant')).toBeUndefined()
   })
 
-  test('of wrong credentials is told as such', async () => {
+  test('of wrong credentials is reported as such', async () => {
     const tokens = app.process({ clientSecret: 'wrong' })
     const error = await failure(tokens.getToken('users.read'))
     expect(error).toMatchObject({
@@ -92,7 +92,7 @@ describe('a failed request', () => {
     })
   })
 
-  test('of an app without app tokens pauses them, and nobody’s refresh', async () => {
+  test('of an app without app tokens pauses them, and no user’s refresh', async () => {
     const tokens = app.process()
     app.simulator.failNext('token', { status: 400, body: { error: 'unauthorized_client' } })
     await failure(tokens.getToken('users.read'))
@@ -102,7 +102,7 @@ describe('a failed request', () => {
     expect(await new CircuitBreaker(app.store, clientID, 'app tokens').check('any')).toBeDefined()
   })
 
-  test('of several sets in a row pauses app tokens, and nobody’s refresh', async () => {
+  test('of several sets in a row pauses app tokens, and no user’s refresh', async () => {
     const tokens = app.process()
     app.simulator.failNext('token', '500', 10)
     await failure(tokens.getToken('users.read'))
@@ -142,10 +142,10 @@ test('“Invalid scope” is no link in a row of failures: what fails before or 
   expect((await tokens.getToken('incidents.read')).scope).toContain('incidents.read')
 })
 
-describe('less than was asked for', () => {
+describe('a grant of fewer scopes than requested', () => {
   const scope = ['users.read', 'teams.read', 'abilities.read']
 
-  test('is an error that names the difference, is not kept, and is not asked for again for half a minute', async () => {
+  test('is an error that names the difference, is not cached, and is not requested again for half a minute', async () => {
     const [one, two] = [app.process(), app.process()]
     const calls = [one, one, two].map((process) => failure(process.getToken(scope)))
     for (const error of await Promise.all(calls)) {
@@ -173,13 +173,13 @@ describe('less than was asked for', () => {
     expect(app.requests).toBe(2)
   })
 
-  test('stands in no other set’s way', async () => {
+  test('does not affect any other set', async () => {
     const tokens = app.process()
     await failure(tokens.getToken(scope))
     expect((await tokens.getToken('users.read')).scope).toContain('users.read')
   })
 
-  test('takes nothing away that is held already', async () => {
+  test('does not invalidate a token that is already held', async () => {
     const tokens = app.process()
     const { accessToken } = await tokens.getToken('users.read')
     app.simulator.configure(clientID, { scope: ['incidents.read'] })
@@ -199,7 +199,7 @@ describe('less than was asked for', () => {
     ['other case', 'as_account-us.acme Users.read', ['users.read']],
     ['another separator', 'as_account-us.acme,users.read', ['as_account-us.acme', 'users.read']],
     ['nothing', '', ['as_account-us.acme', 'users.read']],
-  ])('is seen where the answer names %s', async (_what, scope, missing) => {
+  ])('is detected when the response names %s', async (_what, scope, missing) => {
     const tokens = app.process({ fetch: answering({ scope }) })
     expect(await failure(tokens.getToken('users.read'))).toMatchObject({ missing })
   })
@@ -208,7 +208,7 @@ describe('less than was asked for', () => {
     ['names none', { scope: undefined }],
     ['names it null', { scope: null, id_token: null }],
     ['names more, in another order', { scope: 'users.read as_account-us.acme  services.read' }],
-  ])('is not what an answer means that %s', async (_what, change) => {
+  ])('is not assumed when the response %s', async (_what, change) => {
     const { scope } = await app.process({ fetch: answering(change) }).getToken('users.read')
     expect(scope).toEqual(expect.arrayContaining(['as_account-us.acme', 'users.read']))
   })
@@ -232,7 +232,7 @@ describe('a store that fails', () => {
     expect(app.requests).toBe(5)
   })
 
-  test('after the request: the token serves here, and the failure is nobody’s', async () => {
+  test('after the request: this process uses the token, and no caller sees the failure', async () => {
     app.store.fault = (command) =>
       /^(create|replace) app:/.test(command) ? new TokenStoreError('READONLY') : undefined
     const tokens = app.process()

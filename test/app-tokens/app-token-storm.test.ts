@@ -74,7 +74,7 @@ describeWithRedis(
       return found
     }
 
-    /** What each token can do at the API is what was asked for, no more and no less, and of the right account. */
+    /** Each token can do at the API exactly what was requested, and belongs to the right account. */
     async function expectNoMixUp(tokens: Map<string, string>): Promise<void> {
       for (const { account, scope } of wanted) {
         const headers = { authorization: `Bearer ${tokens.get(`${account} ${scope}`)}` }
@@ -170,7 +170,7 @@ describeWithRedis(
     })
 
     // Last, because the clocks of the processes stay where they are set.
-    test('due: one request for each set and account, and nobody waits', async () => {
+    test('due: one request for each set and account, and no caller waits', async () => {
       const old = tokensOf(await storm({ cold: true }))
       simulator.resetCalls()
       simulator.settings.tokenLatency = 5_000

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const scopeOf = (accessToken: string) => app.issued.get(accessToken)
 
-describe('what is asked for', () => {
+describe('what is requested', () => {
   test('is the account and the scopes, by client credentials', async () => {
     const { accessToken, scope, expiresAt } = await app.process().getToken('users.read incidents.read')
     expect(Object.fromEntries(app.forms[0] as URLSearchParams)).toEqual({
@@ -173,7 +173,7 @@ describe('the account', () => {
     expect(app.requests).toBe(0)
   })
 
-  test('brings no scope along, also when the same words were asked for in another way', async () => {
+  test('adds no scope, even if the same words were requested in another way', async () => {
     const tokens = app.process()
     await tokens.getToken('incidents.write users.read')
     await expect(tokens.getToken('users.read', { account: 'us.acme incidents.write' })).rejects.toThrow(
@@ -255,7 +255,7 @@ describe('the From header', () => {
     'ä@acme.example',
     '',
     7,
-  ])('cannot be %j: that is refused at the start', (wrong) => {
+  ])('cannot be %j: that is rejected at start-up', (wrong) => {
     expect(() => app.process({ from: wrong as string })).toThrow(
       '"from" must be the e-mail address of a PagerDuty user, such as "oncall@acme.example"',
     )
@@ -279,7 +279,7 @@ describe('the From header', () => {
   })
 })
 
-describe('an app that gets no app tokens is told why', () => {
+describe('an app that gets no app tokens gets an error that says why', () => {
   const classic = {
     clientID: 'classic',
     appType: 'classic',
@@ -478,7 +478,7 @@ describe('renewal', () => {
     expect(app.requests - 20).toBe(renewed)
   })
 
-  test('may fail until the real end, and nobody sees it', async () => {
+  test('may fail until the real end, and no caller sees it', async () => {
     const tokens = app.process()
     const failures = jest.fn()
     const { accessToken, expiresAt } = await tokens.getToken('users.read')
@@ -565,7 +565,7 @@ describe('renewal', () => {
   })
 })
 
-describe('a token that is refused', () => {
+describe('a token that is rejected', () => {
   const call = (tokens: AppTokens, init: RequestInit = {}) =>
     tokens.fetch('/users', { scope: 'users.read', ...init })
 
@@ -605,7 +605,7 @@ describe('a token that is refused', () => {
     expect(app.requests).toBe(3)
   })
 
-  test('makes no request for each call where the API refuses every token', async () => {
+  test('does not cause a token request for each call if the API rejects every token', async () => {
     const [one, two] = [app.process(), app.process()]
     app.simulator.failNext('api', { status: 401, body: 'Unauthorized' }, 10_000)
     const statuses = new Set<number>()
@@ -698,7 +698,7 @@ describe('a token that is refused', () => {
     },
   )
 
-  test('does not come with the first read of a process that is told while it reads', async () => {
+  test('is not returned by the first read of a process if it is invalidated during the read', async () => {
     const { accessToken } = await app.process().getToken('users.read')
     const tokens = app.process()
     const get = app.store.memory.get.bind(app.store.memory)

@@ -13,7 +13,7 @@ function source(width = 1) {
   return {
     reads: new BatchedReads(readMany, width),
     queries,
-    /** Answers the oldest query; the value of each key is its name in capitals. */
+    /** Resolves the oldest query; the value of each key is its name in capitals. */
     answer: async () => {
       await soon()
       const keys = queries[queries.length - open.length] ?? []
@@ -47,7 +47,7 @@ test('a read is sent at once, and those that come while it runs share the next q
   expect(['b', 'd', 'e'].map((key, i) => found[i]?.get(key))).toEqual(['B', 'D', 'E'])
 })
 
-test('a key that several ask for is asked for once, in the order in which keys came', async () => {
+test('a key that several callers request is read once, in the order in which keys came', async () => {
   const { reads, queries, answer } = source()
   void reads.read(['first'])
   const both = [reads.read(['b', 'a', 'b']), reads.read(['a', 'c'])]
@@ -89,7 +89,7 @@ test('a query that fails fails for its own readers, once for each, and the next 
   expect((await third).get('d')).toBe('D')
 })
 
-test('a failure that nobody waits for ends no process', async () => {
+test('a failure that no caller waits for does not end the process', async () => {
   const unhandled = jest.fn()
   process.on('unhandledRejection', unhandled)
   const reads = new BatchedReads(() => Promise.reject(new Error('down')), 1)
@@ -111,7 +111,7 @@ test('a source that throws instead of rejecting is a failure, and takes no place
   expect((await reads.read(['a'])).get('a')).toBe('a')
 })
 
-test('who reads again when an answer is there gets a new query, and never the old answer', async () => {
+test('a read after a result has arrived sends a new query, and never gets the old result', async () => {
   let version = 0
   const reads = new BatchedReads(() => Promise.resolve(new Map([['a', `${++version}`]])), 4)
   expect((await reads.read(['a'])).get('a')).toBe('1')

@@ -23,7 +23,7 @@ test.each(['resolves', 'rejects'])('the next run begins when the last one %s', a
   expect(start).toHaveBeenCalledTimes(2)
 })
 
-test('a failure that nobody waits for is no unhandled rejection', async () => {
+test('a failure that no caller waits for is not an unhandled rejection', async () => {
   const unhandled = jest.fn()
   process.on('unhandledRejection', unhandled)
   void new SingleFlight<void>().run('a', () => Promise.reject(new Error('broken')))

@@ -23,7 +23,7 @@ test('hands on a failure in time', async () => {
   await expect(withinDeadline(Promise.reject(new Error('broken')), 10, late)).rejects.toThrow('broken')
 })
 
-test('counts an answer that arrived while the event loop was busy beyond the deadline', async () => {
+test('accepts a response that arrived while the event loop was busy beyond the deadline', async () => {
   const server = createServer((socket) => {
     socket.on('error', () => {})
     socket.end('answer')

@@ -16,7 +16,7 @@ function queryOf(authorizeURL: string): URLSearchParams {
 
 describe('The packed package', () => {
   test.each(Object.values(folders))(
-    'A1, A6, A7, A9: refuses by name what would weaken a login (%#)',
+    'A1, A6, A7, A9: rejects by name each option that would weaken a login (%#)',
     (cwd) => {
       const weak = [
         { pkce: false },
@@ -51,7 +51,7 @@ describe('The packed package', () => {
 forEachConfiguration(configurations, (app) => {
   const failed = refusal(app, 403)
 
-  test('A1, A6, A9: a login asks for a code with state and an S256 challenge, for its scopes, and carries no secret', async () => {
+  test('A1, A6, A9: a login requests a code with state and an S256 challenge, for its scopes, and carries no secret', async () => {
     const { victim } = app
     const begun = await victim.begin(new Browser())
     const query = queryOf(begun)
@@ -92,7 +92,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   // A cookie of the attacker's that a sibling host or plain http has put into the browser.
-  test('A3: a pending login is taken from a cookie that is bound to the host only, once people come by https', async () => {
+  test('A3: once users come by https, a pending login is read only from a cookie that is bound to the host', async () => {
     const { simulator } = app
     const callbackURL = 'https://app.example/auth/pagerduty/callback'
     const victim = await app.another({ options: { callbackURL }, trustProxy: true })
@@ -130,7 +130,7 @@ forEachConfiguration(configurations, (app) => {
     }
   })
 
-  test('A4: a login that comes back after ten minutes begins anew once, and after fifteen is over', async () => {
+  test('A4: a login that comes back after ten minutes starts over once, and after fifteen is over', async () => {
     const { simulator } = app
     const victim = await app.another()
     const browser = new Browser()
@@ -148,7 +148,7 @@ forEachConfiguration(configurations, (app) => {
     expect(await victim.userOf(browser)).toBeNull()
   })
 
-  test('A7: where PagerDuty sends people back to is nothing that a request can change', async () => {
+  test('A7: no request can change where PagerDuty sends users back to', async () => {
     const redirectURI = `${app.victim.url}/auth/pagerduty/callback`
     const trusting = await app.another({ trustProxy: true, options: { callbackURL: redirectURI } })
     const forged: Record<string, string>[] = [
@@ -167,7 +167,7 @@ forEachConfiguration(configurations, (app) => {
     }
   })
 
-  test('A8: no parameter of the authorization request comes from whoever made the link', async () => {
+  test('A8: no parameter of the authorization request comes from the author of the link', async () => {
     const { victim } = app
     const sound = queryOf(await victim.begin(new Browser()))
     const injected = [
@@ -190,7 +190,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   // Login and account linking by a link of another site: CVE-2015-9284 (omniauth).
-  test('A10: who is sent to a login by another site and comes back as somebody else has a session of that one alone', async () => {
+  test('A10: a login that another site starts and another user completes leaves a session of the latter alone', async () => {
     const { victim } = app
     for (const path of ['/auth/pagerduty', '/auth/pagerduty?scope=services.read']) {
       const browser = await victim.logIn(new Browser(), 'PACME02')
@@ -206,7 +206,7 @@ forEachConfiguration(configurations, (app) => {
     }
   })
 
-  test('A10: nobody who is logged in is asked for what the app has no use for', async () => {
+  test('A10: a logged-in user is never sent to grant a scope that the app has no use for', async () => {
     const { victim } = app
     const browser = await victim.logIn()
     for (const scope of ['as_account-us.acme', 'evil', 'schedules.write']) {

@@ -14,7 +14,7 @@ import {
 } from './support/configurations'
 import { type Outcome, outcomeOf, refusal } from './support/outcome'
 
-/** Nothing was redeemed by it, nobody is logged in, and the login that was pending is as good as before. */
+/** The attack redeemed no code and logged no one in, and the pending login still works. */
 async function expectUnharmed({ victim, simulator }: InConfiguration, browser: Browser, callback: string) {
   expect(simulator.calls.token.authorization_code).toBe(0)
   expect(await victim.userOf(browser)).toBeNull()
@@ -22,7 +22,7 @@ async function expectUnharmed({ victim, simulator }: InConfiguration, browser: B
   expect(await victim.userOf(browser)).toBe('PACME01')
 }
 
-/** All that an answer says, in one text. */
+/** Everything in a response, as one string. */
 async function allOf(answer: Response): Promise<string> {
   return JSON.stringify([...answer.headers]) + (await answer.text())
 }
@@ -38,7 +38,7 @@ forEachConfiguration(configurations, (app) => {
   const failed = (status: number): Outcome => refusal(app, status)
 
   // Omitted state: CVE-2026-81888 (hono), CVE-2023-27490 (next-auth); unchecked state: CVE-2025-68481, CVE-2025-14546.
-  test('B1, B2: a callback with a state of nobody’s asks PagerDuty nothing, logs nobody in, and leaves the good one good', async () => {
+  test('B1, B2: a callback whose state belongs to no login sends PagerDuty no request, logs no one in, and leaves the good one usable', async () => {
     const { victim } = app
     const browser = new Browser()
     const callback = await victim.approved(browser)
@@ -171,7 +171,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   // Parsers that make objects of parameters: CVE-2022-24999, CVE-2025-15284 (qs).
-  test('B6: with either query parser, parameters in a shape of their own are refused', async () => {
+  test('B6: with either query parser, parameters of an unexpected shape are rejected', async () => {
     const queryParser = app.express === 4 ? 'simple' : 'extended' // the other one of each is the default
     for (const victim of [app.victim, await app.another({ queryParser })]) {
       app.simulator.resetCalls()
@@ -232,7 +232,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   // Reflection of a callback's error: CVE-2021-32702 (nextjs-auth0).
-  test('B7: nothing of an error answer comes back in body, headers, flash message or log', async () => {
+  test('B7: nothing of an error response comes back in body, headers, flash message or log', async () => {
     const { victim, simulator } = app
     const hostile = {
       error: '<script>CANARY</script>',
@@ -256,7 +256,7 @@ forEachConfiguration(configurations, (app) => {
             expect(await allOf(answer)).not.toContain('CANARY')
           }
           expect(await allOf(await browser.visit(`${victim.url}/flashed`))).not.toContain('CANARY')
-          // The answer to that login has been given when it knew the state, and the code is worth nothing any more.
+          // With the right state, that was the one response to the login, and its code is worthless.
           const isGone = hasState && !('code' in input)
           const url = `${victim.url}/auth/pagerduty/callback?${new URLSearchParams({ state, code }).toString()}`
           await browser.visit(url)
@@ -268,7 +268,7 @@ forEachConfiguration(configurations, (app) => {
     expect(simulator.calls.token.authorization_code).toBe(8)
   })
 
-  test('B7: what flash messages say of a refusal are words of our own', async () => {
+  test('B7: a flash message describes a denied login in our own words', async () => {
     const { victim } = app
     const browser = new Browser()
     const callback = new URL(await approve(await victim.begin(browser), { decision: 'deny' }))
@@ -312,7 +312,7 @@ forEachConfiguration(configurations, (app) => {
     expect((await attacker.fetch(`${victim.url}/me`)).status).toBe(401)
   })
 
-  test('B11: no answer of a login may be kept, and none leads on with a code or a referrer', async () => {
+  test('B11: no response of a login may be cached, and none passes on a code or a referrer', async () => {
     const { victim, simulator } = app
     const browser = new Browser()
     const begun = await browser.visit(`${victim.url}/auth/pagerduty`)
@@ -391,7 +391,7 @@ forEachConfiguration(configurations, (app) => {
   })
 
   // Success by absence: CVE-2021-41580 (passport-oauth2).
-  test('B13: what is no bearer token logs nobody in', async () => {
+  test('B13: a response without a bearer token logs no one in', async () => {
     const { victim, simulator, style } = app
     const sound = { access_token: 'a', token_type: 'bearer', expires_in: 60, scope: 'openid' }
     const bodies: unknown[] = [
@@ -430,7 +430,7 @@ forEachConfiguration(configurations, (app) => {
     await victim.logIn()
   })
 
-  test('B13: a code that was issued to somebody else’s login is worth nothing here', async () => {
+  test('B13: a code that was issued to another user’s login is worthless here', async () => {
     const { victim, simulator } = app
     const attacker = new URL(await victim.approved(new Browser(), 'PACME02')).searchParams.get(
       'code',
@@ -443,7 +443,7 @@ forEachConfiguration(configurations, (app) => {
     expect(simulator.calls.token.authorization_code).toBe(1)
   })
 
-  test('B14: where verify throws or refuses, there is no half login, and the tokens are revoked', async () => {
+  test('B14: where verify throws or denies the login, there is no half login, and the tokens are revoked', async () => {
     const { simulator } = app
     const env = { NODE_ENV: 'production' }
     for (const [verify, expected] of [
@@ -466,7 +466,7 @@ forEachConfiguration(configurations, (app) => {
 forEachConfiguration(
   configurations.filter(({ store }) => store === 'redis'),
   (app) => {
-    // Answers that went to somebody else under load: CVE-2026-40155 (nextjs-auth0).
+    // Responses that went to another user under load: CVE-2026-40155 (nextjs-auth0).
     test('B10: a hundred browsers that go on at once are logged in behind a slow Redis, each as who they are', async () => {
       const { relay, victim } = await relayed(app, () => pause(25))
       const users = ['PACME01', 'PACME02', 'PGLBX01', 'PGLBX02']
@@ -505,11 +505,11 @@ forEachConfiguration(
   },
 )
 
-// With the parts the session is kept by the app's own store, which may wait for its Redis as long as it likes.
+// With the individual middleware, the app's own store keeps the session, and may wait for its Redis as long as it likes.
 forEachConfiguration(
   dropIns.filter(({ store }) => store === 'redis'),
   (app) => {
-    test('B14: when Redis goes away between the tokens and the session, nobody is half logged in', async () => {
+    test('B14: when Redis goes away between the tokens and the session, no user is half logged in', async () => {
       const session = /\bset\r\n[^]*\r\npagerduty:sess:/i
       let isArmed = true
       const { relay, victim } = await relayed(app, (direction, chunk) => {

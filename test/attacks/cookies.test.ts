@@ -12,7 +12,7 @@ const proxied = { 'X-Forwarded-Proto': 'https' }
 const clients = [
   { clientID: 'a', clientSecret: 'b', scope: ['incidents.read', 'users.read'], redirectURIs: [callbackURL] },
 ]
-/** As in production: https at a proxy in front, which tells so. */
+/** As in production: https at a proxy in front, which says so in a header. */
 const production = {
   victim: { options: { callbackURL }, env: { NODE_ENV: 'production' } },
   simulator: { clients },
@@ -29,7 +29,7 @@ async function logIn(victim: Victim, browser = new Browser()): Promise<Response>
   return viaProxy(victim, browser, await approve(begun.headers.get('location') as string))
 }
 
-/** The cookies of this package that an answer sets; those of an app's own session are its own business. */
+/** The cookies of this package that a response sets; those of an app's own session are its own business. */
 function ours(answer: Response): string[] {
   const lines = answer.headers.getSetCookie()
   return lines.filter((line) => line.includes('pagerduty') && !line.includes('Max-Age=0'))
@@ -45,7 +45,7 @@ forEachConfiguration(
       expect(set).toEqual([expect.stringMatching(form)])
     })
 
-    test('E3: a login that arrives as plain http is told so at once: no cookie that would be lost, no trip to PagerDuty', async () => {
+    test('E3: a login that arrives as plain http fails at once: no cookie that would be lost, no redirect to PagerDuty', async () => {
       const { victim, simulator } = app
       for (const headers of [{}, { 'X-Forwarded-Proto': 'http' }, { 'X-Forwarded-Proto': 'http, https' }]) {
         const browser = new Browser()
@@ -161,7 +161,7 @@ forEachConfiguration(
       expect(said).toHaveLength(1)
     })
 
-    test('E9: logins in memory are refused in a cluster, whose workers share none', () => {
+    test('E9: logins in memory are rejected in a cluster, because its workers share none', () => {
       const folder = folders[app.express]
       const program = join(folder, 'cluster.cjs')
       writeFileSync(program, clustered)

@@ -58,7 +58,7 @@ describe('the example app', () => {
       'application/x-www-form-urlencoded; charset=x',
     ],
     ['a delivery that nobody signed', '/webhooks/pagerduty', '{"event":', 'application/json'],
-  ])('E10: %s is answered without a word from inside', async (_what, path, body, type) => {
+  ])('E10: the response to %s has no internal details', async (_what, path, body, type) => {
     const answer = await browser.fetch(app.url + path, {
       method: 'POST',
       headers: { ...ownPage, 'Content-Type': type },
@@ -69,7 +69,7 @@ describe('the example app', () => {
     expect(text).not.toMatch(/\n\s+at |<br>|node_modules|\.ts:\d|Error:/)
   })
 
-  test('E10: trouble at PagerDuty is told without a word from inside', async () => {
+  test('E10: an outage of PagerDuty is reported without internal details', async () => {
     const simulator = app.simulator as Simulator
     simulator.failNext('token', { status: 500, body: { secret: 'CANARY' } })
     const other = new Browser()
@@ -99,7 +99,7 @@ describe('the example app', () => {
   )
 })
 
-test('E10: where the example app is https, browsers are told to stay there', async () => {
+test('E10: where the example app uses https, it makes browsers stay with it', async () => {
   const port = await freePort()
   process.env['PAGERDUTY_CALLBACK_URL'] = 'https://app.example/auth/pagerduty/callback'
   const app = await startExampleApp({ port }).finally(() => delete process.env['PAGERDUTY_CALLBACK_URL'])

@@ -12,7 +12,7 @@ const megabyte = 1024 * 1024
 /** A pending login and its claim are over after fifteen minutes. */
 const longestClaim = 15 * 60_000
 
-/** A person who logs in and works while a flood goes on: all that the app answers to them. */
+/** A user who logs in and works during a flood: everything that the app responds with. */
 async function workDuring(flooding: Promise<void>, { victim }: InConfiguration): Promise<unknown[]> {
   let isOver = false
   const over = flooding.finally(() => (isOver = true))
@@ -50,14 +50,14 @@ forEachConfiguration(configurations, (app) => {
   })
 
   // Pending logins that pile up on the server: CVE-2021-22119 (Spring Security).
-  test('A2, A5: thousands of logins by nobody leave nothing in Redis, and no two are alike', async () => {
+  test('A2, A5: thousands of logins that are only begun leave nothing in Redis, and no two are alike', async () => {
     const { victim, redis, style } = app
     const times = isFull ? (redis && style === 'drop-in' ? 10_000 : 3_000) : 1_000
     const seen = { state: new Set(), code_challenge: new Set(), nonce: new Set() }
     const before = { keys: await kinds(), heap: await heap() }
     await flood(times, async () => {
       const { searchParams } = new URL(await victim.begin(new Browser()))
-      // One state for everybody: CVE-2023-31999 (@fastify/oauth2).
+      // One state for all users: CVE-2023-31999 (@fastify/oauth2).
       for (const [name, values] of Object.entries(seen)) values.add(searchParams.get(name))
     })
     expect(Object.values(seen).map(({ size }) => size)).toEqual([times, times, times])
@@ -93,7 +93,7 @@ forEachConfiguration(configurations, (app) => {
     }
   })
 
-  test('B1, B7: thousands of forged callbacks cost no key, no token call and no memory, and nobody else notices', async () => {
+  test('B1, B7: thousands of forged callbacks cost no key, no token call and no memory, and no other user notices', async () => {
     const { victim, simulator } = app
     const before = { keys: await kinds(), heap: await heap() }
     const attacker = new Browser()
@@ -115,12 +115,12 @@ forEachConfiguration(configurations, (app) => {
     })
     expect(await workDuring(flooding, app)).toEqual(unharmed)
     expect([...statuses].filter((status) => ![302, 400, 403].includes(status))).toEqual([])
-    expect(simulator.calls.token.authorization_code).toBe(1) // the person's own
+    expect(simulator.calls.token.authorization_code).toBe(1) // the user's own
     const { 'pagerduty:login': claims = 0, ...others } = await kinds()
     const { 'pagerduty:login': claimsBefore = 0 } = before.keys
     const sessions = Object.values(others).reduce((sum, count) => sum + count, claims)
     const sessionsBefore = Object.values(before.keys).reduce((sum, count) => sum + count, 0)
-    // One person has logged in: session, grant and claim.
+    // One user has logged in: session, grant and claim.
     expect({ claims: claims - claimsBefore, all: sessions - sessionsBefore }).toEqual(
       app.redis ? { claims: 1, all: 3 } : { claims: 0, all: 0 },
     )
@@ -148,7 +148,7 @@ forEachConfiguration(configurations, (app) => {
     expect((await heap()) - before.heap).toBeLessThan(8 * megabyte)
   })
 
-  test('B6: huge cookies and parameters, with either query parser, are answered and change nothing', async () => {
+  test('B6: huge cookies and parameters, with either query parser, get a response and change nothing', async () => {
     const { victim } = app
     const others = await Promise.all(
       (['simple', 'extended'] as const).map((queryParser) => app.another({ queryParser })),

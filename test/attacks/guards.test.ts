@@ -5,7 +5,7 @@ import { type InConfiguration, configurations, forEachConfiguration } from './su
 import { cookiesOf, rawRequest, requestHead } from './support/raw-request'
 import type { Victim } from './support/start-victim'
 
-/** What nobody outside may read in an answer: stacks, files, hints for operators, secrets. */
+/** What a response must not reveal: stacks, files, hints for operators, secrets. */
 const indiscretion =
   /\n\s+at |node_modules|\bdist\/|\.js:\d|simulator-secret|PAGERDUTY_CLIENT|"hint"|"stack"|sealed/
 
@@ -147,7 +147,7 @@ forEachConfiguration(configurations, (app) => {
 })
 
 forEachConfiguration(configurations, (app) => {
-  test('G2: a scope that a refresh takes away closes the route with that request and the next', async () => {
+  test('G2: a refresh that removes a scope closes the route to that request and the next', async () => {
     const { simulator, victim } = app
     const browser = await victim.logIn()
     expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(200)
@@ -155,7 +155,7 @@ forEachConfiguration(configurations, (app) => {
     simulator.configure('simulator-client', { scope: ['users.read', 'services.read'] })
     simulator.expireTokens()
     simulator.resetCalls()
-    // The guard knows of it when the API has refused the token, and the refresh has come back narrower.
+    // The guard knows once the API has rejected the token, and the refresh has returned a narrower scope.
     const during = await browser.fetch(`${victim.url}/incidents`)
     const handled = await handledDuring(victim, async () => {
       expect((await browser.fetch(`${victim.url}/incidents`)).status).toBe(403)
@@ -166,14 +166,14 @@ forEachConfiguration(configurations, (app) => {
     expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([1, 2])
   })
 
-  test('G3: a guard that would ask for nothing, or for less than was meant, is not made', async () => {
+  test('G3: a guard that would require nothing, or less than was meant, cannot be created', async () => {
     const { victim } = app
     const made = (await (await fetch(`${victim.url}/wrong-guards`)).json()) as Record<string, string>
     expect(Object.keys(made)).toHaveLength(39)
     expect(new Set(Object.values(made))).toEqual(new Set(['ConfigurationError']))
   })
 
-  test('G3: a guard before what it relies on, or before a forgery of it, lets nobody through and says no more', async () => {
+  test('G3: a guard before what it relies on, or before a forgery of it, lets no request through and reveals nothing more', async () => {
     const { victim } = app
     const browser = await logInWithServices(app)
     const handled = await handledDuring(victim, async () => {
@@ -190,7 +190,7 @@ forEachConfiguration(configurations, (app) => {
     expect(handled).toBe(0)
   })
 
-  test('G5: who is not logged in, and who lacks a scope, are told so as RFC 6750 says; only browsers are sent on', async () => {
+  test('G5: users who are not logged in or lack a scope get the response of RFC 6750; only browsers are redirected', async () => {
     const { victim } = app
     const without = await victim.logIn()
     const asked: [Record<string, string>, 'script' | 'browser'][] = [
@@ -322,7 +322,7 @@ forEachConfiguration(configurations, (app) => {
       )
       expect(answers.map(({ status }) => status)).toEqual([401, 200, 200, 200])
     })
-    // The late one lets nobody through whom it would refuse.
+    // The late one lets no request through that it would deny.
     expect(handled).toBe(2)
     expect((await entitled.fetch(`${victim.url}/services`)).status).toBe(200)
   })
@@ -330,7 +330,7 @@ forEachConfiguration(configurations, (app) => {
 
 const defaultScope = ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read']
 
-/** Ways to write a path that somebody may take for another one, or for none that is guarded. */
+/** Ways to write a path that may be mistaken for another one, or for one that is not guarded. */
 function targetsFor(path: string): string[] {
   const [, first = '', ...rest] = [...path]
   const encoded = `%${first.charCodeAt(0).toString(16)}${rest.join('')}`
@@ -389,7 +389,7 @@ const methods = [
   'CONNECT',
 ]
 
-/** What proxies that authenticate tell an app, or are told to let through. */
+/** Headers that authenticating proxies send to an app, or that make them let a request through. */
 const headers: Record<string, string>[] = [
   { 'X-Forwarded-Uri': '/' },
   { X_Forwarded_Uri: '/' },

@@ -82,7 +82,7 @@ const accepted = { status: 302, location: '/', user: 'PUSER01', me: 200, handled
 const nobody = { cookies: [], user: null, me: 401, handled: 0 }
 const unavailable = { ...nobody, status: 503, code: 'ERR_PAGERDUTY_KEYS_UNAVAILABLE' }
 
-/** Passport answers a login that fails with the app's failureRedirect. */
+/** Passport redirects a failed login to the app's failureRedirect. */
 function refusedIn({ style }: Configuration) {
   return style === 'drop-in'
     ? { ...nobody, status: 403, code: 'ERR_PAGERDUTY_ID_TOKEN' }
@@ -162,7 +162,7 @@ forEachConfiguration(
       )
 
       test.each(bad.map(({ row, name, make }) => [row, name, make] as const))(
-        '%s: an id_token “%s” logs nobody in, and the tokens beside it are revoked',
+        '%s: an id_token “%s” logs no one in, and the tokens beside it are revoked',
         async (_row, _name, make) => {
           const outcome = await present(app.victim, make)
           expect(outcome).toMatchObject(refused)
@@ -172,13 +172,13 @@ forEachConfiguration(
       )
     })
 
-    test('D1: of all that was refused the token store keeps no grant', async () => {
+    test('D1: the token store keeps no grant of a rejected login', async () => {
       const grants = await storedGrants(app.redis?.url)
       for (const { make } of bad.slice(0, 5)) expect(await present(app.victim, make)).toMatchObject(refused)
       expect(await storedGrants(app.redis?.url)).toEqual(grants)
     })
 
-    test('D10: a token that is missing or empty is nobody’s', async () => {
+    test('D10: a token that is missing or empty logs no one in', async () => {
       const { victim } = app
       pagerduty.token = pagerduty.answer({ id_token: undefined })
       const browser = new Browser()
@@ -188,7 +188,7 @@ forEachConfiguration(
       expect(await present(victim, () => '')).toMatchObject(refused)
     })
 
-    test('D13: the same user id in two accounts is two people', async () => {
+    test('D13: the same user id in two accounts is two users', async () => {
       const { victim } = app
       const browsers = []
       for (const account_id of ['PACCT01', 'PACCT02']) {
@@ -261,7 +261,7 @@ forEachConfiguration(
       expect(await victim.userOf(begun)).toBe('PUSER01')
     })
 
-    test('D11: an id_token of 17 KB or of 1 MB is no answer at all', async () => {
+    test('D11: a response with an id_token of 17 KB or 1 MB is invalid', async () => {
       for (const size of [13_000, 1024 * 1024]) {
         const outcome = await present(app.victim, (login) =>
           signed(claimsOf(login, { long: 'x'.repeat(size) })),

@@ -125,7 +125,7 @@ forEachConfiguration(
           expect(answer.headers.get('location')).toBeNull()
         }
       }
-      // What only looks like one is an answer as any other.
+      // What only looks like one is a response like any other.
       const headers = {
         Location: elsewhere.url,
         Refresh: `0;url=${elsewhere.url}`,
@@ -168,7 +168,7 @@ forEachConfiguration(
       expect(answers).toEqual(answers.map((_, index) => people[index % 4]))
     })
 
-    test('G10: an API that refuses every token is asked twice, and PagerDuty for a new token once', async () => {
+    test('G10: an API that rejects every token is called twice, and one new token is requested', async () => {
       const { simulator, victim } = app
       const browser = await victim.logIn()
       simulator.failNext('api', { status: 401, body: 'no' }, 10)
@@ -231,7 +231,7 @@ forEachConfiguration(
       expect([simulator.calls.token.refresh_token, simulator.calls.api]).toEqual([1, 1])
     })
 
-    test('G8: an app token, or a person’s own, is no login when a request brings it', async () => {
+    test('G8: an app token, or a user’s own, does not log in the request that carries it', async () => {
       const { simulator, victim } = app
       await victim.logIn()
       await victim.order({ kind: 'token', scope: ['incidents.read'] })
@@ -292,7 +292,7 @@ async function callAcross(
 forEachConfiguration(
   configurations.filter(({ store, express }) => store === 'redis' && express === 5),
   (app) => {
-    test('G8: an app token as it is kept is no person’s grant, and a grant no app token', async () => {
+    test('G8: a stored app token does not work as a user’s grant, nor a grant as an app token', async () => {
       const { simulator, victim } = app
       const browser = await victim.logIn()
       expect((await browser.fetch(`${victim.url}/me`)).status).toBe(200)
@@ -386,7 +386,7 @@ forEachConfiguration(configurations, (app) => {
     )
   })
 
-  test('G8: a login that is answered with an app token in the place of a person’s is refused where at_hash is required', async () => {
+  test('G8: a login that gets an app token in place of a user’s is rejected where at_hash is required', async () => {
     const { simulator } = app
     const endpoint = await FaultServer.start()
     endpoint.behave = async (res, { form }) => {

@@ -10,7 +10,7 @@ const [first, second] = [secretOf(), secretOf()]
 const appScopes = ['incidents.read', 'users.read', 'services.read']
 const patience = 60_000
 
-/** What somebody's login stands on: the grant, and in the drop-in the session. Their keys have the grant's id in them. */
+/** What a login depends on: the grant and, with `pd.auth()`, the session. Their keys contain the grant's id. */
 const isOfLogin = (key: string) => /^pagerduty:(grant|sess):/.test(key)
 
 async function grantKeys(redis: Redis): Promise<string[]> {
@@ -52,7 +52,7 @@ forEachConfiguration(
     })
 
     test(
-      'K2, CVE-2022-39263: a value at another key is nobody’s login, whoever and whatever it belongs to',
+      'K2, CVE-2022-39263: a value at another key logs no one in, whatever it is and whose',
       async () => {
         const { victim } = app
         const users = ['PACME01', 'PACME01', 'PACME02']
@@ -111,7 +111,7 @@ forEachConfiguration(
         const other = await app.another()
         expect(await ask(other)).toEqual(tokens)
         expect(app.simulator.calls.token.client_credentials).toBe(3)
-        // What cannot be read is replaced: a token of the app loses nobody anything.
+        // What cannot be read is replaced: losing an app token costs no user anything.
         for (const [key, transplant] of transplants) expect(await redis.get(key)).not.toBe(transplant)
         await other.stop()
       },
@@ -155,7 +155,7 @@ forEachConfiguration(
       patience,
     )
 
-    // With the parts, sessions are the app's own.
+    // With the individual middleware, sessions are the app's own.
     if (app.style === 'drop-in') {
       test(
         'K6: a session that another version wrote is none',
@@ -186,7 +186,7 @@ forEachConfiguration(
     }
 
     test(
-      'K4: secrets rotate over processes while people work, and nobody is logged out before the old one goes',
+      'K4: secrets rotate over processes while users work, and no user is logged out before the old one is removed',
       async () => {
         const start = (secret: string[]) => app.another({ options: { secret } })
         const browsers = await Promise.all([1, 2, 3].map(() => app.victim.logIn()))
@@ -209,7 +209,7 @@ forEachConfiguration(
         expect(statuses).toEqual(Array(18).fill(200))
         const after = await keyIDs(redis)
         expect(after.filter((id) => id === before)).toHaveLength(1)
-        // With the old secret gone its cookies count for nothing: whoever has one is logged out, and can log in again.
+        // Without the old secret its cookies are worthless: a user who has one is logged out, and can log in again.
         const last = await start([second])
         expect(await people(last, browsers)).toEqual(browsers.map(() => '401 nobody'))
         expect(await people(last, [await last.logIn(browsers[0])])).toEqual(['200 PACME01'])
@@ -219,7 +219,7 @@ forEachConfiguration(
     )
 
     test(
-      'CVE-2023-28858: what Redis answers too late is taken for nobody else’s answer',
+      'CVE-2023-28858: a response that Redis sends too late is never taken for another user’s',
       async () => {
         const relay = await startRelay(app.redis?.port ?? 0)
         // Only the package's connection is slow: a session store of the app's own has no deadline, and requests would

@@ -47,7 +47,7 @@ const echoes = [
   elsewhere,
 ]
 
-/** A browser that keeps what it was answered. */
+/** A browser that keeps the responses it gets. */
 class Witness extends Browser {
   readonly answers: string[]
 
@@ -65,7 +65,7 @@ class Witness extends Browser {
   }
 }
 
-/** A line of Express's own router, which tells each URL: with DEBUG=* that of the callback too. */
+/** A line of Express's own router, which prints each URL: with DEBUG=* that of the callback too. */
 const dispatching = /^.* (express:)?router .*$/gm
 
 /** The way to PagerDuty has the state in it, and has to. */
@@ -102,7 +102,7 @@ forEachConfiguration(
       await recorder.close()
     })
 
-    // Express shows the stack of an error unless it is told that this is production.
+    // Express shows the stack of an error unless NODE_ENV says that this is production.
     const isPlain = (app.express === 4) === (app.style === 'drop-in')
     const settings = isPlain ? { plainErrors: true } : { env: { NODE_ENV: 'production' } }
     const handler = isPlain ? 'Express answers for errors' : 'pd.errors() does, in production'
@@ -204,13 +204,13 @@ test('S1, S2, K5: a start that fails, as with a weak secret, does not repeat the
     encoding: 'utf8',
   })
   expect(stdout.match(/^refused/gm)?.length).toBe(wrong.length)
-  // How Node itself tells an error that nobody caught.
+  // How Node itself prints an uncaught error.
   expect(stderr).toContain('ERR_PAGERDUTY_CONFIGURATION')
   expect(canaries.in(stdout + stderr)).toEqual([])
 })
 
 describeWithRedis('Redis', () => {
-  test('S2: that refuses the password is told of without it', async () => {
+  test('S2: that rejects the password is reported without it', async () => {
     const canaries = new Canaries()
     canaries.note('Redis password', redisPassword)
     const server = await startRedis({ more: ['--requirepass', 'another one'] })

@@ -18,7 +18,7 @@ const settings = {
   simulator: { accessTokenLifetime: (2 * idle) / 1000 },
 }
 
-/** Somebody who is logged in at a process whose clock the test moves. */
+/** A user who is logged in at a process whose clock the test moves. */
 function lifetimesOf(app: InConfiguration & Configuration) {
   const login = {
     offset: 0,

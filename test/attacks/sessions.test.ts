@@ -34,7 +34,7 @@ forEachConfiguration(
       fleet = [app.victim, ...more]
     })
 
-    test('B9, CVE-2022-25896, CVE-2021-41246, CVE-2023-29019: a session from before the login, or from before the logout, is nobody’s', async () => {
+    test('B9, CVE-2022-25896, CVE-2021-41246, CVE-2023-29019: a session from before the login, or from before the logout, logs no one in', async () => {
       const { victim } = app
       const browser = new Browser()
       await browser.fetch(`${victim.url}/views`)
@@ -70,7 +70,7 @@ forEachConfiguration(
       expect(await me(victim, browser)).toBe(200)
     })
 
-    test('E6: all sessions of a user end at once, in every process; nobody else’s do', async () => {
+    test('E6: all sessions of a user end at once, in every process; no other user’s do', async () => {
       const sessions = await Promise.all([0, 1, 2, 3, 4].map((i) => processOf(i).logIn()))
       const other = await app.victim.logIn(new Browser(), 'PACME02')
       const everywhere = () => Promise.all(sessions.flatMap((one) => fleet.map((at) => me(at, one))))
@@ -121,7 +121,7 @@ forEachConfiguration(
       expect(simulator.reuses).toBe(0)
     })
 
-    test('express-session#309: the page after the login is logged in, however soon it is asked for', async () => {
+    test('express-session#309: the page after the login is logged in, however soon it is requested', async () => {
       for (let round = 0; round < 10; round++) {
         const browser = await app.victim.logIn()
         expect(await Promise.all(fleet.map((one) => me(one, browser)))).toEqual(fleet.map(() => 200))
@@ -162,7 +162,7 @@ forEachConfiguration(dropIns, (app) => {
     expect(await me(victim, browser)).toBe(200)
   })
 
-  test('CVE-2025-48947: also an answer of the app’s that changes the session is kept by no cache; one that does not, the app decides about', async () => {
+  test('CVE-2025-48947: a response of the app that changes the session is not cached either; for one that does not, the app decides', async () => {
     const { victim } = app
     const browser = new Browser()
     const first = await browser.fetch(`${victim.url}/views`)

@@ -21,7 +21,7 @@ async function holdUp({ url }: Victim, browser: Browser, query: string) {
   const ended = slow.fetch(`${path}?${query}`)
   await fetch(`${path}/begun`)
   return {
-    /** Lets it end, and returns the browser that got its answer. */
+    /** Lets it end, and returns the browser that got its response. */
     async end(): Promise<Browser> {
       await fetch(`${path}/go-on`)
       await ended
@@ -79,7 +79,7 @@ const define = (app: InConfiguration & Configuration): void => {
     },
   )
 
-  test('3.2: a slow request does not bring back who was logged in before somebody else', async () => {
+  test('3.2: a slow request does not bring back the user who was logged in before another one', async () => {
     const { victim } = app
     const browser = await victim.logIn()
     const slow = await holdUp(victim, browser, 'change')
@@ -89,7 +89,7 @@ const define = (app: InConfiguration & Configuration): void => {
     expect(await other.userOf(browser)).toBe('PGLBX01')
   })
 
-  test('3.2, R24, R26: a refresh that is under way when somebody logs out brings nobody back, and its tokens are revoked', async () => {
+  test('3.2, R24, R26: a refresh that is under way when a user logs out does not log them in again, and its tokens are revoked', async () => {
     const { victim, simulator } = app
     const browser = await victim.logIn(undefined, 'PACME02')
     const thief = browser.copy()

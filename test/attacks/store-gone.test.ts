@@ -27,7 +27,7 @@ forEachConfiguration(overRedis, (app) => {
   const get = (path: string) => browser.fetch(victim.url + path)
   const status = async () => (await get('/me')).status
 
-  /** Asks until it answers with something else than trouble. */
+  /** Sends requests until one gets something other than 503. */
   async function afterwards(): Promise<number> {
     const giveUpAt = performance.now() + 10_000
     for (;;) {
@@ -43,7 +43,7 @@ forEachConfiguration(overRedis, (app) => {
   }
 
   test.each(Object.keys(outages) as (keyof typeof outages)[])(
-    'E7, CVE-2026-73421: while Redis is %s no guarded handler runs and nobody gets a cookie; afterwards they are still logged in',
+    'E7, CVE-2026-73421: while Redis is %s no guarded handler runs and no one gets a cookie; afterwards the user is still logged in',
     async (how) => {
       expect(await status()).toBe(200)
       const cookies = new Map(browser.cookies)

@@ -151,7 +151,7 @@ const sentences = {
 forEachConfiguration(
   configurations,
   (app) => {
-    test.each(faults)('C1: %s fails a login and logs nobody in', async (_name, code, fault) => {
+    test.each(faults)('C1: %s fails a login and logs no one in', async (_name, code, fault) => {
       pagerduty.token = fault()
       expect(await logInInVain(app.victim)).toEqual({ ...nobody, status: 503, code })
       expect(evil.requests).toHaveLength(0)
@@ -163,7 +163,7 @@ forEachConfiguration(
       expect(await logInInVain(app.victim)).toMatchObject(nobody)
     })
 
-    test('C1: whatever befalls a refresh logs nobody out, and passes', async () => {
+    test('C1: whatever goes wrong with a refresh logs no user out, and passes', async () => {
       const { victim } = app
       await survives(victim)
       expect(victim.isAlive).toBe(true)
@@ -225,7 +225,7 @@ forEachConfiguration(
       expect(presented).toEqual([held, held, held, held, 'pdrt+_new'])
     })
 
-    test('C6: a scope that is left out is the one asked for, or the one before', async () => {
+    test('C6: a scope that is left out is the requested one, or the previous one', async () => {
       const { victim } = app
       pagerduty.token = pagerduty.answer({ scope: undefined })
       const browser = await pagerduty.logIn(victim)
@@ -265,7 +265,7 @@ forEachConfiguration(
       expect(await ask(victim, wide, '/incidents')).toMatchObject({ status: 403, code: 'insufficient_scope' })
     })
 
-    test('app tokens that are asked for at once each have their own scopes, whatever the order (GHSA-qxj7-2x7w-3mpp)', async () => {
+    test('app tokens that are requested at once each have their own scopes, whatever the order (GHSA-qxj7-2x7w-3mpp)', async () => {
       const { victim } = app
       const sets = [
         ['incidents.read'],
@@ -286,7 +286,7 @@ forEachConfiguration(
   settings,
 )
 
-/** After a failure nothing is asked for a second; in Redis that second is one of Redis's own clock. */
+/** After a failure there is no request for a second; in Redis, that second is one of Redis's own clock. */
 async function untilServed(victim: Victim, browser: Browser): Promise<void> {
   while ((await ask(victim, browser)).status === 503) {
     await pagerduty.pass(victim, 10_000)
@@ -294,10 +294,10 @@ async function untilServed(victim: Victim, browser: Browser): Promise<void> {
   }
 }
 
-/** Refreshes that fail, one person for each fault. */
+/** Refreshes that fail, one user for each fault. */
 async function survives(victim: Victim): Promise<void> {
   pagerduty.token = pagerduty.answer({ expires_in: 60 })
-  // Somebody whose refreshes succeed, so that PagerDuty does not count as down for all.
+  // A user whose refreshes succeed, so that PagerDuty does not count as down for all.
   const lucky = await pagerduty.logIn(victim)
   const people: Browser[] = []
   for (const _fault of faults) people.push(await pagerduty.logIn(victim))
@@ -354,7 +354,7 @@ forEachConfiguration(
       await classic.stop()
     })
 
-    test('C3: members of the prototype, of nobody’s, or twice pass by without a trace', async () => {
+    test('C3: members that belong to a prototype, are unknown or occur twice leave no trace', async () => {
       const { victim } = app
       const { token_type: _type, ...typeless } = good
       const pollution = { access_token: 'evil', token_type: 'bearer', polluted: 1, user: 'evil' }
@@ -370,7 +370,7 @@ forEachConfiguration(
       await victim.order({ kind: 'token', scope: ['users.read'] })
       // Of a name that stands twice the last counts: it did not end after a second.
       expect(sent('refresh_token')).toHaveLength(0)
-      // If anything had stuck to Object.prototype, these would be tokens, and somebody would be logged in.
+      // If anything had stuck to Object.prototype, these would be tokens, and a user would be logged in.
       for (const body of [{}, typeless]) {
         pagerduty.token = json(body)
         expect(await logInInVain(victim)).toEqual({ ...nobody, status: 503, code: noToken })
@@ -424,7 +424,7 @@ forEachConfiguration(
       expect(victim.output).not.toContain('TimeoutOverflowWarning')
     })
 
-    test('C4: an expires_in that is no number is no answer', async () => {
+    test('C4: a response whose expires_in is not a number is invalid', async () => {
       for (const expires_in of ['soon', '', ' 60', '0x10', '-1', 'NaN', true, {}, [], [60]]) {
         pagerduty.token = pagerduty.answer({ expires_in })
         expect({ expires_in, ...(await logInInVain(app.victim)) }).toEqual({
@@ -444,7 +444,7 @@ forEachConfiguration(
       ['another issuer', (login) => signed(claimsOf(login, { iss: 'https://evil.example' }))],
       ['another app', (login) => signed(claimsOf(login, { aud: 'another-client' }))],
       ['the same, forged', (login) => signed(claimsOf(login), {}, attacker)],
-    ])('C7: a refresh that speaks of %s changes nobody', async (_name, make) => {
+    ])('C7: a refresh with an id_token for %s changes no user', async (_name, make) => {
       const { victim } = app
       const browser = await pagerduty.logIn(victim)
       const held = pagerduty.lastAnswer['refresh_token']
@@ -464,7 +464,7 @@ forEachConfiguration(
       expect(sent('refresh_token').map((form) => form.get('refresh_token'))).toEqual([held, held])
     })
 
-    test('C7: a refresh without an id_token, or with one of the same person, goes on', async () => {
+    test('C7: a refresh without an id_token, or with one for the same user, succeeds', async () => {
       const { victim } = app
       const browser = await pagerduty.logIn(victim)
       const { user } = await ask(victim, browser)
@@ -524,7 +524,7 @@ forEachConfiguration(
 forEachConfiguration(
   inMemory,
   (app) => {
-    test('C1: silence, half an answer and a trickle are given up after ten seconds, with each grant', async () => {
+    test('C1: silence, half a response and a trickle are given up after ten seconds, with each grant', async () => {
       pagerduty.token = pagerduty.answer({ expires_in: 60 })
       const behaviours = [stallBeforeHeaders, stallMidBody, trickle]
       // Each in a process of its own: one that has found PagerDuty silent would not ask again.
@@ -557,7 +557,7 @@ forEachConfiguration(
       expect(performance.now() - begun).toBeLessThan(15_000)
     })
 
-    test('C9: a certificate that nobody trusts, or that is another host’s, gets to see nothing', async () => {
+    test('C9: a server whose certificate is not trusted, or is another host’s, receives nothing', async () => {
       const file = join(__dirname, 'support/self-signed.pem')
       const pem = readFileSync(file)
       const requests: string[] = []
@@ -590,7 +590,7 @@ forEachConfiguration(
           code: noToken,
           requests: 2,
         })
-        // Only Node itself can be told to look away, and says so.
+        // Only Node itself can be made to ignore it, and says so.
         expect(await attempt('127.0.0.1', { NODE_TLS_REJECT_UNAUTHORIZED: '0' })).toMatchObject({
           requests: 2,
           output: expect.stringContaining('NODE_TLS_REJECT_UNAUTHORIZED'),

@@ -76,7 +76,7 @@ forEachConfiguration(
         await new Promise((resolve) => setTimeout(resolve, 10))
     })
 
-    test('W2: a signature that is none is refused, whatever it is made of, and harms nobody', async () => {
+    test('W2: an invalid signature is rejected, whatever it is made of, and does no harm', async () => {
       const { victim } = app
       const text = eventText()
       const good = sign(text).slice(3)
@@ -130,7 +130,7 @@ forEachConfiguration(
             'Content-Length': String(text.length),
           })
           const { statuses } = await rawRequest(victim.url, head + text)
-          // A connection that is cut off before all is sent may lose the answer.
+          // A connection that is cut off before all is sent may lose the response.
           if (![400, 403, 431, undefined].includes(statuses[0])) answers.push({ signature, statuses })
         }
       })
@@ -162,7 +162,7 @@ forEachConfiguration(
       expect(handled).toBe(lists.length)
     })
 
-    test('W4, W5: what is not signed, or signed with no secret at all, is refused before its body', async () => {
+    test('W4, W5: a delivery that is not signed, or not with a secret of the app, is rejected before its body is read', async () => {
       const { victim } = app
       const text = eventText()
       const handled = await handledDuring(app, async () => {
@@ -253,7 +253,7 @@ forEachConfiguration(
       expect(handled).toBe(0)
     })
 
-    test('W8, W9: each delivery has the answer that keeps the subscription alive', async () => {
+    test('W8, W9: each delivery gets the response that keeps the subscription alive', async () => {
       const { victim } = app
       const now = Date.now()
       const ago = (hours: number) => new Date(now - hours * 3_600_000).toISOString()
@@ -356,7 +356,7 @@ forEachConfiguration(
       await elsewhere.close()
     })
 
-    test('W17: a body that was signed and is no event is refused, and one with evil members changes nothing', async () => {
+    test('W17: a signed body that is not an event is rejected, and one with evil members changes nothing', async () => {
       const { victim } = app
       const bodies = [
         '',

@@ -13,7 +13,7 @@ const endOfHead = Buffer.from('\r\n\r\n')
 
 /**
  * Connections that are kept open and do as little as they can, so that what is measured is the server: the bytes of a
- * request are made once, and of an answer only the status and the length are read.
+ * request are built once, and only the status and the length of a response are read.
  */
 export class Load {
   readonly #sockets: readonly Socket[]
@@ -30,7 +30,7 @@ export class Load {
   }
 
   /**
-   * Sends so many requests, as fast as they are answered, and expects this status of each.
+   * Sends this many requests, as fast as responses come, and expects this status of each.
    *
    * @param shot makes the request of that number
    * @returns milliseconds it took

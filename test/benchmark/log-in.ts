@@ -26,8 +26,8 @@ const crowdedAccount = {
 const openIDApp = { ...defaultClient, clientID: 'openid-app' }
 
 /**
- * Starts one. PagerDuty's id_tokens name another issuer than the place of its discovery document, which
- * express-openid-connect refuses; for that client alone they are made to fit.
+ * Starts a provider. PagerDuty's id_tokens name another issuer than the location of its discovery document, which
+ * express-openid-connect rejects; for that client alone they are made to match.
  */
 export async function startProvider(): Promise<Provider> {
   const simulator = await startPagerDuty({
@@ -74,7 +74,7 @@ export async function begin(program: string, url: string, browser: Browser): Pro
   return locationOf(await browser.fetch(`${url}/auth/signin/pagerduty`, { method: 'POST', headers, body }))
 }
 
-/** Logs somebody in, and returns the cookies. */
+/** Logs a user in, and returns the cookies. */
 export async function logIn(program: string, app: AppProcess): Promise<string> {
   const browser = new Browser()
   const callback = await approve(await begin(program, app.url, browser))

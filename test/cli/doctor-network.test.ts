@@ -190,7 +190,7 @@ describeWithRedis('Redis', () => {
     })
   })
 
-  test('a Redis where nobody listens is found', async () => {
+  test('a Redis URL where no server listens is found', async () => {
     const { findings } = await ask('redis://127.0.0.1:9')
     expect(troubles(findings)).toEqual(['error redis'])
     expect(found(findings, 'redis')[0]?.message).toContain('127.0.0.1:9')
@@ -249,7 +249,7 @@ describeWithRedis('Redis', () => {
 })
 
 describe('PagerDuty', () => {
-  /** Answers for PagerDuty, with the simulator's keys and a clock of its own. */
+  /** Runs the doctor against a server that responds as PagerDuty, with these keys and a clock that is this many seconds off. */
   async function askWithKeys(keys: unknown, seconds = 0) {
     const identity = await serve((server) => {
       server.get('/global/oauth/anonymous/jwks', (_req, res) => {
@@ -286,13 +286,13 @@ describe('PagerDuty', () => {
     ['503', 'error', 'credentials'],
     ['invalid_client', 'error', 'credentials'],
     ['reset', 'error', 'credentials'],
-  ] as const)('a token endpoint that answers %s is found', async (fault, level, check) => {
+  ] as const)('a token endpoint that fails with %s is found', async (fault, level, check) => {
     simulator.failNext('token', fault)
     const { findings } = await askDoctor(environment)
     expect(troubles(findings)).toEqual([`${level} ${check}`])
   })
 
-  test('the app token that was asked for is revealed to nobody', async () => {
+  test('the requested app token is not revealed', async () => {
     const { output } = await askDoctor(environment)
     expect(output).toContain('app-token')
     expect(output).not.toMatch(/pd(us|eu)\+_/)
@@ -308,7 +308,7 @@ describe('the running app', () => {
   })
   afterAll(() => pd.close())
 
-  /** The app of a public address, behind a proxy that sends this header on and may take cookies away. */
+  /** The app at a public address, behind a proxy that forwards this header and may strip cookies. */
   async function askBehind(header: Record<string, string>, keepsCookies = true) {
     const server = createServer()
     const behind = express()
@@ -337,7 +337,7 @@ describe('the running app', () => {
     )
   }
 
-  test('is fine behind a proxy that tells of https', async () => {
+  test('is fine behind a proxy that reports https', async () => {
     const findings = await askBehind({ 'x-forwarded-proto': 'https' })
     expect(troubles(findings)).toEqual([])
     expect(found(findings, 'cookie')).toMatchObject([
@@ -351,7 +351,7 @@ describe('the running app', () => {
     expect(found(findings, 'proxy')[0]?.remedy).toContain('X-Forwarded-Proto: https')
   })
 
-  test('behind a proxy that takes cookies away is found', async () => {
+  test('behind a proxy that strips cookies is found', async () => {
     expect(troubles(await askBehind({ 'x-forwarded-proto': 'https' }, false))).toEqual(['error cookie'])
   })
 
@@ -363,7 +363,7 @@ describe('the running app', () => {
       /another client ID than this environment/,
     ],
     [
-      'at another address than people come back to',
+      'at another address than users come back to',
       (url) => ({
         PAGERDUTY_CALLBACK_URL: `${url.replace('127.0.0.1', 'localhost')}/auth/pagerduty/callback`,
       }),
@@ -403,7 +403,7 @@ describe('the running app', () => {
     expect(found(findings, 'proxy')[0]?.message).toContain(`another origin, ${app.url}`)
   })
 
-  test('that nobody answers for is found', async () => {
+  test('that does not respond is found', async () => {
     const { findings } = await askDoctor(environment, '--url', 'http://127.0.0.1:9')
     expect(troubles(findings)).toEqual(['error app'])
   })

@@ -78,7 +78,7 @@ if (!hasSQLite) {
 describeWithSQLite('SQLite', () => {
   const folder = () => mkdtempSync(join(tmpdir(), 'doctor-'))
 
-  test('a URL without a file is told how one is written', async () => {
+  test('a URL without a file is found, and the fix says how to write one', async () => {
     expect((await ask('sqlite:')).found('token-store').remedy).toMatch(/^Write sqlite:\.\/var/)
   })
 
@@ -150,7 +150,7 @@ describeWithPostgres('PostgreSQL', () => {
     expect(right.found('postgres-table').message).toBe('The table "pagerduty_tokens" is there')
   })
 
-  test('a table of somebody else’s is found', async () => {
+  test('a table that belongs to another app is found', async () => {
     await server.admin.query('CREATE TABLE pagerduty_tokens (id int, token text)')
     const { troubles: all, found } = await ask(server.url)
     expect(all).toEqual(['error postgres-table'])

@@ -42,7 +42,7 @@ test('nothing is wrong with a good configuration', async () => {
   expect(code).toBe(0)
 })
 
-/** What is changed, what is found and how that is told. */
+/** What is changed, what is found and how it is reported. */
 type Case = readonly [
   what: string,
   change: Record<string, string | undefined>,
@@ -340,14 +340,14 @@ const mistakes: readonly Case[] = [
     /must be an origin/,
   ],
   [
-    'an identity URL where nobody is',
+    'an identity URL where no server listens',
     { PAGERDUTY_IDENTITY_URL: 'http://127.0.0.1:9' },
     ['error identity'],
     /cannot be reached/,
   ],
 ]
 
-test.each(mistakes)('%s is found, with a remedy', async (_what, change, found, told) => {
+test.each(mistakes)('%s is found, with a fix', async (_what, change, found, told) => {
   const { code, findings } = await askDoctor({ ...good, ...change })
   expect(troubles(findings)).toEqual(found)
   const guilty = findings.filter(({ check, level }) => found.includes(`${level} ${check}`))
@@ -370,7 +370,7 @@ test('scopes that only the code knows can be named', async () => {
   expect(troubles((await askDoctor(env, '--scope', 'incidents.raed')).findings)).toContain('warning scopes')
 })
 
-test('all mistakes are told at once', async () => {
+test('all mistakes are reported at once', async () => {
   const { findings } = await askDoctor({
     PAGERDUTY_ACCOUNT: 'acme',
     SESSION_SECRET: 'short',
@@ -445,7 +445,7 @@ test('Node that is too old is found', async () => {
 describe('the report', () => {
   const broken = { PAGERDUTY_CLIENT_ID: 'your-client-id' }
 
-  test('is plain text with a remedy for each mistake, where nobody sees colours', async () => {
+  test('is plain text with a fix for each mistake, where colours would not be seen', async () => {
     const { code, stdout, stderr } = await runCommand(['doctor'], { ...good, ...broken })
     expect(code).toBe(1)
     expect(stderr).toBe('')
@@ -457,7 +457,7 @@ describe('the report', () => {
     expect(stdout).toMatch(/\n\n1 error, 2 notes, \d+ ok\.\n$/)
   })
 
-  test('has colours where FORCE_COLOR asks for them, and none where NO_COLOR does', async () => {
+  test('has colours if FORCE_COLOR is set, and none if NO_COLOR is', async () => {
     const painted = await runCommand(['doctor'], { ...good, FORCE_COLOR: '1' })
     expect(painted.stdout).toContain('\u001b[32mok')
     const plain = await runCommand(['doctor'], { ...good, NO_COLOR: '1' })

@@ -163,7 +163,7 @@ describe('--state', () => {
     expect(readFileSync(target).equals(before)).toBe(false)
   })
 
-  test('what is no state is refused, and left as it is', async () => {
+  test('a file that holds no state is rejected and left unchanged', async () => {
     const file = join(folder, 'notes.txt')
     writeFileSync(file, 'my notes')
     const { code, stderr } = await runCommand(['simulate', '--port', '0', '--state', file], {})
@@ -221,7 +221,7 @@ describe('--state with --tls', () => {
   })
 })
 
-test('each run has the same variables, people and incidents', async () => {
+test('each run has the same variables, users and incidents', async () => {
   const port = String(await freePort())
   const runs: unknown[] = []
   for (let run = 0; run < 2; run++) {

@@ -74,7 +74,7 @@ test('what is printed is an environment with which the doctor is content', async
   expect(code).toBe(0)
 })
 
-test('a person logs in there, and shows on the page without a token', async () => {
+test('a user logs in there, and is shown on the page without a token', async () => {
   await app.logIn()
   const { text } = await send('GET')
   expect(text).toMatch(
@@ -120,7 +120,7 @@ test('a webhook is sent, signed, to this machine only', async () => {
   expect(await to('https://app.example/webhooks')).toContain('is no address of this machine: app.example')
 })
 
-test('what it is told is written on the page as text', async () => {
+test('input is shown on the page as text', async () => {
   const said = await press({ do: 'webhook', url: 'http://127.0.0.1:9/', event: '<b>"' })
   expect(said).toContain('&#60;b&#62;&#34;')
 })
@@ -130,18 +130,21 @@ test.each([
   ['a page that hides where it is', { Origin: 'null' }],
   ['another port of this machine', { Origin: 'http://127.0.0.1:1' }],
   ['another site, without an Origin', { 'Sec-Fetch-Site': 'cross-site' }],
-  ['a name that somebody else has made lead here', { Host: 'evil.example', Origin: 'http://evil.example' }],
+  [
+    'a foreign host name that resolves to this machine',
+    { Host: 'evil.example', Origin: 'http://evil.example' },
+  ],
 ])('%s cannot press a button', async (_who, headers) => {
   const { browser } = await app.logIn()
   expect((await send('POST', headers, 'do=revoke')).status).toBe(403)
   expect((await app.get(browser)).status).toBe(200)
 })
 
-test('a name that somebody else has made lead here does not show the page', async () => {
+test('a foreign host name that resolves to this machine does not show the page', async () => {
   expect((await send('GET', { Host: 'evil.example' })).status).toBe(403)
 })
 
-test('a simulator that is not told to has no control page', async () => {
+test('a simulator without that option has no control page', async () => {
   const simulator = await startPagerDuty()
   expect((await fetch(`${simulator.url}/__simulator/`)).status).toBe(404)
   await simulator.close()
@@ -158,7 +161,7 @@ test('client ID, scope and kind of app can be named', async () => {
   expect(await other.stop()).toBe(0)
 })
 
-test('a port that is taken is told', async () => {
+test('a port that is in use is reported', async () => {
   const { port } = new URL(simulation.url)
   const { code, stderr } = await runCommand(['simulate', '--port', port], {})
   expect(stderr).toBe(`Port ${port} is taken: name another one, or none.\n`)
@@ -166,7 +169,7 @@ test('a port that is taken is told', async () => {
 })
 
 // The last one: the app looks for new keys at most twice a minute.
-test('a button changes the signing keys', async () => {
+test('a button rotates the keys of the JWKS', async () => {
   const keys = async () =>
     ((await (await fetch(`${simulation.url}/global/oauth/anonymous/jwks`)).json()) as { keys: object[] }).keys
   const [before] = await keys()

@@ -39,7 +39,7 @@ describeWithRedis('a Passport and sessions of one’s own', () => {
     })
   })
 
-  test('log people in and out', async () => {
+  test('log users in and out', async () => {
     const one = example('docs/passport.md, In an app that has Passport already, ts')
     await runApp(one, environment(), async (app) => {
       const browser = await app.logIn()
@@ -162,7 +162,7 @@ test('the doctor finds nothing wrong with the app of the README', async () => {
 })
 
 describe('what happens', () => {
-  test('is told to a subscriber', async () => {
+  test('is emitted to a subscriber', async () => {
     const one = example('docs/events.md, Channels, js')
     const route = "app.get('/incidents/:id', pd.requireScopes('incidents.read'), (_req, res) => res.end())\n"
     const printed = await run({ ...one, code: one.code + route }, async (app) => {

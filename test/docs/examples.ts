@@ -12,14 +12,14 @@ export interface Example {
   code: string
 }
 
-/** How a person would point at it. */
+/** How a reader would refer to it. */
 export function nameOf({ page, heading, language, position }: Example): string {
   return [page, heading, position === 0 ? language : `${language} ${position + 1}`].join(', ')
 }
 
 export const root = join(__dirname, '../..')
 
-/** The pages that people read. */
+/** The pages that users read. */
 export const pages = [
   'README.md',
   ...readdirSync(join(root, 'docs'))

@@ -132,7 +132,7 @@ describeWithRedis('the NestJS app with @nestjs/passport', () => {
     }))
 
   test.each(['code=x&state=y', 'error=access_denied&state=y'])(
-    'logs nobody out whom a link of another site leads to the callback with %s',
+    'does not log out a user whom a link on another site sends to the callback with %s',
     (query) =>
       run(async (app) => {
         const browser = await app.logIn()
@@ -150,7 +150,7 @@ describeWithRedis('the NestJS app with @nestjs/passport', () => {
       expect([finished.status, finished.headers.get('location')]).toEqual([302, '/incidents'])
     }))
 
-  test('logs nobody in where the user denies it', () =>
+  test('logs no one in when the user denies access', () =>
     run(async (app) => {
       const browser = new Browser()
       const begun = await browser.visit(`${app.url}/auth/pagerduty`)

@@ -15,7 +15,7 @@ function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise
   return runApp(one, environmentOf(simulator), use)
 }
 
-test('the app of the README greets whoever logs in, and shows incidents', async () => {
+test('the app of the README greets users who log in, and shows incidents', async () => {
   await run(example('README.md, Quick start, ts'), async (app) => {
     expect(await (await new Browser().visit(`${app.url}/`)).text()).toContain('href="/auth/pagerduty"')
     const browser = await app.logIn()
@@ -91,7 +91,7 @@ test('the command for a secret prints one', async () => {
   expect(await runShell(command)).toMatch(/^[\w-]{43}\n$/)
 })
 
-test('the guards of the README let pass whoever may', async () => {
+test('the guards of the README let authorized users pass', async () => {
   await run(example('README.md, Protect routes, ts'), async (app) => {
     const statuses = async (browser: Browser, origin: string) => {
       const note = { method: 'POST', headers: { Origin: origin } }

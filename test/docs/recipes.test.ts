@@ -134,7 +134,7 @@ test('a form that needs one more scope comes back to its page, which says that i
   })
 })
 
-test('an audit log has the address of whoever logs in, fails to, or logs out', async () => {
+test('an audit log has the address of each login, failed login and logout', async () => {
   const one = example('docs/recipes.md, An audit log with addresses, ts')
   const trusted = { ...one, code: `${one.code}\napp.set('trust proxy', 'loopback')\n` }
   const printed = await runApp(trusted, environmentOf(simulator), async (app) => {
@@ -186,7 +186,7 @@ test('the list of sessions names each device, and the others are ended', () =>
     expect((await there.fetch(`${app.url}/sessions`)).status).toBe(401)
   }))
 
-test('two instances in one app ask for a login each', () =>
+test('two instances in one app each require a login', () =>
   runAt(
     { clients: [defaultClient, classic] },
     example('docs/recipes.md, Classic and Scoped side by side, ts'),
@@ -272,7 +272,7 @@ describeWithRedis('with Redis', () => {
     afterwards: {},
   }
 
-  /** Whom the app takes somebody for who logs in, the keys made meanwhile, and whom once these servers are emptied. */
+  /** The user that the app sees after a login, the kinds of keys created by then, and the user once these servers are flushed. */
   async function loginOf(app: RunningExample, servers: Redis[]): Promise<unknown> {
     const browser = await app.logIn()
     const visit = async (): Promise<unknown> => (await browser.fetch(`${app.url}/me`)).json()
@@ -283,7 +283,7 @@ describeWithRedis('with Redis', () => {
   }
 })
 
-test('a script is told that nobody is logged in', () =>
+test('a script gets a 401 when no user is logged in', () =>
   run(example('docs/recipes.md, A single-page app, ts'), async (app) => {
     const stranger = await new Browser().fetch(`${app.url}/api/incidents`)
     expect({ status: stranger.status, location: stranger.headers.get('location') }).toEqual({
@@ -296,7 +296,7 @@ test('a script is told that nobody is logged in', () =>
   }))
 
 describeWithChromium('in a browser', () => {
-  test('a page of scripts sends people to log in and to consent, and they come back to it', async () => {
+  test('a single-page app sends users to log in and to consent, and they come back to it', async () => {
     const one = example('docs/recipes.md, A single-page app, ts')
     const { code } = example('docs/recipes.md, A single-page app, js')
     const page = `<a id="more">more</a><script type="module">${code}</script>`
@@ -306,7 +306,7 @@ describeWithChromium('in a browser', () => {
       await run({ ...one, code: one.code + serve }, async (app) => {
         const tab = await chromium.newPage()
         tab.setDefaultTimeout(30_000)
-        /** What the page meets, and where, once a person has consented. */
+        /** The status that the page gets once a user has consented, and the path it is at. */
         const allow = async () => {
           const button = tab.getByRole('button', { name: 'Allow' })
           await button.waitFor()
@@ -448,7 +448,7 @@ interface Connection {
   close(): void
 }
 
-/** Opens one, or returns how that was refused. */
+/** Opens one, or returns how it was rejected. */
 type Connect = (
   app: RunningExample,
   browser: Browser,
@@ -457,7 +457,7 @@ type Connect = (
 
 const cookiesOf = ({ cookies }: Browser) => [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
 
-/** Nothing that comes is lost while nobody waits. */
+/** Keeps events that arrive while no one is waiting for them. */
 function inbox(): { push: (event: unknown) => void; next: () => Promise<unknown> } {
   const events = new EventEmitter()
   const all = on(events, 'event')
@@ -565,7 +565,7 @@ describeWithRedis('live updates', () => {
   )
 })
 
-test('the platform is told of what goes on', () => {
+test('the platform is informed of work in progress', () => {
   const one = example('docs/recipes.md, Serverless, ts')
   const show = "app.get('/work', async (_req, res) => res.json((await Promise.all(work)).length))\n"
   return run({ ...one, code: one.code + show }, async (app) => {
@@ -580,7 +580,7 @@ test('the platform is told of what goes on', () => {
 describe('PagerDuty’s own client', () => {
   const request = /^GET \/services HTTP[^]*\r\nAuthorization: Bearer (\S+)\r\n[^]*\r\nHost: (\S+)\r\n/
 
-  /** Runs an example whose https requests arrive at the simulator. `heard` tells the token and the host of the last one. */
+  /** Runs an example whose https requests arrive at the simulator. `heard` returns the token and the host of the last one. */
   async function runHeard(
     one: Example,
     use: (app: RunningExample, heard: () => string[] | undefined) => Promise<void>,
@@ -601,7 +601,7 @@ describe('PagerDuty’s own client', () => {
     }
   }
 
-  test('calls the API of each person’s region with their token', () =>
+  test('calls the API of each user’s region with their token', () =>
     runHeard(
       example('docs/recipes.md, PagerDuty’s own client, ts'),
       async (app, heard) => {

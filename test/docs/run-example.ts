@@ -188,7 +188,7 @@ export function environmentOf(simulator: Simulator): Record<string, string> {
   return { ...simulator.env(), PAGERDUTY_ACCOUNT: 'us.acme' }
 }
 
-/** Types of the incidents that are answered. */
+/** Types of the incidents in the response. */
 export async function typesOf(answer: Response): Promise<string[]> {
   const { incidents } = (await answer.json()) as { incidents: { type: string }[] }
   return incidents.map(({ type }) => type)

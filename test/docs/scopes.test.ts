@@ -15,7 +15,7 @@ function run(one: Example, use: (app: RunningExample) => Promise<void>): Promise
   return runApp(one, environmentOf(simulator), use)
 }
 
-test('each guard lets pass whoever was granted its scopes', async () => {
+test('each guard admits users who were granted its scopes', async () => {
   const one = example('docs/scopes.md, Guards, ts')
   const scope = ['incidents.read', 'incidents.write', 'users.read', 'analytics.write']
   const code = `
@@ -50,7 +50,7 @@ guards.forEach((guard, number) => app.get('/' + number, guard, (_req, res) => re
   }
 })
 
-test('a button of one’s own asks for more, and leads on', async () => {
+test('a custom button requests more scopes, and leads to the next page', async () => {
   const one = example('docs/scopes.md, Step-up authorization, ts')
   const next = "app.get('/incidents', pd.requireScopes('incidents.write'), (_req, res) => res.end())\n"
   await run({ ...one, code: one.code + next }, async (app) => {

@@ -24,7 +24,7 @@ function appAt(simulator) {
 }
 `
 
-/** Each of the four people that the page names logs in. */
+/** Each of the four users that the page names logs in. */
 const whoCanLogIn = (code: string) => `${readersApp}${code}
 const people = { PACME01: 'acme', PACME02: 'acme', PGLBX01: 'globex', PGLBX02: 'globex' }
 const app = appAt(simulator)
@@ -38,7 +38,7 @@ for (const [user, subdomain] of Object.entries(people)) {
 const whatGoesWrong = (code: string) => `${readersApp}${code}
 const app = appAt(simulator)
 assert.equal(simulator.settings.tokenLatency, 12_000)
-simulator.settings.tokenLatency = 300 // nobody waits for this test that long
+simulator.settings.tokenLatency = 300 // this test should not take that long
 const began = performance.now()
 await assert.rejects(loginAs(request.agent(app)), /The login did not succeed: the app responded with 503/)
 assert.ok(performance.now() - began >= 300)
@@ -95,7 +95,7 @@ assert.match(simulator.url, /^https:/)
 assert.equal(simulator.calls.token.authorization_code, 1)
 `
 
-/** The app has the secret that the example says, and does what a delivery asks for once. */
+/** The app has the secret from the example, and handles a delivery once. */
 const webhooks = (port: number) => (code: string) =>
   `
 import assert from 'node:assert/strict'

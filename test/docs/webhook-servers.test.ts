@@ -191,7 +191,7 @@ process.exit()
   expect(printed).toBe('202\nÄrger\n202\n202\n202\n')
 })
 
-describeWith('nginx-light', 'openssl')('nginx that asks for PagerDuty’s client certificate', () => {
+describeWith('nginx-light', 'openssl')('nginx that requires PagerDuty’s client certificate', () => {
   const folder = mkdtempSync(join(tmpdir(), 'certificates-'))
   const received: IncomingMessage[] = []
   let app: Server

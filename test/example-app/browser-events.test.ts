@@ -53,7 +53,7 @@ describeWithChromium('the page of events in a browser', () => {
     }
   })
 
-  test('is for people who are logged in', async () => {
+  test('is for users who are logged in', async () => {
     const { chromium, app, simulator } = open
     const stranger = await chromium.newPage()
     simulator.settings.autoApprove = undefined

@@ -67,7 +67,7 @@ describeWithChromium('scopes in a browser', () => {
   const row = async (scope: string): Promise<string[]> =>
     (await page.locator(`tr[data-scope="${scope}"] td`).allInnerTexts()).map((text) => text.trim())
 
-  /** How many redirects led to an answer. */
+  /** How many redirects led to a response. */
   function redirectsTo(answer: Response | null): number {
     let hops = 0
     for (let request: Request | null = answer?.request() ?? null; request !== null; hops++)
@@ -75,7 +75,7 @@ describeWithChromium('scopes in a browser', () => {
     return hops - 1
   }
 
-  test('a partial grant shows in the matrix, and step-up mends it when the app is configured', async () => {
+  test('a partial grant shows in the matrix, and step-up fixes it once the app is configured', async () => {
     await logIn()
     expect(await row('incidents.read')).toEqual(['yes', 'granted', 'GET /incidents GET /api/incidents'])
     expect(await row('teams.read')).toEqual(['yes', 'missing', '–'])
@@ -105,7 +105,7 @@ describeWithChromium('scopes in a browser', () => {
     expect(renewed[0]?.value).not.toBe(cookies[0]?.value)
   })
 
-  test('a refused consent ends on a page with a link to ask again, keeps the login, and nothing goes round', async () => {
+  test('a denied consent ends on a page with a link to request it again, keeps the login, and causes no redirect loop', async () => {
     await logIn()
     await configure('incidents.read', 'users.read', 'services.read')
     await page.goto(`${app.url}/services`)
@@ -153,7 +153,7 @@ describeWithChromium('scopes in a browser', () => {
     expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('Incidents')
   })
 
-  test('two tabs that ask for different things both get there', async () => {
+  test('two tabs that request different scopes both reach their page', async () => {
     await logIn()
     await configure('users.read')
     await page.getByTestId('refresh').click()

@@ -9,7 +9,7 @@ const day = 24 * 60 * minute
 const stay = (page: Page) => page.getByRole('button', { name: 'Stay logged in' })
 const logInAgain = (page: Page) => page.getByRole('link', { name: 'Log in again' })
 const status = (page: Page) => page.locator('#warning').getByRole('status')
-/** Milliseconds that the login still lasts, asked for as pages do it by themselves. */
+/** Milliseconds that the login still lasts, requested the way pages do by themselves. */
 const left = (page: Page) =>
   page.evaluate(`fetch('/session-time').then(async (response) => (await response.json()).left)`)
 

@@ -70,7 +70,7 @@ describeWithChromium('the webhook page in a browser', () => {
     expect(widths).toEqual([390, 390])
   })
 
-  test('is for people who are logged in', async () => {
+  test('is for users who are logged in', async () => {
     const { chromium, app, simulator } = open
     const stranger = await chromium.newPage()
     simulator.settings.autoApprove = undefined

@@ -12,7 +12,7 @@ const greta = 'PGLBX01'
 const desktop = { width: 1200, height: 800 }
 const phone = { width: 390, height: 844 }
 
-/** With SCREENSHOTS=1 the pictures of the documentation are taken anew. */
+/** With SCREENSHOTS=1 the screenshots of the documentation are taken again. */
 const writesScreenshots = Boolean(process.env['SCREENSHOTS'])
 const screenshots = join(__dirname, '../../docs/screenshots')
 
@@ -48,7 +48,7 @@ describeWithChromium('the example app in a browser', () => {
     if (complaints.length > 0) throw new Error(`The pages complained:\n${complaints.join('\n')}`)
   })
 
-  /** A browser of somebody who was never here. */
+  /** A browser of a user who has never visited the app. */
   async function newContext(options: BrowserContextOptions = {}): Promise<BrowserContext> {
     const context = await chromium.newContext({ viewport: desktop, ...options })
     contexts.push(context)
@@ -91,7 +91,7 @@ describeWithChromium('the example app in a browser', () => {
     await page.waitForURL(`${app.url}/`)
   }
 
-  /** The same redirects, where nobody has to click: for tests of what comes after. */
+  /** The same redirects without any clicks: for tests of what comes after. */
   async function beLoggedIn(page: Page, path = '/', user = ada): Promise<void> {
     simulator.settings.autoApprove = user
     await page.goto(`${app.url}/auth/pagerduty?returnTo=${path}`)
@@ -205,7 +205,7 @@ describeWithChromium('the example app in a browser', () => {
       expect(simulator.calls.token.authorization_code).toBe(1)
     })
 
-    test('comes to no harm when somebody goes back and allows again', async () => {
+    test('still works when the user goes back and allows again', async () => {
       const page = await newPage()
       await logIn(page)
       await page.goBack()
@@ -313,7 +313,7 @@ describeWithChromium('the example app in a browser', () => {
   })
 
   describe('logging out', () => {
-    test('makes a guarded page ask for a login again, also with the old cookie', async () => {
+    test('makes a guarded page require a login again, even with the old cookie', async () => {
       const context = await newContext()
       const page = await context.newPage()
       await beLoggedIn(page)
@@ -379,7 +379,7 @@ describeWithChromium('the example app in a browser', () => {
       readable: string
     }
 
-    /** Every page there is, one after the other, until somebody is logged in and has seen it all. */
+    /** Visits every page in turn, until a user is logged in and has seen them all. */
     async function tour(page: Page, user: string): Promise<Sight[]> {
       const sights: Sight[] = []
       const look = async (name: string): Promise<void> => {

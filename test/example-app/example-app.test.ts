@@ -40,7 +40,7 @@ describe('the example app, with its simulator', () => {
     return Number(/data-obtained-at="(\d+)"/.exec(page)?.[1])
   }
 
-  test('welcomes somebody who is logged out', async () => {
+  test('welcomes a user who is logged out', async () => {
     const page = await read('/')
     expect(page).toContain('href="/auth/pagerduty"')
     expect(page).toContain('No PagerDuty account needed')
@@ -72,7 +72,7 @@ describe('the example app, with its simulator', () => {
     expect(eventPage([], undefined, 'nonce').text).toContain('No events since this app was started')
   })
 
-  test('goes on to the incidents after the login they asked for', async () => {
+  test('continues to the incidents after the login they required', async () => {
     const denied = await browser.visit(`${app.url}/incidents`)
     const finished = await logIn('PGLBX01', denied.headers.get('location') as string)
     expect(finished.headers.get('location')).toBe('/incidents')
@@ -82,7 +82,7 @@ describe('the example app, with its simulator', () => {
     expect(page).toContain('2 h ago')
   })
 
-  test('answers a page without the scope for it with the package’s 403', async () => {
+  test('responds to a page whose scope is missing with the package’s 403', async () => {
     await logIn()
     simulator.settings.autoApprove = 'PACME01'
     const denied = await browser.follow(`${app.url}/services`)
@@ -101,7 +101,7 @@ describe('the example app, with its simulator', () => {
     expect(after).toContain('Refreshed just now')
   })
 
-  test('refreshes for its own pages and for people who are logged in only', async () => {
+  test('refreshes only for its own pages and for users who are logged in', async () => {
     const foreign = { ...ownPage, 'Sec-Fetch-Site': 'cross-site', Origin: 'https://evil.example' }
     simulator.resetCalls()
     expect((await browser.fetch(`${app.url}/refresh`, { method: 'POST', headers: ownPage })).status).toBe(401)
@@ -140,7 +140,7 @@ describe('the example app, with its simulator', () => {
     expect(await read('/')).toContain('data-testid="login"')
   })
 
-  test('answers scripts in JSON', async () => {
+  test('responds to scripts in JSON', async () => {
     const denied = await browser.fetch(`${app.url}/api/incidents`)
     expect([denied.status, denied.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
     await logIn()
@@ -150,7 +150,7 @@ describe('the example app, with its simulator', () => {
     })
   })
 
-  test('sends security headers with every answer', async () => {
+  test('sends security headers with every response', async () => {
     for (const path of ['/', '/style.css', '/nowhere', '/api/incidents']) {
       const { headers } = await browser.visit(app.url + path)
       expect(headers.get('content-security-policy')).toMatch(/default-src 'none'/)

@@ -3,16 +3,16 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** A proxy in front of PagerDuty that breaks off in the middle of answers. */
+/** A proxy in front of PagerDuty that breaks off in the middle of responses. */
 export interface BrokenFront {
   url: string
   close(): Promise<void>
 }
 
 /**
- * Starts one. The first answer for each refresh token breaks off.
+ * Starts one. The first response for each refresh token breaks off.
  *
- * @param bytesOf how many bytes of an answer of that length get through
+ * @param bytesOf how many bytes of a response of that length get through
  */
 export async function startBrokenFront(
   simulatorURL: string,

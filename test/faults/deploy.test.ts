@@ -10,7 +10,7 @@ const [old, next] = [
 ]
 
 describeWithRedis('a rolling deployment', () => {
-  test('of a new session secret, under load, logs nobody out', () =>
+  test('of a new session secret, under load, logs no user out', () =>
     inWorld({ workers: 0 }, async (world) => {
       const score = new Score('session secret rotated, process by process, under load')
       for (let i = 0; i < 3; i++)

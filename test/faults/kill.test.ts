@@ -21,7 +21,7 @@ const harmful: Record<string, Point> = {
 const noGrace = { grace: 0, reuse: 'revoke-family' } as const
 
 const atOnce = 10
-/** The lock of a dead process stands for 15 s, and a second later somebody has taken over. */
+/** The lock of a dead process lasts for 15 s, and a second later another process has taken over. */
 const takenOverWithin = 16_000 + busyMachine
 
 describeOnEachStore('kill -9 of the process that refreshes', (store) => {
@@ -134,7 +134,7 @@ async function goOn(world: World, user: User, score: Score, isEnough: () => bool
   score.judge(user, await user.ask(world.anyWorker), 200)
 }
 
-/** Is told to log in, once, and then served. */
+/** Has to log in, once, and is then served. */
 async function logInAgain(world: World, user: User, score: Score): Promise<void> {
   const startedAt = performance.now()
   let status: number

@@ -8,8 +8,8 @@ import { type World, inWorld, lifetime, until } from './world'
 const patience = 10_000
 const each = 4
 
-describeWithRedis('an answer of PagerDuty that is late', () => {
-  test.concurrent.each([12, 30, 55])('by %s s loses nobody', (seconds) =>
+describeWithRedis('a response of PagerDuty that is late', () => {
+  test.concurrent.each([12, 30, 55])('by %s s logs no user out', (seconds) =>
     inWorld({}, async (world) => {
       const score = new Score(`the answer comes after ${seconds} s`)
       const early = await world.logIn(each)
@@ -36,7 +36,7 @@ describeWithRedis('an answer of PagerDuty that is late', () => {
   )
 })
 
-/** Is asked for patience every ten seconds, by each process, and served when the answer is there. */
+/** Gets a 503 every ten seconds, from each process, and is served when the response is there. */
 async function waitFor(world: World, user: User, score: Score, answeredAt: number): Promise<void> {
   let answer
   let asked = 0

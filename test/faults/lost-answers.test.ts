@@ -15,8 +15,8 @@ const meanings = {
   half: 'the answer breaks off in its middle',
 }
 
-describeWithRedis('an answer of PagerDuty that gets lost', () => {
-  test.concurrent.each(faults)('by %s is asked for again and found, within a grace period', (fault) =>
+describeWithRedis('a response of PagerDuty that gets lost', () => {
+  test.concurrent.each(faults)('by %s is requested again and found, within a grace period', (fault) =>
     inWorld({ grace: 10 }, async (world) => {
       const score = new Score(`${meanings[fault]}, grace 10 s`)
       const users = await expireFor(world, rounds(100), lifetime)
@@ -52,7 +52,7 @@ describeWithRedis('an answer of PagerDuty that gets lost', () => {
       }),
   )
 
-  test('at any of its bytes is asked for again and found, within a grace period', () =>
+  test('at any of its bytes is requested again and found, within a grace period', () =>
     inWorld({ grace: 10 }, async (world) => {
       const score = new Score('the answer breaks off at byte k, grace 10 s')
       const users = await world.logIn(rounds(200))

@@ -29,7 +29,7 @@ const ofRedis: Record<string, Outage> = {
   },
   'is read-only': {
     isReadable: true,
-    // As a replica of a master that nobody reaches.
+    // As a replica of an unreachable master.
     begin: ({ store }) => store.replicaof('127.0.0.1', 9),
     end: ({ store }) => store.replicaof('NO', 'ONE'),
   },

@@ -9,7 +9,7 @@ import { type World, inWorld, lifetime, until } from './world'
 const wellWithin = 3_000 + busyMachine
 
 describeWithPostgres('a PostgreSQL that is killed', () => {
-  test('and replaced by its synchronous standby loses nobody, and brings nobody back', () =>
+  test('and replaced by its synchronous standby logs no user out, and none back in', () =>
     inWorld({ store: 'PostgreSQL', tapped: true, workers: 3 }, async (world) => {
       const score = new Score('PostgreSQL killed (SIGKILL) under load, its synchronous standby promoted')
       const backing = world.backing as PostgresBacking
@@ -42,7 +42,7 @@ describeWithPostgres('a PostgreSQL that is killed', () => {
       expect(outcomes.filter((status) => status === 204).length).toBeGreaterThan(leaving.length / 2)
       expect(outcomes).toContain(503)
 
-      // First nobody answers; then the address leads to a standby, which may be behind.
+      // First no server responds; then the address leads to a standby, which may be behind.
       for (const user of staying) score.judge(user, await user.ask(world.anyWorker), 503)
       for (const { toStore } of world.workers) if (toStore) toStore.relay.target = standby.port
       await pause(1_500)

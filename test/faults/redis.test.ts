@@ -11,7 +11,7 @@ const wellWithin = 3_000 + busyMachine
 const lockLife = 15_000
 
 describeWithRedis('a Redis that fails', () => {
-  test.concurrent('and is replaced by its replica and back again loses nobody', () =>
+  test.concurrent('and is replaced by its replica and back again logs no user out', () =>
     inWorld({ tapped: true }, async (world) => {
       const score = new Score('Redis demoted under its own replica, and promoted again')
       const users = await world.logIn(20)
@@ -33,7 +33,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(world.tokenCalls).toBe(users.length)
     }))
 
-  test.concurrent('and loses a tenth of its replies blocks nobody for longer than a lock lives', () =>
+  test.concurrent('and loses a tenth of its replies blocks no user for longer than a lock lives', () =>
     inWorld({ tapped: true, grace: 0, reuse: 'revoke-family' }, async (world) => {
       const score = new Score('a tenth of the replies of Redis lost, with the connection')
       const users = await world.logIn(20)
@@ -53,7 +53,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(world.simulator.reuses).toBe(0)
     }))
 
-  test.concurrent('and takes two seconds for everything answers nobody late, and sends no refresh', () =>
+  test.concurrent('and takes two seconds for everything delays no response, and causes no refresh', () =>
     inWorld({ tapped: true }, async (world) => {
       const score = new Score('Redis takes 2 s for each command')
       const users = await world.logIn(20)
@@ -77,7 +77,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(score.slowestRecovery).toBeLessThan(wellWithin)
     }))
 
-  test.concurrent('and forgets keys at random logs out whom it forgets, and nobody else', () =>
+  test.concurrent('and forgets keys at random logs out the users of those keys, and no one else', () =>
     inWorld({ workers: 3 }, async (world) => {
       const score = new Score('random keys of Redis deleted under load')
       const users = await world.logIn(40)
@@ -110,7 +110,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(score.finish(world, forgotten.size)).toEqual(nothingWrong)
     }))
 
-  test.concurrent('and forgets everything lets everybody log in again', () =>
+  test.concurrent('and forgets everything lets all users log in again', () =>
     inWorld({}, async (world) => {
       const score = new Score('FLUSHALL')
       const users = await world.logIn(20)

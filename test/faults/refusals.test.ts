@@ -9,8 +9,8 @@ import { type World, inWorld, lifetime, until } from './world'
 const minute = duration(60_000)
 const longestClientPause = 30_000
 
-describeWithRedis('a PagerDuty that refuses', () => {
-  test('to know the client loses nobody, however many sessions there are', () =>
+describeWithRedis('a PagerDuty that rejects', () => {
+  test('the client logs no user out, however many sessions there are', () =>
     inWorld({ workers: 4 }, async (world) => {
       const score = new Score(`invalid_client for ${minute / 1000} s, ${isFull ? 1000 : 100} sessions`)
       const ended = await world.logIn(isFull ? 500 : 50)
@@ -32,7 +32,7 @@ describeWithRedis('a PagerDuty that refuses', () => {
         ...alive.map((user) => recover(world, user, score, [])),
       ])
       expect(score.finish(world, 1, calls)).toEqual(nothingWrong)
-      // Whoever had begun before the first refusal was stored, and then one try after each pause.
+      // The refreshes that had begun before the first rejection was stored, and then one try after each pause.
       expect(calls).toBeLessThanOrEqual(40)
       // A second until the pause is looked up again, and one until the first try has succeeded.
       expect(score.slowestRecovery).toBeLessThan(Math.min(longestClientPause, minute) + 2_000 + busyMachine)
@@ -75,7 +75,7 @@ describeWithRedis('a PagerDuty that refuses', () => {
     }),
   )
 
-  test('one process, which has a wrong secret, logs nobody out', () =>
+  test('one process, which has a wrong secret, logs no user out', () =>
     inWorld({ workers: 3 }, async (world) => {
       const score = new Score('a wrong client secret at one of 4 processes')
       const env = { PAGERDUTY_CLIENT_SECRET: 'not the secret' }

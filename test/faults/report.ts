@@ -8,7 +8,7 @@ export interface Row {
   tokenCalls: number
   usersLost: number
   wrongAnswers: number
-  /** Milliseconds from the end of the fault to the first good answer; undefined where nobody had to wait. */
+  /** Milliseconds from the end of the fault to the first good response; undefined where no user had to wait. */
   slowestRecovery?: number | undefined
 }
 

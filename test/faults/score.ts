@@ -2,7 +2,7 @@ import { record } from './report'
 import type { Answer, User } from './user'
 import type { World } from './world'
 
-/** What a test holds against the promise: nobody lost, no wrong answer, nothing unhandled in a worker. */
+/** What the promise comes down to: no user lost, no wrong response, nothing unhandled in a worker. */
 export const nothingWrong = { lost: [], wrong: [], problems: [] }
 
 /** Keeps count of what users see while there is a fault, and makes the row of the table from it. */
@@ -16,7 +16,7 @@ export class Score {
     this.#fault = fault
   }
 
-  /** Judges an answer by the statuses that are right; a 401 that is not means that the user was lost. */
+  /** Checks a response against the statuses that are right; any other 401 means that the user was lost. */
   judge(user: User, answer: Answer, ...right: number[]): void {
     if (answer.status === 401 && !right.includes(401)) this.#lost.add(user.id)
     else if (!right.includes(answer.status)) this.#wrong.push(`${user.id} saw ${answer.status}`)
@@ -36,7 +36,7 @@ export class Score {
     this.#wrong.push(objection)
   }
 
-  /** Milliseconds from the end of a fault to the first good answer. */
+  /** Milliseconds from the end of a fault to the first good response. */
   recovered(after: number): void {
     this.#slowest = Math.max(this.#slowest ?? 0, after)
   }

@@ -11,7 +11,7 @@ import { type World, inWorld, until } from './world'
 const lasts = duration(600_000)
 /** A minute passes for the tokens in a quarter of a second, so that each is renewed every fifteen seconds. */
 const [tick, virtual] = [250, 60]
-/** A lost answer can be asked for again for a minute, by the clock on the wall. */
+/** A lost response can be requested again for a minute of real time. */
 const grace = (60_000 / tick) * virtual
 
 describeWithRedis('users, processes that come and go, and one fault after the other', () => {

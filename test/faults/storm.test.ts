@@ -63,7 +63,7 @@ describeOnEachStore('four processes', (store) => {
       const score = new Score(`all callers hang up while the answer takes 500 ms, on ${store}`)
       const users = await world.logIn(rounds(100))
       await world.pass(lifetime)
-      // Ten at a time, and not before each is asked for: what a process has not begun to read asks for nothing.
+      // Ten at a time, and only once all refreshes are sent: a request that a process has not begun to read sends none.
       for (let done = 0; done < users.length; done += 10) {
         const callers = users.slice(done, done + 10)
         const hangUps = callers.flatMap((user) => world.workers.map((worker) => user.begin(worker)))

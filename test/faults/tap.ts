@@ -5,7 +5,7 @@ export type Which = (text: string, direction: Direction) => boolean
 
 type See = (text: string, direction: Direction) => void | Promise<void>
 
-/** A relay that can be told to watch for certain bytes, and to hold what a worker sends or is sent. */
+/** A relay that can watch for certain bytes, and hold what a worker sends or receives. */
 export class Tap {
   readonly #relay: Relay
   readonly #watch: { see: See }
@@ -69,7 +69,7 @@ export interface Held {
   release(): void
 }
 
-/** The refresh of a worker: its request, and the answer. */
+/** The refresh of a worker: its request, and the response. */
 export const refreshRequest: Which = (text, direction) =>
   direction === 'out' && /^POST \S*\/oauth\/token /m.test(text)
 export const refreshAnswer: Which = (text, direction) => direction === 'back' && text.startsWith('HTTP/1.1 ')

@@ -15,7 +15,7 @@ export const troubles: Readonly<Record<string, Trouble>> = {
       async ({ simulator }: World) => {
         simulator.failNext('token', fault, 3)
         await pause(2_000)
-        // While everything is paused nobody calls, and what waits for calls would pile up and outlast the soak.
+        // While everything is paused there are no calls, and faults that wait for calls would pile up and outlast the soak.
         simulator.clearFaults()
       },
     ]),

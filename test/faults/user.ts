@@ -3,7 +3,7 @@ import type { Simulator } from '../../src/testing'
 import { Browser } from '../support/browser'
 import type { Worker } from './fleet'
 
-/** What the app tells: whom it takes the user for, and with which access token. */
+/** What the app responds: whom it takes the user for, and with which access token. */
 interface Told {
   user?: string
   token?: string
@@ -21,11 +21,11 @@ export interface Answer extends Told {
   isChallenge: boolean
 }
 
-/** A person with a browser, who goes from worker to worker as a load balancer sends them. */
+/** A user with a browser, who goes from worker to worker as a load balancer sends them. */
 export class User {
   readonly id: string
   browser = new Browser()
-  /** The access token of the last good answer. */
+  /** The access token of the last good response. */
   token: string | undefined
   readonly #simulator: Simulator
 
@@ -45,7 +45,7 @@ export class User {
     if (finished.status !== 302) throw new Error(`The login of ${this.id} ended in ${finished.status}`)
   }
 
-  /** A request of a script, which needs no particular scope: `/token` tells who the user is, `/api` calls PagerDuty. */
+  /** A request of a script, which needs no particular scope: `/token` says who the user is, `/api` calls PagerDuty. */
   async ask(worker: Worker, path = '/token', init: { method?: string } = {}): Promise<Answer> {
     const startedAt = performance.now()
     const after = () => performance.now() - startedAt

@@ -1,11 +1,11 @@
-// One process of an app: the drop-in over a store. The parent sends orders; SIGTERM ends it as an orchestrator would.
+// One process of an app: `pd.auth()` over a store. The parent sends orders; SIGTERM ends it as an orchestrator would.
 import { Agent, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import express, { type Request } from 'express'
 import { SQLiteTokenStore, type TokenStore, pagerduty } from '../../src'
 
-/** What the parent asks for. */
+/** What the parent requests. */
 export type Order =
   | { kind: 'clock'; offset: number }
   | { kind: 'storm'; cookie: string; requests: number }
@@ -80,7 +80,7 @@ const pd = pagerduty({
   scope: 'incidents.read',
   ...(file === undefined ? {} : { tokenStore: stoppable(new SQLiteTokenStore(file)) }),
 })
-// So that a user who is lost can be told how it came about.
+// So that the log shows how a user was lost.
 pd.on('refresh', ({ grantID, version }) => say({ told: `refreshed to version ${version}`, grantID }))
 pd.on('refreshFailed', ({ grantID, error }) => say({ told: `not refreshed: ${error.message}`, grantID }))
 // Else a store that cannot be reached is a process warning, and so is a login that it makes fail; the crowd tries again.

@@ -32,7 +32,7 @@ const client = {
 }
 const secret = 'a secret of thirty-two characters or more for tests'
 
-/** An app of several processes over one store, at a PagerDuty of its own, and the people who use it. */
+/** An app of several processes over one store, with a PagerDuty of its own, and its users. */
 export class World {
   readonly simulator: Simulator
   readonly backing: Backing
@@ -116,17 +116,17 @@ export class World {
     return worker
   }
 
-  /** Lets time pass, for everybody at once. A frozen worker notices when it is thawed. */
+  /** Lets time pass, everywhere at once. A frozen worker notices when it is thawed. */
   async pass(seconds: number): Promise<void> {
     const offset = this.#offset + seconds * 1000
     const alive = [...this.#started].filter((worker) => worker.isAlive)
     const told = alive.map((worker) => ({ worker, done: worker.order({ kind: 'clock', offset }) }))
     await Promise.allSettled(told.filter(({ worker }) => !worker.isFrozen).map(({ done }) => done))
-    // PagerDuty last: a token that it made in the future would be refused.
+    // PagerDuty last: a token that it issued in the future would be rejected.
     this.#offset = offset
   }
 
-  /** Logs people in who have not been here before, spread over the workers, and lets each of them make a request. */
+  /** Logs in new users, spread over the workers, and lets each of them make a request. */
   async logIn(count: number, at: readonly Worker[] = this.workers): Promise<User[]> {
     const users = people
       .slice(this.#people, this.#people + count)
@@ -173,7 +173,7 @@ export class World {
     return this.backing.keys(kind)
   }
 
-  /** Waits until nobody refreshes: who does holds a lock until the new pair is stored. */
+  /** Waits until no process refreshes: one that does holds a lock until the new pair is stored. */
   noLocks(within?: number): Promise<void> {
     return until('all locks are given back', async () => (await this.keys('lock')).length === 0, { within })
   }

@@ -15,7 +15,7 @@ import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { WatchedStore } from '../support/watched-store'
 
-// A rejection that nobody handles fails a test, as it would end a process.
+// An unhandled rejection fails a test, as it would end a process.
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 const owner = { accountID: 'PACME00', userID: 'PACME01' }
@@ -26,7 +26,7 @@ let pd: PagerDuty
 let store: WatchedStore
 /** Where the Passport app keeps its sessions. */
 let sessions: session.MemoryStore
-/** Answers the request that arrived last, as a request timeout of the app would. */
+/** Responds to the request that arrived last, as a request timeout in the app would. */
 let answerNow: () => void
 const handedToExpress = jest.fn()
 const handled = jest.fn()
@@ -77,7 +77,7 @@ async function start(mount: (express: Express) => void, options: PagerDutyOption
 
 const dropIn = (express: Express) => void express.use(pd.auth())
 
-/** The parts in a Passport app. */
+/** The individual middleware in a Passport app. */
 function parts(express: Express): void {
   const passport = new Passport()
   passport.serializeUser((user, done) => done(null, user))
@@ -122,7 +122,7 @@ async function expectNoLogin(browser: Browser): Promise<void> {
 }
 
 describe.each([
-  ['the drop-in', dropIn],
+  ['an app with pd.auth()', dropIn],
   ['a Passport app', parts],
 ])('in %s, a callback makes no login', (_what, mount) => {
   test('when the response was sent while PagerDuty took its time', async () => {
@@ -169,7 +169,7 @@ describe.each([
     await expectNoLogin(browser)
   })
 
-  test('when PagerDuty refuses after the response was sent', async () => {
+  test('when PagerDuty rejects the code after the response was sent', async () => {
     await start(mount)
     const { browser, callback } = await begin()
     simulator.settings.tokenFault = () => {
@@ -252,7 +252,7 @@ describe('in a Passport app, a response that is sent while the session is stored
 
   test.each([
     ['a login', false],
-    ['another login of somebody who is logged in', true],
+    ['another login of a logged-in user', true],
   ])('ends %s, and is an error for Express', async (_what, isAgain) => {
     await start(parts)
     const { browser, callback } = await begin(isAgain ? await logIn() : undefined)
@@ -348,7 +348,7 @@ describe('behind a guard that waits for a refresh,', () => {
     expect(handedToExpress).not.toHaveBeenCalled()
   })
 
-  test('a handler runs for a request that was answered before the guard, as without a wait', async () => {
+  test('a handler runs for a request that got its response before the guard, as it does without a wait', async () => {
     simulator.settings.accessTokenLifetime = 60
     const worked = jest.fn()
     await start((express) => {

@@ -11,7 +11,7 @@ import { type Simulator, sendWebhook, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
 
-// What the app's own functions throw or reject with. A rejection that nobody handles fails a test, as it would end a process.
+// What the app's own functions throw or reject with. An unhandled rejection fails a test, as it would end a process.
 
 const webhookSecret = 'lDQHScfUeXUKaQRNF+8XIiDKZ7XX3itB'
 
@@ -182,7 +182,7 @@ describe('what is thrown, and is not an error, lets no request through:', () => 
   })
 })
 
-test('what onError passes on is answered by pd.errors() as without it: with the login, the consent, or a page', async () => {
+test('pd.errors() handles what onError passes on as it does without onError: with the login, the consent, or a page', async () => {
   const passed = jest.fn()
   app = await startDropIn(simulator, {
     onError(error, _req, _res, next) {
@@ -209,7 +209,7 @@ test('what onError passes on is answered by pd.errors() as without it: with the 
   expect(passed.mock.calls).toEqual([[401], [403], [403]])
 })
 
-test('onError is asked for each request, also where two of them fail with one error', async () => {
+test('onError is called for each request, even if two requests fail with the same error', async () => {
   const shared = new TokenStoreError('no reply')
   const asked = jest.fn()
   app = await startDropIn(

@@ -50,7 +50,7 @@ describe('where PagerDuty users are kept with the local user who linked them', (
     expect(await app.see(other)).toMatchObject({ user: null, isAuthenticated: false, pagerduty: null })
   })
 
-  test('a login with a PagerDuty user whom nobody linked is denied, and leaves no grant', async () => {
+  test('a login with a PagerDuty user who is not linked is denied, and leaves no grant', async () => {
     await linkAndKeep()
     const stranger = new Browser()
     const denied = await app.consent(stranger, '/auth/pagerduty', 'PACME02')

@@ -86,7 +86,7 @@ describe('passport.authorize', () => {
     expect(await app.see(browser)).toMatchObject({ pagerduty: 'PACME01' })
   })
 
-  test('that is repeated puts the new grant in the place of the old one, whoever it is of', async () => {
+  test('that is repeated replaces the old grant with the new one, whichever user it belongs to', async () => {
     await start()
     const first = await link()
     const second = await link('PACME02')
@@ -116,7 +116,7 @@ describe('passport.authorize', () => {
     expect(await app.see(browser)).toMatchObject({ ...local, pagerduty: null })
   })
 
-  test('refuses another PagerDuty user where PagerDuty made the login, and adds the same one', async () => {
+  test('rejects another PagerDuty user where PagerDuty made the login, and adds the same one', async () => {
     await start()
     await app.consent(browser)
     app.links = true
@@ -130,7 +130,7 @@ describe('passport.authorize', () => {
     expect(await app.see(browser)).toMatchObject({ user: null, isAuthenticated: false })
   })
 
-  test('that the session store fails logs nobody out, and leaves no cookie of another session', async () => {
+  test('that fails in the session store logs no one out, and leaves no cookie of another session', async () => {
     await start({ session: { cookie: { maxAge: 3_600_000 } } })
     await app.get(browser, '/local/local-7')
     await app.get(browser, '/put/apple')

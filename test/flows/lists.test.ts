@@ -109,7 +109,7 @@ test('a token that is revoked between two pages is replaced, and no item is miss
   expect(new Set(ids).size).toBe(total)
 })
 
-test('whoever is not logged in is asked to log in', async () => {
+test('a user who is not logged in is asked to log in', async () => {
   const answer = await app.get(new Browser(), '/all')
   expect([answer.status, await answer.json()]).toMatchObject([401, { code: 'ERR_PAGERDUTY_UNAUTHORIZED' }])
   const { browser } = await app.logIn()

@@ -222,7 +222,7 @@ describe('the option label', () => {
     expect((await app.pd.grants.list(owner))[0]?.label).toBeUndefined()
   })
 
-  test('that is no function is refused at the start', async () => {
+  test('that is not a function is rejected at start-up', async () => {
     await start()
     await expect(startDropIn(simulator, { label: 'Firefox' as never })).rejects.toThrow(
       '"label" must be a function',
@@ -290,7 +290,7 @@ describe('revoke() with except', () => {
     expect([await isIn(here), await isIn(browser)]).toEqual([true, false])
   })
 
-  test('is refused where the named grant is over, and ends nothing', async () => {
+  test('is rejected if the named grant has ended, and ends nothing', async () => {
     await start()
     const { browser: here } = await app.logIn()
     const id = await idOf(here)
@@ -305,7 +305,7 @@ describe('revoke() with except', () => {
     ['empty', { except: '' }],
     ['a list', { except: ['one'] }],
     ['the id of no grant', { except: 'bogus-id-12345678901234' }],
-  ])('that is %s is refused, and ends nothing', async (_what, more) => {
+  ])('that is %s is rejected, and ends nothing', async (_what, more) => {
     await start()
     const { browser } = await app.logIn()
     await expect(app.pd.grants.revoke({ ...owner, ...more } as never)).rejects.toThrow(
@@ -314,7 +314,7 @@ describe('revoke() with except', () => {
     expect(await isIn(browser)).toBe(true)
   })
 
-  test('that names the grant of another user is refused', async () => {
+  test('that names the grant of another user is rejected', async () => {
     await start()
     const { browser } = await app.logIn()
     const { browser: another } = await app.logIn(new Browser(), { user: 'PACME02' })
@@ -323,7 +323,7 @@ describe('revoke() with except', () => {
     expect(await isIn(browser)).toBe(true)
   })
 
-  test('that is misspelt is refused by name', async () => {
+  test('that is misspelt is rejected by name', async () => {
     await start()
     const { browser } = await app.logIn()
     const misspelt = { ...owner, exept: await idOf(browser) }

@@ -65,7 +65,7 @@ async function listed(owner = ada): Promise<(string | undefined)[]> {
   return (await app.pd.grants.list(owner)).map((grant) => grant.grantID)
 }
 
-/** What the answers of several tabs leave in their browser, in the order in which they arrive there. */
+/** What the responses to several tabs leave in their browser, in the order in which they arrive there. */
 function receive(...tabs: Browser[]): void {
   for (const tab of tabs) for (const [name, value] of tab.cookies) browser.cookies.set(name, value)
 }
@@ -106,7 +106,7 @@ describe('a logout', () => {
       await expectNothingLeft(browser, tab)
     })
 
-    test('ends its login, where nobody was logged in', async () => {
+    test('ends its login, where no user was logged in', async () => {
       const login = await callback()
       const tab = browser.copy()
       const hold = store.hold(command, when)
@@ -282,16 +282,19 @@ describe('two tabs that finish together', () => {
       ['two step-ups', ['/write', '/services']],
       ['two step-ups, the other way round', ['/services', '/write']],
       ['a login and a step-up', ['/auth/pagerduty', '/write']],
-    ])('have one grant, whichever answer arrives last, and one logout ends it: %s', async (_what, paths) => {
-      if (paths.includes('/write')) await app.logIn(browser)
-      const { tabs, answers } = await together(paths, [command, when])
-      expect(answers.map((answer) => answer.status)).toEqual([302, 302])
-      const grants = await listed()
-      expect(grants).toHaveLength(1)
-      expect([await grantOf(tabs[0]), await grantOf(tabs[1])]).toEqual([...grants, ...grants])
-      await app.logOut(tabs[0])
-      await expectNothingLeft(...tabs)
-    })
+    ])(
+      'have one grant, whichever response arrives last, and one logout ends it: %s',
+      async (_what, paths) => {
+        if (paths.includes('/write')) await app.logIn(browser)
+        const { tabs, answers } = await together(paths, [command, when])
+        expect(answers.map((answer) => answer.status)).toEqual([302, 302])
+        const grants = await listed()
+        expect(grants).toHaveLength(1)
+        expect([await grantOf(tabs[0]), await grantOf(tabs[1])]).toEqual([...grants, ...grants])
+        await app.logOut(tabs[0])
+        await expectNothingLeft(...tabs)
+      },
+    )
 
     test('as different users leave one login, and end the other one', async () => {
       const paths = ['/auth/pagerduty', '/auth/pagerduty'] as const
@@ -317,7 +320,7 @@ describe('two tabs that finish together', () => {
     expect(await listed()).toEqual([await grantOf()])
   })
 
-  test('of which one is refused leave the other', async () => {
+  test('of which one is denied leave the other logged in', async () => {
     const [first, second] = [await callback(), await approve(await app.begin(browser), { decision: 'deny' })]
     const [one, other] = [browser.copy(), browser.copy()]
     const hold = store.hold(/^create grant:/)
@@ -447,7 +450,7 @@ test('a login shares what an earlier one presents that was replaced, though the 
   const answering = store.hold(/^create sess:/)
   made.release()
   await answering.reached
-  // The browser has the answer to the second one, but not its cookie.
+  // The browser has the response to the second one, but not its cookie.
   for (const name of browser.cookies.keys()) if (!lost.cookies.has(name)) browser.cookies.delete(name)
   expect((await browser.visit(await callback())).status).toBe(302)
   answering.release()
@@ -558,7 +561,7 @@ test('a login whose grant was replaced while its session was stored leaves the b
   expect(await grantOf()).toBe(replacing)
 })
 
-test('an answer that writes on the session of a login does not bring its cookie back', async () => {
+test('a response that writes to the session of a login does not bring its cookie back', async () => {
   await app.logIn(browser)
   const denied = await callback('/write', 'PACME01', 'deny')
   const slow = browser.copy()
@@ -572,7 +575,7 @@ test('an answer that writes on the session of a login does not bring its cookie 
   expect(answer.headers.getSetCookie().filter((line) => line.startsWith('pagerduty='))).toEqual([])
 })
 
-test('a login whose answer never arrived does not stay beside the next one', async () => {
+test('a login whose response never arrived does not stay alongside the next one', async () => {
   const [lost, next] = [await callback(), await callback()]
   const tab = browser.copy()
   await tab.visit(lost)
@@ -592,7 +595,7 @@ describe('the callback of a login once more, with the cookie from before', () =>
     [9_999, 302],
     [10_000, 403],
     [5 * 60_000, 403],
-  ])('%d ms after it was finished is answered by %d', async (age, status) => {
+  ])('%d ms after it was finished gets a %d', async (age, status) => {
     const now = Date.now()
     at(now)
     const login = await callback()
@@ -691,7 +694,7 @@ test('a login’s session has the cookie of the options, whatever verify has don
   expect(await (await browser.visit(`${app.url}/lifetime`)).json()).toBe(30 * 86_400_000)
 })
 
-test('verify that refuses one of two tabs leaves the other logged in', async () => {
+test('verify that rejects one of two tabs leaves the other logged in', async () => {
   await app.close()
   let asked = 0
   await start({ verify: ({ user }: Login) => (++asked === 2 ? false : user) })
@@ -729,7 +732,7 @@ describe('a login that cannot be listed', () => {
     await expectNothingLeft(browser, second)
   })
 
-  test('is not made either when its outcome cannot be written, and nobody who is logged in is logged out', async () => {
+  test('is not made either when its outcome cannot be written, and no logged-in user is logged out', async () => {
     await app.logIn(browser)
     const stepUp = await callback('/write')
     store.fault = (sent) => (sent.startsWith('replace login:') ? new TokenStoreError('no reply') : undefined)

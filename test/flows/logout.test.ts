@@ -43,8 +43,8 @@ const parts: Start = async (more, tokenStore) => {
 }
 
 describe.each([
-  ['the drop-in', dropIn],
-  ['the parts', parts],
+  ['pd.auth()', dropIn],
+  ['the individual middleware', parts],
 ])('a logout settles and leaves nothing, with %s,', (_what, start) => {
   const ways: [string, RequestHandler][] = [
     [

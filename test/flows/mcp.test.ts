@@ -63,11 +63,11 @@ test.each([
   },
 )
 
-test('an option names another MCP server, which then is the only one, and logs nobody out by refusing tokens', async () => {
+test('an option names another MCP server, which is then the only one, and logs no one out by rejecting tokens', async () => {
   const gateway = await startPagerDuty()
   await startAtPagerDuty({ mcpURL: gateway.url })
   const { browser } = await app.logIn()
-  // It knows no such token, and answers with 401.
+  // It knows no such token, and responds with 401.
   for (let call = 0; call < 3; call++) await callTools(browser)
   expect(new Set(sent)).toEqual(new Set([gateway.url]))
   expect(simulator.calls.token.refresh_token).toBe(1)

@@ -132,14 +132,10 @@ describe('in a NestJS app, a login whose strategy class', () => {
   })
 
   test.each([
-    ['validates to nothing is refused with 401', () => undefined, 401],
-    ['validates to null is refused with 401', async () => null, 401],
-    [
-      'throws an exception of NestJS’s is answered with it',
-      () => Promise.reject(new ForbiddenException()),
-      403,
-    ],
-  ])('%s, and nobody is logged in', async (_what, validate, status) => {
+    ['validates to nothing is rejected with 401', () => undefined, 401],
+    ['validates to null is rejected with 401', async () => null, 401],
+    ['throws a NestJS exception responds with it', () => Promise.reject(new ForbiddenException()), 403],
+  ])('%s, and no one is logged in', async (_what, validate, status) => {
     app = await startNest(validate)
     const { browser, finished } = await logIn(app)
     expect(finished.status).toBe(status)

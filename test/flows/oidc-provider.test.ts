@@ -166,7 +166,7 @@ describe.each([
     expect(warnings).toEqual([])
   })
 
-  test('hears that the person denied', async () => {
+  test('learns that the user denied access', async () => {
     const browser = new Browser()
     const callback = await approve(await app.begin(browser), { deny: true })
     expect(new URL(callback).searchParams.get('error')).toBe('access_denied')
@@ -180,7 +180,7 @@ describe.each([
   test.each([
     ['another verifier', (form: URLSearchParams) => form.set('code_verifier', 'x'.repeat(43))],
     ['no verifier', (form: URLSearchParams) => form.delete('code_verifier')],
-  ])('is refused by the provider with %s', async (_which, changeForm) => {
+  ])('is rejected by the provider with %s', async (_which, changeForm) => {
     app.wire.changeForm = changeForm
     const { browser, finished } = await app.logIn()
     expect(finished.status).toBe(400)
@@ -190,7 +190,7 @@ describe.each([
   })
 })
 
-test('the granted scopes are what the person granted, not what was asked for', async () => {
+test('the granted scopes are those that the user granted, not those requested', async () => {
   await start()
   const browser = await loggedIn({ without: 'users.read' })
   expect(await json(app.get(browser, '/me'))).toMatchObject({
@@ -207,7 +207,7 @@ test('the granted scopes are what the person granted, not what was asked for', a
   expect(await grantTypes()).toEqual(['authorization_code', 'refresh_token'])
 })
 
-test('a scope that this client may not ask for ends the login before a token call', async () => {
+test('a scope that this client may not request ends the login before a token call', async () => {
   // Registered as Classic, configured as Scoped.
   await start('classic', {
     appType: 'scoped',
@@ -239,14 +239,14 @@ describe('a refresh', () => {
     expect(await grantTypes()).toEqual(['authorization_code', 'refresh_token'])
   })
 
-  test('follows the rotation, and the provider ends the grant when somebody else uses an old token', async () => {
+  test('follows the rotation, and the provider ends the grant when someone else uses an old token', async () => {
     const browser = await loggedIn()
     const { refresh_token: first } = newest()
     for (let i = 0; i < 5; i++) {
       pass(2 * hour)
       expect((await app.get(browser)).status).toBe(200)
     }
-    // The provider refuses a token that was used before, so the library has used none twice.
+    // The provider rejects a token that was used before, so the library has used none twice.
     expect((await app.exchanges()).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200])
     expect(new Set(app.wire.answers.map((answer) => answer['refresh_token'])).size).toBe(6)
 
@@ -261,7 +261,7 @@ describe('a refresh', () => {
     expect((await app.exchanges()).map(({ status }) => status).slice(6)).toEqual([400, 400])
   })
 
-  test('takes the id_token that this provider sends with it, and no other person’s', async () => {
+  test('accepts the id_token that this provider sends with it, and none of another user', async () => {
     await loggedIn({ user: 'PGLBX01' })
     const { id_token: other } = newest()
     const browser = await loggedIn()
@@ -301,7 +301,7 @@ describe('a refresh', () => {
 describe('the authorization response', () => {
   beforeEach(() => start())
 
-  test('names its issuer, and is refused without a token call where it names another', async () => {
+  test('names its issuer, and is rejected without a token call if it names another', async () => {
     const browser = new Browser()
     const callback = await approve(await app.begin(browser))
     expect(new URL(callback).searchParams.get('iss')).toBe(provider.issuer)
@@ -364,7 +364,7 @@ test('a wrong secret is the operator’s business, not the visitor’s', async (
   expect(await app.exchanges()).toMatchObject([{ status: 401, error: 'invalid_client' }])
 })
 
-test('a provider that sends no at_hash is refused where at_hash is required', async () => {
+test('a provider that sends no at_hash is rejected if at_hash is required', async () => {
   await start('scoped', { requireAtHash: true })
   const { finished } = await app.logIn()
   expect(claimsOf(newest().id_token)['at_hash']).toBeUndefined()

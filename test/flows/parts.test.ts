@@ -43,7 +43,7 @@ type Setup = {
   more?: (express: Express) => void
 }
 
-/** An app that ran Passport and express-session before this package came: the parts, mounted by hand. */
+/** An app that had Passport and express-session before this package: the individual middleware, mounted by hand. */
 async function start({ verify, options, tokenStore, store, successOptions, Strategy, more }: Setup = {}) {
   app = await serve((express, url) => {
     const client = {
@@ -96,7 +96,7 @@ async function logIn(browser = new Browser(), user = 'PACME01', path = '/auth/pa
 const at = (browser: Browser, path: string, method = 'GET') =>
   browser.fetch((app as RunningApp).url + path, { method })
 
-describe('the parts, in an app with Passport and express-session of its own', () => {
+describe('the individual middleware, in an app with its own Passport and express-session', () => {
   test('log in with passport.authenticate and successRedirect', async () => {
     await start()
     const browser = new Browser()
@@ -273,7 +273,7 @@ describe('the parts, in an app with Passport and express-session of its own', ()
       })
     })
 
-    test('and refuse whom it refuses, whatever its form', async () => {
+    test('and reject the users it rejects, whatever its form', async () => {
       for (const verify of [
         async () => false,
         (_a: unknown, _b: unknown, _c: unknown, done: VerifyDone) => done(null, false),
@@ -404,7 +404,7 @@ test('two instances, Scoped and Classic, live in one app and keep apart', async 
   await both.close()
 })
 
-describeWithRedis('the parts over Redis', () => {
+describeWithRedis('the individual middleware over Redis', () => {
   const redis = useRedis()
 
   test('send one command more for a guarded request than the app did', async () => {

@@ -27,7 +27,7 @@ const clients: Record<string, Omit<RedisOptions, 'replyMapping'> | 'url'> = {
 
 /** What the browsers of one app saw while an outage lasted. */
 interface Suffered {
-  /** Each sort of answer once. */
+  /** Each kind of response once. */
   answers: { status: number; retryAfter: string | null; setCookie: string | null }[]
   /** Milliseconds that the slowest of them took. */
   slowest: number
@@ -51,7 +51,7 @@ interface Subject {
   ended: Browser[]
 }
 
-describeWithRedis('the drop-in through an outage of Redis', () => {
+describeWithRedis('pd.auth() during an outage of Redis', () => {
   const subjects = new Map<string, Subject>()
   let directory: string
   let server: RedisServer
@@ -132,7 +132,7 @@ describeWithRedis('the drop-in through an outage of Redis', () => {
     })
 
     test.each(Object.keys(clients))(
-      'with %s: answers 503 in time, and works again when it is back',
+      'with %s: responds with 503 in time, and works again when it is back',
       (name) => {
         const { answers, slowest, back, queued } = seen.get(name) as Seen
         expect(answers).toEqual([{ status: 503, retryAfter: '2', setCookie: null }])

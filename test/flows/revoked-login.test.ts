@@ -51,7 +51,7 @@ describe.each([
     expect(await app.see(browser)).toMatchObject(nobody)
   })
 
-  test('a token store that cannot be reached logs nobody out', async () => {
+  test('a token store that cannot be reached logs no one out', async () => {
     const store = new WatchedStore()
     await start({ isFirst, options: { tokenStore: store } })
     await app.consent(browser)
@@ -189,7 +189,7 @@ test('a grant that turns out to be over within a request takes the Passport logi
   expect(await app.see(browser)).toMatchObject(nobody)
 })
 
-test('the user of the drop-in goes with a grant that turns out to be over within a request, and with a logout', async () => {
+test('with pd.auth(), the user is gone when a request finds that the grant has ended, and after a logout', async () => {
   await start()
   const dropIn = await startDropIn(simulator, {}, (express) => {
     express.get('/use', async (req, res) => {

@@ -28,7 +28,7 @@ class DistantStore implements TokenStore {
     const [name = ''] = command.split(':')
     this.rounds[round] = [...(this.rounds[round] ?? []), name]
     const result = await work()
-    // Whoever waits for nothing else has sent by then.
+    // Callers that wait for nothing else have sent by then.
     await new Promise(setImmediate)
     this.#answered = Math.max(this.#answered, round + 1)
     return result

@@ -33,7 +33,7 @@ function everyWayToLook(value: unknown): string {
   ].join('\n')
 }
 
-test('no secret shows when the parts are inspected, spread or turned into JSON', () => {
+test('no secret shows when an instance or its members are inspected, spread or turned into JSON', () => {
   const pd = pagerduty({
     ...secrets,
     clientID: 'a',
@@ -67,7 +67,7 @@ test('no secret shows in any event, to a listener, a subscriber or the log', asy
   await simulator.close()
 })
 
-test('no token and no stack shows in any answer', async () => {
+test('no response shows a token or a stack', async () => {
   const simulator = await startPagerDuty()
   const app = await startDropIn(simulator)
   const browser = new Browser()

@@ -139,14 +139,14 @@ describe('the option prefix', () => {
     })
 
   test.each(['', 'with space:', '{shop}:', 'shop}', 'ä:', 'x'.repeat(65), 5])(
-    'that is %j is refused',
+    'that is %j is rejected',
     (prefix) => {
       expect(() => start({ prefix: prefix as never })).toThrow('"prefix" must be 1 to 64 characters')
       expect(() => new RedisTokenStore({} as never, { prefix: prefix as never })).toThrow(/^"(prefix|redis)"/)
     },
   )
 
-  test('beside a tokenStore is refused: it would have no effect', () => {
+  test('together with a tokenStore is rejected: it would have no effect', () => {
     expect(() => start({ prefix: 'shop:', tokenStore: new MemoryTokenStore() })).toThrow(
       '"prefix" has no effect on this tokenStore',
     )

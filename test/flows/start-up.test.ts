@@ -79,7 +79,7 @@ test.each<[string, { [option in keyof PagerDutyOptions]: PagerDutyOptions[option
   ['session.idle', { session: { idle: 5 } }, /"session.idle" must be a number of milliseconds/],
   ['redis', { redis: 'localhost:6379' }, /"redis" must be a URL/],
   ['redis', { redis: {} as never }, /"redis" must be a Redis URL or a client of ioredis, iovalkey or redis/],
-])('a mistake in %s is refused with a sentence that names it (%j)', (option, change, message) => {
+])('a mistake in %s is rejected with a message that names it (%j)', (option, change, message) => {
   expect(() => pagerduty({ ...good, ...change } as PagerDutyOptions)).toThrow(
     expect.objectContaining({ name: 'ConfigurationError', option }),
   )
@@ -95,7 +95,7 @@ test('in production a secret is demanded, and memory is warned about once', () =
   expect(warn.mock.calls).toEqual([[expect.stringContaining('"tokenStore" is in memory')]])
 })
 
-test('in a cluster worker memory is refused', () => {
+test('in a cluster worker memory is rejected', () => {
   jest.replaceProperty(cluster, 'isWorker', true)
   expect(() => pagerduty(good)).toThrow(/"tokenStore" must not be in memory in a cluster/)
 })

@@ -33,7 +33,7 @@ afterEach(async () => {
   await app.close()
 })
 
-/** A way to mount both: as drop-ins, or as the parts beside one Passport and one session of the app's own. */
+/** A way to mount both: with `pd.auth()`, or as individual middleware with one Passport and one session of the app's own. */
 type Mount = (express: Express, scoped: PagerDuty, classic: PagerDuty) => void
 
 const asDropIns: Mount = (express, scoped, classic) => express.use(scoped.auth(), classic.auth())
@@ -95,7 +95,7 @@ describe.each([
       app = { ...running, instances }
     })
 
-    test('keep both logins, whichever comes first, and whoever logs in', async () => {
+    test('keep both logins, whichever comes first, and whichever user logs in', async () => {
       await logIn('pagerduty', 'PACME01')
       await logIn('classic', 'PACME02')
       expect(await users()).toEqual(['PACME01', 'PACME02'])
@@ -105,7 +105,7 @@ describe.each([
       expect(await guarded()).toEqual([200, 200])
     })
 
-    test('give the session another id at each login, and leave nobody logged in by the old one', async () => {
+    test('give the session another id at each login, and leave no one logged in by the old one', async () => {
       await logIn('pagerduty')
       const before = browser.copy()
       await logIn('classic')
@@ -176,7 +176,7 @@ function guarded(): Promise<number[]> {
   return Promise.all([status('/scoped'), status('/classic')])
 }
 
-test('two instances of one name in one app are refused, where each would end the login of the other', async () => {
+test('two instances with the same name in one app are rejected, as each would end the login of the other', async () => {
   browser = new Browser()
   const instances: PagerDuty[] = []
   const running = await serve((express, url) => {

@@ -25,7 +25,7 @@ afterEach(async () => {
   await simulator.close()
 })
 
-describe('at the end of a callback of the drop-in,', () => {
+describe('at the end of a callback with pd.auth(),', () => {
   let store: HeldStore
   let app: DropIn
   let browser: Browser
@@ -56,7 +56,7 @@ describe('at the end of a callback of the drop-in,', () => {
     return all.map(({ grantID }) => grantID)
   }
 
-  /** The answer to a callback during which one command of the store fails, and fails again when it is repeated. */
+  /** The response to a callback during which one command of the store fails, and fails again when it is repeated. */
   async function finish(at: string, command: RegExp, visitor = browser): Promise<number> {
     let failures = 0
     store.fault = (sent) => {

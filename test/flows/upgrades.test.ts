@@ -56,8 +56,8 @@ const parts: Mount = (express) => {
 }
 
 const mounts: [string, Mount][] = [
-  ['the drop-in', dropIn],
-  ['the parts', parts],
+  ['pd.auth()', dropIn],
+  ['the individual middleware', parts],
 ]
 
 async function start(mount: Mount): Promise<Middleware[]> {
@@ -97,7 +97,7 @@ function run(
 
 type MakeResponse = (req: IncomingMessage) => ServerResponse
 
-/** Takes upgrades, and tells each who it is. */
+/** Accepts upgrades, and sends each client the ID of its user. */
 function takeUpgrades(middleware: readonly Middleware[], responseOf: MakeResponse): WebSocketServer {
   const sockets = new WebSocketServer({ noServer: true })
   server.on('upgrade', (req: Request, socket: Duplex, head: Buffer) => {
@@ -111,7 +111,7 @@ function takeUpgrades(middleware: readonly Middleware[], responseOf: MakeRespons
   return sockets
 }
 
-/** What an upgrade comes to: the first message, or the status that refuses it. */
+/** The outcome of an upgrade: the first message, or the status that rejects it. */
 async function upgrade(browser: Browser, path = '/'): Promise<unknown> {
   const url = app.url.replace('http', 'ws') + path
   const client = new WebSocket(url, { headers: { cookie: cookieOf(browser) } })
@@ -132,7 +132,7 @@ const responses: [string, MakeResponse][] = [
 
 describe.each(mounts)('the upgrade of a WebSocket, through %s', (_how, mount) => {
   describe.each(responses)('with %s', (_what, responseOf) => {
-    test('knows who is logged in, and that nobody is', async () => {
+    test('knows who is logged in, and when no one is', async () => {
       takeUpgrades(await start(mount), responseOf)
       const browser = await logIn()
       expect(await upgrade(browser)).toBe('PACME01')
@@ -242,7 +242,7 @@ describe.each(mounts)('socket.io, with %s as a middleware of its engine,', (_how
       })
     }
 
-    test('knows who is logged in, and that nobody is', async () => {
+    test('knows who is logged in, and when no one is', async () => {
       const sockets = await listen()
       const browser = await logIn()
       expect(await connect(browser)).toBe('PACME01')
@@ -250,7 +250,7 @@ describe.each(mounts)('socket.io, with %s as a middleware of its engine,', (_how
       await sockets.close()
     })
 
-    test('refuses a connection while the store fails, and takes it again afterwards', async () => {
+    test('rejects a connection while the store fails, and accepts it again afterwards', async () => {
       const sockets = await listen()
       const browser = await logIn()
       store.fault = () => new Error('unreachable')

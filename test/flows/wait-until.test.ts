@@ -28,7 +28,7 @@ test('a refresh ahead and a revocation are handed to waitUntil, and are over whe
   await simulator.close()
 })
 
-test('a webhook handler that goes on after its answer is handed to waitUntil', async () => {
+test('a webhook handler that continues after its response is handed to waitUntil', async () => {
   const work = gate()
   const given: Promise<unknown>[] = []
   const app = await receive(

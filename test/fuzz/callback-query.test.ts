@@ -19,7 +19,7 @@ const options = {
 }
 const client = new Client(options)
 
-/** The response, or the refusal that is made for it; anything else is thrown on. */
+/** The response, or the error that rejects it; anything else is rethrown. */
 function attempt(url: string): AuthorizationResponse | AuthorizationResponseError | undefined {
   try {
     return readAuthorizationResponse(client, url)
@@ -137,7 +137,7 @@ describe('any callback of any browser', () => {
     jest.restoreAllMocks()
   })
 
-  /** Has the strategy answer a request as Passport would, and says by which of its actions it did. */
+  /** Has the strategy handle a request as Passport would, and returns which of its actions it called. */
   async function authenticate(originalUrl: string, cookie: string, query: object) {
     const cookies: string[] = []
     const res = {

@@ -86,7 +86,7 @@ function holdsSession(cookie: string): boolean {
   return decoded(cookie).includes(decoded(session.value))
 }
 
-test('Z14: whatever the Cookie header, a guarded route answers 200 or 401, and 200 only to the session’s own value', async () => {
+test('Z14: whatever the Cookie header, a guarded route responds with 200 or 401, and 200 only to the session’s own value', async () => {
   await fc.assert(
     fc.asyncProperty(header, async (made) => {
       const cookie = made()

@@ -33,7 +33,7 @@ const text = (value: unknown) => typeof value === 'string'
 const time = (value: unknown) => typeof value === 'number' && Number.isFinite(value)
 
 describe('what a sealed grant holds', () => {
-  test('Z9: is a whole record or none, whatever JSON it is: nobody is partly logged in', () => {
+  test('Z9: is a whole record or none, whatever JSON it is: no user is partly logged in', () => {
     fc.assert(
       fc.property(fc.oneof(json, fc.string({ unit: 'binary' })), (written) => {
         const record = decodeGrant(written)
@@ -76,7 +76,7 @@ describe('what a sealed grant holds', () => {
     expect(read).toBeGreaterThan(0)
   })
 
-  test('Z9: counts as none also in the store, and stays there for whoever can read it', async () => {
+  test('Z9: counts as none in the store too, and stays there for a version that can read it', async () => {
     const store = new MemoryTokenStore()
     const keys = new KeyRing('0f9d3b7a51c24e86-a7c1e94d-first-of-all')
     const repository = new GrantRepository(store, keys)

@@ -168,14 +168,14 @@ function beginLogin(pd: ReturnType<typeof pagerduty>): { url: URL; cookies: read
   return { url: new URL(begun), cookies }
 }
 
-/** What nobody in between can read. */
+/** Whether no one in between can read what is sent to a URL. */
 function isSafe(text: string): boolean {
   const { protocol, hostname } = new URL(text)
   const isHere = hostname === 'localhost' || hostname === '[::1]' || /^127[.\d]+$/.test(hostname)
   return protocol === 'https:' || (protocol === 'http:' && isHere)
 }
 
-/** What the options make, or why they are refused; anything else is thrown on. */
+/** What the options create, or why they are rejected; anything else is rethrown. */
 function made(changed: Record<string, unknown>): ReturnType<typeof pagerduty> | ConfigurationError {
   try {
     const pd = pagerduty({ ...good, ...changed } as PagerDutyOptions)

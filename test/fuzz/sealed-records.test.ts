@@ -47,7 +47,7 @@ const longer = fc.string({ minLength: 1, maxLength: 4 }).map(
 )
 
 describe('a sealed record', () => {
-  test('K2, K7, Z8: opens if and only if nobody touched it, for its own purpose and place', () => {
+  test('K2, K7, Z8: opens if and only if it was not changed, for its own purpose and place', () => {
     const text = fc.string({ unit: 'binary', maxLength: 300 })
     const change = fc.option(fc.oneof(flipped, cut, shortTag, keyID, version, longer))
     const spot = fc.record({ purpose: fc.constantFrom(...purposes), place: fc.constantFrom(...places) })

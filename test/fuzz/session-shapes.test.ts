@@ -51,7 +51,7 @@ afterAll(async () => {
   await simulator.close()
 })
 
-/** Logs somebody in at another app over the same store, and returns the id of the grant. */
+/** Logs a user in at another app over the same store, and returns the id of the grant. */
 async function loggedIn(): Promise<string> {
   const other = await startDropIn(simulator, { tokenStore, secret }, (express) => {
     express.get('/id', (req, res) => void res.json(req.pagerduty.grantID))
@@ -63,7 +63,7 @@ async function loggedIn(): Promise<string> {
   return id
 }
 
-/** Something that is no text, but would be the grant's id to whoever takes it for one. */
+/** Values that are not strings, but would be the grant's id if they were taken for one. */
 const disguised = fc.constantFrom<() => unknown>(
   () => [grantID],
   () => new String(grantID),
@@ -126,7 +126,7 @@ const sessions = fc.oneof(
   }),
 )
 
-test('Z10: whatever the session is, who is not logged in by it does not get past a guard, and gets an answer', async () => {
+test('Z10: whatever the session is, a user who is not logged in by it does not get past a guard, and gets a response', async () => {
   await fc.assert(
     fc.asyncProperty(sessions, fc.constantFrom('/parts', '/drop-in'), async (made, path) => {
       shape = made

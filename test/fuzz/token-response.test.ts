@@ -177,8 +177,8 @@ const headers = fc.record(
   { requiredKeys: [] },
 )
 
-describe('any answer of the token endpoint', () => {
-  it('of any status, type, headers and text is a sound token response or a typed error that repeats nothing', async () => {
+describe('any response of the token endpoint', () => {
+  it('of any status, type, headers and text is a valid token response or a typed error that repeats nothing', async () => {
     const tally = { accepted: 0, refused: 0 }
     await fc.assert(
       fc.asyncProperty(raw, status, type, headers, async (answer, code, contentType, more) => {

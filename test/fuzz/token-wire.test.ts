@@ -14,7 +14,7 @@ const ample = 30_000
 /** For what never ends. */
 const short = 40
 
-/** How the server writes an answer. */
+/** How the server writes a response. */
 interface Script {
   readonly parts: readonly Buffer[]
   readonly end: 'end' | 'reset' | 'stall'
@@ -122,7 +122,7 @@ const cuts = fc.array(fc.nat(999), { maxLength: 12 })
 
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n'
 
-/** A whole answer, as bytes. */
+/** A whole response, as bytes. */
 function written(text: string, how: keyof typeof encoders, frame: string, sizes: readonly number[]): Buffer {
   const body = encoders[how](Buffer.from(text))
   const named = how === 'identity' ? '' : `Content-Encoding: ${how}\r\n`
@@ -150,7 +150,7 @@ function tokenJSON(granted: string): string {
   return JSON.stringify({ access_token: 'pdus+_0', token_type: 'bearer', expires_in: 60, scope: granted })
 }
 
-describe('an answer in any pieces', () => {
+describe('a response in any pieces', () => {
   it('is read as it was written, every character of several bytes whole', async () => {
     await fc.assert(
       fc.asyncProperty(scope, encoding, framing, cuts, cuts, async (granted, how, frame, chunks, pieces) => {
@@ -162,7 +162,7 @@ describe('an answer in any pieces', () => {
     )
   })
 
-  it('that is too long is refused, and no more of it read than the cap and the piece that went beyond it', async () => {
+  it('that is too long is rejected, and no more of it is read than the limit and the piece that exceeded it', async () => {
     const length = fc.integer({ min: cap + 1, max: 4 * cap })
     await fc.assert(
       fc.asyncProperty(length, encoding, framing, cuts, async (size, how, frame, chunks) => {
@@ -177,10 +177,10 @@ describe('an answer in any pieces', () => {
   })
 })
 
-describe('an answer that ends too early', () => {
+describe('a response that ends too early', () => {
   const place = fc.nat(999)
 
-  it('is a fault, or what was written if that came in whole, and asked for once at most', async () => {
+  it('is an error, or what was written if all of it arrived, and is requested at most once', async () => {
     const end = fc.constantFrom<Script['end']>('end', 'reset')
     await fc.assert(
       fc.asyncProperty(scope, encoding, framing, place, end, async (granted, how, frame, at, how_) => {
@@ -214,8 +214,8 @@ describe('an answer that ends too early', () => {
   })
 })
 
-describe('bytes that are no answer', () => {
-  it('are a fault that may pass, never a token', async () => {
+describe('bytes that are not a response', () => {
+  it('are a transient error, never a token', async () => {
     const noise = fc.oneof(
       fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
       // Good but for one byte.
@@ -234,7 +234,7 @@ describe('bytes that are no answer', () => {
         script = { parts: split(bytes, pieces), end: 'end' }
         // Some of it keeps Node's own fetch waiting although the connection has ended.
         const { response, error } = await ask(200)
-        // A changed byte within a string of the JSON makes another good answer.
+        // A changed byte within a string of the JSON makes another valid response.
         expect(error?.isTransient ?? typeof response?.access_token === 'string').toBe(true)
       }),
       runs(80),

@@ -86,7 +86,7 @@ describe('Z12: a delivery that was signed with the true secret', () => {
   })
   afterAll(() => app.close())
 
-  test('is handled or refused whatever its body is, and the receiver stays as it was', async () => {
+  test('is handled or rejected whatever its body is, and the receiver stays unchanged', async () => {
     const seen = new Map<number, number>()
     await fc.assert(
       fc.asyncProperty(body, async (bytes) => {

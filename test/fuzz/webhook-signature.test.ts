@@ -26,7 +26,7 @@ describe('for any body and secrets', () => {
     )
   })
 
-  test('a change of one byte of the body is refused', () => {
+  test('a change of one byte of the body is rejected', () => {
     const changed = fc.uint8Array({ minLength: 1, maxLength: 300 })
     fc.assert(
       fc.property(changed, key, position, fc.integer({ min: 1, max: 255 }), (data, signer, at, mask) => {
@@ -39,7 +39,7 @@ describe('for any body and secrets', () => {
     )
   })
 
-  test('a body that is cut short or made longer is refused', () => {
+  test('a body that is cut short or made longer is rejected', () => {
     fc.assert(
       fc.property(bytes, key, fc.uint8Array({ minLength: 1, maxLength: 9 }), (data, signer, more) => {
         const longer = Buffer.concat([data, more])
@@ -50,7 +50,7 @@ describe('for any body and secrets', () => {
     )
   })
 
-  test('a change of one digit of the signature is refused', () => {
+  test('a change of one digit of the signature is rejected', () => {
     fc.assert(
       fc.property(bytes, key, fc.nat(63), fc.integer({ min: 1, max: 15 }), (data, signer, at, by) => {
         const digits = hex(data, signer)
@@ -62,7 +62,7 @@ describe('for any body and secrets', () => {
     )
   })
 
-  test('another secret is refused', () => {
+  test('another secret is rejected', () => {
     fc.assert(
       fc.property(bytes, key, key, (data, signer, other) => {
         // HMAC pads keys with zero bytes, so these two are the same key.
@@ -152,7 +152,7 @@ describe('any header', () => {
   })
 })
 
-describe('how long it takes tells nothing', () => {
+describe('how long it takes reveals nothing', () => {
   afterEach(() => {
     jest.restoreAllMocks()
   })

@@ -47,7 +47,7 @@ test('a value that cannot be opened has no record the next time either', () => {
   expect(open('a', 'sealed one')).toBe('one')
 })
 
-test('what was forgotten is opened anew, however old it was', () => {
+test('what was forgotten is opened again, however old it was', () => {
   const { grants, opened, open } = opener()
   open('young', 'sealed one')
   grants.forget('young')
@@ -59,7 +59,7 @@ test('what was forgotten is opened anew, however old it was', () => {
   expect(opened.filter((one) => one.startsWith('young'))).toHaveLength(3)
 })
 
-test('what is asked for again and again stays, and what nobody asks for is gone after two minutes', () => {
+test('what is requested repeatedly stays, and what is not requested is gone after two minutes', () => {
   const { opened, open } = opener()
   open('idle', 'sealed one')
   for (let half = 0; half < 8; half++) {

@@ -155,7 +155,7 @@ describe('a login that cannot be listed', () => {
     expect(attempts).toBe(40)
   })
 
-  test('is refused at ten thousand that live, with a reason', async () => {
+  test('is rejected at ten thousand that live, with a reason', async () => {
     const text = JSON.stringify([...names(10_000).map((id) => [id, until]), { p: 10_000 }])
     await store.memory.create(key, keys.sealer('grant index').seal(text, key), minute)
     for (const id of names(10_000)) await store.memory.create(`grant:${id}`, 'sealed', minute)
@@ -180,7 +180,7 @@ describe('the end of all logins', () => {
     ['at that moment', now, true],
     ['before', now - 1, true],
     ['afterwards', now + 1, false],
-  ])('refuses a login that arrived %s', async (_when, arrivedAt, isRefused) => {
+  ])('rejects a login that arrived %s', async (_when, arrivedAt, isRefused) => {
     await index.end(user)
     const outcome = await index.add(user, 'one', until, arrivedAt).catch((error: unknown) => error)
     const refusal = expect.objectContaining({ code: 'ERR_PAGERDUTY_ALL_LOGINS_ENDED', status: 403 })
@@ -206,7 +206,7 @@ describe('the end of all logins', () => {
     await expect(index.add(user, 'one', until, now)).rejects.toMatchObject({ status: 403 })
   })
 
-  test('takes in a login that gets into the list before it, and refuses one that does not', async () => {
+  test('includes a login that gets into the list before it, and rejects one that does not', async () => {
     const hold = store.hold(/^create user:/)
     const login = logIn('one')
     await hold.reached

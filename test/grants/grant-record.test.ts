@@ -83,7 +83,7 @@ describe('what is kept of a login', () => {
     expect(shown(decodeGrant(encodeGrant(least)) as GrantRecord)).toEqual(shown(least))
   })
 
-  test('holds scopes that were asked for only where others were granted', () => {
+  test('holds the requested scopes only if others were granted', () => {
     const stored = (requestedScopes: readonly string[]) =>
       JSON.parse(encodeGrant({ ...record, requestedScopes })) as Record<string, unknown>
     expect(stored(granted)).not.toHaveProperty('q')
@@ -95,7 +95,7 @@ describe('what is kept of a login', () => {
     )
   })
 
-  test('keeps all scopes apart, granted and asked for, known and unknown, few and many', () => {
+  test('keeps all scopes apart, granted and requested, known and unknown, few and many', () => {
     const name = fc.oneof(
       fc.constantFrom(...Object.keys(scopes)),
       fc.stringMatching(/^[a-zA-Z_.:-]{1,20}(\.read|\.write|\.admin)?$/),
@@ -114,7 +114,7 @@ describe('what is kept of a login', () => {
     )
   })
 
-  // Whoever is logged in stays so when the package is updated.
+  // Users stay logged in when the package is updated.
   test('is stored in this very form by every version of this package', () => {
     const stored =
       '{"f":1,"v":3,"u":["PACME01","PACME00","acme","eu","https://api.eu.pagerduty.com","delegation"],' +

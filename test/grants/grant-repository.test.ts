@@ -97,7 +97,7 @@ describe('a grant', () => {
     expect(await store.get('grant:one')).toBeUndefined()
   })
 
-  test('lives as long as it is told, and an update does not change that unless told to', async () => {
+  test('lives for the given lifetime, which an update changes only if it is given a new one', async () => {
     const clock = jest.spyOn(performance, 'now')
     // Whole, so that sums are exact.
     const now = Math.ceil(performance.now())

@@ -34,7 +34,7 @@ async function job(): Promise<number | undefined> {
 }
 
 test.each([{ accountID: 'PACME00', id: 'PACME01' }, { accountID: 'PACME00' }, {}, '', 5, null, undefined])(
-  'revoking %j is refused: nobody is named by it',
+  'revoking %j is rejected: it names no user',
   async (owner) => {
     await expect(app.pd.grants.revoke(owner as never)).rejects.toThrow('must be { accountID, userID }')
     await expect(app.pd.grants.list(owner as never)).rejects.toThrow('"owner"')

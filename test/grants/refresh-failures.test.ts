@@ -69,7 +69,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('pauses after failures', () => {
-  test('hold for the other processes too, and tell callers when to come back', async () => {
+  test('hold for the other processes too, and let callers know when to retry', async () => {
     pass(2 * day)
     simulator.failNext('token', { status: 503, retryAfter: 40 })
     expect((await at(one, browser)).status).toBe(503)
@@ -138,7 +138,7 @@ describe('pauses after failures', () => {
     expect((await at(one, browser)).status).toBe(200)
   })
 
-  test('begin anew when another process has had success in between', async () => {
+  test('start over when another process has succeeded in between', async () => {
     pass(2 * day)
     simulator.failNext('token', '500', 3)
     for (const seconds of [1, 2, 4]) {
@@ -218,7 +218,7 @@ describe('pauses after failures', () => {
     expect(calls()).toBe(1)
   })
 
-  test('are no matter to somebody whose token lives', async () => {
+  test('do not affect a user whose token is valid', async () => {
     pass(day - 60_000)
     simulator.failNext('token', 'invalid_client', 100)
     const failed = next(one, 'refreshFailed')
@@ -258,7 +258,7 @@ describe('a new pair that the store does not take', () => {
     expect(simulator.reuses).toBe(0)
   })
 
-  test('is renewed by nobody meanwhile, in this process or another', async () => {
+  test('is not renewed meanwhile, in this process or another', async () => {
     pass(2 * day)
     const mend = breakWrites()
     expect((await at(one, browser)).status).toBe(200)
@@ -305,7 +305,7 @@ describe('a new pair that the store does not take', () => {
 })
 
 describe('a refresh token that PagerDuty takes no more', () => {
-  test('logs nobody out before the access token ends, and is not sent again', async () => {
+  test('logs no one out before the access token ends, and is not sent again', async () => {
     pass(day - hour / 2)
     simulator.failNext('token', 'invalid_grant')
     const failed = next(one, 'refreshFailed')
@@ -322,7 +322,7 @@ describe('a refresh token that PagerDuty takes no more', () => {
     expect(calls()).toBe(1)
   })
 
-  test('ends the login at once when the API refuses the access token too', async () => {
+  test('ends the login at once when the API rejects the access token too', async () => {
     pass(day - hour / 2)
     simulator.revokeAll()
     const failed = next(one, 'refreshFailed')
@@ -333,7 +333,7 @@ describe('a refresh token that PagerDuty takes no more', () => {
     expect(calls()).toBe(1)
   })
 
-  test('leaves the login to those whose token lives, when somebody asks for more than that', async () => {
+  test('leaves the login to callers whose token is valid, when another one requests more than that', async () => {
     pass(day - hour / 2)
     simulator.failNext('token', 'invalid_grant')
     expect((await at(one, browser, '/token?minValidity=7200')).status).toBe(401)
@@ -361,7 +361,7 @@ test('a process that lost its lock before it sent anything goes round again', as
   expect(simulator.reuses).toBe(0)
 })
 
-test('an API that refuses new tokens too does not make every request renew them', async () => {
+test('an API that rejects new tokens too does not make every request renew them', async () => {
   simulator.failNext('api', { status: 401 }, 100)
   for (let i = 0; i < 10; i++) expect((await one.get(browser)).status).toBe(401)
   expect(calls()).toBe(1)

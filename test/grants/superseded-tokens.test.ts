@@ -90,7 +90,7 @@ async function grantOf(visitor = browser): Promise<string> {
   return (await (await visitor.visit(`${app.url}/id`)).json()) as string
 }
 
-/** Until all that goes on after the answers is done, PagerDuty was asked to revoke nothing. */
+/** By the time all work that continues after the responses is done, PagerDuty was not asked to revoke anything. */
 async function expectNothingRevoked(): Promise<void> {
   await app.pd.close()
   expect(revoked).toEqual([])
@@ -103,7 +103,7 @@ async function expectAllRevokedByLogout(): Promise<void> {
   expect(simulator.liveGrants()).toEqual([])
 }
 
-/** A refresh of the browser's grant that has been answered by PagerDuty, and whose answer is on its way. */
+/** A refresh of the browser's grant to which PagerDuty has responded, with the response still on its way. */
 async function refreshOnItsWay(): Promise<{ request: Promise<Response>; arrive: () => void }> {
   const [reached, go] = [defer(), defer()]
   tokenCall = { reached: reached.resolve, go: go.promise }
@@ -198,7 +198,7 @@ describe('tokens that a step-up or another login of the same user replaces', () 
 })
 
 describe('a refresh that is on its way while its grant is replaced', () => {
-  test('gives its pair to the new grant, and its request an answer', async () => {
+  test('gives its pair to the new grant, and its request a response', async () => {
     const { request, arrive } = await refreshOnItsWay()
     await browser.visit(await callback())
     arrive()
@@ -258,7 +258,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
     await expectAllRevokedByLogout()
   })
 
-  test('because verify refuses it, leaves what the browser holds', async () => {
+  test('because verify rejects it, leaves what the browser holds', async () => {
     await restart(refusing)
     expect((await browser.visit(await callback())).status).toBe(403)
     expect((await app.get(browser)).status).toBe(200)
@@ -313,7 +313,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
     expect(simulator.liveGrants()).toEqual([])
   })
 
-  test('where nobody is logged in revokes its tokens at once', async () => {
+  test('where no one is logged in revokes its tokens at once', async () => {
     await app.close()
     await start({ verify: () => false })
     const stranger = new Browser()
@@ -322,7 +322,7 @@ describe('a login that fails although PagerDuty sent tokens', () => {
     expect(revoked).toHaveLength(1)
   })
 
-  test('logs nobody out by it when the store fails at that moment', async () => {
+  test('logs no one out when the store fails at that moment', async () => {
     const login = await callback()
     simulator.settings.idTokenClaims = (claims) => ({ ...claims, aud: 'another-client' })
     const warned = jest.fn()

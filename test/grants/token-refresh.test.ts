@@ -61,7 +61,7 @@ test('a thousand requests on an expired grant make one refresh, and all succeed'
   expect(now).toBe(simulator.newestAccessToken('PACME01'))
 })
 
-test('a process asks for the lock once, however many of its callers wait', async () => {
+test('a process requests the lock once, however many of its callers wait', async () => {
   const store = new MemoryTokenStore()
   const own = await startDropIn(simulator, { tokenStore: store, secret })
   const { browser: visitor } = await own.logIn()
@@ -110,7 +110,7 @@ test('a process that was frozen until its lock ended presents no refresh token',
   const frozen = jest.spyOn(store, 'create').mockImplementation(async (...args) => {
     const isLocked = await create(...args)
     if (!args[0].startsWith('lock:')) return isLocked
-    // Frozen right here, for longer than the lock lives; somebody else took it meanwhile.
+    // Frozen right here, for longer than the lock lives; another process took it meanwhile.
     await store.delete(args[0])
     await create(args[0], 'somebody else', 60_000)
     const later = performance.now() + 20_000
@@ -158,7 +158,7 @@ test.each([
   ['500', '500', '5'],
   ['invalid_client', 'invalid_client', '5'],
   ['something else than JSON', 'html', '5'],
-] as const)('%s denies for now and logs nobody out', async (_what, fault, retryAfter) => {
+] as const)('%s denies access for now and logs no one out', async (_what, fault, retryAfter) => {
   pass(2 * day)
   simulator.failNext('token', fault)
   const denied = await app.get(browser)
@@ -169,7 +169,7 @@ test.each([
   expect((await app.get(browser)).status).toBe(200)
 })
 
-test('a lost answer is asked for once more, which a grace period forgives', async () => {
+test('a refresh whose response is lost is sent once more, which a grace period allows', async () => {
   simulator.settings.grace = 10
   pass(2 * day)
   simulator.failNext('token', 'reset-after')
@@ -197,21 +197,21 @@ test('a revoked user does not pass once the token has ended', async () => {
   expect((await app.get(browser, '/me')).status).toBe(401)
 })
 
-test('a refused access token is replaced within the request, once', async () => {
+test('a rejected access token is replaced within the request, once', async () => {
   simulator.expireTokens()
   expect((await app.get(browser)).status).toBe(200)
   expect(refreshCalls()).toBe(1)
   expect(simulator.calls.api).toBe(2)
 })
 
-test('an API that refuses every token is asked twice and no more', async () => {
+test('an API that rejects every token is called twice and no more', async () => {
   simulator.failNext('api', { status: 401 }, 10)
   expect((await app.get(browser)).status).toBe(401)
   expect(simulator.calls.api).toBe(2)
   expect(refreshCalls()).toBe(1)
 })
 
-test('callers whose tokens were refused together share one renewal', async () => {
+test('callers whose tokens were rejected together share one renewal', async () => {
   simulator.expireTokens()
   const answers = await Promise.all(Array.from({ length: 50 }, () => app.get(browser)))
   expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]))
@@ -266,7 +266,7 @@ test('close() finishes and stores the refresh that runs, and starts no other', a
   })
 })
 
-test('a scope that a refresh takes away is gone for the guard at once', async () => {
+test('a scope that a refresh removes is gone for the guard at once', async () => {
   simulator.failNext('token', {
     status: 200,
     headers: { 'content-type': 'application/json' },

@@ -60,7 +60,7 @@ async function posted(referer: string): Promise<string | null> {
   return (await ada.fetch(`${app.url}/two`, { method: 'POST', headers })).headers.get('location')
 }
 
-/** The URL that a script is told for asking PagerDuty for more. */
+/** The URL that the JSON response gives a script for requesting more scopes. */
 async function stepUpURL(path: string, browser = ada): Promise<unknown> {
   return ((await (await app.get(browser, path)).json()) as { stepUpURL?: string }).stepUpURL
 }
@@ -81,19 +81,19 @@ describe('who is sent to log in', () => {
     expect([denied.status, denied.headers.get('location')]).toEqual([401, null])
   })
 
-  test('is not sent where the app answers by itself', async () => {
+  test('is not sent if the app responds itself', async () => {
     expect(await sent('/own-answer')).toBe('499')
     expect(await sent('/own-answer', ada)).toBe('499')
   })
 })
 
 describe('who is sent to consent', () => {
-  test('is asked for all that is missing of what is needed together', async () => {
+  test('is asked to grant every missing scope of those required together', async () => {
     expect(await sent('/two', ada)).toBe('302 /auth/pagerduty?scope=oncalls.read+teams.read&returnTo=%2Ftwo')
     expect(await stepUpURL('/two')).toBe('/auth/pagerduty?scope=oncalls.read+teams.read')
   })
 
-  test('is asked for one of alternatives, the first that may be asked for', async () => {
+  test('is asked to grant one of several alternatives: the first that may be requested', async () => {
     expect(await sent('/any', ada)).toBe('302 /auth/pagerduty?scope=oncalls.read&returnTo=%2Fany')
     expect(await sent('/one-of-any', ada)).toBe(
       '302 /auth/pagerduty?scope=oncalls.read&returnTo=%2Fone-of-any',
@@ -107,7 +107,7 @@ describe('who is sent to consent', () => {
     }
   })
 
-  test('is somebody who is logged in, by that very instance', async () => {
+  test('is a user who is logged in through the same instance', async () => {
     expect(await sent('/thrown', ada)).toBe('302 /auth/pagerduty?scope=oncalls.read&returnTo=%2Fthrown')
     expect(await sent('/thrown')).toBe('403')
     expect(await stepUpURL('/thrown', new Browser())).toBeUndefined()
@@ -133,7 +133,7 @@ describe('who is sent to consent', () => {
   })
 })
 
-describe('a denial is told', () => {
+describe('a denial is reported', () => {
   test('with what was done about it, and everything that the route needs', async () => {
     await sent('/two', ada)
     const { user, grantID, ...rest } = heard[0] as Denial
@@ -150,7 +150,7 @@ describe('a denial is told', () => {
     })
   })
 
-  test('once for each, by the answer, of nobody where nobody is logged in', async () => {
+  test('once per request, with the action taken, and without a user if none is logged in', async () => {
     await sent('/me')
     await app.get(new Browser(), '/me')
     expect(heard.map(({ action }) => action)).toEqual(['login', 'error'])
@@ -167,12 +167,12 @@ describe('a denial is told', () => {
     })
   })
 
-  test('without a route where the app’s own is no text', async () => {
+  test('without a route if the app’s own route is not a string', async () => {
     await app.get(new Browser(), '/pattern/secret')
     expect(heard).toMatchObject([{ status: 401, route: undefined }])
   })
 
-  test('by no instance whose login it was not', async () => {
+  test('only by the instance that the login belongs to', async () => {
     await sent('/other-instance', ada)
     expect(heard).toEqual([])
   })

@@ -64,7 +64,7 @@ const home = { Home: '/start' }
 const logIn = { 'Log in with PagerDuty': '/auth/pagerduty' }
 
 describe('a page offers to log in', () => {
-  test('where nobody is logged in, and to come back to the page of a form', async () => {
+  test('where no user is logged in, and to return to the page of a form', async () => {
     const headers = { ...Browser.navigation, Referer: `${app.url}/form?a=1` }
     const page = await new Browser().fetch(`${app.url}/form`, { method: 'POST', headers })
     expect(page.status).toBe(401)
@@ -114,7 +114,7 @@ describe('a page does not offer to log in', () => {
     expect(await linksOf(finished)).toEqual(home)
   })
 
-  test('where a scope is missing that cannot be asked for', async () => {
+  test('where the missing scope cannot be requested', async () => {
     const { browser } = await app.logIn()
     expect(await linksOf(await browser.visit(`${app.url}/never`))).toEqual(home)
   })
@@ -159,11 +159,11 @@ describe('a page offers to try again', () => {
   })
 })
 
-describe('a script is told where to go on:', () => {
+describe('a JSON response says where a script can continue:', () => {
   const problem = async (path: string, browser = new Browser()): Promise<unknown> =>
     (await app.get(browser, path)).json()
 
-  test('to the login, where nobody is logged in any more', async () => {
+  test('at the login, if no user is logged in any more', async () => {
     expect(await problem('/form')).toEqual({
       title: 'Log in with PagerDuty first',
       status: 401,
@@ -176,11 +176,11 @@ describe('a script is told where to go on:', () => {
     })
   })
 
-  test('nowhere, where that would not help', async () => {
+  test('nowhere, if that would not help', async () => {
     expect(await problem('/refused')).toEqual({ title: 'Not today', status: 403, code: 'NOT_TODAY' })
   })
 
-  test('also where the app responds by itself, with the error as JSON', async () => {
+  test('even if the app itself responds with the error as JSON', async () => {
     const onError: OnError = (error, _req, res) => void res.status(error.status).json(error)
     const own = await start({ onError })
     const bodyOf = async (path: string, browser: Browser): Promise<unknown> =>
@@ -193,7 +193,7 @@ describe('a script is told where to go on:', () => {
     await own.close()
   })
 
-  test('an error that was not responded to says nothing of it', () => {
+  test('an error that was not sent in a response says nothing about it', () => {
     expect(Object.keys(new InsufficientScopeError(['a'], ['a']).toJSON())).toEqual([
       ...['title', 'status', 'code'],
       ...['required', 'missing'],
@@ -201,7 +201,7 @@ describe('a script is told where to go on:', () => {
   })
 })
 
-test('whoever opens the start page of the app is sent there by the login itself', async () => {
+test('a visitor to the app’s start page is sent back there by the login itself', async () => {
   const own = await startDropIn(simulator, { routes: { home: '/start' } }, (express, pd) => {
     express.get(['/start', '/other'], pd.requireLogin())
   })

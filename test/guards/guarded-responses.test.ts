@@ -37,7 +37,7 @@ async function headers(path: string, visit: 'get' | 'visit' = 'get', who = brows
 
 const kept = ['no-store', 'Accept-Encoding, Cookie']
 
-describe('what a guard lets through, or answers itself, is kept by no cache and depends on the cookie:', () => {
+describe('a response behind a guard, or of the guard itself, is not cached and varies by cookie:', () => {
   test('a response of the handler', async () => {
     expect(await headers('/guarded')).toEqual([200, ...kept])
   })

@@ -52,7 +52,7 @@ beforeEach(async () => {
 })
 afterEach(() => app.close())
 
-describe('with nobody logged in', () => {
+describe('without a logged-in user', () => {
   test('a navigation goes to the login, and comes back', async () => {
     const denied = await new Browser().visit(`${app.url}/guarded?a=1&b=2`)
     expect(denied.status).toBe(302)
@@ -77,7 +77,7 @@ describe('with nobody logged in', () => {
     expect(handled).not.toHaveBeenCalled()
   })
 
-  test('a script is told in RFC 9457 JSON', async () => {
+  test('a script gets RFC 9457 JSON', async () => {
     const denied = await app.get(new Browser(), '/guarded')
     expect(denied.headers.get('content-type')).toBe('application/problem+json')
     expect(await denied.json()).toEqual({
@@ -121,7 +121,7 @@ describe('with a scope missing', () => {
     })
   })
 
-  test('a navigation for which PagerDuty was asked in vain gets a page that names it', async () => {
+  test('a navigation gets a page that names the scope after a step-up that did not grant it', async () => {
     const { browser } = await app.logIn()
     simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
     simulator.settings.autoApprove = 'PACME01'
@@ -143,7 +143,7 @@ describe('with a scope missing', () => {
     expect(await (await app.get(browser, '/throws')).json()).toEqual(['services.read'])
   })
 
-  test('a scope that was asked for but not granted is missing', async () => {
+  test('a requested scope that was not granted is missing', async () => {
     simulator.configure('simulator-client', { scope: ['users.read'] })
     const { browser } = await app.logIn()
     simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
@@ -160,7 +160,7 @@ describe('Classic and Scoped', () => {
     ['write', 'write', 200],
     ['read', 'read', 200],
     ['read', 'write', 403],
-  ])('a Classic grant of %s asked for %s answers %i', async (granted, required, status) => {
+  ])('a Classic grant of %s at a guard that requires %s gets %i', async (granted, required, status) => {
     const classic = await startPagerDuty({
       clients: [{ clientID: 'classic', clientSecret: 'x', appType: 'classic', scope: [granted] }],
     })
@@ -199,7 +199,7 @@ describe('at the start', () => {
     ['undefined', () => requireScopes(undefined as never)],
     ['a list', () => requireScopes(['incidents.read'] as never)],
     ['nothing, for any', () => requireAnyScope()],
-  ])('a guard on %s is refused', (_what, make) => {
+  ])('a guard on %s is rejected', (_what, make) => {
     expect(make).toThrow(ConfigurationError)
   })
 
@@ -213,7 +213,7 @@ describe('at the start', () => {
     ['options between scopes', ['users.read', { stepUp: false }, 'incidents.write']],
     ['options twice', ['users.read', { stepUp: false }, { stepUp: true }]],
     ['an empty text', ['users.read', '']],
-  ])('%s makes no guard that asks for less: it is refused', (_what, args) => {
+  ])('%s is rejected instead of making a guard that requires less', (_what, args) => {
     const { pd } = app
     const operations = args.map((one) => (one === 'users.read' ? 'GET /users' : one))
     for (const make of [
@@ -235,12 +235,12 @@ describe('at the start', () => {
     ['the option scopes', { scopes: ['incidents.write'] }],
     ['null', null],
     ['a number', 5],
-  ])('requireLogin with %s would not ask for it: it is refused', (_what, options) => {
+  ])('requireLogin with %s is rejected, since it would not require it', (_what, options) => {
     expect(() => requireLogin(options as never)).toThrow(ConfigurationError)
     expect(() => app.pd.requireLogin(options as never)).toThrow(ConfigurationError)
   })
 
-  test('scopes among the options of another guard are refused', () => {
+  test('scopes in the options of another guard are rejected', () => {
     const { pd } = app
     const scope = { scope: 'incidents.write' } as never
     const scopes = { scopes: ['incidents.write'] } as never
@@ -261,7 +261,7 @@ describe('at the start', () => {
     expect(() => app.pd.requireLogin({ name: undefined, scope: undefined } as never)).not.toThrow()
   })
 
-  describe('Classic and Scoped are told apart', () => {
+  describe('Classic and Scoped are distinguished', () => {
     const connection = { clientID: 'a', clientSecret: 'b', callbackURL: 'https://app.example/cb', secret }
     const scoped = pagerduty({ ...connection, appType: 'scoped', scope: 'incidents.read' })
     const classic = pagerduty({ ...connection, appType: 'classic', scope: 'read' })
@@ -288,7 +288,7 @@ describe('at the start', () => {
         () => scoped.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'read' } }),
         classicOnly,
       ],
-    ])('in a Scoped app: %s is refused', (_where, make, reason) => {
+    ])('in a Scoped app: %s is rejected', (_where, make, reason) => {
       expect(make).toThrow(reason)
     })
 
@@ -305,11 +305,11 @@ describe('at the start', () => {
         'requireScopesFor',
         () => classic.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'incidents.read' } }),
       ],
-    ])('in a Classic app: incidents.read in %s is refused', (_where, make) => {
+    ])('in a Classic app: incidents.read in %s is rejected', (_where, make) => {
       expect(make).toThrow(scopedOnly)
     })
 
-    test('what fits is not', () => {
+    test('scopes of the right kind are accepted', () => {
       for (const make of [
         () => classic.requireScopesFor('GET /incidents', 'POST /incidents'),
         () => classic.requireScopesFor('GET /users/me', { scopes: { 'GET /users/me': 'read' } }),
@@ -402,7 +402,7 @@ describe('a guard fails closed', () => {
 })
 
 describe('onError', () => {
-  test('takes over the answers, for one guard or for all', async () => {
+  test('takes over the responses, for one guard or for all', async () => {
     const own = await startDropIn(
       simulator,
       { onError: (error, _req, res) => void res.status(error.status).json({ mine: error.code }) },
@@ -422,7 +422,7 @@ describe('onError', () => {
     await own.close()
   })
 
-  test('may hand the error on to Express, which answers with its status and headers', async () => {
+  test('may pass the error on to Express, which responds with its status and headers', async () => {
     const handing = await startDropIn(
       simulator,
       { onError: (error, _req, _res, next) => next(error) },
@@ -462,7 +462,7 @@ test('the scopes that functions of the app get cannot be changed, so that no gua
   await simulator.close()
 })
 
-test('a handler whose guard was forgotten denies a stranger, and has user and grant of whoever is logged in', async () => {
+test('a handler whose guard was forgotten denies an anonymous visitor, and has the user and grant of a logged-in one', async () => {
   simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
   const forgetful = await startDropIn(simulator, {}, (express) => {
     express.get('/forgotten', (req, res) => {

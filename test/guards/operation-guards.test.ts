@@ -25,7 +25,7 @@ afterEach(async () => {
   simulator = undefined
 })
 
-test('a guard by operation asks for the scopes that the operations declare', async () => {
+test('a guard by operation requires the scopes that the operations declare', async () => {
   simulator = await startPagerDuty()
   const dropIn: DropIn = await startDropIn(simulator, {}, (express, pd) => {
     express.get(
@@ -99,7 +99,7 @@ test('in a Classic app reading needs read, anything else needs write, and a name
 })
 
 test.each(undeclared)(
-  '%s declares no scope, so its guard is refused at start-up unless one is named',
+  '%s declares no scope, so its guard is rejected at start-up unless one is named',
   (operation) => {
     expect(() => requireScopesFor(operation)).toThrow(
       /declares no scope, which does not mean that it needs none/,
@@ -109,7 +109,7 @@ test.each(undeclared)(
   },
 )
 
-test('what is no operation, and no operation at all, is refused at start-up', () => {
+test('an unknown operation, or none at all, is rejected at start-up', () => {
   expect(() => requireScopesFor('GET /incidnts' as Operation)).toThrow(/no operation of PagerDuty’s API/)
   expect(() => requireScopesFor('GET /incidents/..' as Operation)).toThrow(/no operation of PagerDuty’s API/)
   expect(() => requireScopesFor()).toThrow(/must be one or more, such as "GET \/incidents"/)

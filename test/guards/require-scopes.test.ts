@@ -85,8 +85,8 @@ function secondOf(): RequestHandler {
 
 const statusOf = async (path: string, browser = ada) => (await app.get(browser, path)).status
 
-describe('a guard without an instance at hand', () => {
-  test('lets through who may, and nobody else', async () => {
+describe('a guard without an instance', () => {
+  test('lets permitted users through, and no one else', async () => {
     for (const path of ['/login', '/second-login', '/all']) {
       expect([path, await statusOf(path)]).toEqual([path, 200])
       expect([path, await statusOf(path, new Browser())]).toEqual([path, 401])
@@ -101,7 +101,7 @@ describe('a guard without an instance at hand', () => {
     expect(await sent('/second-login')).toBe('/auth/second?returnTo=%2Fsecond-login')
   })
 
-  test('names what may be asked for at the login path', async () => {
+  test('names what may be requested at the login path', async () => {
     const denied = await ada.visit(`${app.url}/more`)
     const location = denied.headers.get('location') as string
     expect(location).toBe('/auth/pagerduty?scope=abilities.read&returnTo=%2Fmore')
@@ -109,12 +109,12 @@ describe('a guard without an instance at hand', () => {
     expect(new URL(asked).searchParams.get('scope')?.split(' ')).toContain('abilities.read')
   })
 
-  test('on any of several scopes asks for one of them', async () => {
+  test('on any of several scopes requests one of them', async () => {
     const denied = await ada.visit(`${app.url}/any`)
     expect(denied.headers.get('location')).toBe('/auth/pagerduty?scope=abilities.read&returnTo=%2Fany')
   })
 
-  test('where the login has not been looked for says so, and lets nobody through', async () => {
+  test('says so if the login has not been looked up, and lets no one through', async () => {
     expect(await statusOf('/without')).toBe(500)
     expect(failed).toEqual(['sessionTokens'])
     expect(handled).not.toHaveBeenCalled()
@@ -127,7 +127,7 @@ describe('a guard without an instance at hand', () => {
     expect(handled).not.toHaveBeenCalled()
   })
 
-  test('leaves an answer alone that was given before it', async () => {
+  test('leaves an earlier response unchanged', async () => {
     for (const browser of [ada, new Browser()]) {
       const answer = await app.get(browser, '/answered')
       expect([answer.status, await answer.json()]).toEqual([200, 'answered before'])
@@ -153,14 +153,14 @@ describe('a guard whose access token has ended', () => {
     expect(seen).toBe(before + 1)
   })
 
-  test('lets nobody through whose grant PagerDuty has ended', async () => {
+  test('denies a user whose grant PagerDuty has ended', async () => {
     simulator.revokeAll()
     expect(await statusOf('/all')).toBe(401)
     expect(handled).not.toHaveBeenCalled()
   })
 })
 
-describe('what makes no guard is refused by the name of', () => {
+describe('the error for an invalid guard names', () => {
   const refusal = (make: () => unknown): ConfigurationError => {
     try {
       make()
@@ -194,7 +194,7 @@ describe('what makes no guard is refused by the name of', () => {
   test.each([
     [['users.read', 'incidents.read services.read']],
     [['incidents.read services.read', 'users.read']],
-  ])('its scopes: several in one text, of %j', (names) => {
+  ])('its scopes: several in one string, of %j', (names) => {
     expect(refusal(() => requireScopes(...(names as Scope[]))).option).toBe('scopes')
     expect(refusal(() => requireAnyScope(...(names as Scope[]))).option).toBe('scopes')
   })

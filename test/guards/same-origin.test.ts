@@ -83,7 +83,7 @@ describe('requireSameOrigin() denies', () => {
   })
 })
 
-describe('requireSameOrigin(options), for an app that mounts the parts', () => {
+describe('requireSameOrigin(options), for an app that mounts the individual middleware', () => {
   const guard = requireSameOrigin({
     callbackURL: 'https://app.example/auth/pagerduty/callback',
     trustedOrigins: 'https://spa.example',
@@ -110,7 +110,7 @@ describe('requireSameOrigin(options), for an app that mounts the parts', () => {
       { callbackURL: 'https://app.example/callback', trustedOrigins: '*' },
       '"trustedOrigins" must be a list of',
     ],
-  ])('is refused at start-up for %p', (options, message) => {
+  ])('rejects %p at start-up', (options, message) => {
     expect(() => requireSameOrigin(options as never)).toThrow(message)
   })
 })

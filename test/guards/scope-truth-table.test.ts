@@ -48,7 +48,7 @@ const grantsOf = Object.fromEntries(
 
 const none = { refresh_token: undefined, id_token: undefined }
 
-/** The login of somebody to whom PagerDuty granted this scope. */
+/** The login of a user to whom PagerDuty granted this scope. */
 function login(appType: AppType, scope: string): UserGrant {
   const response = { access_token: 'token', expires_in: 3600, scope, ...none }
   const tokens = TokenSet.from(response, { scope: [] })
@@ -64,7 +64,7 @@ function login(appType: AppType, scope: string): UserGrant {
   return new UserGrant(grantsOf[appType], { id: 'grant', sealed: '', record } as never)
 }
 
-/** What a guard does with a request, in short; the session may remember a refusal. */
+/** What a guard does with a request, in short; the session may remember a denial. */
 function outcome(guard: RequestHandler, held: UserGrant, kind: Kind, session: object = {}): string {
   const { method, headers } = kinds[kind]
   const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])
@@ -195,7 +195,7 @@ test('the table has every combination', () => {
   expect(rows).toBe(2 * 2 * Object.keys(kinds).length * 31 * 4 * 64)
 })
 
-test.each(Object.keys(kinds) as Kind[])('nobody who is not logged in gets through by a %s', (kind) => {
+test.each(Object.keys(kinds) as Kind[])('a %s without a login does not get through', (kind) => {
   const nobody = new UserGrant(grantsOf.scoped, undefined)
   const denied = kind.startsWith('navigation') ? '302 /auth/pagerduty?returnTo=%2Fpage%3Fa%3D1' : '401 Bearer'
   for (const required of requiredSets) {

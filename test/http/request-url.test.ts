@@ -43,7 +43,7 @@ describe('a place in this app', () => {
   })
 })
 
-test('a URL outside ASCII is found however often it is asked for', () => {
+test('a URL outside ASCII is found however often it is requested', () => {
   // Node 20 takes Latin-1 strings for UTF-8 in URL.canParse, but only once that has been optimized.
   const origins = ['https://xn--bcher-kva.example']
   const found = Array.from({ length: 50_000 }, () => ownURL('https://b\u00fccher.example/\u00e9', origins))
@@ -109,7 +109,7 @@ describe('what a browser could take for another place', () => {
     `/${'\u00e9'.repeat(399)}`,
     `/${'%'.repeat(10_240)}`,
     `${'/'.repeat(10_240)}evil.example`,
-  ])('%j is refused', (path) => {
+  ])('%j is rejected', (path) => {
     expect(sameOriginPath(path)).toBeUndefined()
   })
 
@@ -121,7 +121,7 @@ describe('what a browser could take for another place', () => {
     [{ toString: () => '/a' }],
     [new String('/a')],
     [true],
-  ])('%j is no text and refused', (value) => {
+  ])('%j is not a string and is rejected', (value) => {
     expect(sameOriginPath(value)).toBeUndefined()
   })
 })

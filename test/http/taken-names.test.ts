@@ -60,7 +60,7 @@ test.each<[string, () => Express]>([
   expect(members.filter((name) => !isRefused(name))).toEqual([])
 })
 
-test.each(['user', 'session', 'passport', 'signedCookies'])('it is refused by name: %s', (name) => {
+test.each(['user', 'session', 'passport', 'signedCookies'])('it is rejected by name: %s', (name) => {
   expect(() => clientOf({ name })).toThrow(
     `"name" is "${name}", and a request or a session has a member of that name already`,
   )

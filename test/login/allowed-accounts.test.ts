@@ -28,7 +28,7 @@ describe('a login', () => {
   )
 
   test.each([['eu.acme'], ['us.globex'], [['us.acme-staging', 'us.acm']], ['PGLBX00']])(
-    'of another account is refused by a page that says so, and its tokens are revoked: %j',
+    'of another account is denied with a page that says so, and its tokens are revoked: %j',
     async (accounts) => {
       app = await startDropIn(simulator, { accounts })
       const failures: unknown[] = []
@@ -113,12 +113,12 @@ describe('the option accounts', () => {
     [['us.acme', '']],
     [5],
     [[null]],
-  ])('is refused as %j', (accounts) => {
+  ])('is rejected as %j', (accounts) => {
     expect(() => start(accounts)).toThrow('"accounts" must list accounts')
   })
 
   test.each(['us.acme,eu.globex', 'us.acme, eu.globex', 'us.acme eu.globex', ['us.acme;eu.globex']])(
-    'is refused as %j, with a hint that shows the list',
+    'is rejected as %j, with a hint that shows the list',
     (accounts) => {
       expect(() => start(accounts)).toThrow(
         expect.objectContaining({ option: 'accounts', hint: "Supply a list: ['us.acme', 'eu.globex']." }),

@@ -74,7 +74,7 @@ describe('a user whom a callback of the app rejects is logged in by nothing:', (
     expect(await see('/incidents')).toBe(401)
   })
 
-  test('nor where somebody was logged in before, who is logged out by that', async () => {
+  test('nor where a user was already logged in, who is then logged out', async () => {
     decide = (req, res, user) => req.login(user, home(res))
     await logIn()
     decide = (req, res) => req.session.regenerate(() => req.session.save(() => res.status(403).json('no')))

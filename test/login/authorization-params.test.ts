@@ -76,7 +76,7 @@ describe.each(ways)('an authorization request that begins %s', (path) => {
   })
 
   test.each([' scope', 'scope ', 'scope\n', 'prompt[]', 'a b', ''])(
-    'is refused with a name that no parameter has: %j',
+    'is rejected with an invalid parameter name: %j',
     async (name) => {
       params = { [name]: 'x' }
       const denied = await new Browser().visit(app.url + path)
@@ -93,7 +93,7 @@ describe.each(ways)('an authorization request that begins %s', (path) => {
     ['a string', 'prompt=login', /must be an object/],
     ['null', null, /must be an object/],
     ['a list', ['prompt'], /must be an object/],
-  ])('is refused with %s', async (_what, wrong, message) => {
+  ])('is rejected with %s', async (_what, wrong, message) => {
     params = wrong as typeof params
     const denied = await new Browser().visit(app.url + path)
     expect([denied.status, await denied.json()]).toEqual([400, expect.stringMatching(message)])

@@ -57,7 +57,7 @@ describe('a login', () => {
     expect(simulator.calls.api + simulator.calls.userinfo).toBe(0)
   })
 
-  test('tells the app who it is, by the ids that PagerDuty signed', async () => {
+  test('identifies the user to the app by the ids that PagerDuty signed', async () => {
     const { browser } = await app.logIn(new Browser(), { user: 'PGLBX01' })
     expect(await (await app.get(browser, '/me')).json()).toMatchObject({
       id: 'PGLBX01',
@@ -67,7 +67,7 @@ describe('a login', () => {
     })
   })
 
-  test('is told to listeners with what was granted, and without a token', async () => {
+  test('is emitted with what was granted, and without a token', async () => {
     const heard = jest.fn()
     app.pd.on('login', heard)
     await app.logIn()
@@ -82,7 +82,7 @@ describe('a login', () => {
     expect(JSON.stringify(heard.mock.calls)).not.toContain('pdus+')
   })
 
-  test('keeps what verify returned as req.user, and refuses whom verify refuses', async () => {
+  test('keeps what verify returned as req.user, and denies users whom verify rejects', async () => {
     const verify = async ({ user }: Login) => user.id === 'PACME01' && { name: `app:${user.id}` }
     await app.close()
     app = await startDropIn(simulator, { verify })
@@ -112,7 +112,7 @@ describe('a login', () => {
     ])
   })
 
-  test('a callback that somebody opens by hand says what to do, with a link to the login', async () => {
+  test('a callback opened by hand says what to do, with a link to the login', async () => {
     const opened = await new Browser().visit(`${app.url}/auth/pagerduty/callback`)
     expect(opened.status).toBe(400)
     const page = await opened.text()
@@ -162,7 +162,7 @@ test('a session that an app has taken off its request can still be regenerated, 
 })
 
 describe('the authorization request (A)', () => {
-  test('A1: asks for a code, with state and an S256 challenge', async () => {
+  test('A1: requests a code, with state and an S256 challenge', async () => {
     const query = new URL(await app.begin(new Browser())).searchParams
     expect(query.get('response_type')).toBe('code')
     expect(query.get('code_challenge_method')).toBe('S256')
@@ -221,7 +221,7 @@ describe('the authorization request (A)', () => {
     }
   })
 
-  test('A4: a login that comes back after ten minutes begins anew, once', async () => {
+  test('A4: a login that comes back after ten minutes restarts once', async () => {
     const browser = new Browser()
     const late = await pending(browser, '/auth/pagerduty?returnTo=/me')
     const now = Date.now()
@@ -288,7 +288,7 @@ describe('the authorization request (A)', () => {
     )
   })
 
-  test('A10: logging in as somebody else makes a new session, and ends the old login', async () => {
+  test('A10: logging in as another user creates a new session and ends the old login', async () => {
     const { browser } = await app.logIn()
     const before = browser.copy()
     await app.logIn(browser, { user: 'PACME02' })
@@ -313,7 +313,7 @@ describe('the callback (B)', () => {
     ['a NUL in the code', { code: 'a\0b' }],
     ['a line break in the state', { state: 'a\r\nb' }],
     ['a huge code', { code: 'x'.repeat(5000) }],
-  ])('B1, B2, B5, B6, B8: refuses %s, and leaves the login pending', async (_what, changes) => {
+  ])('B1, B2, B5, B6, B8: rejects %s and leaves the login pending', async (_what, changes) => {
     const browser = new Browser()
     const callback = await pending(browser)
     const refused = await browser.visit(altered(callback, changes))
@@ -324,7 +324,7 @@ describe('the callback (B)', () => {
     expect(await isLoggedIn(browser)).toBe(true)
   })
 
-  test('B1: refuses a parameter that comes twice', async () => {
+  test('B1: rejects a repeated parameter', async () => {
     const browser = new Browser()
     const callback = await pending(browser)
     expect((await browser.visit(`${callback}&code=other`)).status).toBe(400)
@@ -355,7 +355,7 @@ describe('the callback (B)', () => {
     expect(await isLoggedIn(second)).toBe(true)
   })
 
-  test('B3: the same callback later sends a logged-in browser on, and tells another that it is over', async () => {
+  test('B3: the same callback later redirects a logged-in browser, and shows any other that the login is over', async () => {
     const browser = new Browser()
     const callback = await pending(browser)
     const thief = browser.copy()
@@ -381,7 +381,7 @@ describe('the callback (B)', () => {
     expect((await browser.visit(callback)).status).toBe(302)
   })
 
-  test('B7: a denial is the answer to its login, and repeats nothing that came with it', async () => {
+  test('B7: a denial is the outcome of its login, and its page repeats nothing that came with it', async () => {
     const browser = new Browser()
     const callback = await approve(await app.begin(browser), { decision: 'deny' })
     const hostile = altered(callback, { error_description: '<script>alert(1)</script>\r\nSet-Cookie: a=b' })
@@ -421,7 +421,7 @@ describe('the callback (B)', () => {
     expect(await (await fixed.visit(`${app.url}/cart`)).json()).toBeNull()
   })
 
-  test('B11: answers are kept by nobody, leak no referrer, and end at an address without the code', async () => {
+  test('B11: responses are not cached, leak no referrer, and end at a URL without the code', async () => {
     const browser = new Browser()
     const begun = await browser.visit(`${app.url}/auth/pagerduty`)
     const finished = await browser.visit(await approve(begun.headers.get('location') as string))
@@ -457,7 +457,7 @@ describe('the callback (B)', () => {
     'invalid_client',
     'invalid_grant',
     { status: 200, body: {} },
-  ] as const)('B13: fails cleanly when the token endpoint answers %j', async (fault) => {
+  ] as const)('B13: fails cleanly when the token endpoint responds with %j', async (fault) => {
     const browser = new Browser()
     const callback = await pending(browser)
     simulator.failNext('token', fault)
@@ -467,7 +467,7 @@ describe('the callback (B)', () => {
     expect((await app.logIn(browser)).finished.status).toBe(302)
   })
 
-  test('B14: when verify throws, nobody is logged in and the tokens are revoked', async () => {
+  test('B14: when verify throws, no user is logged in and the tokens are revoked', async () => {
     await app.close()
     app = await startDropIn(simulator, {
       verify: async () => {

@@ -38,7 +38,7 @@ async function start(configured: string[], partialGrant?: PartialGrantPolicy): P
 const spelling =
   'Only openid came back: none of incidents.read, users.read is configured on the app at PagerDuty.'
 
-describe('a login that is granted less than it asked for', () => {
+describe('a login that is granted less than it requested', () => {
   test('is accepted by default, with an event and a warning, each difference once', async () => {
     await start(['users.read'])
     const { browser, finished } = await app.logIn()
@@ -59,13 +59,13 @@ describe('a login that is granted less than it asked for', () => {
     expect((await app.get(browser)).status).toBe(403)
   })
 
-  test('of which only openid came back is told what people get wrong', async () => {
+  test('logs the usual mistakes if only openid came back', async () => {
     await start(['Incidents.Read'])
     await app.logIn()
     expect(warn.mock.calls[0]?.[0]).toContain(`${spelling} Check their spelling and case there.`)
   })
 
-  test('is refused by "fail": 403, the hint for the operator and not for the browser, tokens revoked, nobody logged in', async () => {
+  test('is denied by "fail": 403, the hint for the operator and not for the browser, tokens revoked, no user logged in', async () => {
     await start([], 'fail')
     const { browser, finished } = await app.logIn()
     expect(finished.status).toBe(403)
@@ -86,11 +86,11 @@ describe('a login that is granted less than it asked for', () => {
   })
 
   test.each<[string, unknown, number]>([
-    ['false refuses', false, 403],
-    ['a promise of false refuses', Promise.resolve(false), 403],
+    ['false rejects', false, 403],
+    ['a promise of false rejects', Promise.resolve(false), 403],
     ['true accepts', true, 302],
     ['nothing accepts', undefined, 302],
-  ])('is for a function to judge: %s', async (_what, verdict, status) => {
+  ])('is accepted or rejected by a function: %s', async (_what, verdict, status) => {
     const judge = jest.fn<unknown, [PartialGrant, { originalUrl: string }]>().mockReturnValue(verdict)
     await start(['users.read'], judge)
     const { finished } = await app.logIn()
@@ -118,14 +118,14 @@ describe('a login that is granted less than it asked for', () => {
   })
 })
 
-test('a login that is granted all is nobody’s business', async () => {
+test('a login that is granted everything calls no function, emits no event and logs no warning', async () => {
   const judge = jest.fn().mockReturnValue(false)
   await start(requestedScopes, judge)
   expect((await app.logIn()).finished.headers.get('location')).toBe('/')
   for (const mock of [judge, warn, told]) expect(mock).not.toHaveBeenCalled()
 })
 
-test('a refresh that narrows is told, also where a function judges logins', async () => {
+test('a refresh that narrows is reported, even where a function checks logins', async () => {
   await start(requestedScopes, () => false)
   const { browser } = await app.logIn()
   simulator.settings.refreshNarrows = true
@@ -141,7 +141,7 @@ test('a refresh that narrows is told, also where a function judges logins', asyn
 describe('a scope that this package does not know', () => {
   const misspelt = 'incidents.raed'
 
-  test('is told at the start, once, with the nearest name, wherever it stands', async () => {
+  test('is reported at start-up, once, with the nearest name, wherever it is set', async () => {
     const pd = pagerduty({
       ...connection,
       scope: [misspelt, 'users.read'],
@@ -164,7 +164,7 @@ describe('a scope that this package does not know', () => {
     ])
   })
 
-  test('is told to whoever composes by hand, too', () => {
+  test('is also reported for a strategy that the app creates itself', () => {
     const emitted = jest.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const options = { ...connection, tokenStore: new MemoryTokenStore(), scope: misspelt }
     new PagerDutyStrategy(options)
@@ -173,7 +173,7 @@ describe('a scope that this package does not know', () => {
     emitted.mockRestore()
   })
 
-  test('can be allowed on purpose, and is asked for', async () => {
+  test('can be allowed on purpose, and is requested', async () => {
     simulator.configure('simulator-client', { scope: ['teapots.read'] })
     app = await startDropIn(simulator, {
       scope: 'teapots.read',

@@ -14,7 +14,7 @@ import { type RunningApp, serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { optionsAt, secret } from '../support/passport-app'
 
-// A rejection that nobody handles fails a test, as it would end a process.
+// An unhandled rejection fails a test, as it would end a process.
 
 let simulator: Simulator
 let app: RunningApp | undefined
@@ -94,7 +94,7 @@ describe.each(failing)(
       expect(handedToExpress.mock.calls).toEqual([[ofTheApp]])
     })
 
-    test('after a login that PagerDuty refused', async () => {
+    test('after a login that PagerDuty rejected', async () => {
       await start({ callback })
       simulator.failNext('token', 'invalid_client')
       expect((await finish()).status).toBe(500)

@@ -39,7 +39,7 @@ function refusal(options: PagerDutyOptions): ConfigurationError | undefined {
   }
 }
 
-describe('routes that cannot work are refused at the start:', () => {
+describe('routes that cannot work are rejected at start-up:', () => {
   test.each([
     '/login?from=app',
     '/login#top',
@@ -137,7 +137,7 @@ describe('a guard where there is no session', () => {
     await app.close()
   })
 
-  test('because the request has no path, answers as for anybody who is not logged in', async () => {
+  test('because the request has no path, responds as if no user were logged in', async () => {
     const app = await startDropIn(simulator, {}, (express, pd) => express.use(pd.requireLogin()))
     const { port } = new URL(app.url)
     const socket = connect(Number(port), '127.0.0.1')

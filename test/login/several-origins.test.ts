@@ -146,7 +146,7 @@ describe.each([
   })
 })
 
-describe('callback URLs that cannot work together are refused at the start:', () => {
+describe('callback URLs that cannot work together are rejected at start-up:', () => {
   const base = 'https://app.example/cb'
   test.each<[string, string[], RegExp]>([
     ['none', [], /at least one/],
@@ -253,7 +253,7 @@ describe('a trusted origin', () => {
   })
 })
 
-describe('trusted origins that are none are refused at the start:', () => {
+describe('invalid trusted origins are rejected at start-up:', () => {
   test.each<[string, unknown]>([
     ['a path', 'https://spa.example/app'],
     ['a query', 'https://spa.example?'],

@@ -57,7 +57,7 @@ function request(...cookies: string[]): IncomingMessage {
   return req
 }
 
-/** The Set-Cookie fields that an answer gets. */
+/** The Set-Cookie fields of a response. */
 function answer(write: (res: ServerResponse) => void): string[] {
   const res = new ServerResponse(request())
   write(res)
@@ -151,13 +151,13 @@ describe('the logins that a browser holds', () => {
     expect(begun(...first, oldest + 'x'.repeat(left + 1))).toEqual([nameOf(oldest)])
   })
 
-  it('are cleared twenty an answer at most', () => {
+  it('are cleared at most twenty per response', () => {
     expect(begin(...older(24))).toHaveLength(20)
     expect(begin(...older(25))).toHaveLength(20)
     expect(begin(...older(23))).toHaveLength(19)
   })
 
-  it('are told from none', () => {
+  it('are distinguished from none', () => {
     expect(stateStore.hasAny(request())).toBe(false)
     expect(stateStore.hasAny(request('theme=dark'))).toBe(false)
     expect(stateStore.hasAny(request('theme=dark', cookieOf(login('a'))))).toBe(true)
@@ -260,7 +260,7 @@ describe('a callback', () => {
     expect(stateStore.mismatch(req, state('b'))).toBe('unreadable')
   })
 
-  it('finds nothing in what another version sealed', () => {
+  it('finds nothing in what another version encrypted', () => {
     const place = 'pagerduty the-client https://app.example/callback'
     const sealed = keys.sealer('stateStore login').seal('[]', place)
     expect(stateStore.find(request(`${nameOf(cookieOf(login('a')))}=${sealed}`), state('a'))).toBeUndefined()
@@ -273,7 +273,7 @@ describe('a callback', () => {
     expect(stateStore.find(req, state('b'))).toBeUndefined()
   })
 
-  it('of another strategy is told from one of another browser and from an unknown one', () => {
+  it('of another strategy is distinguished from one of another browser and from an unknown one', () => {
     const others = cookieOf(login('a'), logins({ name: 'other' }))
     const own = cookieOf(login('b'))
     expect(stateStore.mismatch(request(others), state('a'))).toBe('otherStrategy')
@@ -335,7 +335,7 @@ describe('a login as text', () => {
 })
 
 describe('the state', () => {
-  it('is made of the id of the grant, with no fewer bits, and tells nothing of it or of the nonce', () => {
+  it('is derived from the id of the grant, with no fewer bits, and reveals nothing about it or the nonce', () => {
     expect(state('a')).toMatch(/^[\w-]{32}$/)
     expect(state('b')).not.toBe(state('a'))
     expect(state('a')).not.toContain(nonceOf(login('a')).slice(0, 8))

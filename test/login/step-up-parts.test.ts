@@ -76,7 +76,7 @@ async function start(make: (express: Express, url: string) => void): Promise<voi
 const visit = (path: string, visitor = browser) => visitor.visit(new URL(path, app?.url).href)
 const read = async (path: string): Promise<unknown> => (await visit(path)).json()
 
-/** A login or step-up that begins on a path, as a person decides it; the answer to the callback. */
+/** Begins a login or step-up on a path and lets the user decide; returns the response to the callback. */
 async function consent(path: string, decision: 'allow' | 'deny' = 'allow'): Promise<Response> {
   let answer = await visit(path)
   for (let hop = 0; hop < 3; hop++) {
@@ -100,7 +100,7 @@ describe('step-up, in an app with Passport and express-session of its own', () =
     expect(await (await visit('/see', old)).json()).toEqual({ cart: null, user: null })
   })
 
-  test('that is refused leaves everything as it was', async () => {
+  test('leaves everything unchanged if it is denied', async () => {
     await start(addRoutes)
     await consent('/auth/pagerduty')
     await visit('/cart')
@@ -110,7 +110,7 @@ describe('step-up, in an app with Passport and express-session of its own', () =
     expect(await read('/see')).toMatchObject({ cart: 'apple', user: { id: 'PACME01' } })
   })
 
-  test('asks for what is missing where the login route names a scope of its own', async () => {
+  test('requests what is missing where the login route names its own scope', async () => {
     await start((express, url) => addRoutes(express, url, { scope: ['incidents.read'] }))
     await consent('/auth/pagerduty')
     expect(await read('/granted')).toEqual(['openid', 'incidents.read'])
@@ -136,7 +136,7 @@ describe('step-up, in an app with Passport and express-session of its own', () =
     expect(simulator.calls.token.authorization_code).toBe(2)
   })
 
-  test('asks for all of PagerDuty’s scopes at once, however long the way back', async () => {
+  test('requests all of PagerDuty’s scopes at once, however long returnTo is', async () => {
     const every = Object.keys(scopes)
     const returnTo = `/see?${'x'.repeat(390)}`
     simulator.configure('simulator-client', { scope: every })

@@ -106,7 +106,7 @@ test('the new login has a session id of its own, and the old one holds no login 
   expect((await app.get(old, '/me')).status).toBe(401)
 })
 
-test('an answer that covers less than what is held does not replace it, and nobody is sent round', async () => {
+test('a grant that covers less than the current one does not replace it, and the user is not redirected in a loop', async () => {
   const consent = await asked('/services')
   simulator.configure('simulator-client', { scope: ['services.read'] })
   const finished = await browser.visit(await approve(consent.href, { user: 'PACME01' }))
@@ -116,7 +116,7 @@ test('an answer that covers less than what is held does not replace it, and nobo
   expect((await app.get(browser)).status).toBe(200)
 })
 
-test('a refused consent keeps the login, is remembered for ten minutes, and its page has a link to ask again', async () => {
+test('a denied consent keeps the login, is remembered for ten minutes, and its page has a link to ask again', async () => {
   const consent = await asked('/services')
   const denied = await browser.visit(await approve(consent.href, { user: 'PACME01', decision: 'deny' }))
   expect(denied.headers.get('location')).toBe('/services')
@@ -132,7 +132,7 @@ test('a refused consent keeps the login, is remembered for ten minutes, and its 
   expect((await asked('/services')).origin).toBe(simulator.url)
 })
 
-test('somebody else who consents is a new login, without the data of the old one', async () => {
+test('consent by another user is a new login, without the data of the old one', async () => {
   await app.get(browser, '/cart')
   const consent = await asked('/services')
   await browser.visit(await approve(consent.href, { user: 'PACME02' }))
@@ -164,17 +164,17 @@ test('an API client gets 403, the challenge, and the URL where more can be had',
   })
 })
 
-test('login({ scope }) asks for it besides what is granted', async () => {
+test('login({ scope }) requests the scope in addition to what is granted', async () => {
   await browser.visit(await approve((await asked('/more')).href, { user: 'PACME01' }))
   expect(await seen()).toMatchObject({ granted: ['openid', 'incidents.read', 'users.read', 'services.read'] })
 })
 
-test('the login path asks only for scopes that the app names', async () => {
+test('the login path requests only scopes that the app names', async () => {
   const consent = await asked('/auth/pagerduty?scope=incidents.write+schedules.write')
   expect(consent.searchParams.get('scope')).toBe('openid incidents.read users.read incidents.write')
 })
 
-test('two instances of one name ask for what their own guards name, and for what guards without an instance do', async () => {
+test('two instances with one name request what their own guards name, and what guards without an instance name', async () => {
   const other = await another({}, (express, pd) => {
     express.get('/teams', pd.requireScopes('teams.write'))
     express.get('/tags', pd.requireAnyScope('tags.write', { stepUpScope: ['addons.read'] }))
@@ -193,7 +193,7 @@ test('two instances of one name ask for what their own guards name, and for what
   expect(await askedBy(app)).toEqual(['teams.write', 'incidents.write'])
 })
 
-test('stepUpScope limits what people are asked for, and stepUp: false asks for nothing', async () => {
+test('stepUpScope limits what users are asked to grant, and stepUp: false requests nothing', async () => {
   const limited = await another({ stepUpScope: ['services.read'] }, (express, pd) => {
     express.get('/write', pd.requireScopes('incidents.write'), (_req, res) => void res.json('written'))
     express.get(
@@ -209,12 +209,12 @@ test('stepUpScope limits what people are asked for, and stepUp: false asks for n
   expect(statuses).toEqual([302, 403, 403])
 })
 
-/** A consent for the route, allowed by a person; the answer to the callback. */
+/** Consents for the route as the user; returns the response to the callback. */
 async function consent(path: string, visitor = browser): Promise<Response> {
   return visitor.visit(await approve((await asked(path, visitor)).href, { user: 'PACME01' }))
 }
 
-/** What PagerDuty answers by itself where the person has consented before; counts what the browser went through. */
+/** Opens the path while PagerDuty approves by itself, as it does for a user who has consented before; counts redirects. */
 async function followed(path: string): Promise<{ status: number; redirects: number }> {
   simulator.settings.autoApprove = 'PACME01'
   const { status } = await browser.follow(app.url + path)
@@ -222,13 +222,13 @@ async function followed(path: string): Promise<{ status: number; redirects: numb
   return { status, redirects: browser.trail.length }
 }
 
-describe('two tabs that ask for different scopes', () => {
+describe('two tabs that request different scopes', () => {
   test('get both, and the session keeps its data', async () => {
     await app.get(browser, '/cart')
     const [services, write] = [await asked('/services'), await asked('/write')]
     await browser.visit(await approve(services.href, { user: 'PACME01' }))
     const second = await browser.visit(await approve(write.href, { user: 'PACME01' }))
-    // The second answer knows nothing of the first one's scope, so the guard asks once more, for both.
+    // The second response does not include the first one's scope, so the guard requests both once more.
     expect(second.headers.get('location')).toBe('/write')
     expect(await seen()).toMatchObject({ granted: expect.arrayContaining(['services.read']) })
     expect(await followed('/write')).toEqual({ status: 200, redirects: 4 })
@@ -238,7 +238,7 @@ describe('two tabs that ask for different scopes', () => {
     })
   })
 
-  test('of different people end as the one who finished last, without the data of the other', async () => {
+  test('of different users end with the user who finished last, without the data of the other', async () => {
     await app.get(browser, '/cart')
     const [services, write] = [await asked('/services'), await asked('/write')]
     await browser.visit(await approve(services.href, { user: 'PACME02' }))
@@ -271,14 +271,14 @@ describe('a double click on the consent', () => {
   })
 })
 
-describe('nothing goes round', () => {
-  test('a consent that PagerDuty answers without the scope ends after four redirects in 403', async () => {
+describe('there is no redirect loop:', () => {
+  test('a consent for which PagerDuty does not grant the scope ends in 403 after four redirects', async () => {
     simulator.configure('simulator-client', { scope: ['incidents.read', 'users.read'] })
     expect(await followed('/services')).toEqual({ status: 403, redirects: 4 })
     expect(await followed('/services')).toEqual({ status: 403, redirects: 0 })
   })
 
-  test('a scope that PagerDuty’s API asks for and no guard names is not asked for', async () => {
+  test('a scope that PagerDuty’s API requires and no guard names is not requested', async () => {
     expect(await followed('/api?required=schedules.read')).toEqual({ status: 403, redirects: 0 })
     expect(await followed('/auth/pagerduty?scope=schedules.read&returnTo=/see')).toEqual({
       status: 403,
@@ -287,19 +287,19 @@ describe('nothing goes round', () => {
     expect(await seen()).toMatchObject({ user: 'PACME01' })
   })
 
-  test('a scope that PagerDuty’s API asks for is asked for where a guard names it, and only if it is not granted', async () => {
+  test('a scope that PagerDuty’s API requires is requested if a guard names it, and only if it is not granted', async () => {
     expect(await followed('/api?required=services.read')).toEqual({ status: 403, redirects: 4 })
     expect(await seen()).toMatchObject({ granted: expect.arrayContaining(['services.read']) })
     expect(await followed('/api?required=incidents.read')).toEqual({ status: 403, redirects: 0 })
   })
 
-  test('an error after the answer has begun is left to Express, which breaks it off', async () => {
+  test('an error after the response has begun is left to Express, which aborts the response', async () => {
     await expect(browser.visit(`${app.url}/late`)).rejects.toThrow(/aborted|hang up/)
     expect(late).toHaveBeenCalledWith('InsufficientScopeError')
   })
 })
 
-test('each refused scope is remembered for itself, through other consents too', async () => {
+test('each denied scope is remembered separately, through other consents too', async () => {
   const refuse = async (path: string) =>
     browser.visit(await approve((await asked(path)).href, { user: 'PACME01', decision: 'deny' }))
   await refuse('/write')
@@ -311,7 +311,7 @@ test('each refused scope is remembered for itself, through other consents too', 
   expect((await browser.visit(`${app.url}/services`)).status).toBe(200)
 })
 
-test('of alternatives the first that may be asked for is asked for', async () => {
+test('of several alternatives, the first that may be requested is requested', async () => {
   const limited = await another({ stepUpScope: ['oncalls.read'] }, (express, pd) => {
     express.get(
       '/any',
@@ -335,7 +335,7 @@ test('where a partial grant fails the login, a step-up that fails keeps what the
   expect((await strict.get(visitor)).status).toBe(200)
 })
 
-test('a refresh that narrows is noticed, the guard follows at once, and the scope is asked for again', async () => {
+test('a refresh that narrows is noticed, the guard follows at once, and the scope is requested again', async () => {
   const narrowed = jest.fn()
   app.pd.on('partialGrant', narrowed)
   simulator.settings.refreshNarrows = true
@@ -355,7 +355,7 @@ test('a refresh that narrows is noticed, the guard follows at once, and the scop
   expect((await app.get(browser, '/incidents')).status).toBe(200)
 })
 
-test('nobody else than a person on the way is sent anywhere', async () => {
+test('only a user’s navigation is redirected', async () => {
   const kinds = {
     fetch: { 'Sec-Fetch-Mode': 'cors', 'Sec-Fetch-Dest': 'empty' },
     XHR: { 'X-Requested-With': 'XMLHttpRequest', Accept: 'text/html' },

@@ -54,7 +54,7 @@ describe('a verify of rest parameters, as wrappers pass it, decides', () => {
     ).toMatchObject({ user: 'called back' })
   })
 
-  test('to refuse, when it is async and says nothing', async () => {
+  test('to reject, when it is async and returns nothing', async () => {
     expect(await decide(async (..._args: unknown[]) => {})).toEqual({ user: undefined })
   })
 
@@ -85,13 +85,13 @@ test.each<[string, VerifyLogin]>([
   ['one', (_login: Login) => undefined],
   ['two', (_login: Login, _req: Request) => undefined],
 ])(
-  'a verify that declares %s of its parameters and returns nothing refuses at once',
+  'a verify that declares %s of its parameters and returns nothing rejects at once',
   async (_many, verify) => {
     expect(await decide(verify)).toEqual({ user: undefined })
   },
 )
 
-test.each([3, 6])('a verify of %d parameters is refused at the start', (length) => {
+test.each([3, 6])('a verify with %d parameters is rejected at start-up', (length) => {
   const verify = Object.defineProperty(() => undefined, 'length', { value: length })
   expect(() => resolveVerify(verify, false)).toThrow(/must have up to two parameters, or four or five/)
 })

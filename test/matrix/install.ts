@@ -55,7 +55,7 @@ async function installed(name: string, dependencies: Record<string, string>): Pr
   return folder
 }
 
-/** A user's project. The tarball is new each time, so it is unpacked anew; its dependencies are there already. */
+/** A user's project. The tarball is new each time, so it is unpacked again; its dependencies are already there. */
 async function project(name: string, pins: Record<string, string>, tarball: string): Promise<string> {
   const { dependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>
@@ -79,7 +79,7 @@ export async function countPackages({ tarball }: Installed, version: Express): P
 
 async function npmInstall(folder: string, dependencies: Record<string, string>): Promise<string> {
   await mkdir(folder, { recursive: true })
-  // As in the checkout: later ones ask for a platform's package that is not there.
+  // As in the checkout: later versions require a platform package that is not there.
   const overrides = { 'unrs-resolver': '1.12.2' }
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies, overrides }))
   const quiet = ['--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefer-offline']

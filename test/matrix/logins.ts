@@ -16,7 +16,7 @@ const majors = Object.keys(nodes) as Major[]
 const versions = Object.keys(expresses) as Express[]
 const formats = { CommonJS: 'login.cjs', ESM: 'login.mjs' } as const
 
-/** The PATH of somebody with this Node. */
+/** The PATH of a user with this Node version. */
 function pathWith({ tools }: Installed, major: Major): string {
   return `${join(tools, `node_modules/node-${major}/bin`)}:${process.env['PATH'] ?? ''}`
 }
@@ -101,7 +101,7 @@ export async function runnerChecks(installed: Installed): Promise<Check[]> {
   )
 }
 
-/** Express 4 does not hear of what an async handler throws, so its users pass it on. */
+/** Express 4 does not catch what an async handler throws, so its users pass it to `next`. */
 function passingOn(code: string): string {
   return code.replace(
     /async \(req, res\) => \{\n([^]*?)\n {2}\}\)\n/,

@@ -21,7 +21,7 @@ test('the lowest version of each range of this package is known', () => {
   expect(versions.filter((version) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])
 })
 
-test('a range whose lowest version nobody can see is an error', () => {
+test('a range whose lowest version cannot be determined is an error', () => {
   const odd = { ...two, dependencies: { cookie: '>0.7' } }
   expect(() => pinsOf(odd, 'lowest')).toThrow('">0.7" is no caret range')
 })

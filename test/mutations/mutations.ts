@@ -17,7 +17,7 @@ const lock = (name: string) => ['test/store/lease.test.ts', name] as const
 const refresh = (name: string) => ['test/grants/token-refresh.test.ts', name] as const
 const failures = (name: string) => ['test/grants/refresh-failures.test.ts', name] as const
 
-/** Safeguards of the refresh, each taken away once. */
+/** Safeguards of the refresh, each removed once. */
 export const mutations: readonly Mutation[] = [
   {
     name: 'no owner check when a lock is released',
@@ -73,7 +73,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/grants/refresh-attempt.ts',
     old: "if (error.error !== 'invalid_grant' || error.isTransient) {",
     new: "if ((error.error !== 'invalid_grant' && error.error !== 'invalid_client') || error.isTransient) {",
-    caughtBy: refresh('invalid_client denies for now and logs nobody out'),
+    caughtBy: refresh('invalid_client denies access for now and logs no one out'),
   },
   {
     name: 'a logout that does not delete',
@@ -94,7 +94,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/oauth/open-circuits.ts',
     old: 'const values = await Promise.all(keys.map((key) => this.#store.get(key)))',
     new: 'const values: string[] = []',
-    caughtBy: failures('hold for the other processes too, and tell callers when to come back'),
+    caughtBy: failures('hold for the other processes too, and let callers know when to retry'),
   },
   {
     name: 'an unsaved pair thrown away',
@@ -108,7 +108,7 @@ export const mutations: readonly Mutation[] = [
     file: 'src/grants/refresh-attempt.ts',
     old: '    if (isRejected || Date.now() >= effectiveExpiry(record.tokens)) return this.#end(current)\n',
     new: '    return this.#end(current)\n',
-    caughtBy: failures('logs nobody out before the access token ends, and is not sent again'),
+    caughtBy: failures('logs no one out before the access token ends, and is not sent again'),
   },
   {
     name: 'late tokens of a logged-out grant not revoked',

@@ -1,6 +1,6 @@
 // `npm run test:mutants [-- store/encryption store/lease …]`: changes each operator, literal and condition of the files that security hangs
 // on, one at a time, and sees which changes no test notices. Stryker makes the changes; it is not among our dependencies
-// and is put into a cache when it is first asked for.
+// and is put into a cache when it is first needed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -42,7 +42,7 @@ for (const [name, tests] of Object.entries(coveredBy)) {
     const line = lines[start.line - 1] ?? ''
     return line.slice(start.column - 1, start.line === end.line ? end.column - 1 : line.length)
   }
-  // Sentences for people may say something else.
+  // The wording of messages may change.
   const isWording = (mutant: Mutant) =>
     mutant.mutatorName === 'StringLiteral' && /\S .*\S/.test(textOf(mutant))
   const mutants = all.filter((mutant) => !isWording(mutant))
@@ -74,7 +74,7 @@ function mutate(name: string, tests: readonly string[]): readonly Mutant[] | und
     mutate: [path],
     coverageAnalysis: 'perTest',
     concurrency: 1,
-    // A socket that is waited for in vain is not slow but dead.
+    // A socket that takes longer is not slow but dead.
     timeoutMS: 15_000,
     // Stryker would rewrite it with a compiler that TypeScript 7 does not have.
     tsconfigFile: 'none.json',

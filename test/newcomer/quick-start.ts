@@ -24,7 +24,7 @@ export interface Newcomer {
 
 /** How it went. */
 export interface Walk {
-  /** The commands, and what a person saw. Ports are those of the page. */
+  /** The commands, and what a user saw. Ports are those of the page. */
   transcript: string
   page: string
   linesOfCode: number
@@ -90,7 +90,7 @@ export async function followQuickStart(newcomer: Newcomer): Promise<Walk> {
   }
 }
 
-/** npm's words differ from version to version; of them only the count of packages is told. */
+/** npm's output differs from version to version; only its count of packages is reported. */
 async function runInstall(
   { tarball, express, installOffline }: Newcomer,
   terminal: Terminal,
@@ -121,7 +121,7 @@ function linesOf(program: string): number {
   return program.split('\n').filter((line) => line.trim() !== '').length
 }
 
-/** What the simulator wrote into its file, when it has printed all that a person reads. */
+/** What the simulator wrote into its file, once it has printed all that a user reads. */
 async function complete(file: string, simulator: Job): Promise<string> {
   while (!/\n# The callback URL .*\n$/.test(simulator.printed)) {
     await Promise.race([wait(50), simulator.failure])
@@ -129,7 +129,7 @@ async function complete(file: string, simulator: Job): Promise<string> {
   return readFile(file, 'utf8')
 }
 
-/** Until the app listens, as a person does who opens the page once more. */
+/** Waits until the app listens, as a user does who reloads the page. */
 async function listening(port: number, app: Job): Promise<void> {
   while (!(await answers(port))) await Promise.race([wait(50), app.failure])
 }
@@ -147,7 +147,7 @@ interface Job {
   failure: Promise<never>
 }
 
-/** The terminals of a person: commands of a shell, in one folder. */
+/** The terminals of a user: commands of a shell, in one folder. */
 class Terminal {
   readonly folder: string
   readonly #env: Record<string, string>

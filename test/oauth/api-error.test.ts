@@ -17,7 +17,7 @@ const body = (error: unknown, status: number, headers: Record<string, string> = 
 const required = (required_scopes: unknown, token_scopes: unknown = 'openid users.read', status = 403) =>
   body({ message: 'Token missing required scopes', required_scopes, token_scopes }, status)
 
-test.each([200, 201, 202, 204, 304])('an answer with status %i is no error', async (status) => {
+test.each([200, 201, 202, 204, 304])('a response with status %i is not an error', async (status) => {
   expect(await apiError(new Response(null, { status }))).toBeUndefined()
 })
 
@@ -75,7 +75,7 @@ describe('a 403 that names the scopes it needs', () => {
 })
 
 describe('any other error', () => {
-  test('401 asks for a login, whatever its body says', async () => {
+  test('401 requires a login, whatever its body says', async () => {
     expect(await apiError(new Response('Unauthorized', { status: 401 }))).toBeInstanceOf(UnauthorizedError)
     expect(await apiError(required('users.read', '', 401))).toBeInstanceOf(UnauthorizedError)
   })
@@ -88,7 +88,7 @@ describe('any other error', () => {
     [429, 503, true],
     [500, 503, true],
     [503, 503, true],
-  ])('status %i is answered with %i', async (httpStatus, status, isTransient) => {
+  ])('status %i is mapped to %i', async (httpStatus, status, isTransient) => {
     const error = await apiError(body({ message: 'Not Found', code: 2100, errors: 'one text' }, httpStatus))
     expect(error).toBeInstanceOf(APIError)
     expect(error).toMatchObject({ httpStatus, status, isTransient, apiCode: 2100, code: 'ERR_PAGERDUTY_API' })
@@ -103,7 +103,7 @@ describe('any other error', () => {
     ['an epoch', { 'ratelimit-reset': '1700000000' }, 900, '900'],
     ['nonsense', { 'ratelimit-reset': 'soon' }, undefined, '5'],
     ['nothing', {}, undefined, '5'],
-  ])('a rate limit tells how long to wait, by %s', async (_what, headers, retryAfter, header) => {
+  ])('a rate limit says how long to wait, by %s', async (_what, headers, retryAfter, header) => {
     const error = await apiError(new Response(null, { status: 429, headers }))
     expect(error).toMatchObject({ retryAfter, headers: { 'Retry-After': header } })
   })
@@ -251,7 +251,7 @@ describe('of a call that this package made', () => {
     )
   })
 
-  test('a scope that a user’s token lacks is one that the user can be asked for, once the app has it', async () => {
+  test('a scope that a user’s token lacks can be requested from the user, once the app has it', async () => {
     const error = await errorOf(asUser, required('incidents.read users.read'))
     expect(error).toBeInstanceOf(InsufficientScopeError)
     expect(error).toMatchObject({
@@ -265,7 +265,7 @@ describe('of a call that this package made', () => {
     )
   })
 
-  test('a scope that the app’s token lacks is nothing that a user could be asked for', async () => {
+  test('a scope that the app’s token lacks cannot be requested from a user', async () => {
     const error = await errorOf(asApp, required('incidents.read users.read', 'as_account-us.acme users.read'))
     expect(error).toBeInstanceOf(ScopeNotGrantedError)
     expect(error).toMatchObject({
@@ -280,7 +280,7 @@ describe('of a call that this package made', () => {
     expect(await errorOf(asApp, required('users.read'))).toMatchObject({ missing: ['users.read'] })
   })
 
-  test('a 401 of a user’s token asks for a login, one of the app’s token does not', async () => {
+  test('a 401 for a user’s token requires a login, one for the app’s token does not', async () => {
     const unauthorized = () => new Response('Unauthorized', { status: 401 })
     const ofUser = await errorOf(asUser, unauthorized())
     expect(ofUser).toBeInstanceOf(UnauthorizedError)

@@ -14,7 +14,7 @@ const client = clientOf({ callbackURL })
 
 const read = (query: string, at = path) => readAuthorizationResponse(client, `${at}?${query}`)
 
-/** The response, or the refusal that is made for it; anything else is thrown on. */
+/** The response, or the error that rejects it; any other error is rethrown. */
 function attempt(url: string): AuthorizationResponse | AuthorizationResponseError | undefined {
   try {
     return readAuthorizationResponse(client, url)
@@ -49,7 +49,7 @@ describe('a good authorization response', () => {
     })
   })
 
-  it('may bring what nobody knows, as often as it likes', () => {
+  it('may have unknown parameters, any number of times', () => {
     const query =
       'code=a&state=b&scope=x&scope=y&session_state=1&codes=2&state_=3&xcode=4&Code=5&__proto__=6&[code]=7'
     expect(read(query)).toEqual({ code: 'a', state: 'b', error: undefined })
@@ -64,7 +64,7 @@ describe('a good authorization response', () => {
     expect(read(`code=${code}&state=s`)).toMatchObject({ code })
   })
 
-  test.each(['', '/'])('may be asked for with %j before the path', (slashes) => {
+  test.each(['', '/'])('may be requested with %j before the path', (slashes) => {
     expect(read('code=a&state=b', slashes + path)).toMatchObject({ code: 'a' })
   })
 })
@@ -91,7 +91,7 @@ describe('a request that is no authorization response', () => {
   })
 })
 
-describe('a parameter that is no single text', () => {
+describe('a parameter that is not a single string', () => {
   test.each([
     'code=a&code=b&state=s',
     'code=a&code=a&state=s',
@@ -110,7 +110,7 @@ describe('a parameter that is no single text', () => {
     'code%5B%5D=a&state=s',
     'code%5Bx%5D=a&state=s',
     'code=a&state=s&error[]=x',
-  ])('%s is refused', (query) => {
+  ])('%s is rejected', (query) => {
     expect(failure(query)).toMatchObject(malformed)
   })
 
@@ -125,7 +125,7 @@ describe('a parameter that is no single text', () => {
   })
 })
 
-describe('a value that nobody could have sent', () => {
+describe('an impossible value', () => {
   test.each<[string, string]>([
     ['NUL', '%00'],
     ['CRLF', '%0d%0aSet-Cookie:%20a=b'],
@@ -143,7 +143,7 @@ describe('a value that nobody could have sent', () => {
     ['3 KB', 'x'.repeat(3 * 1024)],
     ['2049 characters', 'x'.repeat(2049)],
     ['1 MB', 'x'.repeat(1024 * 1024)],
-  ])('%s is refused in every parameter', (_name, value) => {
+  ])('%s is rejected in every parameter', (_name, value) => {
     for (const query of [
       `code=${value}&state=s`,
       `code=a&state=${value}`,
@@ -170,7 +170,7 @@ describe('what belongs together', () => {
     ['an empty code', 'code=&state=s'],
     ['an empty error', 'error=&state=s'],
     ['both empty', 'code=&error=&state=s'],
-  ])('%s: refused', (_name, query) => {
+  ])('%s: rejected', (_name, query) => {
     expect(failure(query)).toMatchObject(malformed)
   })
 
@@ -180,7 +180,7 @@ describe('what belongs together', () => {
     'error=access_denied',
     'error=access_denied&state=',
     'code=a&State=s',
-  ])('%s comes without a state and is refused as not begun here', (query) => {
+  ])('%s comes without a state and is rejected as not begun here', (query) => {
     expect(failure(query)).toMatchObject({
       code: 'ERR_PAGERDUTY_STATE_MISSING',
       status: 400,
@@ -218,7 +218,7 @@ describe('the issuer', () => {
     `${issuer}.evil.example`,
     'https://app.pagerduty.com',
     'null',
-  ])('%j is refused, since it is compared byte for byte', (iss) => {
+  ])('%j is rejected, since it is compared byte for byte', (iss) => {
     for (const query of ['code=a', 'error=access_denied']) {
       expect(failure(`${query}&state=s&iss=${encodeURIComponent(iss)}`)).toMatchObject(malformed)
     }
@@ -280,7 +280,7 @@ describe('an error from the query', () => {
     ['temporarily_unavailable', 503, true],
     ['invalid_scope', 400, false],
     ['unknown_error', 400, false],
-  ])('%s is answered by %i, transient: %s', (error, status, isTransient) => {
+  ])('%s is mapped to %i, transient: %s', (error, status, isTransient) => {
     const refused = refusedLogin(error)
     expect(refused).toBeInstanceOf(AuthorizationResponseError)
     expect(refused).toMatchObject({ status, isTransient })
@@ -290,7 +290,7 @@ describe('an error from the query', () => {
 
 describe('a request target that no URL parser takes', () => {
   for (const url of ['/\\[', '/\\a:b', 'http://[', 'http://a:b/', '/\\?code=a&state=b']) {
-    test(`"${url}" is answered like any other`, () => {
+    test(`"${url}" is handled like any other`, () => {
       expect(() => attempt(url)).not.toThrow()
     })
   }

@@ -6,7 +6,7 @@ import { APIError } from '../../src/errors/pagerduty-errors'
 
 type Seen = { url: string | undefined; headers: Record<string, unknown>; body: string }
 
-/** An API that answers with the statuses it is given, in turn, and 200 afterwards. */
+/** An API that responds with the given statuses in turn, and with 200 afterwards. */
 async function startAPI(statuses: number[] = [], headers: Record<string, string> = {}) {
   const seen: Seen[] = []
   const server = createServer((req, res) => {
@@ -49,7 +49,7 @@ beforeEach(() => {
 })
 afterEach(() => api.close())
 
-test('sends the token in the Authorization header, whatever the caller put there, and asks for version 2', async () => {
+test('sends the token in the Authorization header, whatever the caller put there, and requests version 2', async () => {
   api = await startAPI()
   await fetchAt(api)('/incidents?limit=1', {
     headers: { authorization: 'Token token=mine', 'x-own': 'kept' },
@@ -86,7 +86,7 @@ test.each([
   '////evil.example',
   '/\\evil.example',
   '\t//evil.example/',
-])('G7: sends nothing to %s, and asks for no token', async (url) => {
+])('G7: sends nothing to %s, and requests no token', async (url) => {
   api = await startAPI()
   const sent = jest.spyOn(globalThis, 'fetch')
   await expect(fetchAt(api)(url)).rejects.toMatchObject({ code: 'ERR_PAGERDUTY_FOREIGN_URL' })
@@ -124,7 +124,7 @@ test.each<[string, RequestInit]>([
   ['bytes', { method: 'POST', body: new Uint8Array([110, 111, 116, 101]) }],
   ['a form', { method: 'POST', body: new URLSearchParams('a=b') }],
 ])(
-  'G10: after a 401 asks for another token than the refused one and sends %s once more',
+  'G10: after a 401 requests a token other than the rejected one and sends %s once more',
   async (_what, init) => {
     api = await startAPI([401])
     expect((await fetchAt(api)('/notes', init)).status).toBe(200)
@@ -151,13 +151,13 @@ test('a body that can be read only once is not sent again, but the rejected toke
   expect(asked).toEqual([undefined, 'one'])
 })
 
-test('where there is no other token, the answer is the API’s', async () => {
+test('if there is no other token, the response is the API’s', async () => {
   api = await startAPI([401])
   expect((await fetchAt(api, ['one', 'one'])('/incidents')).status).toBe(401)
   expect(api.seen).toHaveLength(1)
 })
 
-test('G10: a 403 asks for no other token', async () => {
+test('G10: a 403 requests no other token', async () => {
   api = await startAPI([403])
   expect((await fetchAt(api)('/incidents')).status).toBe(403)
   expect(asked).toEqual([undefined])
@@ -182,7 +182,7 @@ test('G7: sends nothing to what only looks like the API: a blob of it, or a name
   sent.mockRestore()
 })
 
-test('G7: whatever is asked for, the token goes to the API’s origin or nowhere', async () => {
+test('G7: whatever is requested, the token goes to the API’s origin or nowhere', async () => {
   api = await startAPI()
   const { apiURL } = api
   const hosts = new Set<string>()
@@ -241,7 +241,7 @@ test('the token goes to the MCP server of the source too, by its URL alone, and 
   await expect(elsewhere(`${mcpURL}.evil.example/mcp`)).rejects.toThrow(`and ${mcpURL} only`)
 })
 
-test('where nobody is there to have an API, the source says so', async () => {
+test('without a user there is no API, and the source says so', async () => {
   api = await startAPI()
   const nobody = new Error('Log in first')
   const send = bearerFetch(fetch, {
@@ -252,13 +252,13 @@ test('where nobody is there to have an API, the source says so', async () => {
   await expect(send('/incidents')).rejects.toBe(nobody)
 })
 
-describe('G10: the second token refused', () => {
-  /** A source that has one more token when the second was refused. */
+describe('G10: a rejected second token', () => {
+  /** A source that has one more token after the second was rejected. */
   function fetchWithLast({ apiURL }: API, last: () => Promise<string> | undefined) {
     return bearerFetch(fetch, { apiURL, token: (refused) => (refused ? 'two' : 'one'), markRejected: last })
   }
 
-  test('is followed by one more, where the source has a new one', async () => {
+  test('is followed by one more, if the source has a new one', async () => {
     api = await startAPI([401, 401])
     const markRejected = jest.fn(async () => 'three')
     expect((await fetchWithLast(api, markRejected)('/incidents')).status).toBe(200)
@@ -278,7 +278,7 @@ describe('G10: the second token refused', () => {
     expect(api.seen).toHaveLength(3)
   })
 
-  test('by a source that fails is the source’s failure', async () => {
+  test('with a source that fails is the source’s failure', async () => {
     api = await startAPI([401])
     const failure = new Error('PagerDuty gives no token')
     const send = bearerFetch(fetch, {
@@ -293,13 +293,13 @@ describe('G10: the second token refused', () => {
 describe('after a 429', () => {
   const soon = { 'ratelimit-reset': '0' }
 
-  test('answers with it at once, unless it was asked to try again', async () => {
+  test('returns it at once, unless the caller requested a retry', async () => {
     api = await startAPI([429], { 'ratelimit-reset': '60' })
     expect((await fetchAt(api)('/incidents')).status).toBe(429)
     expect(api.seen).toHaveLength(1)
   })
 
-  test('waits as long as PagerDuty asks for', async () => {
+  test('waits as long as PagerDuty says', async () => {
     api = await startAPI([429], { 'ratelimit-reset': '1' })
     const startedAt = performance.now()
     expect((await fetchAt(api)('/incidents', { retry: 1 })).status).toBe(200)
@@ -307,7 +307,7 @@ describe('after a 429', () => {
     expect(api.seen).toHaveLength(2)
   })
 
-  test('waits a second where PagerDuty asks for nothing', async () => {
+  test('waits one second if PagerDuty does not say how long', async () => {
     api = await startAPI([429])
     const startedAt = performance.now()
     expect((await fetchAt(api)('/incidents', { retry: 1 })).status).toBe(200)
@@ -360,14 +360,14 @@ describe('after a 429', () => {
 })
 
 describe('a signal', () => {
-  test('that says stop already asks for no token', async () => {
+  test('that is already aborted requests no token', async () => {
     api = await startAPI()
     const reason = new Error('Too late')
     await expect(fetchAt(api)('/incidents', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     expect(asked).toEqual([])
   })
 
-  test('that says stop while the token is on its way is obeyed, and the token’s failure is nobody’s then', async () => {
+  test('that is aborted while the token is being requested is obeyed, and a later failure of the token is ignored', async () => {
     api = await startAPI()
     let fail: (error: Error) => void = () => {}
     const token = new Promise<string>((_, reject) => (fail = reject))

@@ -8,7 +8,7 @@ function rateLimit(retryAfter: number): TokenEndpointError {
   return new TokenEndpointError('Too many', { code: 'slow_down', status: 503, httpStatus: 429, retryAfter })
 }
 
-test('a thousand answers at once that ask two processes for the same pause are one write', async () => {
+test('a thousand concurrent responses that ask two processes for the same backoff cause one write', async () => {
   const [now, date] = [performance.now(), Date.now()]
   jest.spyOn(performance, 'now').mockReturnValue(now)
   jest.spyOn(Date, 'now').mockReturnValue(date)

@@ -80,7 +80,7 @@ describe('a list', () => {
     expect(sent).toEqual([right()])
   })
 
-  test.each([[[]], [['']], [[right, 'x']], [['one', undefined]]])('that is %j is refused', (list) => {
+  test.each([[[]], [['']], [[right, 'x']], [['one', undefined]]])('that is %j is rejected', (list) => {
     const options = {
       ...simulator.options(),
       scope: 'incidents.read',
@@ -93,7 +93,7 @@ describe('a list', () => {
 })
 
 describe('a function', () => {
-  test('is asked for each request, so that a new secret needs no restart', async () => {
+  test('is called for each request, so that a new secret needs no restart', async () => {
     let current: string | Promise<string> = 'old'
     const secret = jest.fn(() => current)
     const running = await start(secret)
@@ -158,7 +158,7 @@ describe('a function', () => {
     await tokens.close()
   })
 
-  test('that fails at a refresh logs nobody out, and loses no refresh token', async () => {
+  test('that fails at a refresh logs no user out, and loses no refresh token', async () => {
     let isDown = false
     const running = await start(() => {
       if (isDown) throw new Error('the vault is sealed')

@@ -156,7 +156,7 @@ describe('the kinds of apps', () => {
     ['scoped', ['incidents.read', 'incidents.read'], ['incidents.read']],
     ['scoped', 'openid', ['openid']],
     ['classic', 'openid\n write', ['openid', 'write']],
-  ])('%s: asks for %j', (appType, scope, expected) => {
+  ])('%s: requests %j', (appType, scope, expected) => {
     expect(client({ appType, scope }).scope).toEqual(expected)
   })
 })
@@ -259,7 +259,7 @@ describe('an option that is wrong is named:', () => {
     })
   })
 
-  it('a mix-up of the kinds of apps comes with the remedy', () => {
+  it('the error for a mix-up of app kinds includes the fix', () => {
     expect(failure({ scope: 'read' }).message).toContain('Classic')
     expect(failure({ scope: 'read' }).hint).toContain('appType')
     expect(failure({ scope: 'incidents.read', appType: 'classic' }).message).toContain('Scoped')
@@ -294,7 +294,7 @@ describe('options that are easily got wrong', () => {
     expect(client({ callbackURL: 'HTTPS://app.example/callback' }).isSecure).toBe(true)
   })
 
-  test('a callbackURL with a blank before it is refused: PagerDuty would compare it as it is', () => {
+  test('a callbackURL with leading whitespace is rejected: PagerDuty would compare it unchanged', () => {
     expect(failure({ callbackURL: ' https://app.example/callback' }).option).toBe('callbackURL')
   })
 })

@@ -120,20 +120,20 @@ describe('a good id_token', () => {
 })
 
 describe('D1: an unsigned token', () => {
-  test.each(['none', 'None', 'NONE', 'nOnE', ''])('of alg "%s" is refused', async (alg) => {
+  test.each(['none', 'None', 'NONE', 'nOnE', ''])('of alg "%s" is rejected', async (alg) => {
     const forged = compactJWS({ ...header, alg }, claims, unsigned)
     expect(await refusal(forged)).toMatchObject(refused)
     expect(await refusal(`${forged}AAAA`)).toMatchObject(refused)
     expect(await refusal(compactJWS({ ...header, alg }, claims, rs256(key)))).toMatchObject(refused)
   })
 
-  test('whose signature is left out is refused', async () => {
+  test('whose signature is left out is rejected', async () => {
     const [head, payload] = token().split('.')
     expect(await refusal(`${head}.${payload}.`)).toMatchObject(refused)
     expect(await refusal(`${head}.${payload}`)).toMatchObject(refused)
   })
 
-  test('without an alg is refused', async () => {
+  test('without an alg is rejected', async () => {
     expect(await refusal(token({}, { alg: undefined }))).toMatchObject(refused)
   })
 })
@@ -156,12 +156,12 @@ describe('D2: another algorithm than RS256', () => {
     ['rs256', compactJWS({ ...header, alg: 'rs256' }, claims, rs256(key))],
     ['ES256', compactJWS({ ...header, alg: 'ES256', kid: 'key-ec' }, claims, es256(ec))],
     ['ES256 called RS256', compactJWS({ ...header, kid: 'key-ec' }, claims, es256(ec))],
-  ])('%s is refused, though the keys would fit', async (_name, forged) => {
+  ])('%s is rejected, though the keys would fit', async (_name, forged) => {
     publish(jwk(key, { alg: undefined }), jwk(ec, { alg: undefined }))
     expect(await refusal(forged)).toMatchObject(refused)
   })
 
-  test('is refused even if the key set has a key for it', async () => {
+  test('is rejected even if the JWKS has a key for it', async () => {
     const shared = Buffer.from('a secret that stands in the key set')
     publish(jwk(key), { kty: 'oct', kid: 'shared', k: shared.toString('base64url'), alg: 'HS256' })
     expect(await refusal(compactJWS({ ...hs, kid: 'shared' }, claims, hs256(shared)))).toMatchObject(refused)
@@ -170,7 +170,7 @@ describe('D2: another algorithm than RS256', () => {
     )
   })
 
-  test('is refused by a key that is there to encrypt', async () => {
+  test('is rejected if the key is for encryption', async () => {
     publish(jwk(key, { use: 'enc' }))
     expect(await refusal(token())).toMatchObject(refused)
   })
@@ -194,7 +194,7 @@ describe('D3: a header that brings its own key', () => {
     ['x5u', (url) => ({ x5u: url })],
     ['x5c', () => ({ x5c: [attacker.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')] })],
     ['a kid that is a URL', (url) => ({ kid: url })],
-  ])('%s: is refused and nothing is fetched from there', async (_name, bring) => {
+  ])('%s: is rejected, and nothing is fetched from there', async (_name, bring) => {
     expect(
       await refusal(compactJWS({ ...header, ...bring(`${elsewhere.url}/jwks`) }, claims, rs256(attacker))),
     ).toMatchObject(refused)
@@ -212,7 +212,7 @@ describe('D3: a kid that leads nowhere', () => {
     },
   )
 
-  test('is missing: that is refused while two keys could be meant, accepted when there is one', async () => {
+  test('is missing: rejected if two keys could be meant, accepted if there is only one', async () => {
     publish(jwk(key), jwk(rsaKey('key-2')))
     expect(await refusal(token({}, { kid: undefined }))).toMatchObject(refused)
     publish(jwk(key))
@@ -226,7 +226,7 @@ describe('D3: a critical extension', () => {
     ['of no name', { crit: [] }],
     ['no list', { crit: 'x', x: 1 }],
     ['the payload left as it is', { crit: ['b64'], b64: false }],
-  ])('%s is refused', async (_name, headers) => {
+  ])('%s is rejected', async (_name, headers) => {
     expect(await refusal(token({}, headers))).toMatchObject(refused)
   })
 })
@@ -244,7 +244,7 @@ describe('D4: another issuer', () => {
     [null],
     [[issuer]],
     [{ toString: issuer }],
-  ])('%j is refused', async (iss) => {
+  ])('%j is rejected', async (iss) => {
     expect(await refusal(token({ iss }))).toMatchObject(refused)
   })
 })
@@ -265,7 +265,7 @@ describe('D5: the audience', () => {
     ['all in one text', `${us} the-client`],
     ['with an API that is only similar', ['https://api.pagerduty.com.evil.example', 'the-client']],
     ['with an API by http', ['http://api.pagerduty.com', 'the-client']],
-  ])('%s is refused', async (_name, aud) => {
+  ])('%s is rejected', async (_name, aud) => {
     expect(await refusal(token({ aud }))).toMatchObject(refused)
     expect(await refusal(token({ aud }), verifier({ apiURL: us }))).toMatchObject(refused)
   })
@@ -288,11 +288,11 @@ describe('D6: the authorized party', () => {
     ['is null', null],
     ['is a list', ['the-client']],
     ['is empty', ''],
-  ])('%s: refused', async (_name, azp) => {
+  ])('%s: rejected', async (_name, azp) => {
     expect(await refusal(token({ azp }))).toMatchObject(refused)
   })
 
-  test('is another client with one audience: refused', async () => {
+  test('is another client with one audience: rejected', async () => {
     expect(
       await refusal(token({ aud: 'the-client', azp: 'another-client' }), verifier({ apiURL: us })),
     ).toMatchObject(refused)
@@ -324,11 +324,11 @@ describe('D7: the times', () => {
     ['issued 661 s ago', { iat: now - 661 }],
     ['valid in 61 s', { nbf: now + 61 }],
     ['valid in text', { nbf: String(now) }],
-  ])('%s is refused', async (_name, times) => {
+  ])('%s is rejected', async (_name, times) => {
     expect(await refusal(token(times))).toMatchObject(refused)
   })
 
-  test.each(['1e400', '-1e400'])('an iat of %s is refused', async (iat) => {
+  test.each(['1e400', '-1e400'])('an iat of %s is rejected', async (iat) => {
     expect(await refusal(written(`"iat":${now}`, `"iat":${iat}`))).toMatchObject(refused)
   })
 })
@@ -380,12 +380,12 @@ describe('D9: the nonce', () => {
 })
 
 describe('D10: a token for another purpose', () => {
-  test.each([['access'], [''], [null], [['id']], ['ID'], [{}]])('%j is refused', async (purpose) => {
+  test.each([['access'], [''], [null], [['id']], ['ID'], [{}]])('%j is rejected', async (purpose) => {
     expect(await refusal(token({ purpose }))).toMatchObject(refused)
   })
 
   test.each(['at+jwt', 'logout+jwt', 'application/at+jwt', 'JWT+at', 'jwt '])(
-    'a token typed %s is refused, whatever it claims',
+    'a token typed %s is rejected, whatever it claims',
     async (typ) => {
       expect(await refusal(token({}, { typ }))).toMatchObject(refused)
     },
@@ -395,7 +395,7 @@ describe('D10: a token for another purpose', () => {
     expect(await verifier().verify(token({}, { typ }), context)).toMatchObject({ id: 'PUSER01' })
   })
 
-  test('a logout token is refused', async () => {
+  test('a logout token is rejected', async () => {
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
     const logout = {
       iss: issuer,
@@ -414,7 +414,7 @@ describe('D10: a token for another purpose', () => {
     ).toMatchObject(refused)
   })
 
-  test('an access token in the place of the id_token is refused', async () => {
+  test('an access token in place of the id_token is rejected', async () => {
     expect(await refusal('pdus+_0XBPWQQ_8a3fd2e1-0c1d-4a2b-9c7d-111111111111')).toMatchObject(refused)
     const claimsOfAccess = { ...claims, aud: us, azp: undefined, client_id: 'the-client', scope: 'openid' }
     expect(await refusal(compactJWS({ ...header, typ: 'at+jwt' }, claimsOfAccess, rs256(key)))).toMatchObject(
@@ -453,7 +453,7 @@ describe('D11: a token out of shape', () => {
     ['a header of null', compactJWS('null', claims, rs256(key))],
     ['a header that is a list', compactJWS('["RS256"]', claims, rs256(key))],
     ['claims only in __proto__', compactJWS(header, `{"__proto__":${JSON.stringify(claims)}}`, rs256(key))],
-  ])('%s is refused', async (_name, malformed) => {
+  ])('%s is rejected', async (_name, malformed) => {
     expect(await refusal(malformed)).toMatchObject(refused)
   })
 
@@ -469,7 +469,7 @@ describe('D11: a token out of shape', () => {
     expect(await messageOf(token({ azp: 'another-client' }))).toContain('(claim "azp")')
   })
 
-  test('a header or payload in another spelling is refused, though it says the same', async () => {
+  test('a header or payload in another encoding is rejected, though it decodes to the same', async () => {
     let twins = 0
     for (const jti of ['', '1', '12']) {
       const parts = token({ jti }, { jti }).split('.')
@@ -495,7 +495,7 @@ describe('D11: a token out of shape', () => {
     expect(await refusal(`${base64(algTwice)}.${payload}.${signature}`)).toMatchObject(refused)
   })
 
-  test('any changed character of header or payload is refused', async () => {
+  test('any changed character of header or payload is rejected', async () => {
     const good = token()
     const on = verifier()
     const character = fc.constantFrom(...'ABYZabyz0189-_.=+/ ')
@@ -511,7 +511,7 @@ describe('D11: a token out of shape', () => {
 })
 
 describe('D13: who it is', () => {
-  test('the same user id in two accounts is two people', async () => {
+  test('the same user id in two accounts is two users', async () => {
     const on = verifier()
     const [one, two] = await Promise.all(
       ['PACCT01', 'PACCT02'].map((account_id) => on.verify(token({ account_id }), context)),
@@ -540,7 +540,7 @@ describe('D13: who it is', () => {
     ['no sub beside the user id', { sub: undefined }],
     ['a sub that is a number, beside the user id', { sub: 7 }],
     ['a sub that is no id', { user_id: undefined, sub: 'a b' }],
-  ])('%s is refused', async (_name, changes) => {
+  ])('%s is rejected', async (_name, changes) => {
     expect(await refusal(token(changes))).toMatchObject(refused)
   })
 })

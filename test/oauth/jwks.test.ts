@@ -21,7 +21,7 @@ import {
 import { claimsOf, signedBy } from '../support/good-id-token'
 import { type SigningKey, compactJWS, jwk, rsaKey } from '../support/keys'
 
-// Row D12: what befalls a login when the keys are hard to get.
+// Row D12: what happens to a login when the keys are hard to get.
 
 const oldKey = rsaKey('old')
 const newKey = rsaKey('new')
@@ -114,7 +114,7 @@ describe('while no keys are held', () => {
     expect(await failure(logIn())).toMatchObject(unavailable)
   })
 
-  it('the endpoint is asked for JSON', async () => {
+  it('the request accepts JSON', async () => {
     await logIn()
     expect(server.requests[0]).toMatchObject({ method: 'GET', headers: { accept: 'application/json' } })
   })
@@ -186,7 +186,7 @@ describe('while keys are held', () => {
     expect(server.requests).toHaveLength(3)
   })
 
-  it('an answer without the old key takes it back', async () => {
+  it('a response without the old key removes it', async () => {
     await logIn()
     publish(newKey)
     pass(11 * minute)
@@ -231,7 +231,7 @@ describe('a slow endpoint', () => {
     expect(server.requests).toHaveLength(2)
   })
 
-  it('leaves no timer behind when it answers', async () => {
+  it('leaves no timer behind when it responds', async () => {
     await logIn()
     expect(jest.getTimerCount()).toBe(0)
   })
@@ -249,7 +249,7 @@ describe('a key that is not held', () => {
     expect(server.requests).toHaveLength(2)
   })
 
-  it('is refused without a look within half a minute of the last one', async () => {
+  it('is rejected without a request within half a minute of the last one', async () => {
     await logIn()
     publish(newKey, oldKey)
     pass(29_999)
@@ -281,7 +281,7 @@ describe('a key that is not held', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  it('is refused, not for the moment but for good, when the look fails while other keys are held', async () => {
+  it('is rejected for good, not as a transient error, when the request fails while other keys are held', async () => {
     await logIn()
     server.behave = json({}, 500)
     pass(minute)
@@ -306,7 +306,7 @@ describe('the request for keys', () => {
     expect(JSON.stringify(headers)).not.toContain('the-secret')
   })
 
-  it('is not made before somebody logs in', () => {
+  it('is not made before a user logs in', () => {
     expect(new JWKSCache(client)).toBeDefined()
     expect(server.requests).toHaveLength(0)
   })
@@ -325,7 +325,7 @@ describe('the request for keys', () => {
   })
 })
 
-test('an empty key set does not replace good keys', async () => {
+test('an empty JWKS does not replace good keys', async () => {
   await logIn()
   server.behave = json({ keys: [] })
   pass(11 * minute)

@@ -69,7 +69,7 @@ describe('a list by offset', () => {
         return page === 0 ? query : `${query}&offset=${page * 100}`
       }),
     )
-    // Each page asks for the token of that moment.
+    // Each page requests the current token.
     expect(tokens).toEqual(seen.map((_, page) => `Bearer token-${page + 1}`))
   })
 
@@ -79,13 +79,13 @@ describe('a list by offset', () => {
     expect(seen).toEqual(['?limit=4&offset=1', '?limit=4&offset=5', '?limit=4&offset=9'])
   })
 
-  test('is read whole where PagerDuty gives fewer items a page than were asked for', async () => {
+  test('is read whole if PagerDuty returns fewer items per page than requested', async () => {
     const { read, seen } = await startList(byOffset(250))
     expect(await all(read('/incidents?limit=1000'))).toEqual(ids(250))
     expect(seen).toHaveLength(3)
   })
 
-  test('is read whole where the answer has null for offset and limit, as change events do', async () => {
+  test('is read whole if the response has null for offset and limit, as change events do', async () => {
     const { read } = await startList(byOffset(237, { offset: null, limit: null }))
     expect(await all(read())).toEqual(ids(237))
   })
@@ -178,7 +178,7 @@ describe('a list by cursor', () => {
   )
 })
 
-describe('an answer', () => {
+describe('a response', () => {
   test('without pagination is one page', async () => {
     const { read, seen } = await startList(() => ({ body: { abilities: items(130) } }))
     expect(await all(read('/abilities'))).toEqual(ids(130))
@@ -272,7 +272,7 @@ test('a rate limit on the way is waited for, three times a page unless the calle
   expect(impatient.seen).toHaveLength(3)
 })
 
-test('no page is asked for before it is needed, and none after the caller has left', async () => {
+test('no page is requested before it is needed, or after the caller has stopped', async () => {
   const { read, seen } = await startList(byOffset(237))
   const list = read()
   expect(seen).toHaveLength(0)
@@ -319,7 +319,7 @@ describe('nothing leaves the API’s origin', () => {
     expect(seen).toEqual([])
   })
 
-  test('whatever an answer says of the next page', async () => {
+  test('whatever a response says about the next page', async () => {
     const evil = 'https://evil.example/incidents?cursor=a'
     const { read, seen } = await startList((query, count) =>
       count === 1 ? { body: { incidents: items(1), next: evil, next_cursor: evil } } : byOffset(1)(query),
@@ -332,7 +332,7 @@ describe('nothing leaves the API’s origin', () => {
 test.each<[string, RequestInit]>([
   ['another method', { method: 'POST' }],
   ['a body', { body: '{}' }],
-])('%s is refused before anything is sent', async (_what, init) => {
+])('%s is rejected before anything is sent', async (_what, init) => {
   const { read, seen } = await startList(byOffset(1))
   await expect(all(read('/analytics/raw/incidents', init))).rejects.toMatchObject({
     code: 'ERR_PAGERDUTY_NO_LIST',

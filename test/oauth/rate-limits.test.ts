@@ -185,7 +185,7 @@ describe('a call with retry', () => {
     await waiting
   })
 
-  test('waits at most as long as PagerDuty may ask for: a quarter of an hour', async () => {
+  test('waits at most as long as PagerDuty may request: fifteen minutes', async () => {
     await callsOf(ada, { remaining: 0, reset: 999_999_999 })('/incidents')
     const waiting = callsOf(ada)('/incidents', { retry: 1 })
     await settled()

@@ -8,8 +8,8 @@ import { clientOf } from '../support/client'
 import { claimsOf, issuers, signedBy } from '../support/good-id-token'
 import { rsaKey } from '../support/keys'
 
-// oauth4webapi, a certified client library, judges the same answers. Where the two differ, it is on purpose and on the
-// list below; a difference that is not on the list is a fault.
+// oauth4webapi, a certified client library, checks the same responses. Where the two differ, it is on purpose and on the
+// list below; a difference that is not on the list is a bug.
 
 interface Served {
   status: number
@@ -90,7 +90,7 @@ async function theirs(
   }
 }
 
-/** One deliberate difference: which answers it is about, who accepts them, and why. */
+/** One deliberate difference: which responses it is about, who accepts them, and why. */
 interface Difference {
   what: string
   why: string
@@ -225,7 +225,7 @@ describe('both accept, with the same result,', () => {
   })
 })
 
-describe('both refuse', () => {
+describe('both reject', () => {
   test.each<[string, Served]>([
     ['an error', serve({ error: 'invalid_grant' }, 400)],
     [
@@ -335,7 +335,7 @@ describe('any JSON object', () => {
     error: fc.oneof({ arbitrary: fc.constant(undefined), weight: 9 }, odd),
   }
 
-  it('is judged alike, and read alike, but for the differences on the list', async () => {
+  it('is accepted or rejected alike, and read alike, except for the differences on the list', async () => {
     const tally = { both: 0, neither: 0, us: 0, them: 0 }
     await fc.assert(
       fc.asyncProperty(fc.record(member, { requiredKeys: [] }), async (generated) => {

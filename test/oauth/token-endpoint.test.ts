@@ -167,7 +167,7 @@ describe('a connection that fails', () => {
     expect(error.headers).toEqual({ 'Retry-After': '5' })
   })
 
-  test('refused: fails as unreachable', async () => {
+  test('to a closed port fails as unreachable', async () => {
     const tokenURL = `${server.url}/oauth/token`
     await server.close()
     expect(await failure(json(good), { tokenURL })).toMatchObject({ code: 'ERR_PAGERDUTY_TOKEN_UNREACHABLE' })
@@ -182,7 +182,7 @@ describe('a connection that fails', () => {
   })
 })
 
-describe('an answer of the wrong size', () => {
+describe('a response of the wrong size', () => {
   const outsize = { code: 'ERR_PAGERDUTY_TOKEN_RESPONSE', status: 503, isTransient: true }
 
   it('is hung up on when it floods, without being kept', async () => {
@@ -267,7 +267,7 @@ describe('a 200 that is no token response', () => {
     ['members only in __proto__', json(`{"__proto__":${text}}`)],
     ['a token_type only in __proto__', json('{"access_token":"a","__proto__":{"token_type":"bearer"}}')],
     ['nesting without end', json('['.repeat(30_000))],
-  ])('%s is refused', async (_name, behave) => {
+  ])('%s is rejected', async (_name, behave) => {
     expect(await failure(behave)).toMatchObject({
       code: 'ERR_PAGERDUTY_TOKEN_RESPONSE',
       status: 503,
@@ -282,7 +282,7 @@ describe('a 200 that is no token response', () => {
     ['Latin-1', Buffer.from(JSON.stringify({ ...good, scope: 'caf\u00e9' }), 'latin1')],
     ['UTF-8 cut in a character', Buffer.from(`${text}\u00e9`).subarray(0, -1)],
     ['an encoded surrogate', Buffer.concat([Buffer.from(text), Buffer.from([0xed, 0xa0, 0x80])])],
-  ])('%s is refused', async (_name, body) => {
+  ])('%s is rejected', async (_name, body) => {
     expect(await failure(bytes(body))).toMatchObject({ status: 503, isTransient: true })
   })
 
@@ -295,7 +295,7 @@ describe('a 200 that is no token response', () => {
     [202, json(good, 202)],
     [204, (res) => void res.writeHead(204).end()],
     [206, json(good, 206)],
-  ])('%i is not 200, and refused', async (httpStatus, behave) => {
+  ])('%i is not 200, and is rejected', async (httpStatus, behave) => {
     expect(await failure(behave)).toMatchObject({
       code: 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE',
       httpStatus,
@@ -475,7 +475,7 @@ describe('a member of the wrong kind', () => {
     ['id_token', { id_token: 5 }],
     ['id_token', { id_token: {} }],
     ['id_token', { id_token: canary.repeat(1000) }],
-  ])('%s: refuses %j', async (member, change) => {
+  ])('%s: rejects %j', async (member, change) => {
     const error = await failure(json({ ...good, ...change }))
     expect(error).toMatchObject({ code: 'ERR_PAGERDUTY_TOKEN_RESPONSE', status: 503, isTransient: true })
     expect(error.message).toContain(member)
@@ -494,7 +494,7 @@ describe('an error response', () => {
     ['server_error', 500, 503, true],
     ['invalid_request', 429, 503, true],
     ['invalid_request', 408, 503, true],
-  ])('%s with status %i answers with %i, transient: %s', async (error, httpStatus, status, isTransient) => {
+  ])('%s with status %i is mapped to %i, transient: %s', async (error, httpStatus, status, isTransient) => {
     const fault = await failure(json({ error, error_description: `No: ${canary}` }, httpStatus))
     expect(fault).toMatchObject({ code: error, error, httpStatus, status, isTransient })
     expect(fault.headers).toEqual(status === 503 ? { 'Retry-After': '5' } : {})
@@ -559,13 +559,13 @@ describe('an error response', () => {
     ['both', { 'Retry-After': '3', 'ratelimit-reset': '17' }, 3],
     ['one of both readable', { 'Retry-After': 'soon', 'ratelimit-reset': '17' }, 17],
     ['none', {}, undefined],
-  ])('of 429 tells how long to wait: %s', async (_name, headers, retryAfter) => {
+  ])('of 429 says how long to wait: %s', async (_name, headers, retryAfter) => {
     const fault = await failure(json({ error: { code: 2020 } }, 429, headers))
     expect(fault).toMatchObject({ httpStatus: 429, status: 503, isTransient: true, retryAfter })
     expect(fault.headers).toEqual({ 'Retry-After': String(retryAfter ?? 5) })
   })
 
-  it('tells how long to wait by a date', () => {
+  it('says how long to wait as a date', () => {
     const now = jest.spyOn(Date, 'now').mockReturnValue(Date.UTC(2026, 0, 1, 12, 0, 0))
     const wait = (value: string) => parseRetryAfter(new Headers({ 'Retry-After': value }))
     expect(wait('Thu, 01 Jan 2026 12:01:30 GMT')).toBe(90)
@@ -585,7 +585,7 @@ describe('an error response', () => {
     now.mockRestore()
   })
 
-  it('tells it by nothing but decimal digits', () => {
+  it('says it in nothing but decimal digits', () => {
     const wait = (value: string) => parseRetryAfter(new Headers({ 'Retry-After': value }))
     expect(['1.25', '12.75', '00'].map(wait)).toEqual([2, 13, 0])
     // All of these are some number to Number().
@@ -619,7 +619,7 @@ describe('what an error shows', () => {
     ['a stall behind it', (res) => void res.writeHead(200).write(canary)],
     ['too much of it', json(canary.repeat(10_000))],
     ['bad UTF-8 behind it', bytes(Buffer.from([...Buffer.from(canary), 0xff]))],
-  ])('is neither request nor answer: %s', async (_name, behave) => {
+  ])('is neither request nor response: %s', async (_name, behave) => {
     // failure() looks through the whole error.
     const error = await failure(behave, {}, deadline)
     expect(error.cause).toBeUndefined()
@@ -661,7 +661,7 @@ describe('a replaced fetch', () => {
     expect(error.isTransient).toBe(true)
   })
 
-  it('that fails long after the deadline disturbs nobody', async () => {
+  it('that fails long after the deadline has no effect', async () => {
     let fail: (reason: Error) => void = () => {}
     const late = new Promise<never>((_, reject) => (fail = reject))
     const error = await failure(json(good), { fetch: () => late }, deadline)
@@ -746,7 +746,7 @@ describe('revocation', () => {
   })
 
   test.each<[string, Behaviour, string]>([
-    ['a refusal', json({ error: 'unsupported_token_type' }, 400), 'unsupported_token_type'],
+    ['an error response', json({ error: 'unsupported_token_type' }, 400), 'unsupported_token_type'],
     ['a page', html(404, canary), 'ERR_PAGERDUTY_TOKEN_UNAVAILABLE'],
     ['a redirect', redirect(302, '/'), 'ERR_PAGERDUTY_TOKEN_RESPONSE'],
     ['silence', stallBeforeHeaders, 'ERR_PAGERDUTY_TOKEN_TIMEOUT'],
@@ -772,7 +772,7 @@ describe('odd names and headers', () => {
   })
 
   // The error of fetch comes from another realm than Jest's, where instanceof says no.
-  test('a refused connection is called by its name in Jest too', async () => {
+  test('a failed connection is reported with its system error in Jest too', async () => {
     const tokenURL = `${server.url}/oauth/token`
     await server.close()
     expect((await failure(json(good), { tokenURL })).message).toContain('ECONNREFUSED')

@@ -46,7 +46,7 @@ describe('a token set from a response', () => {
     [' openid  openid users.read ', ['openid', 'users.read']],
     ['users.read,services.read', ['users.read,services.read']],
     ['users.read\tservices.read', ['users.read\tservices.read']],
-  ])('has the scope %j that the response names, whatever was asked for', (scope, expected) => {
+  ])('has the scope %j that the response names, whatever was requested', (scope, expected) => {
     expect(TokenSet.from({ ...response, scope }, { scope: ['incidents.write'] }).scope).toEqual(expected)
   })
 

@@ -32,7 +32,7 @@ test('a listener that throws is warned about, and the login it heard of comes ab
   await app.close()
 })
 
-test('each failed login is told with its error', async () => {
+test('each failed login is emitted with its error', async () => {
   const app = await startDropIn(simulator)
   const codes: unknown[] = []
   app.pd.on('loginFailed', ({ error }) => void codes.push((error as { code?: string }).code))
@@ -48,7 +48,7 @@ test('each failed login is told with its error', async () => {
   await app.close()
 })
 
-test('a logout that PagerDuty does not hear of is a logout all the same, and a warning', async () => {
+test('a logout that cannot be sent to PagerDuty still logs the user out, and emits a warning', async () => {
   const app = await startDropIn(simulator)
   const warned = new Promise((resolve) => app.pd.on('warning', resolve))
   const { browser } = await app.logIn()
@@ -72,8 +72,8 @@ test('a listener that throws does not keep the others from hearing', () => {
   expect(heard.mock.calls.map(([{ error }]) => (error as Error).message)).toEqual(['one', 'one', 'two'])
 })
 
-describe('a callback of no login that can be finished is told with its cause:', () => {
-  /** What is told of a callback, in order. */
+describe('a callback that cannot finish a login is emitted with its cause:', () => {
+  /** What is emitted for a callback, in order. */
   async function told(visit: (app: Awaited<ReturnType<typeof start>>, browser: Browser) => Promise<unknown>) {
     const app = await start()
     const heard: string[] = []
@@ -132,7 +132,7 @@ describe('a callback of no login that can be finished is told with its cause:', 
     expect(heard).toEqual(['unreadable', 'ERR_PAGERDUTY_STATE_UNKNOWN'])
   })
 
-  test('that was redeemed before, in vain', async () => {
+  test('that was redeemed before, unsuccessfully', async () => {
     const heard = await told(async (app, browser) => {
       const callback = await approve(await app.begin(browser))
       simulator.failNext('token', 'invalid_grant')
@@ -156,8 +156,8 @@ describe('a callback of no login that can be finished is told with its cause:', 
   })
 })
 
-describe('a denial is told', () => {
-  test('with what was done about it, by the route and not by the URL', async () => {
+describe('a denial is emitted', () => {
+  test('with the action taken, by the route and not by the URL', async () => {
     const app = await startDropIn(simulator, {}, (express, pd) => {
       express.get('/teams/:team', pd.requireScopes('oncalls.read', { stepUp: false }), () => {})
       express.use('/all', pd.requireLogin())
@@ -184,7 +184,7 @@ describe('a denial is told', () => {
     await app.close()
   })
 
-  test('once, and a request that passes is told of by nothing', async () => {
+  test('once, and a request that passes emits nothing', async () => {
     const app = await startDropIn(simulator)
     const { browser } = await app.logIn()
     const heard: EventName[] = []
@@ -196,7 +196,7 @@ describe('a denial is told', () => {
   })
 })
 
-test('a process that waits for another one’s refresh tells of the wait, and of who was first', async () => {
+test('a process that waits for another one’s refresh emits the wait, and which process was first', async () => {
   const heard: { by: unknown; name: EventName; detail: object }[] = []
   await everyEvent(simulator, (pd) => {
     for (const name of ['refresh', 'refreshSkipped', 'lockWait'] as const) {

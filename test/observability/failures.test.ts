@@ -44,7 +44,7 @@ function warnings(): string[] {
 
 const guardHint = 'Mount app.use(pd.auth())'
 
-/** A drop-in with a guard before `pd.auth()`. */
+/** An app with a guard before `pd.auth()`. */
 function guardedTooEarly(options: PagerDutyOptions = {}) {
   const pd = pagerduty({
     ...simulator.options(),
@@ -61,7 +61,7 @@ function guardedTooEarly(options: PagerDutyOptions = {}) {
   return { pd, start }
 }
 
-describe('a response of 500, where nobody listens and there is no logger', () => {
+describe('a response of 500, without a listener or a logger', () => {
   test('of a guard before pd.auth() is a process warning with the hint, once for many requests', async () => {
     const { pd, start } = guardedTooEarly()
     const running = await start()

@@ -300,7 +300,7 @@ const ofUser = `
     const { user, grantID } = req.pagerduty.requireLogin()
     const id: string = user.id
     await pd.grants.keep(grantID)
-    // @ts-expect-error: without it, nobody may be logged in
+    // @ts-expect-error: without it, no user may be logged in
     const unsure: string = req.pagerduty.user.id
     const own: string | undefined = req.user?.accountID
     // @ts-expect-error: not there without a look

@@ -27,7 +27,7 @@ function complexityOf(source: string, flags: string): string {
   return found.status === 'vulnerable' ? found.complexity.summary : found.status
 }
 
-test('the literals of the source are found, and a quadratic one is told from a linear one', () => {
+test('the literals of the source are found, and a quadratic one is distinguished from a linear one', () => {
   expect(literals.length).toBeGreaterThan(50)
   expect(complexityOf('^[ \\t]+|[ \\t]+$', 'g')).toBe('2nd degree polynomial')
   expect(complexityOf('^[ \\t]+|^x$', 'g')).toBe('safe')

@@ -35,7 +35,7 @@ function kindsOf(chosen: readonly Entry[]): string[] {
   return [...new Set(chosen.map(({ kind }) => kind))].toSorted()
 }
 
-/** What of an entry somebody who reads the store can read. */
+/** The part of an entry that a reader of the store can see. */
 const inClear = (entry: Entry) => (isEncrypted(entry) ? entry.key : `${entry.key} ${entry.value}`)
 
 function kindsThatShow(what: RegExp): string[] {

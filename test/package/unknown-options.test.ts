@@ -42,7 +42,7 @@ const options = () => ({
 })
 const shared = () => ({ ...options(), tokenStore: new MemoryTokenStore(), secret })
 
-/** What starting with one more member is refused with. */
+/** The error that rejects one more member at start-up. */
 function refusal(start: () => unknown): ConfigurationError {
   try {
     start()
@@ -84,7 +84,7 @@ const ways: Way[] = [
 ]
 
 describe('an option that is misspelt', () => {
-  test.each(ways)('of %s is refused with the name that is meant', (owner, start, wrong, meant) => {
+  test.each(ways)('of %s is rejected with the name that is meant', (owner, start, wrong, meant) => {
     const { option, message } = refusal(() => start({ [wrong]: 'any' }))
     expect([option, message]).toEqual([
       wrong,
@@ -101,7 +101,7 @@ describe('an option that is misspelt', () => {
     ['session', { idel: 5_000 }, 'session.idel', 'idle'],
     ['session', { cookie: { samesite: 'lax' } }, 'session.cookie.samesite', 'sameSite'],
     ['routes', { logIn: '/in' }, 'routes.logIn', 'login'],
-  ])('in the option %s is refused by its whole name: %j', (name, value, option, meant) => {
+  ])('in the option %s is rejected by its full name: %j', (name, value, option, meant) => {
     const refused = refusal(() => pagerduty({ ...options(), [name]: value }).auth())
     expect([refused.option, refused.message]).toEqual([option, expect.stringContaining(`"${meant}"`)])
   })
@@ -120,7 +120,7 @@ describe('an option of passport-oauth2 that has no effect', () => {
     ['proxy', true, 'trust proxy'],
     ['sessionKey', 'oauth', '"name"'],
     ['store', {}, '"tokenStore"'],
-  ])('is refused, and the hint says what to use instead: %s', (name, value, hint) => {
+  ])('is rejected, and the hint says what to use instead: %s', (name, value, hint) => {
     for (const start of [
       () => new PagerDutyStrategy({ ...shared(), [name]: value }),
       () => pagerduty({ ...options(), [name]: value }),
@@ -137,7 +137,7 @@ describe('an option of a wrong type', () => {
     ['requireAtHash', ['true', 1]],
     ['customHeaders', ['X-A: b', null, ['X-A'], { 'X A': 'b' }, { 'X-A': 5 }, { 'X-A': 'b\n' + 'c' }]],
     ['label', ['Firefox', null]],
-  ])('is refused by name: %s', (name, values) => {
+  ])('is rejected by name: %s', (name, values) => {
     for (const value of values) {
       const { option } = refusal(() => new PagerDutyStrategy({ ...shared(), [name]: value }))
       expect([value, option]).toEqual([value, name])
@@ -163,7 +163,7 @@ describe('an option of req.pagerduty.login()', () => {
     return failure
   }
 
-  test('that is not known is refused by its name', async () => {
+  test('that is not known is rejected by its name', async () => {
     expect(await refusalOf({ bogus: 1 })).toMatchObject({
       option: 'bogus',
       message: '"bogus" is not an option of req.pagerduty.login()',
@@ -173,7 +173,7 @@ describe('an option of req.pagerduty.login()', () => {
     })
   })
 
-  test.each([5, null, ['/a', '/b'], { path: '/a' }])('is refused as returnTo %j', async (returnTo) => {
+  test.each([5, null, ['/a', '/b'], { path: '/a' }])('is rejected as returnTo %j', async (returnTo) => {
     expect(await refusalOf({ returnTo })).toMatchObject({
       option: 'returnTo',
       message: '"returnTo" must be a string: a path of the app, or a URL of one of its origins',
@@ -203,7 +203,7 @@ describe('an option of authenticate() that has no effect', () => {
     return failure
   }
 
-  test.each(['callbackURL', 'prompt', 'loginHint'])('is refused: %s', async (name) => {
+  test.each(['callbackURL', 'prompt', 'loginHint'])('is rejected: %s', async (name) => {
     expect(await failureOf({ [name]: 'any' })).toMatchObject({
       option: name,
       message: `"${name}" is not an option of authenticate()`,

@@ -106,7 +106,7 @@ function literalsIn(node: unknown): Literal[] {
 function namesIn(node: unknown): Literal[] {
   if (typeof node !== 'object' || node === null) return []
   const { type, callee, arguments: given } = node as Literal
-  const isTest = type === 'CallExpression' && /^(test|describe)/.test(rootOf(callee)?.value ?? '')
+  const isTest = type === 'CallExpression' && /^(it$|test|describe)/.test(rootOf(callee)?.value ?? '')
   const own = isTest ? literalsIn(given?.[0]?.expression).slice(0, 1) : []
   return [...own, ...Object.values(node).flatMap(namesIn)]
 }

@@ -11,7 +11,7 @@ type Bounds = Readonly<Record<string, number | true>>
 interface Row {
   readonly model: string
   readonly bounds: Bounds
-  /** Checks that whoever waits settles, with weak fairness; else the assertions, and that nothing is stuck. */
+  /** Checks that every waiting process settles, with weak fairness; else the assertions, and that nothing is stuck. */
   readonly isLiveness?: boolean
 }
 

@@ -13,7 +13,7 @@ export async function inSimulatedTime<T>(
   const clock = { seconds: 0 }
   let throws = 0
   performance.now = () => clock.seconds * 1000
-  // Millions of errors are made here that nobody reads.
+  // Millions of errors are created here, and no one reads their stacks.
   Error.stackTraceLimit = 0
   Math.random = () => random(seed, throws++, 0)
   try {

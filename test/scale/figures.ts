@@ -11,7 +11,7 @@ export interface Figures {
   callsInOutage: number
   catchUpSecond: number
   catchUpMinute: number
-  /** Minutes after the outage until nobody is answered 503 any more. */
+  /** Minutes after the outage until no user gets a 503 any more. */
   catchUp: number
   failedMinutes: number
   locks: number

@@ -60,7 +60,7 @@ export class Fleet {
     void (this.#processes[process] as CircuitBreaker).recordSuccess(idOf(who))
   }
 
-  /** The answer of a call that fails comes later. */
+  /** The response of a call that fails comes later. */
   willFail(process: number, who: number, error: TokenEndpointError, at: number): void {
     this.#lastFailure = Math.max(this.#lastFailure, at)
     this.#waiting.push({ who, process, error, at })
@@ -70,7 +70,7 @@ export class Fleet {
     return (this.#waiting[this.#position]?.at ?? Infinity) <= time
   }
 
-  /** Hands over the failures whose answers have come. */
+  /** Records the failures whose responses have come. */
   async settle(until: number): Promise<void> {
     for (; this.#position < this.#waiting.length; this.#position++) {
       const next = this.#waiting[this.#position]

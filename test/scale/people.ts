@@ -6,9 +6,9 @@ export interface Habits {
   grants: number
   /** Share of the grants that are used round the clock: wall boards, open pages that poll, background jobs. */
   roundTheClock: number
-  /** Seconds between two guarded requests of somebody who is there. */
+  /** Seconds between two guarded requests of a user who is at work. */
   period: number
-  /** `morning`: everybody logs in on coming to work; `at once`: all within a minute, as after a change of the secret. */
+  /** `morning`: users log in when they come to work; `at once`: all within a minute, as after a change of the secret. */
   logins: 'morning' | 'at once'
 }
 
@@ -17,14 +17,14 @@ export const shift = 8 * 3600
 const nine = 9 * 3600
 
 /**
- * People of one time zone. They come to work around nine o'clock (standard deviation one hour, and ten minutes from one
- * day to the next), stay for eight hours, and use the app all that time; then nobody uses their grant until they are back.
+ * Users in one time zone. They come to work around nine o'clock (standard deviation one hour, and ten minutes from one day to
+ * the next), stay for eight hours, and use the app all that time; then their grant is not used until they are back.
  */
 export class People {
   readonly habits: Habits
   readonly #arrival: Float64Array
   readonly #always: number
-  // The last answer of arrival(), for speed.
+  // The last result of arrival(), for speed.
   readonly #askedDay: Int16Array
   readonly #asked: Float64Array
 
@@ -43,7 +43,7 @@ export class People {
     return who < this.#always
   }
 
-  /** When somebody comes to work on a day; on the first one that is the login, if logins are in the morning. */
+  /** When a user comes to work on a day; on the first day that is the login, if logins are in the morning. */
   arrival(who: number, ofDay: number): number {
     if (this.#askedDay[who] !== ofDay) {
       this.#askedDay[who] = ofDay

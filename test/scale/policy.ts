@@ -1,7 +1,7 @@
 import { effectiveExpiry, refreshAt } from '../../src/oauth/token-expiry'
 import { TokenSet } from '../../src/oauth/token-set'
 
-/** When a token that still serves is renewed. */
+/** When a token that is still valid is renewed. */
 export interface Policy {
   name: string
   /** Seconds from the receipt of the tokens. */
@@ -26,7 +26,7 @@ export function policies(life: number, grants: number): { ours: Policy; fixed: P
     scope: [],
   })
   const end = effectiveExpiry(tokens) / 1000
-  // The moments only shift with the receipt, so each is asked for once.
+  // The moments only shift with the receipt, so each is computed once.
   const asked = new Float32Array(grants * versions)
   return {
     ours: {

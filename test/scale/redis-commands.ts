@@ -19,7 +19,7 @@ export interface Sample {
   grantID: string
 }
 
-/** Counts what two processes of an app with the drop-in send in the life of one login. */
+/** Counts what two processes of an app with `pd.auth()` send during one login. */
 export async function measureCommands(url: string): Promise<{ commands: Commands; session: Sample }> {
   const simulator = await startPagerDuty()
   const [redis, inspector] = [new Redis(url), new Redis(url)]

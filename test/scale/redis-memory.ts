@@ -21,7 +21,7 @@ const prefix = 'pagerduty:'
 const hour = 3_600_000
 
 /**
- * Writes the logins of many users, as the drop-in does, into an empty Redis.
+ * Writes the logins of many users, as `pd.auth()` does, into an empty Redis.
  *
  * @param session the value of a real session, and the id of its grant
  */

@@ -34,11 +34,11 @@ export interface Course {
   logins: Uint32Array
   /** Refreshes under way. */
   locks: Int32Array
-  /** By the day: minutes, one for each person, in which a request was answered 503. */
+  /** By the day: minutes, counted for each user, in which a request got a 503. */
   failedMinutes: Uint32Array
   /** By the day: requests that waited for a refresh that succeeded. */
   waits: Uint32Array
-  /** When the last request was answered 503. */
+  /** When the last request got a 503. */
   lastFailure: number
 }
 
@@ -105,7 +105,7 @@ async function play(scenario: Scenario, fleet: Fleet, clock: { seconds: number }
     plan(who, time)
   }
 
-  /** The next request that can be anything else than an answer with a token that serves. */
+  /** Schedules the next request that may do anything other than respond with a valid token. */
   function plan(who: number, time: number): void {
     const since = received[who] as number
     const moment = Math.min(since + policy.renewal(who, version[who] as number), since + policy.end)

@@ -54,7 +54,7 @@ describeWithRedis('the simulation of many grants, with few of them', () => {
     }
   })
 
-  test('refreshing ahead spares people requests that wait, and requests that an outage fails', () => {
+  test('refreshing ahead reduces requests that wait, and requests that fail in an outage', () => {
     const scoped = figures('Scoped: ')
     for (const logins of ['morning', 'at once']) {
       for (const column of ['waits', 'failed user-minutes']) {

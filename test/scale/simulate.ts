@@ -8,7 +8,7 @@ import { amount, table } from './table'
 
 // npm run scale -- [--markdown] [--grants=1000000] [--seed=1] [--processes=20]
 //   [--users=10000]  logins that memory is measured with
-//   [--hour=9]       at which the outage begins; at nine it does most harm: then most people come
+//   [--hour=9]       at which the outage begins; at nine it does most harm: most users come to work then
 const option = (name: string) => {
   const given = process.argv.find((argument) => argument.startsWith(`--${name}=`))
   return given === undefined ? undefined : Number(given.split('=')[1])

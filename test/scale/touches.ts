@@ -1,7 +1,7 @@
 import { touchInterval } from '../../src/sessions/extension'
 import { random } from './random'
 
-/** As many as tell the share. */
+/** Enough to estimate the share. */
 const watchedUsers = 2_000
 
 /**

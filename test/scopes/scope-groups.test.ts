@@ -41,7 +41,7 @@ test.each([[undefined], [null], [5], [{}], [[]], [['a', 'b', 'c']], [['a', 'b', 
   },
 )
 
-test('a record keeps what was granted apart from what was asked for', () => {
+test('a record keeps granted scopes separate from requested ones', () => {
   const tokens = new TokenSet({
     accessToken: 'access',
     refreshToken: 'refresh',

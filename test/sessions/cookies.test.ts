@@ -66,7 +66,7 @@ test('a session cookie that was verified once lets no cookie pass that differs f
   }
 })
 
-test('E3: a login that arrives as plain http ends in an error with the remedy, not in a loop', async () => {
+test('E3: a login that arrives over plain http ends in an error with the fix, not in a loop', async () => {
   await start()
   const heard = jest.fn()
   app.pd.on('loginFailed', heard)
@@ -110,7 +110,7 @@ test.each([
   ['session.cookie.path', { cookie: { path: '/elsewhere' } }],
   ['session.cookie.domain', { cookie: { domain: 'ex ample' } }],
   ['session.cookie.domain', { cookie: { domain: 'other.example' } }],
-])('a session that no browser would keep is refused at the start: %s of %j', async (option, settings) => {
+])('a session that no browser would keep is rejected at start-up: %s of %j', async (option, settings) => {
   await start()
   const pd = pagerduty({
     ...simulator.options('a'),
@@ -123,7 +123,7 @@ test.each([
   await pd.close()
 })
 
-test('a secure session cookie is refused where the app is http', async () => {
+test('a secure session cookie is rejected if the app uses http', async () => {
   await start()
   const http = 'http://localhost:3000/auth/pagerduty/callback'
   const pd = pagerduty({
@@ -161,7 +161,7 @@ test.each([
 })
 
 describeWithRedis('with the store down', () => {
-  test('E7: no guarded handler runs, nobody gets a cookie, and the login is there again afterwards', async () => {
+  test('E7: no guarded handler runs, no cookie is set, and the login is there again afterwards', async () => {
     const server = await startRedis()
     const redis = new Redis(server.url, { retryStrategy: () => 100 })
     redis.on('error', () => {})

@@ -34,19 +34,19 @@ describe('in memory', () => {
   behaves(() => ({ tokenStore: store, secret }))
   const change = (key: string, changed: (value: string) => string) => changeIn(store, key, changed)
 
-  test('a session whose record is not ours logs nobody in', async () => {
+  test('a session whose record is not ours logs no one in', async () => {
     const { app, browser, id } = await loggedIn({ tokenStore: store, secret })
     await change(`sess:${id}`, () => 'half of {"pagerduty":')
     expect((await app.get(browser, '/me')).status).toBe(401)
   })
 
-  test('a session that does not hold the grant of its id any more logs nobody in', async () => {
+  test('a session that no longer holds the grant of its id logs no one in', async () => {
     const { app, browser, id } = await loggedIn({ tokenStore: store, secret })
     await change(`sess:${id}`, (value) => value.replace(/"grants":\{[^}]*\}/, '"grants":{}'))
     expect((await app.get(browser, '/me')).status).toBe(401)
   })
 
-  test('a cookie that somebody else signed, or nobody, or for another session, logs nobody in', async () => {
+  test('a cookie that is unsigned, or signed with another secret or for another session, logs no one in', async () => {
     const { app, browser, id } = await loggedIn({ tokenStore: store, secret })
     const other = await loggedIn({ tokenStore: new MemoryTokenStore(), secret: `another ${secret}` })
     const [, signature] = decodeURIComponent(browser.cookies.get(cookieName) ?? '').split(/\.(?=[^.]*$)/)
@@ -67,7 +67,7 @@ describe('in memory', () => {
     expect((await app.get(browser, '/me')).status).toBe(200)
   })
 
-  test('a session that cannot be saved at the end of the response is the app’s to hear of, and ends no process', async () => {
+  test('a session that cannot be saved at the end of the response is reported to the app, and ends no process', async () => {
     const watched = new WatchedStore()
     const { app, browser, id, errors } = await loggedIn({ tokenStore: watched, secret })
     watched.fault = (command) =>
@@ -111,7 +111,7 @@ function behaves(options: () => Parameters<typeof startDropIn>[1]): void {
     expect(await read('/cart?late=')).toBe('apple')
   })
 
-  test('the session is there for a handler that first asks for it after a wait', async () => {
+  test('the session is there for a handler that first accesses it after a wait', async () => {
     await read('/put?late=yes')
     expect(await read('/cart?late=yes')).toBe('apple')
   })
@@ -159,7 +159,7 @@ function behaves(options: () => Parameters<typeof startDropIn>[1]): void {
     expect(await read('/cart?late=')).toBe('apple')
   })
 
-  test('destroying the session ends the grant, though nobody used the session before', async () => {
+  test('destroying the session ends the grant, even if the session was not used before', async () => {
     await read('/destroy')
     expect((await app.get(browser, '/me')).status).toBe(401)
     expect(await app.pd.grants.get(grantID)).toBeUndefined()
@@ -181,7 +181,7 @@ function behaves(options: () => Parameters<typeof startDropIn>[1]): void {
 const counted = (req: Request) => req.session as { count?: number }
 const cartOf = (req: Request) => req.session as { cart?: string }
 
-/** An app with somebody logged in, and the id of the session. */
+/** An app with a logged-in user, and the id of the session. */
 async function loggedIn(options: Parameters<typeof startDropIn>[1]) {
   const errors: unknown[] = []
   const app = await startDropIn(simulator, options, (express, pd) => {

@@ -69,8 +69,8 @@ function through(middleware: Middleware, req: IncomingMessage): Promise<unknown>
 }
 
 const mounts: [string, Mount][] = [
-  ['the drop-in', dropIn],
-  ['the parts', parts],
+  ['pd.auth()', dropIn],
+  ['the individual middleware', parts],
 ]
 
 async function start(mount: Mount, options: PagerDutyOptions = {}): Promise<Reader> {
@@ -181,7 +181,7 @@ const extendedConnect: Transport = async (read) => {
 const webSocket: Transport = async (read) => {
   const server = createServer()
   server.on('upgrade', (req, socket) => {
-    // Nobody else reads to its end.
+    // Nothing else reads it to its end.
     socket.resume()
     void outcomeOf(read, req).then((text) =>
       socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${text}`),
@@ -211,7 +211,7 @@ const transports: [string, Transport][] = [
 
 describe.each(mounts)('grants.fromRequest(), with %s,', (_how, mount) => {
   describe.each(transports)('of %s', (_what, transport) => {
-    test('knows who is logged in, and that nobody is', async () => {
+    test('knows who is logged in, and when no one is', async () => {
       const ask = await transport(await start(mount))
       expect(await ask(cookieOf(await logIn()))).toBe('PACME01')
       expect(await ask({})).toBeNull()
@@ -251,7 +251,7 @@ describe.each(mounts)('grants.fromRequest(), with %s,', (_how, mount) => {
     ['the upgrade of a WebSocket', webSocket],
     ['a WebSocket by HTTP/2', extendedConnect],
   ] as [string, Transport][])('of %s', (_what, transport) => {
-    test('refuses one that a page of another origin opens', async () => {
+    test('rejects one that a page of another origin opens', async () => {
       const ask = await transport(await start(mount))
       const cookie = cookieOf(await logIn())
       const { port } = new URL(app.url)
@@ -319,7 +319,7 @@ describe.each(mounts)('grants.fromRequest(), with %s,', (_how, mount) => {
     expect(await ask(before)).toBeNull()
   })
 
-  test('knows nobody once a login has come to its absolute end, even if its grant is kept', async () => {
+  test('knows no user once a login has reached its absolute end, even if its grant is kept', async () => {
     const ask = await plain(await start(mount, { session: { idle, absolute: idle } }))
     const cookie = cookieOf(await logIn())
     const [grant] = await pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
@@ -331,7 +331,7 @@ describe.each(mounts)('grants.fromRequest(), with %s,', (_how, mount) => {
     expect(await ask(cookie)).toBeNull()
   })
 
-  test('refuses a session that express-session has not made', async () => {
+  test('rejects a session that express-session has not made', async () => {
     const ask = await plain((req) => {
       Object.assign(req, { session: { pagerduty: { grants: { pagerduty: 'an id' } } } })
       return read(req)

@@ -74,10 +74,10 @@ async function loggedIn(): Promise<unknown> {
 }
 
 describe.each([
-  ['the drop-in', asDropIn],
-  ['the parts', asParts],
+  ['pd.auth()', asDropIn],
+  ['the individual middleware', asParts],
 ])('%s', (_what, mount) => {
-  test('refuses cookie-session at the first request, and says what to use', async () => {
+  test('rejects cookie-session at the first request, and says what to use', async () => {
     await start(cookieSession({ secret }), mount)
     expect((await visit('/')).status).toBe(500)
     const [failure] = failures as [ConfigurationError]
@@ -86,7 +86,7 @@ describe.each([
     expect(failure.hint).toMatch(/Replace cookie-session.*by express-session/)
   })
 
-  test('refuses it also with the methods that Passport asks it for', async () => {
+  test('rejects it even if it has the methods that Passport requires', async () => {
     await start((req, res, next) => {
       cookieSession({ secret })(req, res, () => {
         const call = (callback: () => void) => callback()
@@ -106,9 +106,9 @@ describeWithRedis('a store of connect-redis', () => {
   const redis = useRedis()
 
   test.each([
-    ['the drop-in', asDropIn],
-    ['the parts', asParts],
-  ])('10 with a client of ioredis is refused by %s at the first request', async (_what, mount) => {
+    ['pd.auth()', asDropIn],
+    ['the individual middleware', asParts],
+  ])('10 with a client of ioredis is rejected by %s at the first request', async (_what, mount) => {
     await start(withStore(new RedisStore10({ client: redis.client })), mount)
     for (const path of ['/', '/auth/pagerduty']) expect((await visit(path)).status).toBe(500)
     expect(failures).toHaveLength(2)
@@ -133,7 +133,7 @@ describeWithRedis('a store of connect-redis', () => {
     expect(await loggedIn()).toBe('PACME01')
   })
 
-  test('10 with a client of ioredis that gives no lifetime works, and is not refused', async () => {
+  test('10 with a client of ioredis that gives no lifetime works, and is not rejected', async () => {
     await start(withStore(new RedisStore10({ client: redis.client, disableTTL: true })), asParts)
     expect(await loggedIn()).toBe('PACME01')
   })

@@ -47,10 +47,10 @@ describe('a session with data of the app', () => {
 
   const cart = async () => (await app.get(browser, '/cart')).json()
 
-  test.each(['nobody is logged in', 'the login was revoked', 'the user is logged in'])(
+  test.each(['no one is logged in', 'the login was revoked', 'the user is logged in'])(
     'lives as long as it is used, where %s',
     async (who) => {
-      if (who !== 'nobody is logged in') await app.logIn(browser)
+      if (who !== 'no one is logged in') await app.logIn(browser)
       await app.get(browser, '/put')
       if (who === 'the login was revoked')
         await app.pd.grants.revoke({ accountID: 'PACME00', userID: 'PACME01' })
@@ -64,10 +64,10 @@ describe('a session with data of the app', () => {
     },
   )
 
-  test.each(['nobody is logged in', 'the login was revoked', 'the user is logged in'])(
+  test.each(['no one is logged in', 'the login was revoked', 'the user is logged in'])(
     'is extended once per interval, and not written otherwise, where %s',
     async (who) => {
-      if (who !== 'nobody is logged in') await app.logIn(browser)
+      if (who !== 'no one is logged in') await app.logIn(browser)
       await app.get(browser, '/put')
       if (who === 'the login was revoked')
         await app.pd.grants.revoke({ accountID: 'PACME00', userID: 'PACME01' })
@@ -90,7 +90,7 @@ describe('a session with data of the app', () => {
   )
 })
 
-describe('two drop-ins in one session', () => {
+describe('two instances of pd.auth() in one session', () => {
   let app: RunningApp
   let browser: Browser
   let instances: PagerDuty[]

@@ -62,7 +62,7 @@ function held(req: Request): Record<string, unknown> {
 }
 
 describe('a session id', () => {
-  test('tells the grant of the login that it is made for, and none before a login', async () => {
+  test('identifies the grant of the login that it is made for, and none before a login', async () => {
     const { req, session } = start()
     const plain = newSessionID(req, 'pagerduty')
     expect(plain).toMatch(/^[\w-]{32}$/)
@@ -85,7 +85,7 @@ describe('a session that a login regenerates', () => {
     expect(forget).not.toHaveBeenCalled()
   })
 
-  test('tells that the grant before is replaced, which does not end it as a logout does', async () => {
+  test('reports that the previous grant is replaced, which does not end it as a logout does', async () => {
     const { req, session } = start(holding('the-old-one'))
     carry(req)
     await called(session, 'regenerate')

@@ -91,8 +91,8 @@ const parts: Start = async (lifetimes, options) => {
 }
 
 const mounts: [string, Start][] = [
-  ['the drop-in', dropIn],
-  ['the parts', parts],
+  ['pd.auth()', dropIn],
+  ['the individual middleware', parts],
 ]
 
 describe.each(mounts)('with session.shouldTouch and %s,', (_how, start) => {
@@ -202,7 +202,7 @@ describe('sessions of pd.auth() with session.shouldTouch', () => {
   })
 })
 
-test('session.shouldTouch that is no function is refused at start-up', async () => {
+test('session.shouldTouch that is not a function is rejected at start-up', async () => {
   app = await startDropIn(simulator, { tokenStore: store, secret })
   const pd = pagerduty({
     ...simulator.options(),
@@ -309,7 +309,7 @@ describe.each(mounts)('req.pagerduty.sessionExpiresAt with %s', (how, start) => 
     await user('/use')
     const [grant] = await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })
     await app.pd.grants.keep(grant?.grantID as string)
-    expect(await left()).toEqual(about(how === 'the parts' ? 10 * idle : idle))
+    expect(await left()).toEqual(about(how === 'the individual middleware' ? 10 * idle : idle))
   })
 })
 

@@ -32,7 +32,7 @@ class DatabaseError extends Error {
 type Operation = keyof TokenStore
 type Fault = (operation: Operation, key: string) => unknown
 
-/** A store of a user's, over a database that works until it is told to fail. */
+/** A custom store, over a database that works until it is set to fail. */
 class OwnStore {
   readonly memory = new MemoryTokenStore()
   fault: Fault = () => working
@@ -152,7 +152,7 @@ describe('a store that was passed in', () => {
     },
   )
 
-  test('is not asked for a key that is none, also among several', async () => {
+  test('is not called with a key that is invalid, even among several', async () => {
     const own = new OwnStore()
     await own.memory.create('grant:a', 'one', 60_000)
     expect(await checkedTokenStore(own.store).getMany(['grant:ä', 'grant:a'])).toEqual([undefined, 'one'])
@@ -181,7 +181,7 @@ describe('a store that was passed in', () => {
   })
 
   test.each(['get', 'create', 'replace', 'delete'] as const)(
-    'is refused at the start without %s()',
+    'is rejected at start-up without %s()',
     async (operation) => {
       const tokenStore = { ...new OwnStore().store, [operation]: undefined } as unknown as TokenStore
       const options = {
@@ -205,7 +205,7 @@ describe('a store that was passed in', () => {
   )
 })
 
-/** A client of ioredis that is connected and answers nothing. */
+/** A client of ioredis that is connected and never responds. */
 const silentClient: RedisClient = {
   status: 'ready',
   call: () => new Promise<unknown>(() => {}),
@@ -254,7 +254,7 @@ describe('in an app', () => {
   })
 
   test.each(failures)(
-    'a store that %s gives 503 on every route, and nobody is logged out',
+    'a store that %s gives 503 on every route, and no user is logged out',
     async (_, fail) => {
       const stranger = new Browser()
       const callback = await approve(await app.begin(stranger))

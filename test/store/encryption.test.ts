@@ -54,7 +54,7 @@ describe('a sealed text', () => {
   })
 })
 
-describe('is refused:', () => {
+describe('is rejected:', () => {
   // Of a length whose base64url has bits to spare.
   const sealed = sealer.seal('the text!', place)
 
@@ -276,7 +276,7 @@ describe('a secret', () => {
     ['bytes', [Buffer.from(secret)]],
     ['nothing in a list', [undefined]],
     ['one short one among good ones', [secret, 'CANARY-short']],
-  ])('that is %s is refused by the name of the option, and not repeated', (_name, value) => {
+  ])('that is %s is rejected by the name of the option, and not repeated', (_name, value) => {
     const error = refusal(value)
     expect(error).toBeInstanceOf(ConfigurationError)
     expect(error).toMatchObject({ option: 'secret', status: 500 })
@@ -315,7 +315,7 @@ describe('a secret', () => {
     'your-secret-here-your-secret-here',
     '01234567890123456789012345678901',
   ]) {
-    test(`that is the placeholder "${value}" is refused`, () => {
+    test(`that is the placeholder "${value}" is rejected`, () => {
       expect(refusal(value)).toBeInstanceOf(ConfigurationError)
     })
   }

@@ -21,7 +21,7 @@ test('a lease keeps others out for as long as it is held, well beyond its own le
   expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
 })
 
-test('a lease that nobody renews ends, and knows it', async () => {
+test('a lease that is not renewed ends, and knows it', async () => {
   const lease = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   jest.spyOn(store, 'replace').mockRejectedValue(new Error('store down'))
   await jest.advanceTimersByTimeAsync(duration / 2 + 1)
@@ -47,12 +47,12 @@ test('a lease whose reply was lost is recognised by its owner', async () => {
   const create = store.create.bind(store)
   jest.spyOn(store, 'create').mockImplementation(async (...args) => {
     await create(...args)
-    return false // What a client is told that sends the command again.
+    return false // What a client gets that sends the command again.
   })
   expect(await Lease.acquire(store, 'lock:a', duration)).toBeDefined()
 })
 
-test('a lock that was taken without an answer does not keep its own process out', async () => {
+test('a lock that was taken without a response does not keep its own process out', async () => {
   const create = store.create.bind(store)
   const lost = new Error('no answer')
   // What is tried to make up for it gets lost too.
@@ -83,7 +83,7 @@ test('a released lease leaves no timer behind', async () => {
   expect(jest.getTimerCount()).toBe(0)
 })
 
-test('a lock left behind by this process is not taken when somebody else has taken it meanwhile', async () => {
+test('a lock left behind by this process is not taken when another process has taken it meanwhile', async () => {
   const left = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   jest.spyOn(store, 'delete').mockRejectedValueOnce(new Error('store down'))
   await left.release()
@@ -98,7 +98,7 @@ test('a lock left behind by this process is not taken when somebody else has tak
   expect(await look('lock:a')).toBe('another process')
 })
 
-test('a lock left behind that somebody else takes as it is taken away is theirs', async () => {
+test('a lock left behind that another process takes just as it is removed belongs to that process', async () => {
   const left = (await Lease.acquire(store, 'lock:a', duration)) as Lease
   jest.spyOn(store, 'delete').mockRejectedValueOnce(new Error('store down'))
   await left.release()

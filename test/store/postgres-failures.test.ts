@@ -64,7 +64,7 @@ describeWithPostgres('PostgresTokenStore', () => {
     await standby.stop()
   })
 
-  test('a standby at the start is refused', async () => {
+  test('a server that is a standby from the start is rejected', async () => {
     const standby = await server.follow()
     for (const work of [open(standby.url).get('grant:a'), open(standby.url).create('grant:a', 'one', 1)])
       expect((await failureOf(work)).message).toContain('is a replica')
@@ -208,7 +208,7 @@ describeWithPostgres('PostgresTokenStore', () => {
   })
 })
 
-test('several hosts are refused: pg would look up one of that name', () => {
+test('several hosts are rejected: pg would look up one of that name', () => {
   for (const url of ['postgres://user:canary@one,two/app', 'postgres://user:canary@one:1,two:2/app']) {
     const make = () => new PostgresTokenStore(url)
     expect(make).toThrow(ConfigurationError)

@@ -265,7 +265,7 @@ describeWithPostgres('PostgresTokenStore', () => {
     }
   })
 
-  test('a role that may not make the table is told what makes it', async () => {
+  test('a role that may not create the table gets the SQL that does', async () => {
     await server.admin.query('CREATE ROLE app LOGIN; REVOKE CREATE ON SCHEMA public FROM public')
     const store = open(server.url.replace('postgres@', 'app:canary@'))
     const failure = await failureOf(store.get('grant:a'))
@@ -314,7 +314,7 @@ describeWithPostgres('PostgresTokenStore', () => {
       expect(await store.create(`grant:${shift}:${tables++}`, 'one', 60_000)).toBe(true)
   })
 
-  test('expired rows are deleted, however many, but those that somebody holds', async () => {
+  test('expired rows are deleted, however many, except those that are locked', async () => {
     jest.useFakeTimers({
       doNotFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'nextTick', 'performance', 'Date'],
     })
@@ -394,7 +394,7 @@ test('PostgresTokenStore over PGlite passes the battery', async () => {
   expect(tests).toBeGreaterThan(20)
 })
 
-describe('PostgresTokenStore refuses at start-up', () => {
+describe('PostgresTokenStore rejects at start-up', () => {
   test.each([
     'http://a',
     'postgres//a',

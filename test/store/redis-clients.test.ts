@@ -150,7 +150,7 @@ describeWithRedis('the clients that users have', () => {
   )
 })
 
-test('a client that was closed before, or never connected, is refused at once', async () => {
+test('a client that was closed before, or never connected, is rejected at once', async () => {
   const client = new Redis({ port: 1, lazyConnect: true })
   client.disconnect()
   const duplicate = jest.spyOn(client, 'duplicate')
@@ -165,7 +165,7 @@ test('a client that was closed before, or never connected, is refused at once', 
   expect(duplicate).not.toHaveBeenCalled()
 })
 
-describe('refuses at the start, with a sentence,', () => {
+describe('rejects at start-up, with a message,', () => {
   const node = { host: '127.0.0.1', port: 1 }
   const sentinels = [node]
   const lazy = { lazyConnect: true }

@@ -142,7 +142,7 @@ describeWithRedis('the connection beside a client', () => {
     while ((await open()) > 1);
   })
 
-  test('answers what was under way when it leaves a server that takes no writes', async () => {
+  test('completes pending commands when it leaves a server that accepts no writes', async () => {
     const replica = await startRedis({ more: ['--replicaof', '127.0.0.1 1'] })
     const [reached, held] = [defer(), defer()]
     const client = clientOf(replica.port)
@@ -165,7 +165,7 @@ describeWithRedis('the connection beside a client', () => {
     await replica.stop()
   })
 
-  test('ends with the client, and what waits then is refused at once', async () => {
+  test('ends with the client, and pending commands are then rejected at once', async () => {
     const client = clientOf(relay.port)
     const store = new RedisTokenStore(client, { timeout: 10_000 })
     relay.mode = 'refuse'

@@ -8,7 +8,7 @@ import { type RedisServer, describeWithRedis, startRedis, watchCommands } from '
 
 const secret = 'a secret of thirty-two characters or more, for tests'
 
-describeWithRedis('the drop-in over Redis', () => {
+describeWithRedis('pd.auth() over Redis', () => {
   let simulator: Simulator
   let server: RedisServer
   let redis: Redis
@@ -234,7 +234,7 @@ describeWithRedis('the drop-in over Redis', () => {
     expect((await app.get(ada.browser)).status).toBe(200)
   })
 
-  test('a new secret logs nobody out while the old one is still in the list', async () => {
+  test('a new secret logs no one out while the old one is still in the list', async () => {
     const before = await start({ secret })
     const { browser } = await before.logIn()
     const newer = 'another secret of thirty-two characters, and then some'
@@ -260,7 +260,7 @@ describeWithRedis('the drop-in over Redis', () => {
     expect(await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME02' })).toHaveLength(1)
   })
 
-  test('while Redis is silent, answers 503 quickly, sets no cookie, and goes on when it is back', async () => {
+  test('while Redis is silent, responds quickly with 503, sets no cookie, and works again when it is back', async () => {
     const app = await start()
     const { browser } = await app.logIn()
     expect((await app.get(browser)).status).toBe(200)

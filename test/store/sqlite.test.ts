@@ -172,7 +172,7 @@ describeWithSQLite('SQLiteTokenStore', () => {
     expect(prepare.mock.calls.flat().join()).toContain('synchronous = FULL')
   })
 
-  describe('refuses at start-up, and says what to do,', () => {
+  describe('rejects at start-up, and says what to do,', () => {
     test('a folder that is missing', () => {
       const file = join(dirname(temporaryFile()), 'missing', 'pagerduty.db')
       const hint = `Make it: mkdir -p ${dirname(file)}`
@@ -206,7 +206,7 @@ describeWithSQLite('SQLiteTokenStore', () => {
     test('a folder, or a file, that the user may not write', async () => {
       const file = temporaryFile()
       chmodSync(dirname(file), 0o555)
-      // Nobody's rights count for root.
+      // File permissions do not apply to root.
       const isRoot = process.getuid?.() === 0
       const child = await worker(file, isRoot ? { uid: 65_534, gid: 65_534 } : {})
       expect(await order(child, { do: 'open' })).toMatch(/cannot use .*: it cannot be made \(EACCES\)/)
@@ -219,7 +219,7 @@ describeWithSQLite('SQLiteTokenStore', () => {
   })
 })
 
-test('a Node without SQLite is refused at start-up', () => {
+test('a Node without SQLite is rejected at start-up', () => {
   jest.spyOn(process, 'getBuiltinModule').mockReturnValue(undefined as never)
   const error = thrownBy(() => new SQLiteTokenStore('./pagerduty.db'))
   expect(error).toBeInstanceOf(ConfigurationError)

@@ -69,7 +69,7 @@ test.each([
 test.each([
   ['redis://can ary', 'is a URL with whitespace in it'],
   ['redis://:can#ary@host', 'must be a URL such as redis://'],
-])('%p is refused for what is wrong with it', (url, problem) => {
+])('%p is rejected for what is wrong with it', (url, problem) => {
   const make = () => pagerduty({ ...good, tokenStore: url })
   expect(make).toThrow(`"tokenStore" ${problem}`)
   expect(make).not.toThrow(/can.ary/)
@@ -113,7 +113,7 @@ describe('of two stores', () => {
     expect(chosen({ redis: 'redis://mine' })).toEqual({ tokenStore: undefined, redis: 'redis://mine' })
   })
 
-  test('two options are refused, and two variables', () => {
+  test('two options are rejected, and so are two variables', () => {
     const message = /"tokenStore" and "redis" \(REDIS_URL\) are both given/
     const both = { ...good, tokenStore: new MemoryTokenStore(), redis: 'redis://user:canary@127.0.0.1:9' }
     expect(() => pagerduty(both)).toThrow(message)
@@ -126,7 +126,7 @@ describe('of two stores', () => {
   })
 })
 
-test('a prefix is refused where it would tell nothing apart', () => {
+test('a prefix is rejected where it would have no effect', () => {
   for (const tokenStore of [new MemoryTokenStore(), 'memory:'])
     expect(() => pagerduty({ ...good, tokenStore, prefix: 'mine:' })).toThrow(/"prefix" has no effect/)
 })
@@ -137,7 +137,7 @@ test.each([
   'redis://:canary@127.0.0.1:99999',
   'redis://:canary%zz@127.0.0.1',
   'redis://:canary@127.0.0.1/first',
-])('a Redis URL that cannot be one is refused without its password: %s', (tokenStore) => {
+])('an invalid Redis URL is rejected without showing its password: %s', (tokenStore) => {
   const refusal = failureOf(() => pagerduty({ ...good, tokenStore }))
   expect(refusal).toBeInstanceOf(ConfigurationError)
   expect(inspect(refusal, { depth: 9, showHidden: true })).not.toContain('canary')
@@ -151,14 +151,14 @@ function failureOf(work: () => unknown): unknown {
   }
 }
 
-test('memory: is refused in a cluster, as no store is', () => {
+test('memory: is rejected in a cluster, just as having no store is', () => {
   jest.replaceProperty(cluster, 'isWorker', true)
   expect(() => openStore({ tokenStore: 'memory:' }, 'pagerduty', reports)).toThrow(/in memory in a cluster/)
 })
 
 describe('a store by URL that cannot be reached at the start', () => {
   test.each(['postgres://user:canary@127.0.0.1:9/app', 'redis://user:canary@127.0.0.1:9'])(
-    'is a process warning where nobody logs or listens: %s',
+    'is a process warning without a logger or a listener: %s',
     async (tokenStore) => {
       const warn = jest.spyOn(process, 'emitWarning')
       const warned = new Promise<void>((resolve) => warn.mockImplementation(() => resolve()))

@@ -8,7 +8,7 @@ import { testTokenStore } from '../../src/testing'
 describe('MemoryTokenStore', () => {
   testTokenStore(() => new MemoryTokenStore())
 
-  test('forgets values whose life is over without being asked for them', async () => {
+  test('forgets expired values even if no one requests them', async () => {
     jest.useFakeTimers()
     const store = new MemoryTokenStore()
     await store.create('grant:a', 'one', 1000)

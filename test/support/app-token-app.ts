@@ -8,7 +8,7 @@ const secret = 'a secret of thirty-two characters or more, for tests'
 export class AppTokenApp {
   readonly simulator: Simulator
   readonly store = new WatchedStore()
-  /** The scope that each token was issued with, as PagerDuty's answers say. */
+  /** The scope that each token was issued with, according to PagerDuty's responses. */
   readonly issued = new Map<string, string>()
   /** The form of each token request. */
   readonly forms: URLSearchParams[] = []
@@ -27,7 +27,7 @@ export class AppTokenApp {
     return this.simulator.calls.token.client_credentials
   }
 
-  /** Resolves when PagerDuty has not been asked for a while. */
+  /** Resolves when PagerDuty has received no request for a while. */
   async settled(): Promise<void> {
     let before = -1
     while (before !== this.requests + this.issued.size) {
@@ -68,7 +68,7 @@ export class AppTokenApp {
   }
 }
 
-/** A `fetch` that puts other members into successful answers of the token endpoint; undefined takes one away. */
+/** A `fetch` that changes members of successful responses from the token endpoint; undefined removes one. */
 export function answering(change: Record<string, unknown>): typeof fetch {
   return async (url, init) => {
     const answer = await fetch(url, init)

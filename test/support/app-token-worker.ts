@@ -1,8 +1,8 @@
-// One process of an app: app tokens over Redis, asked for by many callers at once. Driven by messages.
+// One process of an app: app tokens over Redis, requested by many callers at once. Driven by messages.
 import Redis from 'ioredis'
 import { AppTokens, RedisTokenStore } from '../../src'
 
-/** What is asked for: scopes on an account. */
+/** What is requested: scopes on an account. */
 export interface Wanted {
   account: string
   scope: string
@@ -16,7 +16,7 @@ export interface Order {
   clockStep?: number
   /** Begins with nothing in memory. */
   cold?: boolean
-  /** Calls the API instead of asking for the token only. */
+  /** Calls the API instead of only requesting the token. */
   fetch?: boolean
 }
 

@@ -47,7 +47,7 @@ export async function askDoctor(
   return { code, findings, output: stdout + stderr }
 }
 
-/** The findings that somebody has to do something about, as `level check`. */
+/** The findings that need action, as `level check`. */
 export function troubles(findings: readonly JSONFinding[]): string[] {
   return findings
     .filter(({ level }) => level === 'warning' || level === 'error')

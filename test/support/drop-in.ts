@@ -4,7 +4,7 @@ import { type Simulator, approve } from '../../src/testing'
 import { type RunningApp, serve } from './app'
 import { Browser } from './browser'
 
-/** A drop-in app with a few guarded routes, in front of a simulator. */
+/** An app with `pd.auth()` and a few guarded routes, in front of a simulator. */
 export interface DropIn extends RunningApp {
   pd: PagerDuty
   /** Begins a login in a browser and returns PagerDuty's authorize URL. */
@@ -71,7 +71,7 @@ export async function startDropIn(
   return dropIn
 }
 
-/** The callback URL with a parameter changed, added or (undefined) taken away. */
+/** The callback URL with a parameter changed, added or (undefined) removed. */
 export function altered(callback: string, changes: Record<string, string | undefined>): string {
   const url = new URL(callback)
   for (const [name, value] of Object.entries(changes)) {

@@ -13,14 +13,14 @@ export interface Received {
   readonly form: URLSearchParams
 }
 
-/** How the server answers. */
+/** How the server responds. */
 export type Behaviour = (res: ServerResponse, request: Received) => void | Promise<void>
 
-/** A server on 127.0.0.1 that behaves as badly as it is told to. */
+/** A server on 127.0.0.1 that behaves as badly as a test wants. */
 export class FaultServer {
   /** What came in so far. */
   readonly requests: Received[] = []
-  /** How the next requests are answered. */
+  /** How the server responds to the next requests. */
   behave: Behaviour = json({})
   readonly #events = new EventEmitter()
   readonly #server = createServer((req, res) => void this.#answer(req, res))
@@ -79,7 +79,7 @@ type HeaderFields = Readonly<Record<string, string>>
 
 const jsonType: HeaderFields = { 'Content-Type': 'application/json' }
 
-/** A JSON answer. Text is sent as it is, anything else is serialized. */
+/** A JSON response. A string is sent unchanged, anything else is serialized. */
 export function json(body: unknown, status = 200, headers: HeaderFields = {}): Behaviour {
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   return bytes(Buffer.from(text), status, headers)
@@ -148,7 +148,7 @@ export function byteByByte(body: unknown): Behaviour {
   }
 }
 
-/** A body of any size out of one buffer, at the reader's pace, until it is sent or nobody reads any more. */
+/** A body of any size out of one buffer, at the reader's pace, until it is sent or the reader stops. */
 export function flood(total: number): { behave: Behaviour; sent: () => number } {
   let sent = 0
   const chunk = Buffer.alloc(64 * 1024, ' ')

@@ -1,6 +1,6 @@
 import { type KeyObject, constants, createHmac, generateKeyPairSync, sign } from 'node:crypto'
 
-/** A key pair and the name it has in a key set. */
+/** A key pair and the name it has in a JWKS. */
 export interface SigningKey {
   readonly kid: string
   readonly privateKey: KeyObject

@@ -5,7 +5,7 @@ import { type PagerDuty, type PagerDutyOptions, pagerduty } from '../../src'
 import { type RunningApp, serve } from './app'
 import { Browser } from './browser'
 
-/** A request to the provider's token endpoint; all but `status` is known once it is answered. */
+/** A request to the provider's token endpoint; all but `status` is known once there is a response. */
 export interface Exchange {
   status: number
   clientID?: string
@@ -103,7 +103,7 @@ export async function startOIDCProvider(options: { accessTokenTTL?: number } = {
   }
 }
 
-/** What the person at the provider does. */
+/** What the user at the provider does. */
 export interface Decision {
   user?: 'PACME01' | 'PGLBX01'
   deny?: boolean
@@ -132,7 +132,7 @@ export async function approve(authorizeURL: string, decision: Decision = {}): Pr
   throw new Error('The provider sends the browser around in circles')
 }
 
-/** An API that knows of nobody: it asks the provider about each token, as a client of its own (RFC 7662). */
+/** An API that knows no users: it asks the provider about each token, as a client of its own (RFC 7662). */
 export interface ResourceServer extends RunningApp {
   /** Access tokens that requests came with, oldest first. */
   readonly presented: readonly string[]
@@ -167,7 +167,7 @@ export async function startResourceServer(provider: OIDCProvider): Promise<Resou
   return { ...running, presented }
 }
 
-/** The drop-in in front of the provider, as a client of its own. */
+/** `pd.auth()` in front of the provider, as a client of its own. */
 export interface ProviderApp extends RunningApp {
   pd: PagerDuty
   clientID: string
@@ -220,7 +220,7 @@ export async function startProviderApp(
       ...(client.client_secret === undefined ? {} : { clientSecret: client.client_secret }),
       appType: kind,
       callbackURL,
-      // PagerDuty sends an id_token unasked; OpenID Connect wants to be asked for one.
+      // PagerDuty sends an id_token even if none was requested; OpenID Connect requires the request.
       scope: kind === 'scoped' ? ['openid', 'incidents.read', 'users.read'] : ['openid', 'read'],
       authorizationURL: `${issuer}/auth`,
       tokenURL: `${issuer}/token`,

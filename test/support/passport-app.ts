@@ -17,7 +17,7 @@ export interface PassportApp extends RunningApp {
   pd: PagerDuty
   /** Where the app keeps its sessions. */
   sessions: session.Store
-  /** The callback adds PagerDuty for everybody, and not only for local users. */
+  /** The callback adds PagerDuty for all users, and not only for local ones. */
   links: boolean
   /** A request of a script. */
   get(browser: Browser, path?: string): Promise<Response_>

@@ -30,7 +30,7 @@ export interface PostgresServer {
 export const describeWithPostgres = describeWith('postgresql')
 export const describeWithPgBouncer = describeWith('postgresql', 'pgbouncer')
 
-/** These servers refuse to run as root. */
+/** These servers do not run as root. */
 const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 
 function temporaryDirectory(): string {
@@ -104,7 +104,7 @@ async function startCluster(maker: (data: string) => [string, string[]]): Promis
   }
 }
 
-/** Starts PgBouncer in transaction mode before a server, as it comes: it refuses what it does not know at the start of a connection. */
+/** Starts PgBouncer in transaction mode before a server, with its defaults: it rejects unknown parameters at the start of a connection. */
 export async function startPgBouncer(target: number): Promise<{ url: string; stop(): Promise<void> }> {
   const directory = temporaryDirectory()
   const port = await freePort()

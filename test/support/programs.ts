@@ -4,7 +4,7 @@ import { delimiter, isAbsolute, join } from 'node:path'
 /** The whole path of a program; undefined when it is not installed. */
 export function find(program: string): string | undefined {
   if (isAbsolute(program)) return isProgram(program) ? program : undefined
-  // Debian has servers where not everybody's PATH leads.
+  // Debian has servers in a directory that is not in every user's PATH.
   const directories = [...(process.env['PATH'] ?? '').split(delimiter).filter(Boolean), '/usr/sbin']
   return directories.map((directory) => join(directory, program)).find(isProgram)
 }
@@ -47,7 +47,7 @@ export const programs = {
 
 /** `describe`, where the programs are installed. The global set-up has said loudly what is missing. */
 export function describeWith(...needed: (keyof typeof programs)[]): typeof describe {
-  // Outside Jest nobody calls it.
+  // Outside Jest it is never called.
   if (!('describe' in globalThis)) return undefined as unknown as typeof describe
   const isMissing = needed.some((program) => programs[program] === undefined)
   return isMissing ? (describe.skip as typeof describe) : describe

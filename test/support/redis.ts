@@ -11,7 +11,7 @@ import { describeWith, programs } from './programs'
 export interface RedisServer {
   url: string
   port: number
-  /** Lets it keep its connections and answer nothing. */
+  /** Lets it keep its connections and not respond. */
   freeze(): void
   thaw(): void
   /** Ends it at once, as a crash does. */

@@ -11,7 +11,7 @@ export type Direction = 'out' | 'back'
  * - `dropReplies`: the server gets everything, the client gets nothing.
  * - `blackhole`: connections are taken and stay open, but nothing passes in either direction. A connection that has
  *   lost something this way stays dead, as one does that a firewall has forgotten; a later one is sound.
- * - `refuse`: present connections and new ones are reset.
+ * - The last mode resets existing connections and new ones.
  */
 export type RelayMode = 'pass' | 'dropReplies' | 'blackhole' | 'refuse'
 
@@ -36,7 +36,7 @@ export async function startRelay(target: number, onData: OnData = () => {}): Pro
   const sockets = new Set<Socket>()
   let mode: RelayMode = 'pass'
 
-  // Nobody answers the farewell of a dead connection either.
+  // The end of a dead connection is not acknowledged either.
   const server = createServer({ allowHalfOpen: true }, (client) => {
     if (mode === 'refuse') return void client.resetAndDestroy()
     const upstream = connect({ port: relay.target, host: '127.0.0.1', allowHalfOpen: true })

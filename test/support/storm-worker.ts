@@ -1,4 +1,4 @@
-// One process of an app: the drop-in over Redis, with requests sent to it from inside. Driven by messages.
+// One process of an app: `pd.auth()` over Redis, with requests sent to it from inside. Driven by messages.
 import { Agent, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express from 'express'

@@ -1,4 +1,4 @@
-/** Fails each test of a file that leaves a rejection to nobody: it would end the process of an app. */
+/** Fails each test of a file that leaves a rejection unhandled: it would end the process of an app. */
 export function failOnUnhandledRejections(): void {
   const unhandled = jest.fn()
   beforeEach(() => {

@@ -1,6 +1,6 @@
 import { MemoryTokenStore, type TokenStore } from '../../src'
 
-/** A store in memory that says what it was told, and fails as it is told to. */
+/** A store in memory that records its commands, and fails as a test wants. */
 export class WatchedStore implements TokenStore {
   readonly memory = new MemoryTokenStore()
   /** Commands so far, such as `get app:…`. */

@@ -105,7 +105,7 @@ export function eventOfSize(bytes: number): string {
   return empty.replace('"title":""', `"title":"${'x'.repeat(bytes - empty.length)}"`)
 }
 
-/** How a request was answered. */
+/** The response to a request. */
 export interface Answered {
   status: number
   headers: IncomingMessage['headers']

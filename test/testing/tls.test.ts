@@ -8,7 +8,7 @@ import { simulators } from './support'
 
 const { start } = simulators()
 
-/** A fetch that trusts the simulator besides nobody. */
+/** A fetch that trusts only the simulator. */
 function trusting({ certificate }: Simulator): typeof fetch {
   const dispatcher = new Agent({ connect: { ca: certificate as string } })
   return ((url: string, init: object) => undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch

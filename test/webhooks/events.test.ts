@@ -11,7 +11,7 @@ import {
 } from '../../src'
 import { isKnownEvent } from '../../src/webhooks/events'
 
-/** True only for the same type; `tsc` refuses the file otherwise. */
+/** True only for the same type; otherwise `tsc` rejects the file. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
 type Of<Type extends WebhookEventType> = Extract<WebhookEvent, { event_type: Type }>

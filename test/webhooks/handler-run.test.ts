@@ -32,7 +32,7 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()))
 })
 
-/** A store that does what it is told instead of its work. */
+/** A memory store with some methods replaced. */
 function storeWith(instead: Partial<TokenStore>): TokenStore {
   const store = new MemoryTokenStore()
   return {
@@ -132,7 +132,7 @@ describe('a handler that fails', () => {
     ])
   })
 
-  test('is answered when its event is free for the next delivery', async () => {
+  test('gets its response once its event is free for the next delivery', async () => {
     const store = new MemoryTokenStore()
     const tokenStore = storeWith({
       create: (...args) => store.create(...args),
@@ -195,7 +195,7 @@ describe('a handler that hangs', () => {
     expect(app.handled).toHaveLength(1)
   })
 
-  test('that fails after its answer leaves its event free', async () => {
+  test('and fails after its response leaves its event free', async () => {
     const slow = gate()
     const app = await start({ timeout: 0 }, () => slow.promise)
     const first = await app.send()
@@ -468,7 +468,7 @@ describe('pd.webhook', () => {
     expect(simulator.calls.token.client_credentials).toBe(0)
   })
 
-  test('in a Classic app answers what needs no app token, and says why there is none', async () => {
+  test('in a Classic app handles events that need no app token, and says why there is none', async () => {
     const outcomes: WebhookOutcome[] = []
     const pd = make({ appType: 'classic', scope: 'read', appScope: 'read' }).on(
       'webhook',
@@ -485,7 +485,7 @@ describe('pd.webhook', () => {
     ])
   })
 
-  test('is refused without a secret, and where two would share a name', async () => {
+  test('is rejected without a secret, and if two would share a name', async () => {
     const none = make({ webhookSecret: '' })
     expect(() => none.webhook(() => {})).toThrow('"webhookSecret" is required')
     const pd = make()
@@ -495,7 +495,7 @@ describe('pd.webhook', () => {
     await Promise.all([none.close(), pd.close()])
   })
 
-  test('does not hand its answers to the onError that is for people', async () => {
+  test('does not pass its responses to the onError for users', async () => {
     const pd = make({ onError: (_error, _req, res) => res.redirect('/login') })
     const app = await mount(pd, () => {
       throw new Error('private')

@@ -92,7 +92,7 @@ describe('a body is read', () => {
   })
 })
 
-describe('a body that somebody has read before', () => {
+describe('a body that earlier middleware has read', () => {
   const put =
     (members: object): RequestHandler =>
     (req, _res, next) => {
@@ -119,7 +119,7 @@ describe('a body that somebody has read before', () => {
     expect(await outcomeOf(app, `${bytes}x`, chunked)).toMatchObject({ status: 413 })
   })
 
-  test('is of no use where it was kept otherwise, and that is told to who mounts it', async () => {
+  test('is unusable if it was kept in any other form, and a configuration error says so', async () => {
     const asText: RequestHandler = (req, _res, next) => {
       req.setEncoding('utf8')
       next()
@@ -146,7 +146,7 @@ describe('a body that somebody has read before', () => {
     }
     const app = await start(ample, express.json({ type: '*/*' }))
     expect(await outcomeOf(app, '', chunked)).toEqual(new Uint8Array())
-    // What was read and thrown away was not empty, for all anybody knows.
+    // What was read and discarded may not have been empty.
     expect(await outcomeOf(await start(ample, ended), 'text')).toBeInstanceOf(ConfigurationError)
   })
 })
@@ -157,14 +157,14 @@ describe('a body that is too long', () => {
   test.each([
     ['as it says', {}],
     ['without saying so', chunked],
-  ])('%s is refused by a byte', async (_how, headers) => {
+  ])('%s is rejected at one byte over the limit', async (_how, headers) => {
     const app = await start(ample)
     const outcome = await outcomeOf(app, 'x'.repeat(limit + 1), headers)
     expect(outcome).toBeInstanceOf(WebhookError)
     expect(outcome).toMatchObject({ ...tooLong, isTransient: false })
   })
 
-  test('is read to its end before it is refused, so that the answer arrives', async () => {
+  test('is read in full before it is rejected, so that the response arrives', async () => {
     const app = await start(ample)
     const { socket, outcome } = await begin(app, { 'Content-Length': limit + mebibyte })
     socket.write('x'.repeat(limit + mebibyte - 1))
@@ -224,7 +224,7 @@ describe('a body that is encoded', () => {
     'xidentity',
     'identityx',
     'identity identity',
-  ])('as %s is refused, kept or not', async (encoding) => {
+  ])('as %s is rejected, kept or not', async (encoding) => {
     for (const app of [await start(ample), await start(ample, put)])
       expect(await outcomeOf(app, 'text', { 'content-encoding': encoding })).toMatchObject(encoded)
   })
@@ -233,14 +233,14 @@ describe('a body that is encoded', () => {
     next()
   }
 
-  test('is refused as such where it is too long as well', async () => {
+  test('is rejected for its encoding even if it is too long as well', async () => {
     const app = await start(ample)
     const headers = { 'content-encoding': 'gzip' }
     expect(await outcomeOf(app, 'x'.repeat(limit + 1), headers)).toMatchObject(encoded)
   })
 })
 
-describe('a body that does not come', () => {
+describe('a body that does not arrive', () => {
   const incomplete = {
     code: 'ERR_PAGERDUTY_WEBHOOK_INCOMPLETE',
     status: 503,
@@ -248,7 +248,7 @@ describe('a body that does not come', () => {
     isTransient: true,
   }
 
-  test('in time is told to come again, and of what comes yet nothing is kept', async () => {
+  test('in time is rejected with a transient error, and what still arrives is not kept', async () => {
     const app = await start(100)
     const { socket, outcome } = await begin(app, { 'Content-Length': 1000 }, 'x')
     expect(await outcome).toMatchObject({ ...incomplete, message: expect.stringContaining('too slow') })
@@ -256,7 +256,7 @@ describe('a body that does not come', () => {
     socket.destroy()
   })
 
-  test('to its end, though as much of it as is allowed, is told to come again', async () => {
+  test('in full is rejected with a transient error, even if as much of it as allowed has arrived', async () => {
     const app = await start(100)
     const chunk = `${limit.toString(16)}\r\n${'x'.repeat(limit)}\r\n`
     const { socket, outcome } = await begin(app, { 'Transfer-Encoding': 'chunked' }, chunk)
@@ -265,7 +265,7 @@ describe('a body that does not come', () => {
   })
 
   test.each(['the sender is gone', 'something destroys the request'])(
-    'to its end because %s is told so at once',
+    'in full because %s is rejected at once',
     async (why) => {
       const app = await start(ample)
       const { socket, outcome } = await begin(app, { 'Content-Length': 1000 }, 'x')
@@ -300,7 +300,7 @@ describe('a body that does not come', () => {
     }
   })
 
-  test('although it is refused anyway keeps nobody waiting for longer', async () => {
+  test('is not waited for past the deadline if it is rejected anyway', async () => {
     const app = await start(100)
     const { socket, outcome } = await begin(app, { 'Content-Length': limit + 1 }, 'x')
     expect(await outcome).toMatchObject({ status: 413 })
@@ -308,7 +308,7 @@ describe('a body that does not come', () => {
   })
 })
 
-test('the connection of a refused body is still there for the answer', async () => {
+test('the connection of a rejected body stays open for the response', async () => {
   const app = await start(ample)
   const answer: Answered = await post(app.url, 'x'.repeat(limit + 1))
   expect([answer.status, answer.headers.connection]).toEqual([413, 'close'])

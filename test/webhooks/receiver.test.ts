@@ -24,7 +24,7 @@ const limit = 256 * 1024
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** Bytes in buffers that somebody still holds: what others have left goes in the turns after a collection. */
+/** Bytes in buffers that are still referenced; the others are freed in the turns after a collection. */
 async function buffersHeld(): Promise<number> {
   for (let turn = 0; turn < 5; turn++) {
     collectGarbage()
@@ -109,7 +109,7 @@ describe('a receiver works', () => {
   })
 })
 
-test('an empty body that a parser has read is refused at once', async () => {
+test('an empty body that a parser has read is rejected at once', async () => {
   const app = await start({}, undefined, after(express.json()))
   const socket = await open(app.url)
   const startedAt = performance.now()
@@ -140,7 +140,7 @@ describe('the bytes are what counts', () => {
 })
 
 describe('a signature', () => {
-  test('that is missing is refused before the body is read, and nothing warns', async () => {
+  test('that is missing is rejected before the body is read, without a warning', async () => {
     const app = await start()
     const socket = await open(app.url)
     socket.write(head({ 'Content-Length': 100 }))
@@ -156,7 +156,7 @@ describe('a signature', () => {
     ['of another version', 'v2=00'],
     ['of 64 other characters', `v1=${'\u00e9'.repeat(64)}`],
     ['that is very long', `v1=${'0'.repeat(8_000)}`],
-  ])('%s is refused with 403, and the operator is warned once', async (_what, signature) => {
+  ])('%s is rejected with 403, and the operator is warned once', async (_what, signature) => {
     const app = await start()
     const first = await post(app.path, eventText(), { 'x-pagerduty-signature': signature })
     const second = await post(app.path, eventText(), { 'x-pagerduty-signature': signature })
@@ -192,7 +192,7 @@ describe('a signature', () => {
 })
 
 describe('a body', () => {
-  test('of 256 KiB is taken, and one of a byte more refused', async () => {
+  test('of 256 KiB is accepted, and one byte more is rejected', async () => {
     const app = await start()
     expect((await post(app.path, eventOfSize(limit))).status).toBe(202)
     const refused = await post(app.path, eventOfSize(limit + 1))
@@ -210,7 +210,7 @@ describe('a body', () => {
     expect((await post(app.path, eventOfSize(limit + 1), chunked)).status).toBe(413)
   })
 
-  test('that announces too much is refused without waiting for it', async () => {
+  test('that announces too much is rejected without waiting for it', async () => {
     const app = await start()
     const socket = await open(app.url)
     const startedAt = performance.now()
@@ -220,13 +220,13 @@ describe('a body', () => {
     expect(performance.now() - startedAt).toBeLessThan(2_000 + margin)
   })
 
-  test('that is longer than it announces is cut there, and refused', async () => {
+  test('that is longer than it announces is cut off there and rejected', async () => {
     const app = await start()
     const text = eventText()
     const socket = await open(app.url)
     socket.write(head({ 'Content-Length': 10, 'X-PagerDuty-Signature': sign(text) }) + text)
     const [answer] = (await once(socket, 'data')) as [Buffer]
-    // Node may find the rest to be no request before ours is answered.
+    // Node may reject the rest as an invalid request before ours gets its response.
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 40[03] /)
     expect(app.handled).toEqual([])
   })
@@ -298,7 +298,7 @@ describe('a body', () => {
     for (const socket of sockets) socket.destroy()
   })
 
-  test('that is compressed is refused and not inflated, whatever it is signed for', async () => {
+  test('that is compressed is rejected and not inflated, whatever it is signed for', async () => {
     const app = await start()
     const text = eventOfSize(limit)
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024))
@@ -318,14 +318,14 @@ describe('a body', () => {
     expect(identity.status).toBe(202)
   })
 
-  test('that is compressed is refused also where a parser has inflated it', async () => {
+  test('that is compressed is rejected even if a parser has inflated it', async () => {
     const app = await start({}, undefined, after(express.json(keep)))
     const text = eventText()
     const headers = { 'content-encoding': 'gzip', 'x-pagerduty-signature': sign(text) }
     expect((await post(app.path, gzipSync(text), headers)).status).toBe(415)
   })
 
-  test('that drips is answered before PagerDuty would hang up', async () => {
+  test('that trickles in gets a response before PagerDuty would hang up', async () => {
     const app = await start()
     const socket = await open(app.url)
     const startedAt = performance.now()
@@ -338,7 +338,7 @@ describe('a body', () => {
     await once(socket, 'close')
   })
 
-  test('that breaks off is no delivery, and harms nobody', async () => {
+  test('that breaks off is no delivery, and does no harm', async () => {
     const app = await start()
     const socket = await open(app.url)
     const text = eventText()
@@ -402,7 +402,7 @@ describe('a bearer token', () => {
     ['good', false, 403, undefined],
     ['bad', false, 403, undefined],
     [undefined, false, 403, undefined],
-  ])('%s, with a good signature: %s, is answered with %d', async (bearer, isSigned, expected, challenge) => {
+  ])('%s, with a good signature: %s, gets %d', async (bearer, isSigned, expected, challenge) => {
     const app = await start({ verifyBearer })
     const { status, headers } = await app.send('incident.triggered', {
       ...(bearer !== undefined && { bearer }),
@@ -414,7 +414,7 @@ describe('a bearer token', () => {
     expect(verifyBearer).toHaveBeenCalledTimes(isSigned ? 1 : 0)
   })
 
-  test('is not looked at unless it is asked for', async () => {
+  test('is not checked unless the app sets verifyBearer', async () => {
     const app = await start()
     expect((await app.send('incident.triggered', { bearer: 'anything' })).status).toBe(202)
   })
@@ -517,7 +517,7 @@ describe('an event', () => {
     Buffer.from('{"event":{"id":"1","event_type":"a.b\xff"}}', 'latin1'),
   ]
 
-  test('that is none is refused with 400, however it is malformed', async () => {
+  test('that is malformed in any way is rejected with 400', async () => {
     const app = await start({ onUnknownEvent: () => {} })
     expect(wrong.length).toBeGreaterThan(50)
     const statuses: [string, number][] = []
@@ -597,7 +597,7 @@ describe('secrets', () => {
     ` ${secret}`,
     17,
     null,
-  ])('such as %j are refused at start-up', (webhookSecret) => {
+  ])('such as %j are rejected at start-up', (webhookSecret) => {
     const make = () => webhookReceiver({ webhookSecret: webhookSecret as string }, () => {})
     expect(make).toThrow(ConfigurationError)
     expect(make).toThrow('"webhookSecret"')
@@ -618,7 +618,7 @@ describe('options', () => {
     ['name', { name: '' }],
     ['name', { name: 'x'.repeat(65) }],
     ['name', { name: 'é' }],
-  ])('that make no sense are refused by name: %s', (option, options) => {
+  ])('that make no sense are rejected by name: %s', (option, options) => {
     expect(() => webhookReceiver({ webhookSecret: secret, ...options }, () => {})).toThrow(`"${option}"`)
   })
 
@@ -627,7 +627,7 @@ describe('options', () => {
     expect(() => webhookReceiver({ webhookSecret: secret }, none)).toThrow('"handler" is required')
   })
 
-  test('let the app answer, and what it throws goes to Express', async () => {
+  test('let the app respond, and what it throws goes to Express', async () => {
     const app = await start({ onError: (error, _req, res) => void res.status(error.status).send(error.code) })
     const refused = await app.send('incident.triggered', { signature: 'v1=' })
     expect([refused.status, refused.body]).toEqual([403, 'ERR_PAGERDUTY_WEBHOOK_SIGNATURE'])

@@ -64,7 +64,7 @@ describe('a header', () => {
     ['4097 characters in all', `${good},`.padEnd(4097, 'x')],
     ['a megabyte', `${good},${'a'.repeat(1 << 20)}`],
     ['a good one as the 21st entry', `${`x,`.repeat(20)}${good}`],
-  ])('with %s is refused', (_what, header) => {
+  ])('with %s is rejected', (_what, header) => {
     expect(isSigned(header, body, [secret])).toBe(false)
   })
 })
@@ -86,7 +86,7 @@ describe('secrets', () => {
     }
     const many = Array.from({ length: 1_000 }, (_, number) => `the secret number ${number}`)
     expect(madeFor(many)).toBe(1_000)
-    // Wherever the hundredth comes, it makes both anew once.
+    // Wherever the hundredth comes, both keys are created again once.
     expect(madeFor(Array(50).fill(['the one', 'the other']).flat() as string[])).toBeLessThanOrEqual(4)
     expect(madeFor(many)).toBe(1_000)
     made.mockRestore()

@@ -57,7 +57,7 @@ describe('a delivery is believed', () => {
     expect(await received(text)).toMatchObject({ id: 'EVENT1' })
   })
 
-  test('not without a signature: then nobody is asked anything', async () => {
+  test('not without a signature: then none of the app’s functions is called', async () => {
     const calls = asked()
     const refusal = await received(eventText(), {
       'x-pagerduty-signature': undefined,
@@ -93,7 +93,7 @@ describe('a delivery is believed', () => {
     expect(await received('{}')).toMatchObject({ code: 'ERR_PAGERDUTY_WEBHOOK_BODY', status: 400 })
   })
 
-  test('not where its body is too long or compressed: then no secret is asked for', async () => {
+  test('not if its body is too long or compressed: then no secret is requested', async () => {
     const calls = asked()
     expect(await received('x'.repeat(256 * 1024 + 1))).toMatchObject({ status: 413 })
     expect(await received('x', { 'content-encoding': 'gzip' })).toMatchObject({ status: 415 })
@@ -139,7 +139,7 @@ describe('a bearer token', () => {
     }
   })
 
-  test('that is missing is asked for without calling it wrong', async () => {
+  test('that is missing is requested without calling it invalid', async () => {
     asked({ bearer: false })
     expect(await received()).toMatchObject({ status: 401, headers: { 'WWW-Authenticate': 'Bearer' } })
   })

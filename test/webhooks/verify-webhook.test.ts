@@ -38,7 +38,7 @@ test.each([
   expect(await verifyWebhook({ body, headers, secret: given })).toMatchObject({ id: 'EVENT1' })
 })
 
-// Shorter secrets than PagerDuty's are refused before anything is compared.
+// Secrets shorter than PagerDuty's are rejected before anything is compared.
 test.each(vectors.filter((vector) => vector.secret.length >= 16))(
   'of the published vectors, $name is $expect',
   async (vector) => {

@@ -49,7 +49,7 @@ function spellings(value: string): string[] {
 export interface Recorder {
   readonly url: string
   readonly requests: readonly Received[]
-  /** Answers the next requests to a path in the simulator's place. */
+  /** Responds to the next requests to a path in the simulator's place. */
   insteadOf(path: string, behave: Behaviour, times?: number): void
   close(): Promise<void>
 }

@@ -21,7 +21,7 @@ export const configurations = all.filter(
   ({ store }) => store === 'memory' || programs['redis-server'] !== undefined,
 )
 
-/** Those with one call for everything, for attacks on what the parts leave to the app. */
+/** Those with `pd.auth()`, for attacks on what the individual middleware leaves to the app. */
 export const dropIns = configurations.filter(({ style }) => style === 'drop-in')
 
 /** Those whose grants are in Redis: none without redis-server. */
@@ -41,7 +41,7 @@ const secret = 'a session secret of thirty-two characters and more'
 
 /**
  * Runs the tests in each of these, with a simulator and one victim for all of them. At the end, none of it may have crashed.
- * Without CONFIGURATIONS=all the last one has to do: where it is among them, Express 5 with the drop-in over Redis.
+ * Without CONFIGURATIONS=all, only the last one is used: where it is among them, Express 5 with `pd.auth()` over Redis.
  */
 export function forEachConfiguration(
   which: readonly Configuration[],

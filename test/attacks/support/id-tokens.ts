@@ -14,7 +14,7 @@ export interface LoginAtHand {
 
 /** An id_token as some attacker, or some PagerDuty, would present it. */
 export interface Presented {
-  /** The row of the checklist that asks for it. */
+  /** The row of the checklist that requires it. */
   row: string
   name: string
   /** The rules it breaks, and no others; none where it is to be accepted. */
@@ -34,7 +34,7 @@ const shared = Buffer.from('a secret that stands in the key set, for everybody t
 /** The keys that PagerDuty publishes, and the one that it will publish next. */
 export const keys = { published: [first, second], next: third }
 
-/** A key set that tempts: keys for every algorithm, some of them good for more than one. */
+/** A JWKS full of temptations: keys for every algorithm, some of them good for more than one. */
 export const temptingKeys: readonly Record<string, unknown>[] = [
   ...keys.published.map((key) => jwk(key)),
   jwk({ ...second, kid: 'key-any' }, { alg: undefined, use: undefined }),
@@ -98,7 +98,7 @@ function broken(
 const base64 = (text: string) => Buffer.from(text).toString('base64url')
 const unsignedRules = ['algorithm', 'signature'] as const
 
-/** The tokens that are shown to an app as it comes. `elsewhere` is a URL that nobody may ever ask. */
+/** The tokens that are presented to an app with its defaults. `elsewhere` is a URL that must never be requested. */
 export function presented(elsewhere: string): Presented[] {
   const ofAttacker = rs256(attacker)
   const certificate = attacker.publicKey.export({ type: 'spki', format: 'der' }).toString('base64')

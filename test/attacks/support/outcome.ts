@@ -10,7 +10,7 @@ export function outcomeOf(answer: Response): Outcome {
   return { status: answer.status, location: answer.headers.get('location') }
 }
 
-/** A callback that fails: the drop-in says so itself, with the parts Passport goes where the app wants it to. */
+/** A callback that fails: `pd.auth()` responds itself; with the individual middleware, Passport redirects as the app wants. */
 export function refusal({ style }: Pick<Configuration, 'style'>, status: number): Outcome {
   return style === 'drop-in' ? { status, location: null } : { status: 302, location: '/failed' }
 }

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 
 /** What came back on a connection. */
 export interface RawAnswer {
-  /** Statuses of all answers, in order. */
+  /** Statuses of all responses, in order. */
   statuses: number[]
   text: string
 }

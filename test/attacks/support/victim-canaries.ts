@@ -47,7 +47,7 @@ function asJSON(value: unknown): string {
   })
 }
 
-/** Options of somebody who writes out what `verify` is given. */
+/** Options of an app that prints what `verify` gets. */
 export const indiscreet: PagerDutyOptions = {
   verify: async ({ user, tokens, ...rest }) => {
     write('verify', tokens)

@@ -4,7 +4,7 @@ import type { PagerDuty, Scope } from '../../../src'
 /** Counts that a handler ran which a guard stands before. */
 export type Ran = () => void
 
-/** What somebody puts in the place of `req.pagerduty` who wants through. */
+/** What an attacker puts in place of `req.pagerduty` to get through. */
 const forged = {
   user: { id: 'PACME01' },
   grantedScopes: ['incidents.read', 'services.read'],
@@ -39,7 +39,7 @@ export function guardedRoutes(app: Express, pd: PagerDuty, ran: Ran): void {
   // Before all that is below a path.
   app.use('/admin', guard, express.Router().use(answer))
   app.all('/twice', guard, pd.requireLogin(), guard, pd.requireScopes('services.read'), answer)
-  // The guard sees the request when it has been answered, and much of the answer is still here.
+  // The guard sees the request after the response, much of which has not been sent yet.
   app.get(
     '/late',
     (_req, res, next) => {
@@ -69,7 +69,7 @@ async function resource(req: Request, res: Response): Promise<void> {
   res.status(answer.status).send(await answer.text())
 }
 
-/** Guards that would ask for nothing, or for less than was meant, each with the name of the error that it met. */
+/** Guards that would require nothing, or less than was meant, each with the name of the error that it caused. */
 function wrongGuards(pd: PagerDuty): Record<string, string> {
   const lists: Record<string, unknown[]> = {
     nothing: [],

@@ -1,7 +1,7 @@
 import type { Express, Request } from 'express'
 import type { Session } from 'express-session'
 
-/** A request that is held up until it is told to go on. */
+/** A request that is held up until the test lets it go on. */
 interface Slow {
   readonly begun: Promise<void>
   readonly goesOn: Promise<void>

@@ -2,11 +2,11 @@ import type { GrantOwner, PagerDutyOptions } from '../../../src'
 
 /** What is particular about a victim. It travels as JSON, so functions have names here. */
 export interface VictimSettings {
-  /** Whether the app mounts `pd.auth()`, or the parts beside Passport and express-session of its own. */
+  /** Whether the app mounts `pd.auth()`, or the individual middleware beside its own Passport and express-session. */
   style: 'drop-in' | 'parts'
   /** Options of `pagerduty()`, beside those that point it at the simulator. */
   options?: PagerDutyOptions
-  /** Where sessions of the app's own live, with the parts. */
+  /** Where the app's own sessions live, with the individual middleware. */
   redis?: string | undefined
   /** `resave` of a session of the app's own. */
   resave?: boolean

@@ -14,13 +14,13 @@ const paths = {
   keys: '/global/oauth/anonymous/jwks',
 }
 
-/** A PagerDuty that does what a test tells it, and by itself answers like the real one. It signs by node:crypto alone. */
+/** A PagerDuty that does what a test wants, and by default responds like the real one. It signs with node:crypto alone. */
 export class WickedPagerDuty {
   token: Behaviour = (res, request) => this.answer()(res, request)
   keys: Behaviour = json({ keys: temptingKeys })
   /** Who logs in, as claims. */
   user: Record<string, unknown> = {}
-  /** The last answer to a grant. */
+  /** The last response to a grant. */
   lastAnswer: Record<string, unknown> = {}
   readonly #server: FaultServer
   /** Milliseconds that the clock of a victim is ahead, or where it stands still. */
@@ -97,7 +97,7 @@ export class WickedPagerDuty {
     while (!this.requests(path).some(holds)) await this.#server.nextRequest()
   }
 
-  /** What a person's consent leads to: the callback URL. */
+  /** What a user's consent leads to: the callback URL. */
   consent(authorizeURL: string): string {
     const { searchParams: asked } = new URL(authorizeURL)
     const code = `${canary}-code-${++this.#issued}`
@@ -108,13 +108,13 @@ export class WickedPagerDuty {
     return callback.href
   }
 
-  /** A login in a victim up to the callback and its answer. */
+  /** A login in a victim, up to the response to the callback. */
   async tryLogIn(victim: Victim, browser = new Browser()): Promise<Response> {
     this.#clock = this.#clocks.get(victim) ?? { offset: 0 }
     return browser.visit(this.consent(await victim.begin(browser)))
   }
 
-  /** A login that has to come about, and the page that it leads to: a grant that nobody shows lives for a minute. */
+  /** A login that has to succeed, and the page that it leads to: a grant that no request presents lives for a minute. */
   async logIn(victim: Victim, browser = new Browser()): Promise<Browser> {
     const finished = await this.tryLogIn(victim, browser)
     if (finished.status === 302 && (await victim.userOf(browser)) !== null) return browser
@@ -122,7 +122,7 @@ export class WickedPagerDuty {
   }
 
   /**
-   * PagerDuty's own answer to each grant, with some members changed; `undefined` leaves one out. An id_token that is made
+   * PagerDuty's own response to each grant, with some members changed; `undefined` leaves one out. An id_token that is made
    * to order comes with a refresh too.
    */
   answer(

@@ -74,7 +74,7 @@ export async function redisMemory({ isQuick, isLong, progress }: Bench): Promise
   }
 }
 
-/** Growth of `used_memory` for each session of the route that people wire by hand. */
+/** Growth of `used_memory` for each session of the hand-written route. */
 async function handWired(redis: Redis, users: number, scope: readonly string[]): Promise<number> {
   await redis.flushall()
   const before = await usedMemory(redis)

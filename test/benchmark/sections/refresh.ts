@@ -119,7 +119,7 @@ export async function refresh({ isQuick, progress }: Bench): Promise<Finding> {
   }
 }
 
-/** Only what was answered well counts as answered. */
+/** Only successful responses count as responses. */
 function distribution(label: string, { good, failed, latencies }: Storm) {
   const shares = Array.from({ length: 51 }, (_, step) => step / 50)
   const all = good + failed

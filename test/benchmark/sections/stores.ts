@@ -15,7 +15,7 @@ import { begin, logIn, startProvider } from '../log-in'
 import { RedisWatch } from '../redis-watch'
 import { storms } from './refresh'
 
-/** A store, made new, and how an app is told to use it. */
+/** A new store, and how an app is configured to use it. */
 interface Place {
   env: Record<string, string>
   close(): Promise<unknown>
@@ -44,7 +44,7 @@ const candidates: Record<string, Candidate> = {
 const stormed = ['SQLite', 'PostgreSQL']
 const latency = 300
 
-/** The drop-in over each store, each alone on the machine. */
+/** `pd.auth()` over each store, each alone on the machine. */
 export async function stores({ isQuick, isLong, progress }: Bench): Promise<Finding> {
   const notes = [
     'Session stores over better-sqlite3 were not run: its binary is downloaded from elsewhere than the registry.',

@@ -13,7 +13,7 @@ export interface Holdings {
   warnings: string[]
 }
 
-/** One look at all of it, with nobody inside. */
+/** A snapshot of all of it, taken while no work is running. */
 export interface Sample extends Tally {
   /** Minutes since the start. */
   at: number

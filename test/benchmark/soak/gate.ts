@@ -16,7 +16,7 @@ export class Gate {
     }
   }
 
-  /** Lets nobody in, and waits until nobody is inside. */
+  /** Lets no more work in, and waits until all work inside has ended. */
   async close(): Promise<void> {
     this.#opened ??= resolvers()
     this.#empty = resolvers()

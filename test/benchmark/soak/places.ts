@@ -12,7 +12,7 @@ export interface Place {
   name: string
   /** What says to an app that it is there. */
   env: Record<string, string>
-  /** Keys that have not expired; undefined where nobody can look. */
+  /** Keys that have not expired; undefined if they cannot be read. */
   keys(): Promise<readonly string[] | undefined>
   close(): Promise<void>
 }

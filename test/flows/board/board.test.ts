@@ -72,7 +72,7 @@ describeWithRedis('the board of an on-call team', () => {
     await redis.stop()
   })
 
-  test('people log in with a password, and link an account of PagerDuty beside the other', async () => {
+  test('users log in with a password, and link one PagerDuty account alongside another', async () => {
     const ada = visitor()
     expect(await ada.logIn('ada', 'a wrong one')).toBe('/login')
     expect(await ada.logIn()).toBe('/')
@@ -89,7 +89,7 @@ describeWithRedis('the board of an on-call team', () => {
     expect(await ben.text('/')).toContain('acme: not linked')
   })
 
-  test('a button that needs a further scope asks for it, and works when it is pressed again', async () => {
+  test('a button that needs another scope requests it, and works when it is pressed again', async () => {
     const ada = await loggedIn()
     const [, button = ''] = /action="([^"]+)"><button>Allow changes first/.exec(await ada.text('/acme')) ?? []
     const asked = await ada.post(button)
@@ -152,7 +152,7 @@ describeWithRedis('the board of an on-call team', () => {
     expect(await there.text('/')).toContain('acme: not linked')
   })
 
-  test('the nightly job reports for who has asked for it, when no session is left', async () => {
+  test('the nightly job reports for users who requested it, when no session is left', async () => {
     const ben = await loggedIn('ben', 'PACME02')
     expect((await ben.post('/acme/nightly')).status).toBe(303)
     const administrator = visitor()
@@ -166,7 +166,7 @@ describeWithRedis('the board of an on-call team', () => {
     expect(await report()).toBe('')
   })
 
-  test('unlinking ends the grants of the user at all devices, and the login of nobody', async () => {
+  test('unlinking ends the grants of the user on all devices, and logs no one out', async () => {
     const [here, there] = [await loggedIn(), await loggedIn()]
     await here.open('/globex', 'PGLBX01')
     await here.post('/auth/acme/unlink')

@@ -1,4 +1,4 @@
-// What the tests of the board need: its environment, and people with browsers.
+// What the tests of the board need: its environment, and users with browsers.
 import { EventEmitter, once } from 'node:events'
 import { get } from 'node:http'
 import { approve } from '../../../src/testing'
@@ -54,7 +54,7 @@ export class Visitor extends Browser {
     return this.fetch(at(url, path), { method: 'POST', headers, body: values.toString() })
   }
 
-  /** Goes to a page, consents wherever PagerDuty asks for it, and returns the page at which that ends. */
+  /** Goes to a page, consents wherever PagerDuty requires it, and returns the page where that ends. */
   async open(path: string, user = 'PACME01', url = this.#urls[0]): Promise<Response & { path: string }> {
     for (let next = path, hops = 0; hops < 10; hops++) {
       const answer = await this.visit(at(url, next))

@@ -58,7 +58,7 @@ async function consent(
   let location = path
   while (location?.startsWith('/')) location = (await visit(world, deed, location)).location
   if (location === undefined) return undefined
-  // Attempts are told apart at PagerDuty by the moment of the consent.
+  // At PagerDuty, attempts are distinguished by the moment of the consent.
   jest.advanceTimersByTime(1)
   const owner = world.ownerOf(deed.browser)
   const startedAt = Date.now()

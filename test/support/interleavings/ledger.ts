@@ -12,7 +12,7 @@ export interface Callback {
   readonly sentAt: number
   /** The session cookie it was sent with. */
   readonly session: string | undefined
-  /** Undefined while it is in flight. */
+  /** Undefined until it is over. */
   overAt: number | undefined
   readonly operation: Operation | undefined
 }
@@ -50,7 +50,7 @@ export interface Ending {
   /** What `revoke(id)` is to end. */
   readonly grantID?: string | undefined
   readonly sentAt: number
-  /** Undefined while it is in flight. */
+  /** Undefined until it is over. */
   overAt?: number
   /** The same in milliseconds since the epoch. */
   overTime: number

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
-/** An operation in flight. */
+/** An operation that is in progress. */
 export interface Operation {
   readonly label: string
   /** How one of its commands to the store fails, after so many others. */
@@ -46,7 +46,7 @@ export class Traffic {
   /** Holds nothing any more. */
   isCalm = false
   #held: Held[] = []
-  /** How much is really in flight, and returns by itself. */
+  /** How much is really in progress, and returns by itself. */
   #busy = 0
   #activity = 0
   #releases = 0
@@ -81,7 +81,7 @@ export class Traffic {
     }
   }
 
-  /** Something is really in flight until {@link arrive}. */
+  /** Something is really in progress until {@link arrive}. */
   depart(): void {
     this.#busy++
     this.#activity++

@@ -135,7 +135,7 @@ export class World {
     }
   }
 
-  /** No more faults: everything in flight takes effect, and all operations settle. */
+  /** No more faults: everything in progress takes effect, and all operations settle. */
   async drain(order: number): Promise<void> {
     this.wire.clear()
     let rest = quiet

@@ -9,7 +9,7 @@ export interface Pair {
   successor: Pair | undefined
 }
 
-/** What a person granted at one login. */
+/** What a user granted at one login. */
 export interface Delegation {
   readonly id: string
   readonly pairs: Pair[]
@@ -17,7 +17,7 @@ export interface Delegation {
 }
 
 export interface ServerSettings {
-  /** Milliseconds for which a used refresh token is answered with the same pair once more. */
+  /** Milliseconds for which a used refresh token gets the same pair once more. */
   readonly grace: number
   readonly reuse: 'reject' | 'revoke-family'
 }
@@ -30,7 +30,7 @@ export class AuthorizationServer {
   readonly #settings: ServerSettings
   readonly #refreshTokens = new Map<string, { delegation: Delegation; pair: Pair }>()
   readonly #accessTokens = new Map<string, Pair>()
-  /** Refresh tokens that were answered by `invalid_grant`. */
+  /** Refresh tokens that got an `invalid_grant`. */
   readonly refused = new Set<string>()
   refreshes = 0
   reuses = 0

@@ -86,7 +86,7 @@ export function use(world: World, actor: Actor, ledger: Ledger, minValidity = 0)
   })
 }
 
-/** The API has answered 401 to a token that a process has, or had when the request began. */
+/** The API has responded with 401 to a token that a process has, or had when the request began. */
 function refuse(world: World, actor: Actor, ledger: Ledger, from: ReadonlyMap<string, Grant>): void {
   const seen = from.get(ledger.id)
   if (seen === undefined) return
@@ -95,7 +95,7 @@ function refuse(world: World, actor: Actor, ledger: Ledger, from: ReadonlyMap<st
   void world.about(actor, ledger, '401', async () => {
     const other = await actor.grants.replaceRejected(seen, refused)
     const { accessToken, obtainedAt } = other.record.tokens
-    // What is refused as soon as it is issued is not renewed in circles.
+    // A token that is rejected as soon as it is issued is not renewed in circles.
     if (accessToken === refused && Date.now() - obtainedAt > 5_000)
       world.referee.blame(`${refused} is given once more`)
     world.saw(actor, other)
@@ -264,7 +264,7 @@ const incidents = {
 }
 
 const passing = {
-  /** The token ends, and everybody wants another. */
+  /** The token ends, and all callers want another. */
   rush: fc.tuple(nat, landing).map(([which, lands]) =>
     step(
       `rush(${which})`,

@@ -32,7 +32,7 @@ export type Verb = 'get' | 'create' | 'replace' | 'delete'
 
 const failures: readonly string[] = ['refused', 'reply lost', 'takes effect after it was given up']
 
-/** Whether the sender is told that the store did not answer. */
+/** Whether the sender learns that the store did not respond. */
 export function isFailure(fault: StoreFault): boolean {
   return failures.includes(fault)
 }
@@ -74,7 +74,7 @@ export class Faults {
     for (let i = 0; i < times; i++) this.#commands.push(planned)
   }
 
-  /** The store refuses everything for a while, to one process or to all. */
+  /** The store rejects everything for a while, to one process or to all. */
   planOutage(process: string | undefined, until: number): void {
     this.#outages.push({ process, until })
   }

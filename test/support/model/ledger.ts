@@ -32,7 +32,7 @@ export interface Ledger {
   isKept: boolean
   isForgetting: boolean
   isForgotten: boolean
-  /** A pair may live on at the server: whoever should have revoked it crashed, or never got to know it. */
+  /** A pair may live on at the server: the process that should have revoked it crashed, or never learned of it. */
   isRevocationDoubtful: boolean
   /** Evicted, or its life in the store ended. */
   isGone: boolean

@@ -15,18 +15,18 @@ import { type Hold, type Ledger, type Presentation, hasGivenUp } from './ledger'
  * Knows what has to hold, and writes down what does not.
  *
  * 1. A refresh token that took effect is presented again only when the one who presented it before could not use the
- *    answer: it got none or none that decides (a lost answer, 5xx, 429, `invalid_client`); or it crashed; or its lock ran
- *    out because it was frozen or the store did not renew it, or was dropped by the store; or it was refused and could
- *    not write that down; or it ended in order and gave up writing to a store that did not answer for half a minute.
+ *    response: it got none or none that decides (a lost response, 5xx, 429, `invalid_client`); or it crashed; or its lock
+ *    ran out because it was frozen or the store did not renew it, or was dropped by the store; or it was rejected and could
+ *    not write that down; or it ended in order and gave up writing to a store that did not respond for half a minute.
  *    (Or it was already on its way when its sender lost the lock so, or the store had dropped the lock unseen.)
  *    And none is presented without the lock.
  * 2. No write goes back to an older pair, or to what a grant was before `keep`.
  * 3. A grant whose `forget` has resolved is never written again.
- * 4. Nobody deletes a grant that was not logged out, unless the server has refused its refresh token and its access token
- *    has ended or was refused by the API. Nobody takes a refresh token away that the server has not refused.
- * 5. No refresh without a need: the token held is near its end, was refused by the API, or is asked to live longer.
- * 6. Nobody presents anything while a pause lasts that began before its lock.
- * 7. Nobody renews or releases the lock of another.
+ * 4. No process deletes a grant that was not logged out, unless the server has rejected its refresh token and its access
+ *    token has ended or was rejected by the API. No process removes a refresh token that the server has not rejected.
+ * 5. No refresh without a need: the token held is near its end, was rejected by the API, or is asked to live longer.
+ * 6. No process presents anything while a pause lasts that began before its lock.
+ * 7. No process renews or releases the lock of another.
  */
 export class Referee<Actor> {
   readonly violations: string[] = []
@@ -40,9 +40,9 @@ export class Referee<Actor> {
   readonly #carriers = new Map<Pair, Presentation<Actor>[]>()
   readonly #pauses = new Map<string, number>()
   #order = 0
-  /** Access tokens that the API has refused. */
+  /** Access tokens that the API has rejected. */
   readonly #refused = new Set<string>()
-  /** Access tokens that are to be renewed before their time: refused ones, and ones that are to live longer. */
+  /** Access tokens that are to be renewed before their time: rejected ones, and ones that are to live longer. */
   readonly #unwanted = new Set<string>()
 
   constructor(server: AuthorizationServer, now: () => number, keys: KeyRing) {
@@ -142,7 +142,7 @@ export class Referee<Actor> {
     return { token, hold, outcome: 'open' }
   }
 
-  /** The server is about to answer. */
+  /** The server is about to respond. */
   arrived(presentation: Presentation<Actor>): void {
     const { token } = presentation
     const { pair } = this.#server.of(token)
@@ -163,7 +163,7 @@ export class Referee<Actor> {
     this.#presentations.set(token, presentation)
   }
 
-  /** A pair goes out with the answer to a presentation. */
+  /** A pair goes out with the response to a presentation. */
   issued(pair: Pair, presentation: Presentation<Actor>): void {
     const carriers = this.#carriers.get(pair) ?? []
     this.#carriers.set(pair, [...carriers, presentation])

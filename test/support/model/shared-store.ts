@@ -1,7 +1,7 @@
 /** What a command did to a key. */
 export type Change = (key: string, before: string | undefined, after: string | undefined) => void
 
-/** The values that all processes share. Everything happens at the moment of the call, and is told. */
+/** The values that all processes share. Everything happens at the moment of the call, and is reported. */
 export class SharedStore {
   readonly #now: () => number
   readonly #held = new Map<string, { value: string; endsAt: number }>()

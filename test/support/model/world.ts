@@ -168,9 +168,9 @@ export class World {
     })
   }
 
-  /** Somebody has been told that a grant is over. */
+  /** A caller has learned that a grant is over. */
   missed(ledger: Ledger): void {
-    this.store.get(`grant:${ledger.id}`) // Tells the referee if its life is over.
+    this.store.get(`grant:${ledger.id}`) // Lets the referee know if its life is over.
     if (!this.referee.mayBeGone(ledger)) this.referee.blame(`${ledger.id} is called over without a reason`)
   }
 
@@ -181,7 +181,7 @@ export class World {
     this.#close(actor)
   }
 
-  /** No more faults; everybody gets to an end. */
+  /** No more faults; everything comes to an end. */
   async calm(): Promise<void> {
     this.faults.clear()
     for (const actor of this.actors) this.#thaw(actor)

@@ -31,13 +31,13 @@ test('Auth.js logs in, calls and refreshes', async () => {
   expect(simulator.calls.token).toMatchObject({ authorization_code: 1, refresh_token: 1 })
 })
 
-test('Auth.js logs nobody in whose code has ended', async () => {
+test('Auth.js logs no user in with an expired code', async () => {
   const { finished, url, browser } = await logIn(await start({ codeLifetime: 0 }))
   expect(finished.headers.get('location')).toContain('/auth/error?error=')
   expect(await (await browser.fetch(`${url}/auth/session`)).json()).toBeNull()
 })
 
-test('Auth.js is told of a denial', async () => {
+test('Auth.js receives a denial', async () => {
   const { finished } = await logIn(await start(), 'deny')
   expect(finished.headers.get('location')).toContain('/auth/signin?error=OAuthCallbackError')
 })

@@ -58,7 +58,7 @@ test('Backstage gets a token, whose scope is in lines of its own, for as long as
   })
 })
 
-test('Backstage tells wrong arguments from wrong credentials by the status', async () => {
+test('Backstage distinguishes wrong arguments from wrong credentials by the status', async () => {
   const simulator = await start({ clients })
   expect((await requestToken(simulator, 'nowhere')).status).toBe(400)
   expect((await requestToken(simulator, 'acme', 'wrong')).status).toBe(401)
@@ -98,7 +98,7 @@ test('Backstage shows who is on call for a service, and its open incidents', asy
 })
 
 test.each(['/abilities', '/services/PNOPE/change_events', '/standards/scores/technical_services/PNOPE'])(
-  'Backstage is told that the simulator has no %s',
+  'Backstage gets an error that the simulator has no %s',
   async (path) => {
     const { status, body } = await (await connect(await start({ clients })))(path)
     expect([status, body['error']]).toMatchObject([404, { message: `The simulator has no GET ${path}` }])

@@ -48,7 +48,7 @@ test('better-auth logs in and refreshes', async () => {
   expect((await post('refresh-token', account)).status).toBe(400)
 })
 
-test('better-auth is told of a denial, and why', async () => {
+test('better-auth receives a denial, and its reason', async () => {
   const { url, finish } = await connect(await start())
   const location = new URL(String(await finish('deny')), url)
   expect(location.searchParams.get('error')).toBe('access_denied')

@@ -6,7 +6,7 @@ const { start } = simulators()
 const agents: Client[] = []
 afterEach(() => Promise.all(agents.splice(0).map((agent) => agent.close())))
 
-/** A client of the MCP SDK; `auto` asks for the newest revision first. */
+/** A client of the MCP SDK; `auto` requests the newest revision first. */
 async function connect(
   simulator: Simulator,
   token: string,

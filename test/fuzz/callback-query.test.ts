@@ -57,7 +57,7 @@ describe('any query', () => {
     fc.tuple(begun, pairs(2)).map((lists) => lists.flat()),
   )
 
-  it('is a response with one code or one known error, or a typed refusal', () => {
+  it('is a response with one code or one known error, or a typed error', () => {
     const tally = { read: 0, refused: 0 }
     fc.assert(
       fc.property(query, (sentPairs) => {
@@ -100,7 +100,7 @@ describe('any request target', () => {
     ' ',
   )
 
-  it('of a server that is asked for paths is no reason to throw anything else', () => {
+  it('of a server that only gets paths is no reason to throw anything else', () => {
     fc.assert(
       fc.property(fc.array(piece), (pieces) => {
         expect(() => attempt(`/${pieces.join('')}`)).not.toThrow()

@@ -188,7 +188,7 @@ const token = fc
   })
 
 describe.each([true, false])('any id_token, with requireAtHash: %s', (requireAtHash) => {
-  it('is accepted exactly if every rule holds, and else refused by an error of ours', async () => {
+  it('is accepted if and only if every rule holds, and otherwise rejected with a typed error', async () => {
     const on = verifier({ requireAtHash })
     const tally = { accepted: 0, refused: 0 }
     await fc.assert(
@@ -212,7 +212,7 @@ describe.each([true, false])('any id_token, with requireAtHash: %s', (requireAtH
 })
 
 describe('any text for an id_token', () => {
-  it('is refused by an error of ours, which does not repeat it', async () => {
+  it('is rejected with a typed error, which does not repeat it', async () => {
     const on = verifier()
     const base64 = fc
       .oneof(fc.jsonValue({ maxDepth: 1 }), fc.string())

@@ -193,7 +193,7 @@ function expectNamed({ option, message, hint = '' }: ConfigurationError): void {
 }
 
 describe('any options', () => {
-  it('are refused by the name of one of them, or begin logins with state, S256 and safe URLs and cookies', async () => {
+  it('are rejected by the name of one of them, or start logins with state, S256 and safe URLs and cookies', async () => {
     const tally = { refused: 0, made: 0 }
     await fc.assert(
       fc.asyncProperty(changes, async (changed) => {

@@ -64,7 +64,7 @@ function headersOf(retryAfter: string | undefined, reset: string | undefined): H
 }
 
 describe('how long to wait', () => {
-  it('is told in whole seconds, up to a quarter of an hour, or not at all', () => {
+  it('is in whole seconds, up to a quarter of an hour, or not set at all', () => {
     fc.assert(
       fc.property(optional, optional, (retryAfter, reset) => {
         const wait = parseRetryAfter(headersOf(retryAfter, reset)) ?? 0
@@ -105,7 +105,7 @@ describe('how long to wait', () => {
     )
   })
 
-  it('is the same for errors of the API, and for what they answer', async () => {
+  it('is the same for errors of the API, and for the responses they lead to', async () => {
     await fc.assert(
       fc.asyncProperty(
         optional,
@@ -123,7 +123,7 @@ describe('how long to wait', () => {
 })
 
 describe('a pause after failures', () => {
-  it('ends within a quarter of an hour, however many there are and whatever PagerDuty asks for', async () => {
+  it('ends within a quarter of an hour, however many there are and whatever PagerDuty requests', async () => {
     const failure = fc.record({
       httpStatus: fc.constantFrom(undefined, 400, 401, 429, 500, 503),
       error: fc.constantFrom(undefined, 'invalid_client', 'invalid_grant', 'unauthorized_client'),

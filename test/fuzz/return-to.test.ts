@@ -92,7 +92,7 @@ describe('any text', () => {
     expect(found).toBeGreaterThan(10)
   })
 
-  it('that would lead a browser elsewhere is refused, and what is found is where the text led', () => {
+  it('that would lead a browser elsewhere is rejected, and what is accepted leads where it says', () => {
     const tally = { here: 0, elsewhere: 0 }
     fc.assert(
       fc.property(anything, fc.constantFrom(...bases), (value, base) => {
@@ -166,7 +166,7 @@ describe('a URL to return to, with other origins of the app', () => {
 })
 
 describe('anything but a text', () => {
-  it('is refused', () => {
+  it('is rejected', () => {
     const value = fc.anything({ withBigInt: true, withNullPrototype: true, withBoxedValues: true })
     fc.assert(
       fc.property(value, (it) => {

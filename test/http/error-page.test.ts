@@ -3,7 +3,7 @@ import { describeWithChromium, startChromium } from '../support/chromium'
 import { startDropIn } from '../support/drop-in'
 
 describeWithChromium('an error page in a browser', () => {
-  it('asks for nothing that its content policy forbids, not even for its icon', async () => {
+  it('loads nothing that its content policy forbids, not even for its icon', async () => {
     const simulator = await startPagerDuty()
     const app = await startDropIn(simulator)
     const chromium = await startChromium()

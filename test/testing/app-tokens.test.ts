@@ -31,13 +31,13 @@ describe('an app token', () => {
     'as_account-eu.acme',
     'as_account-us.acme as_account-eu.globex',
     '',
-  ])('is refused for the scope "%s"', async (scope) => {
+  ])('is denied for the scope "%s"', async (scope) => {
     const { status, body } = await appToken(await start(), scope)
     expect(status).toBe(400)
     expect(body).toEqual({ error: 'invalid_request', error_description: 'Invalid scope' })
   })
 
-  it('is refused to a Classic app', async () => {
+  it('is denied to a Classic app', async () => {
     const { status, body } = await appToken(
       await start({ clients: [classicClient] }),
       'as_account-us.acme read',

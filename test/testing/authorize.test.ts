@@ -142,7 +142,7 @@ describe('the page', () => {
     expect(searchParams.has('code')).toBe(false)
   })
 
-  it('refuses an unknown user and an unknown decision', async () => {
+  it('rejects an unknown user and an unknown decision', async () => {
     const simulator = await start()
     expect((await decide(simulator, { user: 'PNOBODY', decision: 'allow' })).status).toBe(400)
     expect((await decide(simulator, { user: 'PACME01', decision: 'maybe' })).status).toBe(400)

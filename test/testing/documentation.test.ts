@@ -22,7 +22,7 @@ it('lists every operation of the simulator with its scope and parameters, and no
   expect(documented).toEqual(served)
 })
 
-it('asks for the scope that PagerDuty declares for each operation', () => {
+it('requires the scope that PagerDuty declares for each operation', () => {
   for (const [method, path, scope] of operations.filter(([, path]) => path !== '/users/me')) {
     expect(scopesFor(`${method.toUpperCase()} ${path.replace(':id', '{id}')}` as 'GET /incidents')).toEqual([
       scope,

@@ -36,7 +36,7 @@ describe('a fault at the token endpoint', () => {
     ['invalid_grant', 400],
     ['invalid_request', 400],
     [{ status: 418, body: 'teapot' }, 418],
-  ])('%j is answered and changes nothing', async (fault, status) => {
+  ])('%j gets a response and changes nothing', async (fault, status) => {
     const simulator = await start()
     const { refreshToken } = await logIn(simulator)
     simulator.failNext('token', fault)
@@ -61,7 +61,7 @@ describe('a fault at the token endpoint', () => {
     expect(await tookEffect(simulator, refreshToken)).toBe(false)
   })
 
-  it('loses the answer after the token was used up', async () => {
+  it('loses the response after the token was used up', async () => {
     const simulator = await start()
     const { refreshToken } = await logIn(simulator)
     simulator.failNext('token', 'reset-after')
@@ -69,7 +69,7 @@ describe('a fault at the token endpoint', () => {
     expect(await tookEffect(simulator, refreshToken)).toBe(true)
   })
 
-  it('breaks off in the middle of the answer', async () => {
+  it('breaks off in the middle of the response', async () => {
     const simulator = await start()
     const { refreshToken } = await logIn(simulator)
     simulator.failNext('token', 'half')
@@ -173,7 +173,7 @@ describe('a request that cannot be read', () => {
 })
 
 describe('latency', () => {
-  it('delays the answer of the token endpoint but not what it changes', async () => {
+  it('delays the response of the token endpoint but not what it changes', async () => {
     const simulator = await start({ reuse: 'reject' })
     const { refreshToken } = await logIn(simulator)
     simulator.settings.tokenLatency = 150

@@ -121,7 +121,7 @@ describe('an id_token', () => {
 })
 
 describe('the discovery document', () => {
-  it('carries the issuer of the tokens and leads to endpoints that answer', async () => {
+  it('has the issuer of the tokens and leads to endpoints that respond', async () => {
     const simulator = await start()
     const answer = await fetch(`${simulator.url}/global/oauth/anonymous/.well-known/openid-configuration`)
     const document = (await answer.json()) as Record<string, string>

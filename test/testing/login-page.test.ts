@@ -11,7 +11,7 @@ describeWithChromium('the login page in a browser', () => {
   // Fails when the page complains, as of an icon that its policy forbids.
   const open = openEachTime(() => authorizeURL(simulator))
 
-  it('asks for nothing that its content policy forbids', async () => {
+  it('loads nothing that its content policy forbids', async () => {
     expect(await open.page.title()).toContain('Log in')
     const icon = await open.page.evaluate(`new Promise((resolve) => {
       const image = new Image()

@@ -3,7 +3,7 @@ import { classicClient, logIn, refresh, requestToken, simulators, statusOf, toke
 const { start, pass } = simulators()
 
 describe('a refresh', () => {
-  it('answers with a new pair, without an id_token, and keeps the old access token alive', async () => {
+  it('responds with a new pair, without an id_token, and keeps the old access token valid', async () => {
     const simulator = await start()
     const first = await logIn(simulator)
     const { status, body } = await refresh(simulator, first.refreshToken)

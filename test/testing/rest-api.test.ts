@@ -26,7 +26,7 @@ async function note(simulator: Simulator, token: string, id: string, content: st
 }
 
 describe('the REST API', () => {
-  it('answers an unknown token with a 401 that is no JSON', async () => {
+  it('rejects an unknown token with a 401 that is not JSON', async () => {
     const simulator = await start()
     for (const token of ['', 'unknown']) {
       const answer = await api(simulator, token, '/incidents')
@@ -59,7 +59,7 @@ describe('the REST API', () => {
     expect((await note(simulator, writer.accessToken, id, 'Hello')).status).toBe(201)
   })
 
-  it('knows the user of a user token, and refuses an app token for it', async () => {
+  it('knows the user of a user token, and rejects an app token for it', async () => {
     const simulator = await start()
     const { accessToken } = await logIn(simulator, {}, 'PGLBX01')
     expect(await json(simulator, accessToken, '/users/me')).toMatchObject({
@@ -148,7 +148,7 @@ describe('the REST API', () => {
     expect(await statusOf(simulator, ada.accessToken)).toBe(200)
   })
 
-  it('tells what is left of the limit with every answer to a known token, and with a 429 that is made', async () => {
+  it('reports what is left of the limit in every response to a known token, and in a simulated 429', async () => {
     const simulator = await start()
     const { accessToken } = await logIn(simulator)
     const left = async (path: string) => {

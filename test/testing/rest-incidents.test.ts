@@ -53,7 +53,7 @@ describe('an update', () => {
     })
   })
 
-  it('changes title and urgency too, and refuses values that do not exist', async () => {
+  it('changes title and urgency too, and rejects values that do not exist', async () => {
     const [found] = await list()
     const { body } = await put(found?.id, { title: 'Worse', urgency: 'low' })
     expect(body.incident).toMatchObject({ title: 'Worse', urgency: 'low', status: found?.['status'] })
@@ -135,7 +135,7 @@ describe('a new incident', () => {
     }
   })
 
-  it('is refused while another one with its key is open at the service', async () => {
+  it('is rejected while another one with its key is open at the service', async () => {
     const id = await firstService()
     const create = () =>
       call('POST', '/incidents', { incident: { title: 'x', service: { id }, incident_key: 'k' } })

@@ -55,7 +55,7 @@ it.each([
   expect(await list(path)).not.toEqual([])
 })
 
-it('finds people and services by a part of the name, or a service by all of it', async () => {
+it('finds users and services by a part of the name, or a service by all of it', async () => {
   expect(ids(await list('/users', { query: 'aDa' }))).toEqual(['PACME01'])
   expect(await list('/services', { query: 'check' })).toMatchObject([{ name: 'Checkout' }])
   expect(await list('/services', { name: 'Checkout' })).toMatchObject([{ name: 'Checkout' }])
@@ -78,7 +78,7 @@ it('finds incidents by what they refer to, and by nothing of another kind', asyn
   ])
 })
 
-it('finds incidents of a time, unless all times are asked for', async () => {
+it('finds incidents of a time, unless all times are requested', async () => {
   const hour = { since: new Date(Date.now() - 3_600_000).toISOString() }
   const all = ids(await list('/incidents'))
   const late = ids(await list('/incidents', hour))

@@ -24,7 +24,7 @@ describe('starting', () => {
     await expect(startPagerDuty({ port: Number(port) })).rejects.toThrow('EADDRINUSE')
   })
 
-  it('refuses apps that PagerDuty would not let exist', async () => {
+  it('rejects apps that PagerDuty would not let exist', async () => {
     await expect(startPagerDuty({ clients: [] })).rejects.toThrow('"clients" is empty')
     const scoped = { clientID: 'a', scope: ['users.read'] }
     await expect(startPagerDuty({ clients: [scoped] })).rejects.toThrow('"clientSecret"')
@@ -63,7 +63,7 @@ describe('pointing a client at it', () => {
 })
 
 describe('counting', () => {
-  it('tells what was called, here and over HTTP', async () => {
+  it('reports what was called, here and over HTTP', async () => {
     const simulator = await start()
     const { accessToken, refreshToken } = await logIn(simulator)
     await refresh(simulator, refreshToken)

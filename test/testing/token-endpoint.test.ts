@@ -28,7 +28,7 @@ async function post(
 }
 
 describe('the form of a token request', () => {
-  it('is refused as JSON, in the URL, or with a repeated parameter', async () => {
+  it('is rejected as JSON, in the URL, or with a repeated parameter', async () => {
     const simulator = await start()
     const form = new URLSearchParams({ grant_type: 'client_credentials' })
     const twice = 'client_id=a&client_id=b'
@@ -44,7 +44,7 @@ describe('the form of a token request', () => {
     }
   })
 
-  it('is refused when it is too large', async () => {
+  it('is rejected when it is too large', async () => {
     expect((await post(await start(), 'a'.repeat(300_000))).status).toBe(413)
   })
 
@@ -63,7 +63,7 @@ describe('client authentication', () => {
     ['no secret', { client_secret: undefined }],
     ['an unknown client', { client_id: 'someone' }],
     ['no client', { client_id: undefined }],
-  ])('answers 401 invalid_client to %s', async (_name, change) => {
+  ])('responds with 401 invalid_client to %s', async (_name, change) => {
     const { status, body } = await requestToken(await start(), { grant_type: 'refresh_token', ...change })
     expect(status).toBe(401)
     expect(body['error']).toBe('invalid_client')
@@ -79,7 +79,7 @@ describe('client authentication', () => {
     expect(answer.status).toBe(401)
   })
 
-  it('takes a public client without a secret, and refuses it with one, even an empty one', async () => {
+  it('accepts a public client without a secret, and rejects it with one, even an empty one', async () => {
     const simulator = await start({ clients: [publicClient] })
     expect((await logIn(simulator, { scope: 'read' })).scope).toBe('openid read')
     const { status, body } = await requestToken(simulator, codeForm('any', { client_secret: '' }))
@@ -89,7 +89,7 @@ describe('client authentication', () => {
 })
 
 describe('redeeming a code', () => {
-  it('answers in the way of a Scoped app', async () => {
+  it('responds as for a Scoped app', async () => {
     const simulator = await start()
     const { status, headers, body } = await requestToken(
       simulator,
@@ -163,7 +163,7 @@ describe('redeeming a code', () => {
     ['no verifier', { code_verifier: undefined }],
     ['a short verifier', { code_verifier: 'v' }],
     ['an unknown code', { code: 'unknown' }],
-  ])('is refused with %s', async (_name, change) => {
+  ])('is rejected with %s', async (_name, change) => {
     const simulator = await start()
     const { status, body } = await requestToken(
       simulator,
@@ -173,14 +173,14 @@ describe('redeeming a code', () => {
     expect(body['error']).toBe('invalid_grant')
   })
 
-  it('is refused to another client, whose attempt costs the owner nothing', async () => {
+  it('is denied to another client, whose attempt costs the owner nothing', async () => {
     const simulator = await start({ clients: [classicClient, { ...classicClient, clientID: 'other' }] })
     const form = codeForm((await authorize(simulator)).get('code'))
     expect((await requestToken(simulator, form, 'other')).body['error']).toBe('invalid_grant')
     expect((await requestToken(simulator, form)).status).toBe(200)
   })
 
-  it('is refused with a verifier when there was no challenge', async () => {
+  it('is rejected with a verifier when there was no challenge', async () => {
     const simulator = await start({ clients: [classicClient] })
     const bare = { code_challenge: undefined, code_challenge_method: undefined }
     const [one, two] = [await authorize(simulator, bare), await authorize(simulator, bare)]

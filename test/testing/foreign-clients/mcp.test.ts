@@ -44,7 +44,7 @@ test.each(['legacy', 'auto'] as const)('lists tools and calls them, by negotiati
   await agent.ping()
 })
 
-it('says in a tool’s result what the REST API refuses', async () => {
+it('reports errors of the REST API in a tool’s result', async () => {
   const simulator = await start()
   const agent = await connect(simulator, (await logIn(simulator)).accessToken)
   const call = async (name: string, given: Record<string, string> = {}) => {

@@ -6,7 +6,7 @@ import { appScope, challenge, provider, redirectURI, scope, verifier } from './p
 const { start } = simulators()
 const insecure = { [oauth.allowInsecureRequests]: true }
 
-it('logs in, refreshes, gets an app token and is refused with errors that it knows', async () => {
+it('logs in, refreshes, gets an app token, and is rejected with errors that it knows', async () => {
   const simulator = await start({ nullIDToken: false })
   const { clientID, clientSecret = '' } = simulator.options()
   const server = provider(simulator)

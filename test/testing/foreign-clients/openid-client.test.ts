@@ -49,7 +49,7 @@ it('gets an app token once id_token is absent, as PagerDuty documents it', async
   expect(await client.clientCredentialsGrant(configuration, parameters)).toMatchObject({ scope: appScope })
 })
 
-it('refuses the discovery document, whose issuer is not where it was read', async () => {
+it('rejects the discovery document, whose issuer is not its own address', async () => {
   const simulator = await start()
   const url = new URL(`${simulator.url}/global/oauth/anonymous`)
   const discovery = client.discovery(url, 'any', 'any', undefined, {
@@ -58,7 +58,7 @@ it('refuses the discovery document, whose issuer is not where it was read', asyn
   await expect(discovery).rejects.toThrow('issuer does not match')
 })
 
-it('hears of a denial', async () => {
+it('gets the error of a denial', async () => {
   const configuration = configure(await start())
   const parameters = { redirect_uri: redirectURI, scope, code_challenge: challenge }
   const url = client.buildAuthorizationUrl(configuration, { ...parameters, code_challenge_method: 'S256' })

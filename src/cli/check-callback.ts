@@ -13,7 +13,8 @@ export function checkCallback(configuration: Configuration): Finding[] {
   if (!has('callbackURL'))
     return [given.callbackURL ?? []]
       .flat()
-      .flatMap((one) => (URL.canParse(one) ? shapeOf(one, new URL(one)) : []))
+      .filter((one) => /^https?:/.test(one) && URL.canParse(one))
+      .flatMap((one) => shapeOf(one, new URL(one)))
   const findings = client.callbackURLs.flatMap((one) => {
     const url = new URL(one)
     return [...shapeOf(one, url), ...reachOf(url, configuration)].map((finding) =>

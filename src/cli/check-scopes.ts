@@ -1,5 +1,5 @@
 import { isKnownScope, nearestScope, scopes } from '../scopes/operations'
-import { isScopeToken } from '../scopes/scope'
+import { isScopeToken, quoted } from '../scopes/scope'
 import type { Configuration } from './configuration'
 import { type Finding, error, note, ok, warning } from './finding'
 
@@ -44,7 +44,7 @@ function unknownScope(scope: string): Finding[] {
     return [
       error(
         'scopes',
-        `PAGERDUTY_SCOPE has "${scope}", which PagerDuty takes for one scope`,
+        'PAGERDUTY_SCOPE has scopes joined by a comma, which PagerDuty takes for one scope',
         'Separate scopes by spaces, not by commas.',
       ),
     ]
@@ -53,7 +53,7 @@ function unknownScope(scope: string): Finding[] {
   return [
     warning(
       'scopes',
-      `PAGERDUTY_SCOPE has "${scope}", which is no scope that this package knows; PagerDuty would leave it out without an error`,
+      `PAGERDUTY_SCOPE has ${quoted(scope)}, which is no scope that this package knows; PagerDuty would leave it out without an error`,
       `${near === undefined ? 'Check its spelling.' : `Did you mean "${near}"?`} If PagerDuty has added it, name it in the option extraScopes.`,
     ),
   ]

@@ -27,7 +27,12 @@ export function isScopeToken(token: unknown): token is string {
 
 /** A scope for a message. Anything that does not look like one may be a secret in the wrong place. @internal */
 export function quoted(scope: string): string {
-  return /^[a-z_.:-]{1,64}$/i.test(scope) ? `"${scope}"` : 'something that does not look like a scope'
+  return scope.split(/[.:]/).every(isWord) ? `"${scope}"` : 'something that does not look like a scope'
+}
+
+/** A secret without digits has letters of both cases, or is longer than any word of a scope. */
+function isWord(part: string): boolean {
+  return part.length <= 30 && /^([A-Z]?[a-z_]+|[A-Z]+)$/.test(part)
 }
 
 /** Whether a kind of app can be granted a scope: `read` and `write` belong to Classic User OAuth, all others to Scoped OAuth. @internal */

@@ -19,6 +19,11 @@ import { everythingIn, watchCommands } from './support/redis-contents'
 import { Victim } from './support/start-victim'
 
 const canary = (what: string) => `CANARY-${what}-${randomBytes(18).toString('base64url')}`
+/** Such as a password manager makes without digits. */
+const lettersOnly = `CANARY-misplaced-${randomBytes(200)
+  .toString('base64')
+  .replaceAll(/[^a-z]/gi, '')
+  .slice(0, 24)}`
 const clientSecret = canary('client-secret')
 const secret = [canary('session-secret'), canary('session-secret-before')]
 const webhookSecret = [canary('webhook-secret'), canary('webhook-secret-before')]
@@ -147,43 +152,56 @@ forEachConfiguration(
   { simulator: { clients: [client] } },
 )
 
-test('S1, S2, K5: a start that fails, as with a weak secret, does not repeat the secret that stands in the wrong place', async () => {
-  const canaries = new Canaries()
-  const value = canary('misplaced')
-  canaries.note('secret', value)
-  const misplaced = ['callbackURL', 'identityURL', 'apiURL', 'tokenURL', 'issuer', 'appType', 'name', 'redis']
-  const texts = [
-    ...misplaced,
-    'account',
-    'stepUpScope',
-    'partialGrant',
-    'session',
-    'routes',
-    'clientID',
-    'scope',
-  ]
-  const wrong: object[] = [
-    ...texts.map((option) => ({ [option]: value })),
-    ...[...texts, 'clientSecret'].map((option) => ({ [option]: { value } })),
-    ...['callbackURL', 'identityURL', 'tokenURL', 'redis'].map((option) => ({
-      [option]: `http://u:${value}@host/`,
-    })),
-    { scope: `incidents.read ${value}"` },
-    { scope: [value, 'read'] },
-    { scope: [value], appType: 'classic' },
-    { secret: value.slice(0, 31) },
-    { secret: `changeme ${value}` },
-    { secret: [value, 'x'] },
-    { webhookSecret: `${value}\n` },
-    { webhookSecret: [value, ''] },
-  ]
-  const right = {
-    clientID: 'a',
-    clientSecret: value,
-    callbackURL: 'https://app.example/',
-    scope: 'users.read',
-  }
-  const program = `
+test.each([
+  ['random characters', canary('misplaced')],
+  ['letters only', lettersOnly],
+])(
+  'S1, S2, K5: a start that fails does not repeat a secret in the wrong place, of %s',
+  async (_what, value) => {
+    const canaries = new Canaries()
+    canaries.note('secret', value)
+    const misplaced = [
+      'callbackURL',
+      'identityURL',
+      'apiURL',
+      'tokenURL',
+      'issuer',
+      'appType',
+      'name',
+      'redis',
+    ]
+    const texts = [
+      ...misplaced,
+      'account',
+      'stepUpScope',
+      'partialGrant',
+      'session',
+      'routes',
+      'clientID',
+      'scope',
+    ]
+    const wrong: object[] = [
+      ...texts.map((option) => ({ [option]: value })),
+      ...[...texts, 'clientSecret'].map((option) => ({ [option]: { value } })),
+      ...['callbackURL', 'identityURL', 'tokenURL', 'redis'].map((option) => ({
+        [option]: `http://u:${value}@host/`,
+      })),
+      { scope: `incidents.read ${value}"` },
+      { scope: [value, 'read'] },
+      { scope: [value], appType: 'classic' },
+      { secret: value.slice(0, 31) },
+      { secret: `changeme ${value}` },
+      { secret: [value, 'x'] },
+      { webhookSecret: `${value}\n` },
+      { webhookSecret: [value, ''] },
+    ]
+    const right = {
+      clientID: 'a',
+      clientSecret: value,
+      callbackURL: 'https://app.example/',
+      scope: 'users.read',
+    }
+    const program = `
     const { inspect } = require('node:util')
     const { pagerduty } = require('passport-pagerduty')
     for (const wrong of ${JSON.stringify(wrong)}) {
@@ -197,17 +215,18 @@ test('S1, S2, K5: a start that fails, as with a weak secret, does not repeat the
       }
     }
     pagerduty({ ...${JSON.stringify(right)}, callbackURL: ${JSON.stringify(value)} })`
-  const { stdout, stderr } = spawnSync(process.execPath, ['-'], {
-    timeout: 10_000,
-    cwd: folders[5],
-    input: program,
-    encoding: 'utf8',
-  })
-  expect(stdout.match(/^refused/gm)?.length).toBe(wrong.length)
-  // How Node itself prints an uncaught error.
-  expect(stderr).toContain('ERR_PAGERDUTY_CONFIGURATION')
-  expect(canaries.in(stdout + stderr)).toEqual([])
-})
+    const { stdout, stderr } = spawnSync(process.execPath, ['-'], {
+      timeout: 10_000,
+      cwd: folders[5],
+      input: program,
+      encoding: 'utf8',
+    })
+    expect(stdout.match(/^refused/gm)?.length).toBe(wrong.length)
+    // How Node itself prints an uncaught error.
+    expect(stderr).toContain('ERR_PAGERDUTY_CONFIGURATION')
+    expect(canaries.in(stdout + stderr)).toEqual([])
+  },
+)
 
 describeWithRedis('Redis', () => {
   test('S2: that rejects the password is reported without it', async () => {

@@ -491,8 +491,13 @@ describe('the report', () => {
       PAGERDUTY_WEBHOOK_SECRET: `${canary}B`,
       SESSION_SECRET: `${canary}C,${canary}D`,
     }
+    /** Configured as nothing else, so the doctor has nothing to compare it with. */
+    const unknown = 'CANARYqwErTyUiOpAsDfGhJkLzXcVbNm'
     const environments: Record<string, string>[] = [
       {},
+      { PAGERDUTY_SCOPE: unknown },
+      { PAGERDUTY_SCOPE: `users.read,${unknown}` },
+      { PAGERDUTY_CALLBACK_URL: `user:${unknown}@host` },
       { PAGERDUTY_SCOPE: `${canary}A` },
       { PAGERDUTY_ACCOUNT: `${canary}B` },
       { PAGERDUTY_CLIENT_SECRET: `"${canary}A"`, PAGERDUTY_SCOPE: `${canary}A` },

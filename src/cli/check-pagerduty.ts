@@ -37,7 +37,7 @@ export function unreachable(check: string, host: string, failure: unknown): Find
     encoding: 'responded with something other than UTF-8',
   }[fault]
   const remedy = /CERT|SELF_SIGNED|SSL|TLS/.test(systemCode ?? '')
-    ? 'Let NODE_EXTRA_CA_CERTS name the authority that signed its certificate.'
+    ? 'Let NODE_EXTRA_CA_CERTS name the authority that signed its certificate, in the shell: Node reads it before any --env-file.'
     : 'Check the address, the firewall and the name server; behind a proxy, give the app a fetch that goes through it.'
   return error(check, `${host} ${why}`, remedy)
 }

@@ -6,7 +6,7 @@ const help = `Usage: passport-pagerduty <command> [options]
 
 doctor      looks for mistakes in the configuration of an app, and says how to fix them
   --env-file <file>    reads variables from a file first; the environment wins
-  --scope <scopes>     what the code requests, where PAGERDUTY_SCOPE does not say it
+  --scope <scopes>     what the code requests, in place of PAGERDUTY_SCOPE
   --url <address>      visits the running app there, through its proxy
   --json               prints one JSON document
 

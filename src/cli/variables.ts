@@ -84,7 +84,9 @@ function unknownNames(environment: Environment): Finding[] {
     if (meant !== undefined) {
       return [warning('variable-unknown', `${name} is not read by this package`, `Did you mean ${meant}?`)]
     }
-    return name.startsWith(prefix) ? [note('variable-unknown', `${name} is not read by this package`)] : []
+    // A line "NAME: secret" of a file becomes a name.
+    const shown = /^[A-Z_]+$/.test(name) ? name : `A variable whose name begins with ${prefix}`
+    return name.startsWith(prefix) ? [note('variable-unknown', `${shown} is not read by this package`)] : []
   })
 }
 

@@ -79,7 +79,7 @@ export function requireScope(value: unknown, appType: AppType, option = 'scope')
     if (token.startsWith('as_account-')) {
       throw new ConfigurationError(
         option,
-        `has ${token}, which belongs to app tokens; use the option "account"`,
+        'has a scope that begins with as_account-, which belongs to app tokens; use the option "account"',
       )
     }
     if (!belongsTo(appType, token)) {

@@ -14,7 +14,7 @@ export interface Decision {
  *
  * @example
  * const login = await request(app).get('/auth/pagerduty')
- * const callback = new URL(await approve(login.headers.location, { user: 'PACME01' }))
+ * const callback = new URL(await approve(login.headers.location!, { user: 'PACME01' }))
  * await request(app).get(callback.pathname + callback.search).set('Cookie', cookies)
  */
 export async function approve(authorizeURL: string | URL, decision: Decision = {}): Promise<string> {

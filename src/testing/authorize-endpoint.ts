@@ -59,7 +59,7 @@ function allow(
     const { clientID, account } = request.client
     const problem =
       `${clientID} is registered in the account ${account}: a user of ${member.account.subdomain} cannot log in. ` +
-      `Log in as a user of ${account}, or simulate a Classic app, which all users may log in to: simulate --app-type classic.`
+      `Log in as a user of ${account}, or register it as a Classic app, which all users may log in to: appType: 'classic', or simulate --app-type classic.`
     throw new Refusal(refusalPage(problem, page))
   }
   const delegation = parts.grants.delegate({

@@ -1,5 +1,7 @@
 import { apiError, rateLimitError, rateLimitHeaders } from './wire'
 
+const targets = ['authorize', 'token', 'revoke', 'jwks', 'userinfo', 'api']
+
 /** Where a fault can be put. */
 export type Target = 'authorize' | 'token' | 'revoke' | 'jwks' | 'userinfo' | 'api'
 
@@ -57,11 +59,23 @@ const cannedAnswers: Partial<Record<string, FaultAnswer>> = {
   'api 503': apiError(503, 'Service Unavailable'),
 }
 
+const names = [
+  ...Object.keys(cannedAnswers).filter((name) => !name.includes(' ')),
+  ...['reset', 'reset-after', 'stall', 'stall-after', 'half'],
+]
+
+function requireOneOf(known: readonly string[], given: string): void {
+  if (known.includes(given)) return
+  throw new TypeError(`failNext() does not know "${given}": use ${known.join(', ')}`)
+}
+
 /** @internal Faults waiting for the next calls, first in, first out. */
 export class FaultQueue {
   readonly #waiting = new Map<Target, Fault[]>()
 
   add(target: Target, fault: Fault, times: number): void {
+    requireOneOf(targets, target)
+    if (typeof fault !== 'object') requireOneOf(names, fault)
     const queue = this.#waiting.get(target) ?? []
     this.#waiting.set(target, [...queue, ...Array.from({ length: times }, () => fault)])
   }

@@ -61,7 +61,11 @@ export interface Simulator {
   env(clientID?: string): Record<string, string>
   /** Changes what the app is configured with; tokens already issued keep their scope. */
   configure(clientID: string, change: { scope: readonly string[] }): void
-  /** Makes the next calls of that kind fail, `times` of them (1 if not given), after those already waiting. */
+  /**
+   * Makes the next calls of that kind fail, `times` of them (1 if not given), after those already waiting.
+   *
+   * @throws {TypeError} target or fault is unknown
+   */
   failNext(target: Target, fault: Fault, times?: number): void
   /** Forgets the failures that have not happened yet. */
   clearFaults(): void

@@ -498,6 +498,8 @@ describe('the report', () => {
       { PAGERDUTY_SCOPE: unknown },
       { PAGERDUTY_SCOPE: `users.read,${unknown}` },
       { PAGERDUTY_CALLBACK_URL: `user:${unknown}@host` },
+      { PAGERDUTY_SCOPE: `as_account-${unknown}` },
+      { [`PAGERDUTY_CLIENT_SECRET: ${unknown}`]: 'PAGERDUTY_APP_TYPE=scoped' },
       { PAGERDUTY_SCOPE: `${canary}A` },
       { PAGERDUTY_ACCOUNT: `${canary}B` },
       { PAGERDUTY_CLIENT_SECRET: `"${canary}A"`, PAGERDUTY_SCOPE: `${canary}A` },

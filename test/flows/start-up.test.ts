@@ -70,7 +70,11 @@ test.each<[string, { [option in keyof PagerDutyOptions]: PagerDutyOptions[option
     { scope: 'incidents.read', appType: 'classic' },
     /"scope" has "incidents.read", which only Scoped/,
   ],
-  ['scope', { scope: 'as_account-us.acme incidents.read' }, /"scope" has as_account-us.acme/],
+  [
+    'scope',
+    { scope: 'as_account-us.acme incidents.read' },
+    /"scope" has a scope that begins with as_account-,/,
+  ],
   ['appType', { appType: 'other' as never }, /"appType" must be/],
   ['identityURL', { identityURL: 'http://identity.example' }, /"identityURL" must be https/],
   ['name', { name: 'a b' }, /"name" must be/],

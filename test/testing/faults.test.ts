@@ -45,6 +45,14 @@ describe('a fault at the token endpoint', () => {
     expect(await tookEffect(simulator, refreshToken)).toBe(false)
   })
 
+  it.each([
+    ['apii', '503', 'failNext() does not know "apii": use authorize, token,'],
+    ['api', '5O3', 'failNext() does not know "5O3": use 429, 500,'],
+  ])('rejects what it does not know: failNext(%j, %j)', async (target, fault, message) => {
+    const simulator = await start()
+    expect(() => simulator.failNext(target as never, fault as never)).toThrow(message)
+  })
+
   it('says when to come back after a 429', async () => {
     const simulator = await start()
     simulator.failNext('token', '429')

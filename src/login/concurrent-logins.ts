@@ -1,7 +1,7 @@
 import { AuthorizationResponseError } from '../errors/pagerduty-errors'
 import { isSameUser } from '../user'
 import type { LoginParts } from './login-attempt'
-import { type LoginEnd, isRecent } from './login-records'
+import { type LoginEnd, type LoginRecords, isRecent } from './login-records'
 import { type OtherLogin, type PendingLogin, isLater } from './login-transaction'
 import type { Grant } from '../grants/grants'
 
@@ -63,6 +63,7 @@ async function resolveAgainst(
   { login, grant, heldID }: MadeLogin,
   other: OtherLogin,
 ): Promise<Grant | 'obsolete' | undefined> {
+  const overruled = () => ({ how: 'replaced', at: Date.now(), by: grant.id }) as const
   for (;;) {
     const record = await records.read(other.grantID)
     if (record === undefined) {
@@ -76,6 +77,11 @@ async function resolveAgainst(
         end.how === 'replaced'
           ? await successor({ grants, records }, end.by, grant)
           : await grants.latest(other.grantID)
+      if (theirs === undefined && end.how === 'replaced' && (await hasFailed(records, end.by))) {
+        // Its callback may still be running. If it fails too, its tokens go along with this grant.
+        if (await records.overrule(other.grantID, record, overruled())) return undefined
+        continue
+      }
       // The grant that the session holds is replaced together with the session.
       if (theirs === undefined || theirs.id === heldID) return undefined
       const isSame = isSameUser(theirs.record.user, grant.record.user)
@@ -84,14 +90,17 @@ async function resolveAgainst(
     }
     if (end !== undefined) return undefined
     if (isLater(login, other)) {
-      const overruled = { how: 'replaced', at: Date.now(), by: grant.id } as const
-      if (await records.overrule(other.grantID, record, overruled)) return undefined
+      if (await records.overrule(other.grantID, record, overruled())) return undefined
     } else {
       // Without a grant it will see this login later. With one it may have read this record already, and is done in a moment.
       const isMade = (await grants.latest(other.grantID)) !== undefined
       if (!isMade || (await records.waitUntilEnded(other.grantID)) === undefined) return undefined
     }
   }
+}
+
+async function hasFailed(records: LoginRecords, grantID: string): Promise<boolean> {
+  return (await records.read(grantID))?.end?.how === 'failed'
 }
 
 /** The grant in whose favour another login was overruled, as soon as that is done. Undefined if it is the given one. */

@@ -407,6 +407,29 @@ test.each([
   await expectNothingLeft(one, other)
 })
 
+test('a login that a failed one has replaced leaves its tokens to the next one', async () => {
+  const first = await callback()
+  const tab = browser.copy()
+  const hold = store.hold(/^create grant:/)
+  const failing = tab.visit(first)
+  await hold.reached
+  const second = await callback()
+  const reply = store.hold(/^replace login:/, 'after')
+  const replacing = browser.visit(second)
+  await reply.reached
+  reply.fail(new TokenStoreError('no reply'))
+  expect((await replacing).status).toBe(503)
+  await app.logIn(browser)
+  hold.fail(new TokenStoreError('no reply'))
+  expect((await failing).status).toBe(503)
+  await app.pd.close()
+  // Those of the second login.
+  expect(simulator.calls.revoke).toBe(1)
+  expect(await listed()).toEqual([await grantOf()])
+  await app.logOut(browser)
+  await expectNothingLeft(browser, tab)
+})
+
 test('a callback that was sent before another login began shares its grant all the same', async () => {
   const first = await callback()
   const early = browser.copy()
@@ -586,6 +609,19 @@ test('a login whose response never arrived does not stay alongside the next one'
   expect(await grantOf(tab)).toBeNull()
   await app.logOut(browser)
   await expectNothingLeft(browser, tab)
+})
+
+test('a response that arrives after its login was logged out, and another one done, logs the browser out', async () => {
+  const slow = await callback()
+  const tab = browser.copy()
+  await tab.visit(slow)
+  expect((await app.logOut(browser)).status).toBe(204)
+  await browser.visit(await callback())
+  const covered = await grantOf()
+  receive(tab)
+  expect(await grantOf()).toBeNull()
+  // Where the user can end it.
+  expect(await listed()).toEqual([covered])
 })
 
 describe('the callback of a login once more, with the cookie from before', () => {

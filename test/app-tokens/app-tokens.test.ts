@@ -9,6 +9,7 @@ import {
   pagerduty,
 } from '../../src'
 import { parseAccount } from '../../src/app-tokens/account'
+import { runs } from '../fuzz/runs'
 import { AppTokenApp, answering, pass, passMonotonic, stepWallClock, until } from '../support/app-token-app'
 
 const minute = 60_000
@@ -145,7 +146,7 @@ describe('the account', () => {
         expect(parse).toThrow(ConfigurationError)
         return true
       }),
-      { numRuns: 3000 },
+      runs(3000),
     )
   })
 

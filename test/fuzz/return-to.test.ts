@@ -180,7 +180,7 @@ describe('anything but a text', () => {
 
 describeWithChromium('a real browser', () => {
   it('goes where we say it goes: never to another origin, and by a link as by a Location', async () => {
-    const values = fc.sample(anything, runs(4_000).numRuns)
+    const values = fc.sample(anything, runs(4_000))
     const browser = await startChromium()
     try {
       const page = await browser.newPage()

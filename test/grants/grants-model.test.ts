@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { runs } from '../fuzz/runs'
 import type { Actor } from '../support/model/actor'
 import { newest } from '../support/model/authorization-server'
 import { beginLogin, histories, tally, use } from '../support/model/commands'
@@ -64,13 +65,14 @@ describeWithSQLite('in a SQLite file, opened by each process', () => {
 async function tryOut(atLeast: number, histories: number, stores?: RealStores): Promise<number> {
   figures = { runs: 0, refreshes: 0, presentedAfterEffect: 0, lost: 0 }
   Object.assign(tally, { commands: 0, logouts: 0 })
-  while (tally.commands < atLeast) await fc.assert(property(stores), { numRuns: histories, reporter: report })
-  const { runs, refreshes, presentedAfterEffect, lost } = figures
+  for (let round = 0; tally.commands < atLeast; round++)
+    await fc.assert(property(stores), { ...runs(histories, round), numRuns: histories, reporter: report })
+  const { runs: played, refreshes, presentedAfterEffect, lost } = figures
   process.stdout.write(
-    `grants model: ${tally.commands} commands in ${runs} histories, ${refreshes} refreshes, ` +
+    `grants model: ${tally.commands} commands in ${played} histories, ${refreshes} refreshes, ` +
       `${presentedAfterEffect} presentations after effect, ${lost} pairs lost, ${tally.logouts} logouts\n`,
   )
-  return runs
+  return played
 }
 
 function property(stores: RealStores | undefined) {

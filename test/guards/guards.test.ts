@@ -12,6 +12,7 @@ import {
   sessionTokens,
 } from '../../src'
 import { type Simulator, approve, startPagerDuty } from '../../src/testing'
+import { runs } from '../fuzz/runs'
 import { serve } from '../support/app'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
@@ -396,7 +397,7 @@ describe('a guard fails closed', () => {
         void requireLogin()(req as never, res as never, () => (status = 200))
         expect(status).toBe(401)
       }),
-      { numRuns: 200 },
+      runs(200),
     )
   })
 })

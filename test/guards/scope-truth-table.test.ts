@@ -5,6 +5,7 @@ import { createContext } from '../../src/context'
 import { TokenSet } from '../../src/oauth/token-set'
 import { UserGrant } from '../../src/grants/user-grant'
 import { UserGrants } from '../../src/grants/grants'
+import { runs } from '../fuzz/runs'
 import { Browser } from '../support/browser'
 
 const user = {
@@ -205,7 +206,7 @@ test.each(Object.keys(kinds) as Kind[])('a %s without a login does not get throu
 })
 
 describe('whatever PagerDuty grants', () => {
-  const runs = { numRuns: 2000 }
+  const thorough = runs(2000)
   const token = fc.stringMatching(/^[!#-[\]-~]{1,16}$/)
   const scope = fc.constantFrom(
     'incidents.read',
@@ -235,7 +236,7 @@ describe('whatever PagerDuty grants', () => {
         fc.pre(odd !== one && !more.includes(one))
         expect(passes(how, [odd, ...more].join(' '), [one])).toBe(false)
       }),
-      runs,
+      thorough,
     )
   })
 
@@ -246,7 +247,7 @@ describe('whatever PagerDuty grants', () => {
         const other = [...one].map((letter, at) => (capitals[at] ? letter.toUpperCase() : letter)).join('')
         expect(passes(how, other, [one])).toBe(other === one)
       }),
-      runs,
+      thorough,
     )
   })
 
@@ -273,7 +274,7 @@ describe('whatever PagerDuty grants', () => {
         expect(passes(how, required.join(' '), first)).toBe(true)
         expect(passes(how, required.join('   '), required)).toBe(true)
       }),
-      runs,
+      thorough,
     )
   })
 
@@ -286,7 +287,7 @@ describe('whatever PagerDuty grants', () => {
         const after = passes(how, granted.join(' '), wider)
         expect(how === 'all' ? after && !before : before && !after).toBe(false)
       }),
-      runs,
+      thorough,
     )
   })
 
@@ -297,7 +298,7 @@ describe('whatever PagerDuty grants', () => {
         const asked = [...required, ...required].toReversed()
         expect(passes(how, other, asked)).toBe(passes(how, granted.join(' '), required))
       }),
-      runs,
+      thorough,
     )
   })
 })

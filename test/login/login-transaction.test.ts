@@ -12,6 +12,7 @@ import {
 import { StateStore } from '../../src/login/state-store'
 import { scopes } from '../../src/scopes/operations'
 import { KeyRing } from '../../src/store/encryption'
+import { runs } from '../fuzz/runs'
 
 const known = ['openid', 'read', 'write', ...Object.keys(scopes)]
 const some = fc.subarray(known, { minLength: 1 })
@@ -38,13 +39,16 @@ describe('a set of scopes as a short text', () => {
         expect(back).toHaveLength(all.length)
         expect(new Set(back)).toEqual(new Set(all))
       }),
-      { numRuns: 1000 },
+      runs(1000),
     )
   })
 
   test('is the plain list while that is short, and never longer than some 170 letters for known scopes', () => {
     expect(packScopes(['openid', 'incidents.read'])).toBe('openid incidents.read')
-    fc.assert(fc.property(some, (list) => packScopes(list).length < 170))
+    fc.assert(
+      fc.property(some, (list) => packScopes(list).length < 170),
+      runs(100),
+    )
     expect(packScopes(known).length).toBeLessThan(25)
   })
 
@@ -83,7 +87,7 @@ test('the cookie of a stateStore login stays within 800 bytes, for all scopes an
       expect(new Set(found?.login.scope)).toEqual(new Set(scope))
       expect(found?.login).toMatchObject({ returnTo, isStepUp: true, codeVerifier: begun.codeVerifier })
     }),
-    { numRuns: 300 },
+    runs(300),
   )
   expect(begin({ ...login, returnTo: `/${'x'.repeat(399)}` }).length).toBeLessThanOrEqual(800)
 })

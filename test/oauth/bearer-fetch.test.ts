@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { bearerFetch } from '../../src/oauth/bearer-fetch'
 import { APIError } from '../../src/errors/pagerduty-errors'
+import { runs } from '../fuzz/runs'
 
 type Seen = { url: string | undefined; headers: Record<string, unknown>; body: string }
 
@@ -222,7 +223,7 @@ test('G7: whatever is requested, the token goes to the API’s origin or nowhere
       )
       expect(['sent', 'RequestRefusedError']).toContain(ending)
     }),
-    { numRuns: 3000 },
+    runs(3000),
   )
   expect([...hosts]).toEqual([apiURL])
 })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import type { ClientOptions } from '../../src/oauth/client-options'
 import { IDTokenError } from '../../src/errors/pagerduty-errors'
 import { type IDTokenContext, IDTokenVerifier } from '../../src/oauth/id-token'
+import { runs } from '../fuzz/runs'
 import { clientOf } from '../support/client'
 import { fakeOnly } from '../support/fake-only'
 import { FaultServer, json, visibleText } from '../support/fault-server'
@@ -504,7 +505,7 @@ describe('D11: a token out of shape', () => {
         fc.pre(good[index] !== other)
         await refusal(good.slice(0, index) + other + good.slice(index + 1), on)
       }),
-      { numRuns: 300 },
+      runs(300),
     )
     expect(await on.verify(good, context)).toBeDefined()
   })

@@ -4,6 +4,7 @@ import * as oauth from 'oauth4webapi'
 import { TokenEndpointError } from '../../src/errors/pagerduty-errors'
 import { requestToken } from '../../src/oauth/token-endpoint'
 import type { TokenResponse } from '../../src/oauth/token-set'
+import { runs } from '../fuzz/runs'
 import { clientOf } from '../support/client'
 import { claimsOf, issuers, signedBy } from '../support/good-id-token'
 import { rsaKey } from '../support/keys'
@@ -353,7 +354,7 @@ describe('any JSON object', () => {
           : { accepted: false }
         return isDeepStrictEqual(mine, expected)
       }),
-      { numRuns: 1_500 },
+      runs(1_500),
     )
     for (const count of Object.values(tally)) expect(count).toBeGreaterThan(5)
   })

@@ -3,6 +3,7 @@ import { decodeGrant, encodeGrant } from '../../src/grants/grant-record'
 import { scopes } from '../../src/scopes/operations'
 import { groupScopes, ungroupScopes } from '../../src/scopes/scope-groups'
 import { TokenSet } from '../../src/oauth/token-set'
+import { runs } from '../fuzz/runs'
 
 const all = ['openid', ...Object.keys(scopes)]
 
@@ -31,6 +32,7 @@ test('whatever the scopes are called, the same ones come back', () => {
       const back = ungroupScopes(JSON.parse(JSON.stringify(groupScopes(list))))
       expect(back?.split(' ').toSorted()).toEqual(list.toSorted())
     }),
+    runs(100),
   )
 })
 

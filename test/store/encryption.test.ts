@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { inspect } from 'node:util'
 import { ConfigurationError } from '../../src/errors/errors'
 import { KeyRing, type Sealer } from '../../src/store/encryption'
+import { runs } from '../fuzz/runs'
 import { visibleText } from '../support/fault-server'
 
 const secret = 'CANARY-0f9d3b7a51c24e86-a7c1e94d'
@@ -28,7 +29,7 @@ describe('a sealed text', () => {
       fc.property(text, text, (plain, at) => {
         expect(sealer.open(sealer.seal(plain, at), at)).toBe(plain)
       }),
-      { numRuns: 500 },
+      runs(500),
     )
   })
 
@@ -76,6 +77,7 @@ describe('is rejected:', () => {
         fc.pre(other !== place)
         expect(sealer.open(sealed, other)).toBeUndefined()
       }),
+      runs(100),
     )
   })
 
@@ -180,7 +182,7 @@ describe('is rejected:', () => {
       fc.property(fc.oneof(shaped, fc.string({ unit: 'binary' }), part), (value) => {
         expect(sealer.open(value, place)).toBeUndefined()
       }),
-      { numRuns: 2_000 },
+      runs(2_000),
     )
   })
 
@@ -195,7 +197,7 @@ describe('is rejected:', () => {
         fc.pre(value !== sealed)
         expect(sealer.open(value, place)).toBeUndefined()
       }),
-      { numRuns: 2_000 },
+      runs(2_000),
     )
   })
 })

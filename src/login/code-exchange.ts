@@ -43,8 +43,8 @@ export async function finishLogin(
   const announced = await records.redeemOnce(login)
   const others = othersOf(login, [...stateStore.all(req), ...(announced ?? [])])
   const attempt: Attempt = { parts, req, res, login, arrivedAt, held, others, requestedScopes }
-  stateStore.remove(req, res, login)
   if (announced === undefined) return joinConcurrentCallback(attempt)
+  stateStore.remove(req, res, login)
   const received: Received = {}
   try {
     return await exchangeCode(attempt, response, received)

@@ -9,12 +9,15 @@ import { isRecent } from './login-records'
 export async function joinConcurrentCallback({
   parts,
   req,
+  res,
   login,
   held,
   requestedScopes,
 }: Attempt): Promise<LoginOutcome> {
-  const { grants, records } = parts
+  const { grants, records, stateStore } = parts
   const end = await records.waitUntilEnded(login.grantID)
+  // The first callback of one that was replaced may still be running: the next login has to know of it.
+  if (end?.how !== 'replaced') stateStore.remove(req, res, login)
   if (held?.grantID === login.grantID) return unchanged
   if (!isRecent(end) || end.how === 'failed') throw used()
   if (end.how === 'loggedOut') throw loginEnded()

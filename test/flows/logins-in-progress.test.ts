@@ -407,7 +407,10 @@ test.each([
   await expectNothingLeft(one, other)
 })
 
-test('a login that a failed one has replaced leaves its tokens to the next one', async () => {
+test.each([
+  ['', async () => {}],
+  [', though its callback was opened again', async (first: string) => void (await browser.visit(first))],
+])('a login that a failed one has replaced leaves its tokens to the next one%s', async (_, meanwhile) => {
   const first = await callback()
   const tab = browser.copy()
   const hold = store.hold(/^create grant:/)
@@ -419,6 +422,7 @@ test('a login that a failed one has replaced leaves its tokens to the next one',
   await reply.reached
   reply.fail(new TokenStoreError('no reply'))
   expect((await replacing).status).toBe(503)
+  await meanwhile(first)
   await app.logIn(browser)
   hold.fail(new TokenStoreError('no reply'))
   expect((await failing).status).toBe(503)

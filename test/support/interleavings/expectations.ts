@@ -132,6 +132,7 @@ export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
   const inFlight = ledger.attempts.filter(
     ({ callbacks, storedAt = 0 }) =>
       session !== undefined &&
+      !isExpired(ledger, session, ending) &&
       storedAt > overAt &&
       callbacks.some((callback) => callback.session === session && callback.sentAt < ending.sentAt),
   )
@@ -139,6 +140,17 @@ export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
   const ended = grantID === undefined ? undefined : ledger.attemptOf({ grantID })
   if (ended === undefined || successorsOf(ledger, ended).length > 0) return inFlight
   return [...inFlight, ended, ...predecessorsOf(ledger, ended)]
+}
+
+/** No browser has presented the grant of a session within a minute: no user is logged in by it, so no login is to end with it. */
+function isExpired({ attempts }: Ledger, session: string, { overTime }: Ending): boolean {
+  return attempts.some(
+    ({ grantID, presentedAt, storedTime = Infinity }) =>
+      grantID !== undefined &&
+      session.includes(grantID) &&
+      presentedAt === undefined &&
+      overTime - storedTime >= 60_000,
+  )
 }
 
 /** Logins that came back with the session of this one, other than by a reload long after. */

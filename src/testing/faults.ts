@@ -64,9 +64,14 @@ const names = [
   ...['reset', 'reset-after', 'stall', 'stall-after', 'half'],
 ]
 
-function requireOneOf(known: readonly string[], given: string): void {
+/** @internal Rejects a name that would make nothing fail. */
+export function requireFault(fault: Fault | undefined, by: 'failNext()' | 'tokenFault'): void {
+  if (fault !== undefined && typeof fault !== 'object') requireOneOf(names, fault, by)
+}
+
+function requireOneOf(known: readonly string[], given: string, by: string): void {
   if (known.includes(given)) return
-  throw new TypeError(`failNext() does not know "${given}": use ${known.join(', ')}`)
+  throw new TypeError(`${by} does not know "${given}": use ${known.join(', ')}`)
 }
 
 /** @internal Faults waiting for the next calls, first in, first out. */
@@ -74,8 +79,8 @@ export class FaultQueue {
   readonly #waiting = new Map<Target, Fault[]>()
 
   add(target: Target, fault: Fault, times: number): void {
-    requireOneOf(targets, target)
-    if (typeof fault !== 'object') requireOneOf(names, fault)
+    requireOneOf(targets, target, 'failNext()')
+    requireFault(fault, 'failNext()')
     const queue = this.#waiting.get(target) ?? []
     this.#waiting.set(target, [...queue, ...Array.from({ length: times }, () => fault)])
   }

@@ -4,7 +4,7 @@ import { answer, send } from './answer'
 import { decideAuthorize, showAuthorize } from './authorize-endpoint'
 import { countTokenCall } from './calls'
 import type { Calls } from './calls'
-import type { FaultQueue, Target } from './faults'
+import { type FaultQueue, type Target, requireFault } from './faults'
 import { jwks, openIDConfiguration, userinfo } from './identity-documents'
 import { mcp } from './mcp'
 import type { Parts } from './parts'
@@ -44,6 +44,7 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
     const grantType = new URLSearchParams(bodyOf(req)).get('grant_type') ?? undefined
     countTokenCall(calls(), grantType)
     const fault = faults.next('token') ?? settings.tokenFault?.(grantType)
+    requireFault(fault, 'tokenFault')
     answer(res, () => token(parts, req), { target: 'token', fault, latency: settings.tokenLatency }).catch(
       next,
     )

@@ -1,4 +1,8 @@
+import { requireKnown } from '../errors/known-members'
 import type { Fault } from './faults'
+
+/** Names of the options of a simulator that are no settings. */
+const otherOptions = ['port', 'tls', 'clients', 'accounts', 'control', 'state']
 
 /** The claims of an id_token before it is signed. */
 export type Claims = Record<string, unknown>
@@ -65,7 +69,8 @@ export function resolveSettings(given: GivenSettings): Settings {
     tokenFault: undefined,
     rateLimit: undefined,
   }
-  // Only known names are taken, and undefined means absent, so options of the simulator itself do not leak in.
-  const known = Object.entries(given).filter(([name, value]) => name in defaults && value !== undefined)
-  return Object.assign(defaults, Object.fromEntries(known))
+  requireKnown('startPagerDuty()', given, [...otherOptions, ...Object.keys(defaults)])
+  const settings = Object.entries(given).filter(([name, value]) => name in defaults && value !== undefined)
+  // A misspelt name that is assigned later is an error too, in strict code.
+  return Object.preventExtensions(Object.assign(defaults, Object.fromEntries(settings)))
 }

@@ -122,6 +122,13 @@ describe('a fault at the token endpoint', () => {
     simulator.settings.tokenFault = undefined
     expect((await refresh(simulator, refreshToken)).status).toBe(200)
   })
+
+  it('is named by a call for which it was decided, where it does not exist', async () => {
+    const simulator = await start({ tokenFault: () => '504' as Fault })
+    const response = await rawRefresh(simulator, 'a')
+    expect(response.status).toBe(500)
+    expect(await response.text()).toContain('tokenFault does not know')
+  })
 })
 
 describe('a fault elsewhere', () => {

@@ -37,6 +37,15 @@ describe('starting', () => {
     expect(simulator.settings.codeLifetime).toBe(30)
     expect(Object.keys(simulator.settings)).not.toContain('port')
   })
+
+  it('rejects an option that it does not know, and a setting', async () => {
+    const misspelt = { accessTokenLifetimes: 60 } as object
+    await expect(startPagerDuty(misspelt)).rejects.toThrow(
+      '"accessTokenLifetimes" is not an option of startPagerDuty(): did you mean "accessTokenLifetime"?',
+    )
+    const { settings } = await start()
+    expect(() => Object.assign(settings, { graces: 5 })).toThrow(TypeError)
+  })
 })
 
 describe('pointing a client at it', () => {

@@ -93,7 +93,7 @@ function requestTokens({ parts, login }: Attempt, code: string): Promise<TokenRe
     redirect_uri: callbackURL,
     ...(codeVerifier === undefined ? {} : { code_verifier: codeVerifier }),
   }
-  return requestToken(client, parameters, exchangeTimeout, parts.headers)
+  return requestToken(client, parameters, exchangeTimeout, parts.headers())
 }
 
 /** Keeps the held grant where a step-up came back without some of the scopes that it has. */

@@ -18,8 +18,8 @@ export interface StrategyParts {
   readonly stateStore: StateStore
   readonly records: LoginRecords
   readonly verify: Verifier
-  /** Extra headers of the access token request. */
-  readonly headers: Readonly<Record<string, string>>
+  /** Extra headers of the access token request. They may hold a secret, so no inspection shows them. */
+  readonly headers: () => Readonly<Record<string, string>>
   readonly partialGrant: PartialGrantPolicy
   /** Names the device of a login. */
   readonly label: StrategyOptions['label']

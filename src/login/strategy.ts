@@ -59,6 +59,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
     const { client } = context
     const shared = grants ?? new UserGrants(context, options)
     const stateStore = new StateStore(client, context.keys)
+    const headers = requireHeaders(options.customHeaders)
     requireStepUpScope(options.stepUpScope, client.appType)
     if (grants === undefined) {
       requireStrategyOptions(options)
@@ -84,7 +85,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
       stateStore,
       records: new LoginRecords(context.store),
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
-      headers: requireHeaders(options.customHeaders),
+      headers: () => headers,
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
       label: requireLabel(options),
       accounts: requireAccounts(options.accounts),

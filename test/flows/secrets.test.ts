@@ -39,6 +39,7 @@ test('no secret shows when an instance or its members are inspected, spread or t
     clientID: 'a',
     callbackURL: 'https://app.example/cb',
     scope: 'users.read',
+    customHeaders: { 'X-Gateway-Key': 'CANARY-key' },
   })
   for (const part of [pd, pd.strategy, pd.grants, pd.auth()]) {
     expect(everyWayToLook(part)).not.toContain('CANARY')

@@ -110,10 +110,14 @@ export function expectedLogin(ledger: Ledger, browser: number, owner: string): A
         span.sentAt < other.overAt,
     ),
   )
-  // What fails is done once more. After a second failure it is not known whether the login before was replaced.
-  const isUnknown = own.some(({ callbacks }) =>
-    callbacks.some(({ sentAt, operation }) => sentAt > login.begunAt && (operation?.failures ?? 0) > 1),
-  )
+  // What fails is done once more. After a second failure it is not known whether the login before was replaced; after the first
+  // one, where the page failed that should have shown the new login, that one expires within a minute.
+  const isUnknown = own.some(({ callbacks, storedAt, presentedAt }) => {
+    const most = storedAt !== undefined && presentedAt === undefined ? 0 : 1
+    return callbacks.some(
+      ({ sentAt, operation }) => sentAt > login.begunAt && (operation?.failures ?? 0) > most,
+    )
+  })
   return isContested || isUnknown ? undefined : login
 }
 

@@ -21,6 +21,8 @@ export async function joinConcurrentCallback({
   if (held?.grantID === login.grantID) return unchanged
   if (!isRecent(end) || end.how === 'failed') throw used()
   if (end.how === 'loggedOut') throw loginEnded()
+  // The one in its place may still fail.
+  if (end.how === 'replaced' && !(await records.isDone(end.by))) return unchanged
   const grant = await grants.latest(login.grantID)
   const isOwn = grant?.id === login.grantID
   // The grant of a login that was replaced is being removed, so only the one in its place can be shared.

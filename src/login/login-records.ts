@@ -102,6 +102,12 @@ export class LoginRecords {
     return this.#store.replace(keyOf({ grantID }), record.value, JSON.stringify(end))
   }
 
+  /** Whether a login is done, or another one that took its place, as soon as that has ended. */
+  async isDone(grantID: string): Promise<boolean> {
+    const end = await this.waitUntilEnded(grantID)
+    return end?.how === 'replaced' ? this.isDone(end.by) : end?.how === 'done'
+  }
+
   /** Waits up to ten seconds for the callback that redeemed a login. Undefined where it has not ended. */
   async waitUntilEnded(grantID: string): Promise<LoginEnd | undefined> {
     const giveUpAt = performance.now() + longestWait

@@ -434,6 +434,37 @@ test.each([
   await expectNothingLeft(browser, tab)
 })
 
+test('a second click gets no session of a login that is not done yet, though that has taken the tokens', async () => {
+  const first = await callback()
+  const [one, again] = [browser.copy(), browser.copy()]
+  const listing = store.hold(/^get user:/)
+  const failing = one.visit(first)
+  await listing.reached
+  const second = await callback()
+  const outcome = store.hold(/^replace login:/, 'after')
+  const finishing = browser.visit(second)
+  await outcome.reached
+  const done = store.hold(/^replace login:/)
+  outcome.release()
+  await done.reached
+  // The second grant takes its tokens first, then it leads there.
+  store.hold(/^replace grant:/).release()
+  const forwarded = store.hold(/^replace grant:/, 'after')
+  listing.fail(new TokenStoreError('no reply'))
+  expect((await failing).status).toBe(503)
+  await forwarded.reached
+  forwarded.release()
+  const asked = store.hold(/^get login:/)
+  const clicked = again.visit(first)
+  await asked.reached
+  asked.release()
+  done.fail(new TokenStoreError('no reply'))
+  expect((await finishing).status).toBe(503)
+  await clicked
+  expect(again.cookies.has('pagerduty')).toBe(false)
+  await expectNothingLeft(browser, one, again)
+})
+
 test('a callback that was sent before another login began shares its grant all the same', async () => {
   const first = await callback()
   const early = browser.copy()

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { describeOnEachStore } from './backing'
 import type { Worker } from './fleet'
 import { outages } from './outages'
+import { recover } from './recovery'
 import { busyMachine } from './scale'
 import { Score, nothingWrong } from './score'
 import type { User } from './user'
@@ -73,18 +74,6 @@ describeOnEachStore('a store that fails', (store) => {
     }),
   )
 })
-
-/** Asks until served, and takes the time. */
-async function recover(user: User, score: Score, next: () => Worker): Promise<void> {
-  const startedAt = performance.now()
-  const isWell = async () => {
-    const answer = await user.ask(next())
-    score.judge(user, answer, 200, 503)
-    return answer.status === 200
-  }
-  await until(`an answer for ${user.id}`, isWell, { within: 70_000, every: 100 })
-  score.recovered(performance.now() - startedAt)
-}
 
 /** On a machine that is busy with many worlds a store may miss its deadline. */
 async function expectNewest(user: User, worker: Worker, score: Score): Promise<void> {

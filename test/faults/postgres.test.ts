@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type PostgresServer, describeWithPostgres } from '../support/postgres'
 import type { PostgresBacking } from './backing'
+import { recover } from './recovery'
 import { busyMachine, rounds } from './scale'
 import { Score, nothingWrong } from './score'
-import type { User } from './user'
-import { type World, inWorld, lifetime, until } from './world'
+import { inWorld, lifetime, until } from './world'
 
 const wellWithin = 3_000 + busyMachine
 
@@ -49,7 +49,7 @@ describeWithPostgres('a PostgreSQL that is killed', () => {
       for (const user of staying) score.judge(user, await user.ask(world.anyWorker), 503)
       await standby.admin.query('SELECT pg_promote()')
       backing.server = standby
-      await Promise.all(staying.map((user) => recover(world, user, score)))
+      await Promise.all(staying.map((user) => recover(user, score, () => world.anyWorker)))
       isOver = true
       await load
 
@@ -77,16 +77,4 @@ async function followed(primary: PostgresServer): Promise<PostgresServer> {
   const query = `SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'`
   await until('the standby has everything', async () => (await primary.admin.query(query)).rows.length > 0)
   return standby
-}
-
-/** Asks until served, and takes the time. */
-async function recover(world: World, user: User, score: Score): Promise<void> {
-  const startedAt = performance.now()
-  const isWell = async () => {
-    const answer = await user.ask(world.anyWorker)
-    score.judge(user, answer, 200, 503)
-    return answer.status === 200
-  }
-  await until(`an answer for ${user.id}`, isWell, { within: 30_000, every: 100 })
-  score.recovered(performance.now() - startedAt)
 }

@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describeWithRedis, startRedis } from '../support/redis'
 import { follow, isInStep } from './outages'
+import { recover } from './recovery'
 import { busyMachine, duration, rounds } from './scale'
 import { Score, nothingWrong } from './score'
 import { shuffled } from './shuffled'
 import type { User } from './user'
-import { type World, inWorld, lifetime, until } from './world'
+import { inWorld, lifetime, until } from './world'
 
 const wellWithin = 3_000 + busyMachine
 const lockLife = 15_000
@@ -25,7 +26,7 @@ describeWithRedis('a Redis that fails', () => {
       expect(world.tokenCalls).toBe(0)
       await until('the old master has everything', () => isInStep(world.store))
       await world.store.replicaof('NO', 'ONE')
-      await Promise.all(users.map((user) => recover(world, user, score)))
+      await Promise.all(users.map((user) => recover(user, score, () => world.anyWorker)))
       replica.disconnect()
       await peer.stop()
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
@@ -44,7 +45,7 @@ describeWithRedis('a Redis that fails', () => {
       }
       for (let round = 0; round < rounds(50); round++) {
         await world.pass(lifetime)
-        await Promise.all(users.map((user) => recover(world, user, score)))
+        await Promise.all(users.map((user) => recover(user, score, () => world.anyWorker)))
       }
       for (const { toStore } of world.workers) toStore?.ignore()
       await world.noLocks(lockLife + busyMachine)
@@ -71,7 +72,7 @@ describeWithRedis('a Redis that fails', () => {
       }
       expect(world.tokenCalls).toBe(0)
       for (const { toStore } of world.workers) if (toStore) toStore.relay.delay = 0
-      await Promise.all(users.map((user) => recover(world, user, score)))
+      await Promise.all(users.map((user) => recover(user, score, () => world.anyWorker)))
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
       expect(world.tokenCalls).toBe(users.length)
       expect(score.slowestRecovery).toBeLessThan(wellWithin)
@@ -123,15 +124,3 @@ describeWithRedis('a Redis that fails', () => {
       expect(score.finish(world, users.length)).toEqual(nothingWrong)
     }))
 })
-
-/** Asks until served with the newest token, and takes the time. */
-async function recover(world: World, user: User, score: Score): Promise<void> {
-  const startedAt = performance.now()
-  const isWell = async () => {
-    const answer = await user.ask(world.anyWorker)
-    score.judge(user, answer, 200, 503)
-    return answer.status === 200
-  }
-  await until(`an answer for ${user.id}`, isWell, { within: 70_000, every: 100 })
-  score.recovered(performance.now() - startedAt)
-}

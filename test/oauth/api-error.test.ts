@@ -11,6 +11,7 @@ import { bearerFetch } from '../../src/oauth/bearer-fetch'
 import type { TokenOwner } from '../../src/oauth/rate-limits'
 import { FaultServer } from '../support/fault-server'
 import { margin } from '../support/margin'
+import { appToken, userToken } from '../support/token-owners'
 
 const body = (error: unknown, status: number, headers: Record<string, string> = {}) =>
   Response.json({ error }, { status, headers })
@@ -206,17 +207,6 @@ describe('the body', () => {
 })
 
 describe('of a call that this package made', () => {
-  const user = {
-    id: 'PUSER01',
-    accountID: 'PACCT01',
-    subdomain: 'acme',
-    delegationID: undefined,
-    region: 'us',
-    apiURL: 'https://api.pagerduty.com',
-  } as const
-  const asUser: TokenOwner = { token: 'user', user, grantID: 'a grant' }
-  const asApp: TokenOwner = { token: 'app', account: 'us.acme' }
-
   async function errorOf(
     owner: TokenOwner,
     answer: Response,
@@ -234,13 +224,13 @@ describe('of a call that this package made', () => {
   const notFound = () => body({ message: 'Not Found', code: 2100 }, 404)
 
   test('names the operation, without ids, and whose token it had', async () => {
-    expect((await errorOf(asUser, notFound()))?.message).toBe(
+    expect((await errorOf(userToken, notFound()))?.message).toBe(
       'PagerDuty’s REST API responded with 404 to GET /incidents/{id}: Not Found (2100)',
     )
-    expect((await errorOf(asApp, notFound(), '/incidents/P1/notes', 'post'))?.message).toBe(
+    expect((await errorOf(appToken, notFound(), '/incidents/P1/notes', 'post'))?.message).toBe(
       'PagerDuty’s REST API responded with 404 to POST /incidents/{id}/notes as the app: Not Found (2100)',
     )
-    expect((await errorOf(asUser, notFound(), '/no/such/P1'))?.message).toBe(
+    expect((await errorOf(userToken, notFound(), '/no/such/P1'))?.message).toBe(
       'PagerDuty’s REST API responded with 404: Not Found (2100)',
     )
   })
@@ -252,7 +242,7 @@ describe('of a call that this package made', () => {
   })
 
   test('a scope that a user’s token lacks can be requested from the user, once the app has it', async () => {
-    const error = await errorOf(asUser, required('incidents.read users.read'))
+    const error = await errorOf(userToken, required('incidents.read users.read'))
     expect(error).toBeInstanceOf(InsufficientScopeError)
     expect(error).toMatchObject({
       status: 403,
@@ -266,7 +256,10 @@ describe('of a call that this package made', () => {
   })
 
   test('a scope that the app’s token lacks cannot be requested from a user', async () => {
-    const error = await errorOf(asApp, required('incidents.read users.read', 'as_account-us.acme users.read'))
+    const error = await errorOf(
+      appToken,
+      required('incidents.read users.read', 'as_account-us.acme users.read'),
+    )
     expect(error).toBeInstanceOf(ScopeNotGrantedError)
     expect(error).toMatchObject({
       status: 502,
@@ -277,18 +270,18 @@ describe('of a call that this package made', () => {
       missing: ['incidents.read'],
       hint: expect.stringMatching(/registered with: add it there first.*appScope/) as string,
     })
-    expect(await errorOf(asApp, required('users.read'))).toMatchObject({ missing: ['users.read'] })
+    expect(await errorOf(appToken, required('users.read'))).toMatchObject({ missing: ['users.read'] })
   })
 
   test('a 401 for a user’s token requires a login, one for the app’s token does not', async () => {
     const unauthorized = () => new Response('Unauthorized', { status: 401 })
-    const ofUser = await errorOf(asUser, unauthorized())
+    const ofUser = await errorOf(userToken, unauthorized())
     expect(ofUser).toBeInstanceOf(UnauthorizedError)
     expect(ofUser).toMatchObject({
       message: 'Log in with PagerDuty first',
       hint: expect.stringContaining('responded with 401 to GET /incidents/{id}') as string,
     })
-    const error = await errorOf(asApp, unauthorized())
+    const error = await errorOf(appToken, unauthorized())
     expect(error).toBeInstanceOf(APIError)
     expect(error).toMatchObject({
       httpStatus: 401,
@@ -302,17 +295,17 @@ describe('of a call that this package made', () => {
   test.each<[string, TokenOwner, string, string]>([
     [
       'a user',
-      asUser,
+      userToken,
       '/incidents',
       'GET /incidents declares the scope incidents.read. A token allows no more than its user’s role at PagerDuty.',
     ],
     [
       'the app',
-      asApp,
+      appToken,
       '/incidents',
       'GET /incidents declares the scope incidents.read. Not every operation takes an app token.',
     ],
-    ['a user', asUser, '/users/me', 'A token allows no more than its user’s role at PagerDuty.'],
+    ['a user', userToken, '/users/me', 'A token allows no more than its user’s role at PagerDuty.'],
   ])('a 403 without a scope says what else may be missing, to %s', async (_who, owner, path, hint) => {
     expect(await errorOf(owner, body({ message: 'Access Denied', code: 2010 }, 403), path)).toMatchObject({
       status: 403,

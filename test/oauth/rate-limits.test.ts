@@ -2,6 +2,7 @@ import { Events } from '../../src/observability/events'
 import type { RateLimit } from '../../src'
 import { bearerFetch } from '../../src/oauth/bearer-fetch'
 import { RateLimits, type TokenOwner } from '../../src/oauth/rate-limits'
+import { appToken, user, userToken } from '../support/token-owners'
 
 /** As Node's, which Jest's clock does not reach. */
 jest.mock('node:timers/promises', () => ({
@@ -12,17 +13,7 @@ jest.mock('node:timers/promises', () => ({
     }),
 }))
 
-const user = {
-  id: 'PUSER01',
-  accountID: 'PACCT01',
-  subdomain: 'acme',
-  delegationID: undefined,
-  region: 'us',
-  apiURL: 'https://api.pagerduty.com',
-} as const
-const ada: TokenOwner = { token: 'user', user, grantID: 'a grant' }
-const ben: TokenOwner = { token: 'user', user: { ...user, id: 'PUSER02' }, grantID: 'another grant' }
-const app: TokenOwner = { token: 'app', account: 'us.acme' }
+const ben: TokenOwner = { ...userToken, user: { ...user, id: 'PUSER02' }, grantID: 'another grant' }
 
 let events: Events
 let limits: RateLimits
@@ -69,7 +60,7 @@ async function settled(): Promise<void> {
 describe('the event', () => {
   test('comes when less than a tenth is left, and when nothing is; once each until the limit is reset', async () => {
     const left = [960, 96, 95, 50, 0, 0, 40]
-    const call = callsOf(ada, ...left.map((remaining) => ({ remaining, reset: 30 })))
+    const call = callsOf(userToken, ...left.map((remaining) => ({ remaining, reset: 30 })))
     for (const _ of left) await call('/incidents/PT4KHLK')
     const known = { token: 'user', limit: 960, reset: 30, user, grantID: 'a grant' }
     expect(emitted).toEqual([
@@ -80,7 +71,7 @@ describe('the event', () => {
 
   test('comes again after the limit was reset', async () => {
     const call = callsOf(
-      app,
+      appToken,
       { remaining: 0, reset: 30 },
       { remaining: 0, reset: 5 },
       { remaining: 3, reset: 60 },
@@ -97,7 +88,8 @@ describe('the event', () => {
   })
 
   test('is about one token owner each', async () => {
-    for (const owner of [ada, ben, app, ada]) await callsOf(owner, { remaining: 0, reset: 30 })('/incidents')
+    for (const owner of [userToken, ben, appToken, userToken])
+      await callsOf(owner, { remaining: 0, reset: 30 })('/incidents')
     expect(emitted.map(({ token, user: who, account }) => [token, who?.id ?? account])).toEqual([
       ['user', 'PUSER01'],
       ['user', 'PUSER02'],
@@ -106,10 +98,15 @@ describe('the event', () => {
   })
 
   test('comes of a 429 whatever its headers say, or without any', async () => {
-    await callsOf(ada, { status: 429, remaining: 7, reset: 3 })('/incidents')
+    await callsOf(userToken, { status: 429, remaining: 7, reset: 3 })('/incidents')
     const bare = bearerFetch(
       async () => new Response('', { status: 429 }),
-      { apiURL: 'https://api.pagerduty.com', owner: app, token: () => 'one', markRejected: () => undefined },
+      {
+        apiURL: 'https://api.pagerduty.com',
+        owner: appToken,
+        token: () => 'one',
+        markRejected: () => undefined,
+      },
       limits,
     )
     await bare('/incidents')
@@ -121,7 +118,7 @@ describe('the event', () => {
 
   test('names the operation where the limit is smaller than that of the token', async () => {
     const exhausted = { limit: 20, remaining: 0, reset: 9 }
-    const call = callsOf(ada, { remaining: 900, reset: 9 }, exhausted, exhausted)
+    const call = callsOf(userToken, { remaining: 900, reset: 9 }, exhausted, exhausted)
     await call('/incidents')
     await call('/incidents/PT4KHLK/notes?limit=1')
     await call('/not/in/the/catalogue')
@@ -137,7 +134,7 @@ describe('the event', () => {
     ['less than nothing', { remaining: -1 }],
     ['a number of fifty digits', { remaining: '1'.repeat(50) }],
   ])('does not come of %s', async (_what, said) => {
-    await callsOf(ada, said)('/incidents')
+    await callsOf(userToken, said)('/incidents')
     expect(emitted).toEqual([])
   })
 })
@@ -146,9 +143,15 @@ describe('the gauge', () => {
   test('measures each response that brings the limit of its token, and no other', async () => {
     const measure = jest.spyOn(events, 'measureRateLimit')
     const ofOperation = { limit: 20, remaining: 3, reset: 9 }
-    const call = callsOf(ada, { remaining: 959, reset: 30 }, { remaining: 958, reset: 29 }, ofOperation, {})
+    const call = callsOf(
+      userToken,
+      { remaining: 959, reset: 30 },
+      { remaining: 958, reset: 29 },
+      ofOperation,
+      {},
+    )
     for (let count = 0; count < 4; count++) await call('/incidents')
-    await callsOf(app, { status: 429, remaining: 7, reset: 3 })('/incidents')
+    await callsOf(appToken, { status: 429, remaining: 7, reset: 3 })('/incidents')
     expect(measure.mock.calls).toEqual([
       ['user', { remaining: 959, limit: 960, reset: 30 }],
       ['user', { remaining: 958, limit: 960, reset: 29 }],
@@ -159,7 +162,7 @@ describe('the gauge', () => {
 
 describe('a call with retry', () => {
   test('waits before it is sent while the limit is exhausted, and not after a 429', async () => {
-    const call = callsOf(ada, { remaining: 0, reset: 20 })
+    const call = callsOf(userToken, { remaining: 0, reset: 20 })
     await call('/incidents')
     const waiting = call('/users', { retry: 1 })
     await settled()
@@ -172,13 +175,13 @@ describe('a call with retry', () => {
   })
 
   test('does not wait where the limit is only low, is another’s, or is that of another operation', async () => {
-    await callsOf(ada, { remaining: 1, reset: 20 })('/incidents', { retry: 1 })
+    await callsOf(userToken, { remaining: 1, reset: 20 })('/incidents', { retry: 1 })
     await callsOf(ben, { remaining: 0, reset: 20 })('/incidents')
-    await callsOf(app, { remaining: 0, reset: 20 })('/incidents')
-    await callsOf(ada, { limit: 20, remaining: 0, reset: 20 })('/incidents/P1/notes')
-    await callsOf(ada)('/users', { retry: 1 })
+    await callsOf(appToken, { remaining: 0, reset: 20 })('/incidents')
+    await callsOf(userToken, { limit: 20, remaining: 0, reset: 20 })('/incidents/P1/notes')
+    await callsOf(userToken)('/users', { retry: 1 })
     expect(sent).toHaveLength(5)
-    const waiting = callsOf(ada)('/incidents/P2/notes', { retry: 1 })
+    const waiting = callsOf(userToken)('/incidents/P2/notes', { retry: 1 })
     await settled()
     expect(sent).toHaveLength(5)
     jest.advanceTimersByTime(20_001)
@@ -186,17 +189,17 @@ describe('a call with retry', () => {
   })
 
   test('waits at most as long as PagerDuty may request: fifteen minutes', async () => {
-    await callsOf(ada, { remaining: 0, reset: 999_999_999 })('/incidents')
-    const waiting = callsOf(ada)('/incidents', { retry: 1 })
+    await callsOf(userToken, { remaining: 0, reset: 999_999_999 })('/incidents')
+    const waiting = callsOf(userToken)('/incidents', { retry: 1 })
     await settled()
     jest.advanceTimersByTime(900_001)
     expect((await waiting).status).toBe(200)
   })
 
   test('stops waiting when the signal says so', async () => {
-    await callsOf(ada, { remaining: 0, reset: 20 })('/incidents')
+    await callsOf(userToken, { remaining: 0, reset: 20 })('/incidents')
     const controller = new AbortController()
-    const waiting = callsOf(ada)('/users', { retry: 1, signal: controller.signal })
+    const waiting = callsOf(userToken)('/users', { retry: 1, signal: controller.signal })
     const reason = new Error('Gone')
     controller.abort(reason)
     await expect(waiting).rejects.toBe(reason)
@@ -205,19 +208,19 @@ describe('a call with retry', () => {
 })
 
 test('a limit that is reset in no time is waited for a second all the same', async () => {
-  await callsOf(ada, { status: 429, reset: 0 })('/incidents')
-  expect(limits.secondsLeft(ada, 'GET /incidents')).toBe(1)
+  await callsOf(userToken, { status: 429, reset: 0 })('/incidents')
+  expect(limits.secondsLeft(userToken, 'GET /incidents')).toBe(1)
   expect(emitted).toMatchObject([{ state: 'exhausted', reset: 1 }])
 })
 
 test('a response that has plenty left ends the wait for an earlier one', async () => {
-  await callsOf(ada, { remaining: 0, reset: 900 }, { remaining: 900, reset: 60 })('/incidents')
-  await callsOf(ada, { remaining: 900, reset: 60 })('/incidents')
-  expect(limits.secondsLeft(ada, 'GET /incidents')).toBe(0)
+  await callsOf(userToken, { remaining: 0, reset: 900 }, { remaining: 900, reset: 60 })('/incidents')
+  await callsOf(userToken, { remaining: 900, reset: 60 })('/incidents')
+  expect(limits.secondsLeft(userToken, 'GET /incidents')).toBe(0)
 })
 
 test('a call without retry waits for nothing', async () => {
-  const call = callsOf(ada, { remaining: 0, reset: 20 })
+  const call = callsOf(userToken, { remaining: 0, reset: 20 })
   await call('/incidents')
   expect((await call('/incidents')).status).toBe(200)
 })

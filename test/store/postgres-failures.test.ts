@@ -1,33 +1,18 @@
 import { inspect } from 'node:util'
-import type { Pool, PoolConfig } from 'pg'
-import { ConfigurationError, type PostgresClient, PostgresTokenStore, TokenStoreError } from '../../src'
+import { ConfigurationError, type PostgresClient, PostgresTokenStore } from '../../src'
 import { margin } from '../support/margin'
-import { type PostgresServer, describeWithPostgres, poolOf, startPostgres } from '../support/postgres'
+import { type PostgresServer, describeWithPostgres, startPostgres } from '../support/postgres'
 import { startRelay } from '../support/relay'
+import { closeAfterEach, closeLater, failureOf, userPool } from '../support/postgres-teardown'
 
-const opened: (() => unknown)[] = []
+closeAfterEach()
+
 let tables = 0
 
 function open(client: PostgresClient | string): PostgresTokenStore {
   const store = new PostgresTokenStore(client, { table: `t${++tables}` })
-  opened.push(() => store.close())
+  closeLater(() => store.close())
   return store
-}
-
-function userPool(url: string, config: PoolConfig = {}): Pool {
-  const pool = poolOf(url, config)
-  opened.push(() => pool.ended || pool.end())
-  return pool
-}
-
-afterEach(async () => {
-  for (const close of opened.splice(0).toReversed()) await close()
-})
-
-async function failureOf(work: Promise<unknown>): Promise<Error & { hint?: string }> {
-  const outcome = await work.catch((error: unknown) => error)
-  expect(outcome).toBeInstanceOf(TokenStoreError)
-  return outcome as Error
 }
 
 describeWithPostgres('PostgresTokenStore', () => {
@@ -39,7 +24,7 @@ describeWithPostgres('PostgresTokenStore', () => {
 
   async function relayed(target = server) {
     const relay = await startRelay(target.port)
-    opened.push(() => relay.close())
+    closeLater(() => relay.close())
     return { relay, url: server.url.replace(String(server.port), String(relay.port)) }
   }
 

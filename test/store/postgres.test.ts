@@ -1,45 +1,29 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { inspect, promisify } from 'node:util'
-import type { Pool, PoolConfig } from 'pg'
 import { ConfigurationError, type PostgresClient, PostgresTokenStore, TokenStoreError } from '../../src'
 import { testTokenStore } from '../../src/testing'
 import {
   type PostgresServer,
   describeWithPgBouncer,
   describeWithPostgres,
-  poolOf,
   startPgBouncer,
   startPostgres,
 } from '../support/postgres'
 import { patient, patiently } from '../support/patiently'
 import { type Relay, startRelay } from '../support/relay'
 import { margin } from '../support/margin'
+import { closeAfterEach, closeLater, failureOf, userPool } from '../support/postgres-teardown'
 
-const opened: (() => unknown)[] = []
+closeAfterEach()
+
 let tables = 0
 
 /** A store that ends with the test, in a table of its own unless it is named. */
 function open(client: PostgresClient | string, table = `t${++tables}`): PostgresTokenStore {
   const store = new PostgresTokenStore(client, { table })
-  opened.push(() => store.close())
+  closeLater(() => store.close())
   return store
-}
-
-function userPool(url: string, config: PoolConfig = {}): Pool {
-  const pool = poolOf(url, config)
-  opened.push(() => pool.end())
-  return pool
-}
-
-afterEach(async () => {
-  for (const close of opened.splice(0).toReversed()) await close()
-})
-
-async function failureOf(work: Promise<unknown>): Promise<Error & { hint?: string }> {
-  const outcome = await work.catch((error: unknown) => error)
-  expect(outcome).toBeInstanceOf(TokenStoreError)
-  return outcome as Error
 }
 
 /** Until a condition holds, which nothing announces. */
@@ -61,7 +45,7 @@ describeWithPostgres('PostgresTokenStore', () => {
 
   async function relayed(): Promise<{ relay: Relay; url: string }> {
     const relay = await startRelay(server.port)
-    opened.push(() => relay.close())
+    closeLater(() => relay.close())
     return { relay, url: server.url.replace(String(server.port), String(relay.port)) }
   }
 

@@ -95,7 +95,7 @@ export async function handleCallback(
     // After `pd.auth()` redirects, the next request extends the grant together with its session.
     if (!parts.keepsUser) await present(grants, grant, req)
   }
-  const placement = placementOf(grants, grant, held?.grantID, isNew, stored)
+  const placement = placementOf(req, grants, grant, held?.grantID, isNew, stored)
   if (options.assignProperty !== undefined) {
     if (isSame) rememberDeclined(req, name, declined)
     await link(strategy, req, login, outcome, { latestData, placement })

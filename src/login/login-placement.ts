@@ -9,6 +9,9 @@ import { grantOf } from '../sessions/request-grant'
 import { type Session, forgetGrant, grantIn, holdsOthers, sessionOf } from '../sessions/session'
 import type { Grant, UserGrants } from '../grants/grants'
 
+/** Callbacks that share the grant of another one. */
+const sharing = new WeakSet<Request>()
+
 /**
  * Puts the grant of a login into its browser's session, and removes it again if that fails.
  *
@@ -18,12 +21,14 @@ import type { Grant, UserGrants } from '../grants/grants'
  * @param stored runs once the new session is stored
  */
 export function placementOf(
+  req: Request,
   grants: UserGrants,
   grant: Grant,
   heldID: string | undefined,
   isNew: boolean,
   stored: () => Promise<void>,
 ): Placement {
+  if (!isNew) sharing.add(req)
   // No tokens are given: if the grant is gone, what ended it has taken care of them.
   const withdraw = (heir: string | undefined) =>
     grants.withdraw(grant.id, [], grant.record.user, { ids: [heir], isAll: true })
@@ -47,8 +52,8 @@ export function placementOf(
 }
 
 /**
- * Milliseconds that no login is done within. Where a browser had no grant, another login can replace the new one only if its
- * session takes as long to store.
+ * Milliseconds that no login is done within. Where a browser had no grant, another login can replace a new one only if its session
+ * takes as long to store. One that is shared can be replaced at any time.
  */
 const shortestLogin = 20
 
@@ -66,7 +71,9 @@ export async function establishSession(req: Request, res: Response, grants: User
   await calledBack((done) => sessionOf(req)?.save(done))
   const made = sessionOf(req)
   const mayBeOvertaken =
-    grantOf(req, grants.client.name)?.grantID !== undefined || performance.now() - startedAt > shortestLogin
+    sharing.has(req) ||
+    grantOf(req, grants.client.name)?.grantID !== undefined ||
+    performance.now() - startedAt > shortestLogin
   if (made !== undefined && mayBeOvertaken && (await isOvertaken(made, grants))) {
     forgetGrant(made, grants.client.name)
     return calledBack((done) => made.destroy(done))

@@ -2,7 +2,7 @@ import { type Login, type PagerDutyOptions, TokenStoreError } from '../../src'
 import { type Simulator, approve, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { type DropIn, startDropIn } from '../support/drop-in'
-import { HeldStore } from '../support/held-store'
+import { HeldStore, defer } from '../support/held-store'
 
 // A command that a test holds back is not a store that hangs, however busy the machine is.
 jest.mock('../../src/async/timeout', () => ({
@@ -778,6 +778,32 @@ test('verify that rejects one of two tabs leaves the other logged in', async () 
   expect(simulator.calls.revoke).toBe(0)
   await app.logOut(browser)
   await expectNothingLeft(browser)
+})
+
+test('a second click that verify keeps waiting leaves the browser the cookie of the step-up that it made meanwhile', async () => {
+  await app.close()
+  const [asked, release] = [defer(), defer()]
+  let times = 0
+  const verify = async ({ user }: Login) => {
+    if (++times === 2) {
+      asked.resolve()
+      await release.promise
+    }
+    return user
+  }
+  await start({ verify })
+  const login = await callback()
+  const again = browser.copy()
+  await browser.visit(login)
+  const clicked = again.visit(login)
+  await asked.promise
+  await browser.visit(await callback('/write'))
+  const wider = await grantOf()
+  release.resolve()
+  await clicked
+  receive(again)
+  expect(await grantOf()).toBe(wider)
+  expect(await listed()).toEqual([wider])
 })
 
 describe('a login that cannot be listed', () => {

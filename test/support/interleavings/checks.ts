@@ -1,4 +1,4 @@
-import { endedBy, expectedLogin, mayBeKept, mayBeLeft, mayHaveEnded } from './expectations'
+import { endedBy, expectedLogin, mayBeKept, mayBeLeft, mayBeReplaced, mayHaveEnded } from './expectations'
 import type { Attempt, Ending, Who } from './ledger'
 import { type Reply, Visitor, sessionCookie } from './visitor'
 import { type World, accountID } from './world'
@@ -129,7 +129,11 @@ function checkRevocations({ ledger }: World): void {
         (ending.kind === 'logout' ? ending.browser === browser : ending.owner === owner),
     )
     const holder = ledger.attempts.find(
-      (other) => other !== attempt && other.browser === browser && (other.presentedAt ?? Infinity) < at,
+      (other) =>
+        other !== attempt &&
+        other.browser === browser &&
+        (other.presentedAt ?? Infinity) < at &&
+        !mayBeReplaced(ledger, other, attempt),
     )
     if (!hasEnded && holder !== undefined)
       ledger.blame(`6: the tokens of ${attempt.name} are revoked, but ${holder.name} logged the browser in`)

@@ -88,7 +88,8 @@ export function comeBack(world: World, deed: Deed, attempt: Attempt | undefined)
     const callback: Callback = { sentAt: nextPlace(), session, overAt: undefined, operation }
     attempt.callbacks.push(callback)
     const { pathname, search } = new URL(attempt.callbackURL)
-    const { location } = await visit(world, deed, pathname + search)
+    const { location, sentAt } = await visit(world, deed, pathname + search)
+    callback.answeredAt = sentAt
     if (location?.startsWith('/')) await visit(world, deed, location)
     callback.overAt = nextPlace()
   })

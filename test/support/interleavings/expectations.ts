@@ -27,7 +27,9 @@ export function mayBeLeft(ledger: Ledger, grantID: string): boolean {
       (other) =>
         other !== attempt &&
         other.browser === attempt.browser &&
-        (isKeptCovering(ledger, attempt, other) || isEndedCovering(ledger, attempt, other)),
+        (isKeptCovering(ledger, attempt, other) ||
+          isEndedCovering(ledger, attempt, other) ||
+          isClickedCovering(attempt, other)),
     )
   )
 }
@@ -42,6 +44,17 @@ function isKeptCovering(ledger: Ledger, { presentedAt = 0 }: Attempt, other: Att
     mayBeKept(ledger, other.grantID) &&
     other.callbacks.length > 1 &&
     other.callbacks.some(({ sentAt, overAt = Infinity }) => sentAt < presentedAt && presentedAt < overAt)
+  )
+}
+
+/** The response to a second click was sent first, and arrived last. */
+function isClickedCovering({ presentedAt = Infinity, callbacks }: Attempt, other: Attempt): boolean {
+  return (
+    other.callbacks.length > 1 &&
+    other.callbacks.some(
+      ({ answeredAt = Infinity, overAt = Infinity }) =>
+        presentedAt < overAt && callbacks.some((callback) => answeredAt < (callback.answeredAt ?? 0)),
+    )
   )
 }
 
@@ -154,6 +167,13 @@ function isExpired({ attempts }: Ledger, session: string, { overTime }: Ending):
       session.includes(grantID) &&
       presentedAt === undefined &&
       overTime - storedTime >= 60_000,
+  )
+}
+
+/** Whether a login failed while it took the place of this one, so that no one knows whether it did; other than the one given. */
+export function mayBeReplaced(ledger: Ledger, attempt: Attempt, but: Attempt): boolean {
+  return successorsOf(ledger, attempt).some(
+    (next) => next !== but && next.callbacks.some(({ operation }) => (operation?.failures ?? 0) > 0),
   )
 }
 

@@ -12,6 +12,8 @@ export interface Callback {
   readonly sentAt: number
   /** The session cookie it was sent with. */
   readonly session: string | undefined
+  /** When its response was sent. */
+  answeredAt?: number
   /** Undefined until it is over. */
   overAt: number | undefined
   readonly operation: Operation | undefined

@@ -1,7 +1,10 @@
 import { Agent, request } from 'node:http'
+import { nextPlace } from './ledger'
 import type { Traffic } from './traffic'
 
 export interface Reply {
+  /** When the app had sent it, as a place in the order of all that happens. */
+  readonly sentAt: number
   readonly status: number
   readonly location: string | undefined
   readonly body: unknown
@@ -41,9 +44,10 @@ export class Visitor {
     const { reply, setCookies } = await exchange(port, path, method, headers).finally(() =>
       this.traffic.arrive(),
     )
+    const sentAt = nextPlace()
     await this.traffic.hold(`response ${reply.status} to ${method} ${path.split('?')[0]}`)
     for (const line of setCookies) this.#keep(line)
-    return reply
+    return { ...reply, sentAt }
   }
 
   #keep(line: string): void {
@@ -60,7 +64,7 @@ function exchange(
   path: string,
   method: string,
   headers: object,
-): Promise<{ reply: Reply; setCookies: readonly string[] }> {
+): Promise<{ reply: Omit<Reply, 'sentAt'>; setCookies: readonly string[] }> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, path, method, agent, headers: { ...headers } })
     sent.on('response', (response) => {

@@ -1,3 +1,4 @@
+import { requireOneOf } from './known-names'
 import { apiError, rateLimitError, rateLimitHeaders } from './wire'
 
 const targets = ['authorize', 'token', 'revoke', 'jwks', 'userinfo', 'api']
@@ -67,11 +68,6 @@ const names = [
 /** @internal Rejects a name that would make nothing fail. */
 export function requireFault(fault: Fault | undefined, by: 'failNext()' | 'tokenFault'): void {
   if (fault !== undefined && typeof fault !== 'object') requireOneOf(names, fault, by)
-}
-
-function requireOneOf(known: readonly string[], given: string, by: string): void {
-  if (known.includes(given)) return
-  throw new TypeError(`${by} does not know "${given}": use ${known.join(', ')}`)
 }
 
 /** @internal Faults waiting for the next calls, first in, first out. */

@@ -1,5 +1,5 @@
-import { requireKnown } from '../errors/known-members'
 import type { Fault } from './faults'
+import { requireOneOf } from './known-names'
 
 /** Names of the options of a simulator that are no settings. */
 const otherOptions = ['port', 'tls', 'clients', 'accounts', 'control', 'state']
@@ -69,8 +69,16 @@ export function resolveSettings(given: GivenSettings): Settings {
     tokenFault: undefined,
     rateLimit: undefined,
   }
-  requireKnown('startPagerDuty()', given, [...otherOptions, ...Object.keys(defaults)])
-  const settings = Object.entries(given).filter(([name, value]) => name in defaults && value !== undefined)
-  // A misspelt name that is assigned later is an error too, in strict code.
-  return Object.preventExtensions(Object.assign(defaults, Object.fromEntries(settings)))
+  const names = Object.keys(defaults)
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || otherOptions.includes(name)) continue
+    requireOneOf([...names, ...otherOptions], name, 'startPagerDuty()')
+    Object.assign(defaults, { [name]: value })
+  }
+  return new Proxy(defaults, {
+    set(settings, name, value) {
+      requireOneOf(names, String(name), 'settings')
+      return Reflect.set(settings, name, value)
+    },
+  })
 }

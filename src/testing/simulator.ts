@@ -103,8 +103,7 @@ export interface Simulator {
  * Starts a local imitation of PagerDuty's identity server and of a bit of its REST API, on 127.0.0.1. It is strict
  * where PagerDuty is or may be: codes and refresh tokens work once, PKCE is required, scopes narrow without an error.
  *
- * @throws {ConfigurationError} an option is not known
- * @throws {TypeError} `clients` is empty
+ * @throws {TypeError} an option is not known, or `clients` is empty
  * @example
  * const simulator = await startPagerDuty()
  * const pd = pagerduty({ ...simulator.options(), scope: ['incidents.read'], callbackURL })

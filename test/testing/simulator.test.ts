@@ -40,11 +40,9 @@ describe('starting', () => {
 
   it('rejects an option that it does not know, and a setting', async () => {
     const misspelt = { accessTokenLifetimes: 60 } as object
-    await expect(startPagerDuty(misspelt)).rejects.toThrow(
-      '"accessTokenLifetimes" is not an option of startPagerDuty(): did you mean "accessTokenLifetime"?',
-    )
+    await expect(startPagerDuty(misspelt)).rejects.toThrow('does not know "accessTokenLifetimes"')
     const { settings } = await start()
-    expect(() => Object.assign(settings, { graces: 5 })).toThrow(TypeError)
+    expect(() => Object.assign(settings, { graces: 5 })).toThrow('settings does not know "graces"')
   })
 })
 

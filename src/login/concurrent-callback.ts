@@ -4,6 +4,7 @@ import { callVerify } from './call-verify'
 import { loginEnded } from './concurrent-logins'
 import { type Attempt, type LoginOutcome, unchanged } from './login-attempt'
 import { isRecent } from './login-records'
+import { isSameUser } from '../user'
 
 /** A second callback of the same login shares the grant of the first one, if that was created in the last ten seconds. */
 export async function joinConcurrentCallback({
@@ -23,19 +24,22 @@ export async function joinConcurrentCallback({
   if (end.how === 'loggedOut') throw loginEnded()
   // The one in its place may still fail.
   if (end.how === 'replaced' && !(await records.isDone(end.by))) return unchanged
-  const grant = await grants.latest(login.grantID)
-  const isOwn = grant?.id === login.grantID
+  const found = await grants.latest(login.grantID)
   // The grant of a login that was replaced is being removed, so only the one in its place can be shared.
-  if (end.how === 'replaced' && (grant === undefined || isOwn)) return unchanged
-  if (grant === undefined) throw used()
-  const { user, tokens } = grant.record
+  if (end.how === 'replaced' && (found === undefined || found.id === login.grantID)) return unchanged
+  if (found === undefined) throw used()
+  const { user, tokens } = found.record
   const made = {
     user: { ...user },
     tokens,
     grantedScopes: tokens.scope,
-    requestedScopes: grant.record.requestedScopes,
+    requestedScopes: found.record.requestedScopes,
   }
   const verified = await callVerify(parts, req, made)
+  // While the app took its time, a logout may have ended it, and a step-up replaced it.
+  const grant = await grants.latest(found.id)
+  if (grant === undefined || !isSameUser(grant.record.user, user)) throw loginEnded()
+  const isOwn = grant.id === login.grantID
   const missing = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   return { kind: 'loggedIn', grant, verified, declined: isOwn ? missing : [], isNew: false }
 }

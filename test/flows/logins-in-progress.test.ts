@@ -780,30 +780,46 @@ test('verify that rejects one of two tabs leaves the other logged in', async () 
   await expectNothingLeft(browser)
 })
 
-test('a second click that verify keeps waiting leaves the browser the cookie of the step-up that it made meanwhile', async () => {
-  await app.close()
-  const [asked, release] = [defer(), defer()]
-  let times = 0
-  const verify = async ({ user }: Login) => {
-    if (++times === 2) {
-      asked.resolve()
-      await release.promise
+describe('a second click that verify keeps waiting', () => {
+  let [asked, release] = [defer(), defer()]
+  let again: Browser
+  let clicked: Promise<Response>
+
+  beforeEach(async () => {
+    await app.close()
+    ;[asked, release] = [defer(), defer()]
+    let times = 0
+    const verify = async ({ user }: Login) => {
+      if (++times === 2) {
+        asked.resolve()
+        await release.promise
+      }
+      return user
     }
-    return user
-  }
-  await start({ verify })
-  const login = await callback()
-  const again = browser.copy()
-  await browser.visit(login)
-  const clicked = again.visit(login)
-  await asked.promise
-  await browser.visit(await callback('/write'))
-  const wider = await grantOf()
-  release.resolve()
-  await clicked
-  receive(again)
-  expect(await grantOf()).toBe(wider)
-  expect(await listed()).toEqual([wider])
+    await start({ verify })
+    const login = await callback()
+    again = browser.copy()
+    await browser.visit(login)
+    clicked = again.visit(login)
+    await asked.promise
+  })
+
+  test('presents the grant of the step-up that the browser made meanwhile', async () => {
+    await browser.visit(await callback('/write'))
+    const wider = await grantOf()
+    release.resolve()
+    expect((await clicked).status).toBe(302)
+    expect(await grantOf(again)).toBe(wider)
+    expect(await listed()).toEqual([wider])
+  })
+
+  test('logs in no user who has logged out meanwhile', async () => {
+    await app.logOut(browser)
+    release.resolve()
+    expect((await clicked).status).toBe(403)
+    expect(again.cookies.has('pagerduty')).toBe(false)
+    await expectNothingLeft(browser, again)
+  })
 })
 
 describe('a login that cannot be listed', () => {

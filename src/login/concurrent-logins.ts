@@ -77,7 +77,9 @@ async function resolveAgainst(
         end.how === 'replaced'
           ? await successor({ grants, records }, end.by, grant)
           : await grants.latest(other.grantID)
-      if (theirs === undefined && end.how === 'replaced' && (await hasFailed(records, end.by))) {
+      // By a later one only, as below: two logins must not replace each other.
+      const isFollowed = theirs === undefined && end.how === 'replaced' && isLater(login, other)
+      if (isFollowed && (await hasFailed(records, end.by))) {
         // Its callback may still be running. If it fails too, its tokens go along with this grant.
         if (await records.overrule(other.grantID, record, overruled())) return undefined
         continue

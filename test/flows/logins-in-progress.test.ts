@@ -434,6 +434,30 @@ test.each([
   await expectNothingLeft(browser, tab)
 })
 
+test('two logins that a failed one has replaced do not replace each other', async () => {
+  await app.logIn(browser)
+  const held = await grantOf()
+  const tabs = [await callback(), await callback()].map((url) => ({ url, tab: browser.copy() }))
+  const listing = tabs.map(() => store.hold(/^get user:/))
+  const finishing = tabs.map(({ url, tab }) => tab.visit(url))
+  await Promise.all(listing.map((hold) => hold.reached))
+  const third = await callback()
+  for (const overruled of tabs.map(() => store.hold(/^replace login:/))) overruled.release()
+  const outcome = store.hold(/^replace login:/)
+  const failing = browser.visit(third)
+  await outcome.reached
+  outcome.fail(new TokenStoreError('no reply'))
+  expect((await failing).status).toBe(503)
+  const decided = tabs.map(() => store.hold(/^replace login:/))
+  for (const hold of listing) hold.release()
+  await Promise.all(decided.map((hold) => hold.reached))
+  for (const hold of decided) hold.release()
+  await Promise.all(finishing)
+  await app.pd.close()
+  expect(simulator.calls.revoke).toBe(0)
+  expect(await grantOf()).toBe(held)
+})
+
 test('a second click gets no session of a login that is not done yet, though that has taken the tokens', async () => {
   const first = await callback()
   const [one, again] = [browser.copy(), browser.copy()]

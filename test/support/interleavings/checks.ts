@@ -1,4 +1,5 @@
-import { endedBy, expectedLogin, mayBeKept, mayBeLeft, mayBeReplaced, mayHaveEnded } from './expectations'
+import { endedBy, expectedLogin, mayBeKept, mayBeReplaced, mayHaveEnded } from './expectations'
+import { mayBeLeft } from './late-responses'
 import type { Attempt, Ending, Who } from './ledger'
 import { type Reply, Visitor, sessionCookie } from './visitor'
 import { type World, accountID } from './world'

@@ -159,7 +159,9 @@ async function end(
   work: () => Promise<boolean>,
 ): Promise<void> {
   const owner = world.ownerOf(browser)
-  const ending: Ending = { ...given, browser, owner, sentAt: nextPlace(), overTime: 0, isDone: false }
+  const operation = world.traffic.running.getStore()
+  const sentAt = nextPlace()
+  const ending: Ending = { ...given, browser, owner, sentAt, overTime: 0, isDone: false, operation }
   world.ledger.endings.push(ending)
   try {
     ending.isDone = await work()

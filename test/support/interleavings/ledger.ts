@@ -58,6 +58,7 @@ export interface Ending {
   overTime: number
   /** Whether it reported success. */
   isDone: boolean
+  readonly operation: Operation | undefined
 }
 
 /** Which login a page shows. */

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis'
 import type { RedisClient, TokenStore } from '../../../src'
 import { SharedStore } from '../model/shared-store'
-import type { Traffic } from './traffic'
+import { nextPlace } from './ledger'
+import type { Operation, Traffic } from './traffic'
 
 /** Milliseconds that a late command takes: longer than a store's deadline. */
 const late = 1_500
@@ -41,9 +42,15 @@ async function send<T>(
   const hasFailed = fault !== undefined || Date.now() - sentAt >= deadline
   if (hasFailed && operation !== undefined) operation.failures = (operation.failures ?? 0) + 1
   if (fault === 'before') throw failure()
+  if (operation !== undefined) note(operation, label)
   const result = await traffic.real(work)
   if (fault === 'after') throw failure()
   return result
+}
+
+function note(operation: Operation, label: string): void {
+  if (/^m?get .*grant:/.test(label)) operation.grantReadAt ??= nextPlace()
+  if (/^del(ete)? .*grant:/.test(label)) operation.grantDeletedAt ??= nextPlace()
 }
 
 export function memoryBackend(): SharedBackend {

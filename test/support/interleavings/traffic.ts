@@ -7,6 +7,9 @@ export interface Operation {
   fault?: { readonly how: StoreFault; after: number } | undefined
   /** How many of its commands to the store have failed. */
   failures?: number
+  /** When it first read a grant, and first deleted one, as places in the order of all that happens. */
+  grantReadAt?: number
+  grantDeletedAt?: number
 }
 
 /** How a command to the store fails: before it takes effect or after it, or by taking longer than its deadline. */

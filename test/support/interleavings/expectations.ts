@@ -80,22 +80,22 @@ export function expectedLogin(ledger: Ledger, browser: number, owner: string): A
 export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
   // What is still at PagerDuty then is a new login when it comes back. So is one that comes back again after the store failed.
   if (ending.kind === 'revoke owner')
-    return ledger.attempts.filter(({ owner, callbacks }) => {
-      const [first] = callbacks
-      if (owner !== ending.owner || first === undefined || first.sentAt >= ending.sentAt) return false
-      const isTriedAgain = callbacks.some(({ sentAt }) => sentAt > ending.sentAt)
-      return !isTriedAgain || (first.operation?.failures ?? 0) === 0
+    return ledger.attempts.filter((attempt) => {
+      const [first] = attempt.callbacks
+      if (attempt.owner !== ending.owner || first === undefined || first.sentAt >= ending.sentAt) return false
+      return !isTriedAgain(attempt, ending)
     })
   const { session, overAt = Infinity } = ending
   // What comes back after the logout was sent is a new login, even where it overtakes the logout. So is what came before and
   // finds the grant of its session gone.
   const { grantDeletedAt = Infinity } = ending.operation ?? {}
   const inFlight = ledger.attempts.filter(
-    ({ callbacks, storedAt = 0 }) =>
+    (attempt) =>
       session !== undefined &&
       !isExpired(ledger, session, ending) &&
-      storedAt > overAt &&
-      callbacks.some(
+      !isTriedAgain(attempt, ending) &&
+      (attempt.storedAt ?? 0) > overAt &&
+      attempt.callbacks.some(
         (callback) =>
           callback.session === session &&
           callback.sentAt < ending.sentAt &&
@@ -106,6 +106,13 @@ export function endedBy(ledger: Ledger, ending: Ending): readonly Attempt[] {
   const ended = grantID === undefined ? undefined : ledger.attemptOf({ grantID })
   if (ended === undefined || successorsOf(ledger, ended).length > 0) return inFlight
   return [...inFlight, ended, ...predecessorsOf(ledger, ended)]
+}
+
+/** Whether a login came back again after this ending was sent, and the store had failed before. */
+function isTriedAgain({ callbacks }: Attempt, ending: Ending): boolean {
+  return (
+    (callbacks[0]?.operation?.failures ?? 0) > 0 && callbacks.some(({ sentAt }) => sentAt > ending.sentAt)
+  )
 }
 
 /** No browser has presented the grant of a session within a minute: no user is logged in by it, so no login is to end with it. */

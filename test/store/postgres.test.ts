@@ -372,7 +372,9 @@ describeWithPgBouncer('PostgresTokenStore through PgBouncer in transaction mode'
 
 test('PostgresTokenStore over PGlite passes the battery', async () => {
   const program = join(__dirname, '../support/pglite-battery.ts')
-  const { stdout } = await promisify(execFile)(process.execPath, ['--require', 'esbuild-register', program])
+  const parameters = ['--require', 'esbuild-register', program]
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, parameters)
+  process.stderr.write(stderr)
   const { tests, failed } = JSON.parse(stdout) as { tests: number; failed: string[] }
   expect(failed).toEqual([])
   expect(tests).toBeGreaterThan(20)

@@ -6,16 +6,18 @@ const isLate = (error: unknown) => /did not complete in time|55P03/.test(String(
 /**
  * A test of PostgreSQL without faults. Each operation has a second, which on a machine that other tests keep busy may be over before
  * the server was given its turn: then the test is run again a second later, and says so. No other failure is.
+ *
+ * @param name that of the Jest test which runs, if left out
  */
-export function patient(run: () => Promise<void>): () => Promise<void> {
+export function patient(run: () => Promise<void>, name?: string): () => Promise<void> {
   return async () => {
     for (let attempt = 1; ; attempt++) {
       try {
         return await run()
       } catch (error) {
         if (attempt === 10 || !isLate(error)) throw error
-        const { currentTestName } = expect.getState()
-        process.stderr.write(`\n!!! "${currentTestName}" was late, and is run again: ${String(error)}\n`)
+        const test = name ?? expect.getState().currentTestName
+        process.stderr.write(`\n!!! "${test}" was late, and is run again: ${String(error)}\n`)
         await pause(1_000)
       }
     }

@@ -1,6 +1,7 @@
 import { PGlite } from '@electric-sql/pglite'
 import { PostgresTokenStore } from '../../src'
 import { testTokenStore } from '../../src/testing'
+import { patient } from './patiently'
 
 /** A program, as PGlite does not run in Jest: prints how many tests of the battery have passed over it, and what failed. */
 async function run(): Promise<void> {
@@ -19,7 +20,7 @@ async function run(): Promise<void> {
   })
   const failed: string[] = []
   for (const [name, test] of tests)
-    await test().catch((error: Error) => failed.push(`${name}: ${error.message}`))
+    await patient(test, name)().catch((error: Error) => failed.push(`${name}: ${error.message}`))
   for (const store of stores) await store.close()
   // A store closes no database that it was given.
   await database.query('SELECT 1')

@@ -78,8 +78,8 @@ async function resolveAgainst(
           ? await successor({ grants, records }, end.by, grant)
           : await grants.latest(other.grantID)
       // By a later one only, as below: two logins must not replace each other.
-      const isFollowed = theirs === undefined && end.how === 'replaced' && isLater(login, other)
-      if (isFollowed && (await hasFailed(records, end.by))) {
+      const mayTakeOver = theirs === undefined && end.how === 'replaced' && isLater(login, other)
+      if (mayTakeOver && (await hasFailed(records, end.by))) {
         // Its callback may still be running. If it fails too, its tokens go along with this grant.
         if (await records.overrule(other.grantID, record, overruled())) return undefined
         continue

@@ -804,6 +804,22 @@ test('verify that rejects one of two tabs leaves the other logged in', async () 
   await expectNothingLeft(browser)
 })
 
+test('a second click whose grant is replaced while its session is stored leaves the browser its cookie', async () => {
+  const login = await callback()
+  const again = browser.copy()
+  await browser.visit(login)
+  // However quickly that goes.
+  jest.spyOn(performance, 'now').mockReturnValue(performance.now())
+  const hold = store.hold(/^create sess:/)
+  const clicked = again.visit(login)
+  await hold.reached
+  await browser.visit(await callback('/write'))
+  hold.release()
+  expect((await clicked).status).toBe(302)
+  expect(again.cookies.has('pagerduty')).toBe(false)
+  expect(await listed()).toEqual([await grantOf()])
+})
+
 describe('a second click that verify keeps waiting', () => {
   let [asked, release] = [defer(), defer()]
   let again: Browser

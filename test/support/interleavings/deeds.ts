@@ -88,8 +88,8 @@ export function comeBack(world: World, deed: Deed, attempt: Attempt | undefined)
     const callback: Callback = { sentAt: nextPlace(), session, overAt: undefined, operation }
     attempt.callbacks.push(callback)
     const { pathname, search } = new URL(attempt.callbackURL)
-    const { location, sentAt } = await visit(world, deed, pathname + search)
-    callback.answeredAt = sentAt
+    const { location, answeredAt } = await visit(world, deed, pathname + search)
+    callback.answeredAt = answeredAt
     if (location?.startsWith('/')) await visit(world, deed, location)
     callback.overAt = nextPlace()
   })

@@ -4,7 +4,7 @@ import type { Traffic } from './traffic'
 
 export interface Reply {
   /** When the app had sent it, as a place in the order of all that happens. */
-  readonly sentAt: number
+  readonly answeredAt: number
   readonly status: number
   readonly location: string | undefined
   readonly body: unknown
@@ -44,10 +44,10 @@ export class Visitor {
     const { reply, setCookies } = await exchange(port, path, method, headers).finally(() =>
       this.traffic.arrive(),
     )
-    const sentAt = nextPlace()
+    const answeredAt = nextPlace()
     await this.traffic.hold(`response ${reply.status} to ${method} ${path.split('?')[0]}`)
     for (const line of setCookies) this.#keep(line)
-    return { ...reply, sentAt }
+    return { ...reply, answeredAt }
   }
 
   #keep(line: string): void {
@@ -64,7 +64,7 @@ function exchange(
   path: string,
   method: string,
   headers: object,
-): Promise<{ reply: Omit<Reply, 'sentAt'>; setCookies: readonly string[] }> {
+): Promise<{ reply: Omit<Reply, 'answeredAt'>; setCookies: readonly string[] }> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: '127.0.0.1', port, path, method, agent, headers: { ...headers } })
     sent.on('response', (response) => {

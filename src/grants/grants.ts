@@ -121,13 +121,14 @@ export class UserGrants {
    * Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. A kept one expires later.
    *
    * @param isUse whether a request presents it
+   * @returns false when it has been ended or replaced
    */
-  async extend(grant: Grant, idle: number, isUse = true): Promise<void> {
+  async extend(grant: Grant, idle: number, isUse = true): Promise<boolean> {
     const ttl = grant.record.isKept ? undefined : lifeLeft(grant, idle)
-    if (await this.#repository.extend(grant, ttl, isUse)) return
-    // A refresh came in between.
+    if (await this.#repository.extend(grant, ttl, isUse)) return true
+    // A refresh may have come in between.
     const current = await this.#repository.read(grant.id)
-    if (current !== undefined) await this.extend(current, idle, isUse)
+    return current !== undefined && this.extend(current, idle, isUse)
   }
 
   /** Lets a grant outlive its session. Returns false when there is none. */

@@ -8,6 +8,7 @@ import { isSameUser } from '../user'
 import { sessionOf } from '../sessions/session'
 import { carryGrant, carryGrantAtLogin } from '../sessions/login-session'
 import { link } from './link'
+import { loginEnded } from './concurrent-logins'
 import { placementOf } from './login-placement'
 import { type AuthenticateOptions, type PassportActions, loadUserProfile } from './passport-oauth2'
 import type { PendingLogin } from './login-transaction'
@@ -130,10 +131,17 @@ function partsOf(strategy: LoginStrategy, options: AuthenticateOptions): LoginPa
   }
 }
 
-/** Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late. */
+/**
+ * Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late.
+ *
+ * @throws {AuthorizationResponseError} it was ended or replaced while the session was stored
+ */
 async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
   const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
-  await grants.extend(grant, idle, false).catch((error: Error) => grants.events.emit('warning', { error }))
+  const extended = await grants.extend(grant, idle, false).catch((error: Error) => {
+    grants.events.emit('warning', { error })
+  })
+  if (extended === false) throw loginEnded()
 }
 
 /** Redirects as Passport does after a login, for one that changed nothing. Without a redirect, the app's handler responds. */

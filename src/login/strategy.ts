@@ -136,8 +136,9 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   }
 
   /** Ends the logins of this browser that are in progress; `req.pagerduty.logout()` calls it. */
-  endLogins(req: IncomingMessage): Promise<void> {
-    return endLogins(this._login, this._login.stateStore.all(req))
+  endLogins(req: IncomingMessage): Promise<void> | undefined {
+    const pending = this._login.stateStore.all(req)
+    return pending.length === 0 ? undefined : endLogins(this._login, pending)
   }
 
   /** Hook of passport-oauth2: extra parameters of the authorization request. */

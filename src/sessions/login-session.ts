@@ -3,7 +3,7 @@ import { ConfigurationError } from '../errors/errors'
 import type { UserGrants } from '../grants/grants'
 import { type Logins, forgetGrant, grantIn, heldIn, holdsOthers, promised, sessionOf } from './session'
 import { aroundLogin } from './passport-login'
-import { cancelRenewal, guardGrant, prepareRenewal } from './session-lifecycle'
+import { cancelRenewal, guardSession, prepareRenewal } from './session-lifecycle'
 
 /** What becomes of the grant of a login whose session is about to be regenerated. */
 export interface Placement {
@@ -41,7 +41,8 @@ export function carryGrant(
  * rejects the user in a callback of its own, does not get the grant.
  */
 export function carryGrantAtLogin(...login: Parameters<typeof carryGrant>): void {
-  const [req] = login
+  const [req, grants, , , , logins] = login
+  guardSession(req, { grants, logins, isCallback: true })
   const prepare = () => carryGrant(...login)
   if (!aroundLogin(req, prepare, () => cancelRenewal(req))) prepare()
 }
@@ -86,7 +87,7 @@ function renewWith(
   const { name } = grants.client
   const held = grantIn(sessionOf(req), name)
   const previous = held === grantID ? undefined : held
-  guardGrant(req, grants, logins)
+  guardSession(req, { grants, logins, isCallback: true })
   prepareRenewal(req, {
     grants: { [name]: grantID },
     login,

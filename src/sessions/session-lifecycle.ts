@@ -29,10 +29,17 @@ export interface Renewal {
   failed?(error: unknown, isRenewed: boolean): Promise<void>
 }
 
+/** What ends with a session. */
 interface Guarded {
   readonly grants: UserGrants
   readonly logins: Logins | undefined
-  readonly ended: (() => void) | undefined
+  /** Runs once the grant that the session holds has been ended. */
+  readonly ended?: () => void
+  /**
+   * The request is a login's callback, past its checks. A session that it ends without a grant is one that its login is not to
+   * have: the browser does not log out.
+   */
+  readonly isCallback?: boolean
 }
 
 /** What happens to a request's session: to the one it has now, and to those that come in its place. */
@@ -58,14 +65,12 @@ export function sessionIDFor(grantID: string | undefined): string {
   return grantID === undefined ? random : `${grantID}.${random}`
 }
 
-/** Makes `req.logout()`, `session.regenerate()` and `session.destroy()` end the grant that the session holds, and then call `ended`. */
-export function guardGrant(
-  req: IncomingMessage,
-  grants: UserGrants,
-  logins?: Logins,
-  ended?: () => void,
-): void {
-  watch(req)?.guarded.set(grants.client.name, { grants, logins, ended })
+/**
+ * Makes `req.logout()`, `session.regenerate()` and `session.destroy()` end the grant that the session holds, and the logins of its
+ * browser that are in progress.
+ */
+export function guardSession(req: IncomingMessage, guarded: Guarded): void {
+  watch(req)?.guarded.set(guarded.grants.client.name, guarded)
 }
 
 /** Says what the next regeneration of a request's session takes along. */
@@ -174,24 +179,31 @@ function watchFirstSave(fresh: Session, state: Watch, renewal: Renewal): void {
   wrap(fresh, 'save', (error) => reportTo(state, error), saved)
 }
 
-/** Ends the grants of a session, and then the session. */
+/** Ends the grants of a session and its browser's logins in progress, and then the session. */
 async function endGrants(
   req: IncomingMessage,
   session: Session,
   { guarded }: Watch,
   end: () => Promise<void>,
 ): Promise<void> {
-  const held = [...guarded].filter(([name]) => grantIn(session, name) !== undefined)
-  const ended = held.map(async ([name, { grants, logins, ended: tell }]) => {
-    await grants.forget(grantIn(session, name) as string)
-    tell?.()
-    // Afterwards: a login in progress that does not see the end of the grant is seen here.
-    await logins?.endLogins(req)
-  })
-  // Without a grant it ends at once, as the caller may respond right after the call.
-  if (held.length > 0) await Promise.all(ended)
-  for (const [name] of held) forgetGrant(session, name)
+  const ended = [...guarded].map(([name, each]) => endGuarded(req, grantIn(session, name), each))
+  const held = ended.filter((each) => each !== undefined)
+  // Where there is nothing to wait for it ends at once, as the caller may respond right after the call.
+  if (held.length > 0) await Promise.all(held)
+  for (const name of guarded.keys()) forgetGrant(session, name)
   await end()
+}
+
+/** @returns undefined where an instance has neither a grant in the session nor a login in progress */
+function endGuarded(
+  req: IncomingMessage,
+  grantID: string | undefined,
+  { grants, logins, ended, isCallback }: Guarded,
+): Promise<void> | undefined {
+  if (grantID === undefined) return isCallback ? undefined : logins?.endLogins(req)
+  const forgotten = grants.forget(grantID).then(ended)
+  // Afterwards: a login in progress that does not see the end of the grant is seen here.
+  return forgotten.then(() => logins?.endLogins(req))
 }
 
 /** What a callback of the app throws must not end the process. */

@@ -14,7 +14,7 @@ import type { SessionParts } from './session-parts'
 import { touchDecider } from './should-touch'
 import { grantIn, isLoginBy, sessionOf } from './session'
 import { sessionRefusal } from './session-check'
-import { guardGrant } from './session-lifecycle'
+import { guardSession } from './session-lifecycle'
 
 /**
  * A middleware for Express, and for whatever has a request of Node's: the upgrade to a WebSocket, `io.engine.use()`. Where
@@ -97,12 +97,12 @@ class GrantLoader {
     }
     const refusal = sessionRefusal(req)
     if (refusal !== undefined) throw refusal
+    this.#guard(req)
     const id = grantIn(sessionOf(req), this.#name)
     if (id === undefined) {
       attach(undefined)
       return isLoginBy(sessionOf(req), this.#name) ? endLogin(req, this.#name, undefined) : undefined
     }
-    this.#guard(req)
     const read = sessions?.grantReadWith(req)
     if (read !== undefined) return this.#present(req, id, read.sealed, attach)
     const reading = this.#context.store.get(grantKey(id))
@@ -127,9 +127,10 @@ class GrantLoader {
     return endLogin(req, this.#name, id, keepsID)
   }
 
-  /** What ends the grant ends the login of this request too. */
+  /** What ends the session ends the login of this request too. */
   #guard(req: IncomingMessage): void {
-    guardGrant(req, this.#grants, this.#parts.strategy, () => grantOf(req, this.#name)?.drop())
+    const ended = () => grantOf(req, this.#name)?.drop()
+    guardSession(req, { grants: this.#grants, logins: this.#parts.strategy, ended })
   }
 
   #isLogin(req: IncomingMessage): boolean {

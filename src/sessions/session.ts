@@ -38,8 +38,8 @@ export const loginOptionNames: readonly string[] = Object.keys(table)
 export interface Logins {
   /** Responds to a request with the redirect that begins a login. */
   startLogin(req: IncomingMessage, options?: LoginOptions): void
-  /** Ends those that are in progress, because the browser logs out. */
-  endLogins(req: IncomingMessage): Promise<void>
+  /** Ends those that are in progress, because the browser logs out. Undefined where there are none. */
+  endLogins(req: IncomingMessage): Promise<void> | undefined
 }
 
 /** When requests arrived, in milliseconds since the epoch. */

@@ -1,7 +1,7 @@
 import type { Request } from 'express'
 import { type Session, grantIDOf } from '../../src/sessions/session'
 import { carryGrant } from '../../src/sessions/login-session'
-import { guardGrant, newSessionID } from '../../src/sessions/session-lifecycle'
+import { guardSession, newSessionID } from '../../src/sessions/session-lifecycle'
 import type { UserGrants } from '../../src/grants/grants'
 
 const forget = jest.fn<Promise<void>, [string]>()
@@ -142,7 +142,7 @@ describe('a session that a login regenerates', () => {
 describe('a session with a grant', () => {
   test.each(['regenerate', 'destroy'] as const)('ends it by %s, before it ends itself', async (method) => {
     const { req, session } = start(holding('the-grant'))
-    guardGrant(req, grants)
+    guardSession(req, { grants, logins: undefined })
     expect(await called(session, method)).toBeUndefined()
     expect(forget.mock.calls).toEqual([['the-grant']])
     expect(session['pagerduty']).toBeUndefined()
@@ -155,7 +155,7 @@ describe('a session with a grant', () => {
       forget.mockImplementation(async (id) => void order.push(id))
       endLogins.mockImplementation(async () => void order.push('logins in progress'))
       const { req, session } = start(holding('the-grant'))
-      guardGrant(req, grants, logins)
+      guardSession(req, { grants, logins })
       await called(session, method)
       const login = start()
       carry(login.req)
@@ -172,7 +172,7 @@ describe('a session with a grant', () => {
       const failure = new Error('store down')
       forget.mockRejectedValue(failure)
       const { req, session } = start(holding('the-grant'))
-      guardGrant(req, grants)
+      guardSession(req, { grants, logins: undefined })
       expect(await called(session, method)).toBe(failure)
       expect((req as unknown as { session: Session }).session).toBe(session)
     },
@@ -180,14 +180,14 @@ describe('a session with a grant', () => {
 
   test.each([[undefined], [5], [['the-grant']]])('that is %p ends nothing', async (value) => {
     const { req, session } = start(holding(value))
-    guardGrant(req, grants)
+    guardSession(req, { grants, logins: undefined })
     await called(session, 'destroy')
     expect(forget).not.toHaveBeenCalled()
   })
 
   test('may be ended without a callback, and its methods may be replaced again', () => {
     const { req, session } = start()
-    guardGrant(req, grants)
+    guardSession(req, { grants, logins: undefined })
     expect(session.destroy(() => {})).toBe(session)
     const own = () => session
     Object.assign(session, { destroy: own })
@@ -199,6 +199,6 @@ describe('a session with a grant', () => {
 test('a request without a session is left alone', () => {
   const req = {} as Request
   expect(() => carry(req)).not.toThrow()
-  expect(() => guardGrant(req, grants)).not.toThrow()
+  expect(() => guardSession(req, { grants, logins: undefined })).not.toThrow()
   expect(req).toEqual({})
 })

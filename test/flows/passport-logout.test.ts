@@ -1,0 +1,77 @@
+import { type Simulator, startPagerDuty } from '../../src/testing'
+import { Browser } from '../support/browser'
+import { HeldStore } from '../support/held-store'
+import { type PassportApp, startPassportApp } from '../support/passport-app'
+
+// A command that a test holds back is not a store that hangs, however busy the machine is.
+jest.mock('../../src/async/timeout', () => ({
+  ...jest.requireActual<object>('../../src/async/timeout'),
+  withinDeadline: <T>(work: Promise<T>) => work,
+}))
+
+let simulator: Simulator
+let store: HeldStore
+let app: PassportApp
+
+beforeEach(async () => {
+  simulator = await startPagerDuty()
+  store = new HeldStore()
+  app = await startPassportApp(simulator, { options: { tokenStore: store } })
+})
+afterEach(async () => {
+  await app.close()
+  await simulator.close()
+})
+
+/** Nothing is left of a login, here or at PagerDuty. */
+async function expectNothingLeft(tab: Browser): Promise<void> {
+  expect(await app.see(tab)).toMatchObject({ user: null, pagerduty: null })
+  expect(await app.pd.grants.list({ accountID: 'PACME00', userID: 'PACME01' })).toEqual([])
+  await app.pd.close()
+  expect(simulator.liveGrants()).toEqual([])
+}
+
+const places: [string, RegExp, 'before' | 'after'][] = [
+  ['once its code is redeemed', /^create login:/, 'after'],
+  ['before its grant is stored', /^create grant:/, 'before'],
+  ['once its grant is stored', /^create grant:/, 'after'],
+  ['before it is done', /^replace login:/, 'before'],
+  ['once it is done', /^replace login:/, 'after'],
+  ['before its session has the grant for good', /^replace grant:/, 'before'],
+]
+
+describe.each(['/logout', '/destroy'])("a logout by the app's own session (POST %s), without a user", (path) => {
+  test.each(places)('ends the login of a callback %s', async (_when, command, when) => {
+    const browser = new Browser()
+    const callback = await app.approved(browser)
+    const tab = browser.copy()
+    const hold = store.hold(command, when)
+    const finishing = tab.visit(callback)
+    await hold.reached
+    await app.post(browser.copy(), path)
+    hold.release()
+    const finished = await finishing
+    // Passport redirects a login that fails; an error of `req.login()` goes to the error handler.
+    if (finished.status === 302) expect(finished.headers.get('location')).toBe('/refused')
+    else expect(await finished.text()).toContain('ERR_PAGERDUTY_LOGIN_ENDED')
+    await expectNothingLeft(tab)
+  })
+
+  test('ends a login that is done, and whose response has not arrived', async () => {
+    const browser = new Browser()
+    const callback = await app.approved(browser)
+    const tab = browser.copy()
+    await tab.visit(callback)
+    expect(await app.see(tab)).toMatchObject({ pagerduty: 'PACME01' })
+    await app.post(browser, path)
+    await expectNothingLeft(tab)
+  })
+
+  test('leaves a login whose callback comes later', async () => {
+    const browser = new Browser()
+    const callback = await app.approved(browser)
+    await app.post(browser, path)
+    await browser.visit(callback)
+    expect(await app.see(browser)).toMatchObject({ pagerduty: 'PACME01' })
+  })
+})

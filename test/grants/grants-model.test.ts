@@ -28,7 +28,7 @@ const longest = 3_600_000
 test(
   'grants stay whole, unique and dead once they are dead',
   async () => {
-    expect(await tryOut(commands(600), 10)).toBeGreaterThan(0)
+    expect(await tryOut(commands(300), 10)).toBeGreaterThan(0)
   },
   longest,
 )
@@ -43,7 +43,7 @@ describeWithPostgres('in PostgreSQL, a connection for each process', () => {
   test(
     'grants stay whole, unique and dead once they are dead',
     async () => {
-      expect(await tryOut(commands(300), 5, stores)).toBeGreaterThan(0)
+      expect(await tryOut(commands(150), 5, stores)).toBeGreaterThan(0)
     },
     longest,
   )
@@ -55,7 +55,7 @@ describeWithSQLite('in a SQLite file, opened by each process', () => {
   test(
     'grants stay whole, unique and dead once they are dead',
     async () => {
-      expect(await tryOut(commands(300), 5, new SQLiteStores())).toBeGreaterThan(0)
+      expect(await tryOut(commands(150), 5, new SQLiteStores())).toBeGreaterThan(0)
     },
     longest,
   )

@@ -61,6 +61,8 @@ async function startCluster(maker: (data: string) => [string, string[]]): Promis
     `unix_socket_directories=${directory}`,
     'listen_addresses=127.0.0.1',
     'fsync=off',
+    // A test that is run again because it was late opens pools once more before the first ones are closed.
+    'max_connections=500',
   ]
   const run = () =>
     runServer(join(bin, 'postgres'), ['-D', data, ...settings.flatMap((each) => ['-c', each])], directory)

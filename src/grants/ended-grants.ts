@@ -2,18 +2,22 @@ import type { Context } from '../context'
 import { tokensOf } from './grant-record'
 import type { Grant, GrantRepository } from './grant-repository'
 import { type PagerDutyUser, isSameUser } from '../user'
+import { pause } from '../async/timeout'
+import { TokenStoreError } from '../errors/errors'
 import { revokeToken } from '../oauth/token-endpoint'
 import type { PagerDutyEvents } from '../observability/event-types'
 
 export type LogoutReason = PagerDutyEvents['logout'][0]['reason']
 
 const revocationTimeout = 10_000
+/** Milliseconds between two attempts to take back a login that the store failed. */
+const retryInterval = 1_000
+/** Milliseconds for which a closing process retries. */
+const closingTimeout = 30_000
 
 /** Grants that may take over tokens, to revoke them when they end. */
 export interface Heirs {
   readonly ids: readonly (string | undefined)[]
-  /** Whether no others are possible. */
-  readonly isAll: boolean
   /**
    * Those of them that another callback may have replaced with the grant, so that the login succeeded; all of them where this
    * is left out. Others that lead to the grant itself are logins that failed too.
@@ -30,6 +34,7 @@ export class EndedGrants {
   readonly #context: Context
   readonly #repository: GrantRepository
   readonly #revokes: boolean
+  #giveUpAt = Infinity
 
   /** @param revokes whether tokens are revoked at PagerDuty */
   constructor(context: Context, repository: GrantRepository, revokes: boolean) {
@@ -86,41 +91,59 @@ export class EndedGrants {
   }
 
   /**
-   * Takes back the tokens of a login that failed, and its grant if there is one already.
+   * Takes back the tokens of a login that failed, and its grant if there is one already. If the store fails, this goes on in the
+   * background until it is back.
    *
-   * @param tokens what the login brought
+   * @param tokens what the login brought, for a grant that is not stored
    * @param user of the tokens, if known
    * @param heirs the grants that its browser holds, or gets by concurrent logins. The first one that is, or may be, of the same
    * user takes over the tokens; where there is none, they are revoked
    */
   async withdraw(
     id: string,
-    tokens: readonly string[],
+    tokens: () => readonly string[],
     user: PagerDutyUser | undefined,
-    heirs: Heirs | Promise<Heirs>,
+    heirs: () => Promise<Heirs>,
   ): Promise<void> {
-    const { ids, isAll, replaced = ids } = await heirs
-    const others = ids.filter((heir) => heir !== undefined).filter((heir) => heir !== id)
-    const takeBack = () => this.#takeBack(id, tokens, user, { ids: others, isAll, replaced })
+    const takeBack = () => this.#takeBack(id, tokens, user, heirs)
     try {
-      // Once more: otherwise the grant expires within a minute, and its tokens can never be revoked.
       await takeBack().catch(takeBack)
     } catch (error) {
-      // With an heir, revoking its user's tokens could log that user out.
-      if (isAll && others.length === 0) this.revoke(tokens)
       this.#context.events.emit('warning', { error: error as Error })
+      this.#context.background.add(this.#retry(takeBack))
     }
+  }
+
+  /** From now on, retries end within half a minute. */
+  close(): void {
+    this.#giveUpAt = performance.now() + closingTimeout
+  }
+
+  async #retry(work: () => Promise<void>): Promise<void> {
+    while (performance.now() < this.#giveUpAt) {
+      await pause(retryInterval)
+      try {
+        return await work()
+      } catch {
+        // It was a warning the first time.
+      }
+    }
+    const message =
+      'The tokens of a login that failed were not revoked: the store did not work until this process ended'
+    this.#context.events.emit('warning', { error: new TokenStoreError(message) })
   }
 
   async #takeBack(
     id: string,
-    tokens: readonly string[],
+    tokens: () => readonly string[],
     user: PagerDutyUser | undefined,
-    { ids, isAll, replaced }: Required<Heirs> & { ids: readonly string[] },
+    heirsOf: () => Promise<Heirs>,
   ): Promise<void> {
+    const { ids: all, replaced = all } = await heirsOf()
+    const ids = all.filter((heir) => heir !== undefined).filter((heir) => heir !== id)
     for (;;) {
       const grant = await this.#repository.read(id)
-      const left = grant === undefined ? tokens : tokensOf(grant.record)
+      const left = grant === undefined ? tokens() : tokensOf(grant.record)
       const heirs: string[] = []
       for (const heir of ids) {
         if ((await this.#repository.latest(heir))?.id !== id) heirs.push(heir)
@@ -134,7 +157,7 @@ export class EndedGrants {
         grant === undefined ||
         (holder ? await this.#repository.forward(grant, holder.id) : await this.#repository.delete(id, grant))
       if (!isGone) continue
-      if (holder === undefined && isAll) this.revoke(left)
+      if (holder === undefined) this.revoke(left)
       return
     }
   }

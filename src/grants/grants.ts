@@ -10,7 +10,7 @@ import type { Events } from '../observability/events'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, unpresentedFor } from './grant-options'
-import { type GrantRecord, type NewGrant, revocable } from './grant-record'
+import { type GrantRecord, type NewGrant, revocable, tokensOf } from './grant-record'
 import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant-repository'
 import { Refresher, stillWaiting } from './token-refresh'
 import { requireType } from '../errors/known-members'
@@ -49,7 +49,6 @@ export class UserGrants {
 
   /**
    * Stores and lists the grant of a login under the id made when it began. It expires in a minute unless a session presents it.
-   *
    * @param arrivedAt when the login's callback arrived
    * @throws {TokenStoreError} the login must fail: its grant may not be stored or listed
    * @throws {AuthorizationResponseError} all logins of the user were ended since it arrived, or there are too many
@@ -57,8 +56,8 @@ export class UserGrants {
   async create(id: string, grant: NewGrant, arrivedAt = Date.now()): Promise<Grant> {
     const createdAt = Date.now()
     const absoluteEnd = createdAt + this.lifetimes.absolute
-    const times = { createdAt, lastUsedAt: createdAt, absoluteEnd }
-    const record = { ...grant, ...times, version: 1, isKept: false, superseded: [] }
+    const times = { createdAt, lastUsedAt: createdAt, absoluteEnd, version: 1 }
+    const record = { ...grant, ...times, isKept: false, superseded: [] }
     // At once, and both to their end: what fails must not leave a grant that is still on its way.
     const [created, read] = await settledValues(
       this.#repository.create(id, record, unpresentedFor),
@@ -126,8 +125,7 @@ export class UserGrants {
   async extend(grant: Grant, idle: number, isUse = true): Promise<boolean> {
     const ttl = grant.record.isKept ? undefined : lifeLeft(grant, idle)
     if (await this.#repository.extend(grant, ttl, isUse)) return true
-    // A refresh may have come in between.
-    const current = await this.#repository.read(grant.id)
+    const current = await this.read(grant.id) // A refresh may have come between.
     return current !== undefined && this.extend(current, idle, isUse)
   }
 
@@ -164,8 +162,8 @@ export class UserGrants {
   }
 
   /** @see EndedGrants.replace */
-  replace(id: string, successor: Grant): Promise<boolean> {
-    const replace = () => this.#ended.replace(id, successor)
+  replace(...grants: Parameters<EndedGrants['replace']>): Promise<boolean> {
+    const replace = () => this.#ended.replace(...grants)
     // Once more, as the session of the old grant may have ended already. If only a reply was lost, this succeeds.
     return this.#goingOn(replace().catch(replace))
   }
@@ -174,7 +172,6 @@ export class UserGrants {
   withdraw(...login: Parameters<EndedGrants['withdraw']>): Promise<void> {
     return this.#goingOn(this.#ended.withdraw(...login))
   }
-
   /** @see GrantRepository.attach */
   attach(...tokens: Parameters<GrantRepository['attach']>): Promise<Grant | undefined> {
     return this.#repository.attach(...tokens)
@@ -182,6 +179,7 @@ export class UserGrants {
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
+    this.#ended.close()
     await this.#refresher.close()
     await this.#background.settled()
   }
@@ -197,5 +195,6 @@ export class UserGrants {
   }
 }
 
-export { grantKey, isOver, lifeLeft, revocable }
+export { grantKey, isOver, lifeLeft, revocable, tokensOf }
+
 export type { Grant, GrantRecord, PagerDutyUser }

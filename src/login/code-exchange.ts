@@ -137,11 +137,13 @@ async function createGrant(
   const declined = missingScopes(tokens.scope, requestedScopes, grants.client.appType)
   if (end?.how === 'replaced') {
     const ids = [presented?.id ?? end.by, ...others.map((other) => other.grantID)]
-    await grants.withdraw(grant.id, [revocable(tokens)], user, {
-      ids,
-      isAll: true,
-      replaced: [presented?.id],
-    })
+    const heirs = { ids, replaced: [presented?.id] }
+    await grants.withdraw(
+      grant.id,
+      () => [revocable(tokens)],
+      user,
+      async () => heirs,
+    )
     // A later login may have replaced that grant too. A session with the replaced one would log the browser out.
     const newest = presented && (await grants.latest(presented.id))
     return newest && isSameUser(newest.record.user, user)

@@ -3,7 +3,7 @@ import type { TokenSet } from '../oauth/token-set'
 import type { PagerDutyUser } from '../user'
 import type { Attempt } from './login-attempt'
 import type { LoginRecords, LoginEnd } from './login-records'
-import type { OtherLogin, PendingLogin } from './login-transaction'
+import type { OtherLogin } from './login-transaction'
 
 /** What PagerDuty has sent for a login so far. */
 export interface Received {
@@ -23,42 +23,31 @@ interface EndedLogin {
  */
 export async function failLogin(attempt: Attempt, { tokens, user }: Received): Promise<void> {
   const { parts, login } = attempt
-  // First, because other callbacks wait for it.
-  const end = await recordFailure(parts.records, login)
+  const markFailed = () => parts.records.markEnded(login, { how: 'failed', at: Date.now() })
+  // First, because other callbacks wait for it. Where the store is down, this is done with the rest.
+  const [known] = await Promise.allSettled([markFailed()])
   if (tokens === undefined) return
+  const heirs = async () => heirsOf(attempt, known.status === 'fulfilled' ? known.value : await markFailed())
   // Not awaited: other logins may take seconds to end, and the response does not depend on them.
-  void parts.grants.withdraw(login.grantID, [revocable(tokens)], user, heirsOf(attempt, end))
+  void parts.grants.withdraw(login.grantID, () => [revocable(tokens)], user, heirs)
 }
 
-/** @returns how the login has ended: another callback or a logout may have been first */
-async function recordFailure(
-  records: LoginRecords,
-  login: PendingLogin,
-): Promise<LoginEnd | 'unknown' | undefined> {
-  try {
-    return await records.markEnded(login, { how: 'failed', at: Date.now() })
-  } catch {
-    return 'unknown'
-  }
-}
-
-/** The grants that the tokens may go along with. */
-async function heirsOf({ parts, login, held, others }: Attempt, end: LoginEnd | 'unknown' | undefined) {
+/**
+ * The grants that the tokens may go along with.
+ *
+ * @param end how the login has ended: another callback or a logout may have been first
+ */
+async function heirsOf({ parts, login, held, others }: Attempt, end: LoginEnd | undefined) {
   const ended = await whenEnded(parts.records, others)
-  if (end === undefined || end === 'unknown' || end.how === 'done') {
+  if (end === undefined || end.how === 'done') {
     // A second click, or another tab that shares this grant, may have finished the login.
     const sharing = ended.filter((other) => other.end?.how === 'replaced').map(({ grantID }) => grantID)
-    return {
-      ids: [held?.grantID, ...ended.flatMap(grantIDs)],
-      // A login whose cookie did not come with this callback may have replaced it, and its id is in the record.
-      isAll: end !== 'unknown',
-      replaced: [held?.grantID, ...sharing],
-    }
+    return { ids: [held?.grantID, ...ended.flatMap(grantIDs)], replaced: [held?.grantID, ...sharing] }
   }
   // A login that was replaced by this one has failed with it, and has no grant to leave anything to.
   const left = ended.filter((other) => other.end?.how !== 'replaced' || other.end.by !== login.grantID)
   const successor = end.how === 'replaced' ? end.by : undefined
-  return { ids: [successor, held?.grantID, ...left.flatMap(grantIDs)], isAll: true, replaced: [] }
+  return { ids: [successor, held?.grantID, ...left.flatMap(grantIDs)], replaced: [] }
 }
 
 /** How other logins of a browser have ended, once those whose callback is being finished have. */

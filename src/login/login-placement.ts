@@ -7,7 +7,8 @@ import { isResponseSent } from '../http/error-response'
 import type { Placement } from '../sessions/login-session'
 import { grantOf } from '../sessions/request-grant'
 import { type Session, forgetGrant, grantIn, holdsOthers, sessionOf } from '../sessions/session'
-import type { Grant, UserGrants } from '../grants/grants'
+import { unpresentedFor } from '../grants/grant-options'
+import { type Grant, type UserGrants, tokensOf } from '../grants/grants'
 
 /** Callbacks that share the grant of another one. */
 const sharing = new WeakSet<Request>()
@@ -29,13 +30,17 @@ export function placementOf(
   stored: () => Promise<void>,
 ): Placement {
   if (!isNew) sharing.add(req)
-  // No tokens are given: if the grant is gone, what ended it has taken care of them.
-  const withdraw = (heir: string | undefined) =>
-    grants.withdraw(grant.id, [], grant.record.user, { ids: [heir], isAll: true })
+  const { record } = grant
+  // If the grant was ended, its tokens have been taken care of; not if it has expired, because the store was down all the time.
+  const tokens = () => (Date.now() < record.createdAt + unpresentedFor ? [] : tokensOf(record))
+  const withdraw = (heir: () => Promise<string | undefined>) =>
+    grants.withdraw(grant.id, tokens, record.user, async () => ({
+      ids: [await heir(), (await grants.latest(grant.id))?.id],
+    }))
   return {
     async replace(previous) {
       if ((await grants.replace(previous, grant)) || previous !== heldID) return
-      await withdraw(undefined)
+      await withdraw(async () => undefined)
       throw loginEnded()
     },
     stored,
@@ -43,8 +48,10 @@ export function placementOf(
       if (isNew) {
         // If the old session is still there, its grant forwards to this one and the next login finds the tokens through it.
         const isOver = isRenewed && previous !== undefined
-        const latest = isOver ? await grants.latest(previous).catch(() => undefined) : undefined
-        await withdraw(latest?.id === grant.id ? undefined : previous)
+        await withdraw(async () => {
+          const latest = isOver ? await grants.latest(previous) : undefined
+          return latest?.id === grant.id ? undefined : previous
+        })
       }
       grants.events.emit('loginFailed', { reason: reasonOf(error), error: asError(error) })
     },

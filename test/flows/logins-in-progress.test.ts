@@ -892,6 +892,8 @@ describe('a login that cannot be listed', () => {
     expect((await browser.visit(stepUp)).status).toBe(503)
     store.fault = undefined
     expect((await app.get(browser)).status).toBe(200)
+    // Its grant goes once the store has told how the login ended.
+    await app.pd.close()
     expect(await listed()).toEqual([await grantOf()])
     expect(simulator.calls.revoke).toBe(0)
     await app.logOut(browser)

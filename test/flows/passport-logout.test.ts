@@ -40,38 +40,41 @@ const places: [string, RegExp, 'before' | 'after'][] = [
   ['before its session has the grant for good', /^replace grant:/, 'before'],
 ]
 
-describe.each(['/logout', '/destroy'])("a logout by the app's own session (POST %s), without a user", (path) => {
-  test.each(places)('ends the login of a callback %s', async (_when, command, when) => {
-    const browser = new Browser()
-    const callback = await app.approved(browser)
-    const tab = browser.copy()
-    const hold = store.hold(command, when)
-    const finishing = tab.visit(callback)
-    await hold.reached
-    await app.post(browser.copy(), path)
-    hold.release()
-    const finished = await finishing
-    // Passport redirects a login that fails; an error of `req.login()` goes to the error handler.
-    if (finished.status === 302) expect(finished.headers.get('location')).toBe('/refused')
-    else expect(await finished.text()).toContain('ERR_PAGERDUTY_LOGIN_ENDED')
-    await expectNothingLeft(tab)
-  })
+describe.each(['/logout', '/destroy'])(
+  "a logout by the app's own session (POST %s), without a user",
+  (path) => {
+    test.each(places)('ends the login of a callback %s', async (_when, command, when) => {
+      const browser = new Browser()
+      const callback = await app.approved(browser)
+      const tab = browser.copy()
+      const hold = store.hold(command, when)
+      const finishing = tab.visit(callback)
+      await hold.reached
+      await app.post(browser.copy(), path)
+      hold.release()
+      const finished = await finishing
+      // Passport redirects a login that fails; an error of `req.login()` goes to the error handler.
+      if (finished.status === 302) expect(finished.headers.get('location')).toBe('/refused')
+      else expect(await finished.text()).toContain('ERR_PAGERDUTY_LOGIN_ENDED')
+      await expectNothingLeft(tab)
+    })
 
-  test('ends a login that is done, and whose response has not arrived', async () => {
-    const browser = new Browser()
-    const callback = await app.approved(browser)
-    const tab = browser.copy()
-    await tab.visit(callback)
-    expect(await app.see(tab)).toMatchObject({ pagerduty: 'PACME01' })
-    await app.post(browser, path)
-    await expectNothingLeft(tab)
-  })
+    test('ends a login that is done, and whose response has not arrived', async () => {
+      const browser = new Browser()
+      const callback = await app.approved(browser)
+      const tab = browser.copy()
+      await tab.visit(callback)
+      expect(await app.see(tab)).toMatchObject({ pagerduty: 'PACME01' })
+      await app.post(browser, path)
+      await expectNothingLeft(tab)
+    })
 
-  test('leaves a login whose callback comes later', async () => {
-    const browser = new Browser()
-    const callback = await app.approved(browser)
-    await app.post(browser, path)
-    await browser.visit(callback)
-    expect(await app.see(browser)).toMatchObject({ pagerduty: 'PACME01' })
-  })
-})
+    test('leaves a login whose callback comes later', async () => {
+      const browser = new Browser()
+      const callback = await app.approved(browser)
+      await app.post(browser, path)
+      await browser.visit(callback)
+      expect(await app.see(browser)).toMatchObject({ pagerduty: 'PACME01' })
+    })
+  },
+)

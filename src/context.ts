@@ -6,7 +6,7 @@ import { type CheckedStore, checkedTokenStore } from './store/checked-token-stor
 import type { KeyRing } from './store/encryption'
 import { RateLimits } from './oauth/rate-limits'
 import { MemoryTokenStore } from './store/memory-token-store'
-import { type StoreOptions, resolveSecret } from './store/store-options'
+import { type StoreOptions, requireStoreTypes, resolveSecret } from './store/store-options'
 
 /** What the components of an instance share. A component that is used alone has its own. */
 export interface Context {
@@ -20,6 +20,7 @@ export interface Context {
 
 /** @throws {ConfigurationError} */
 export function createContext(options: ClientOptions & StoreOptions, given?: Events): Context {
+  requireStoreTypes(options)
   const client = new Client(options)
   const events = given ?? new Events(client.name)
   return {

@@ -4,14 +4,14 @@ import type { ClientSecret } from './oauth/client-secret'
 import type { Logger } from './observability/logger'
 import type { Routes } from './login/route-options'
 import type { RedisClient } from './store/redis-client'
-import { requireKnown } from './errors/known-members'
+import { type OptionType, requireKnown, requireTypes } from './errors/known-members'
 import { type StrategyOptions, insteadOfOAuth2, strategyOptionNames } from './login/strategy-options'
 import type { SessionOptions } from './sessions/session-options'
 import type { TokenStore } from './store/token-store'
 import type { VerifyLogin } from './login/verify'
 import type { WebhookSecret } from './webhooks/secrets'
 
-const table: Record<Exclude<keyof PagerDutyOptions, keyof StrategyOptions>, true> = {
+const table: Record<Exclude<keyof PagerDutyOptions, keyof StrategyOptions>, OptionType> = {
   account: true,
   appScope: true,
   from: true,
@@ -20,13 +20,14 @@ const table: Record<Exclude<keyof PagerDutyOptions, keyof StrategyOptions>, true
   prefix: true,
   verify: true,
   routes: true,
-  onError: true,
+  onError: 'function',
   logger: true,
 }
 
-/** @throws {ConfigurationError} an option is unknown, and would be ignored */
-export function requireOptionNames(options: object): void {
+/** @throws {ConfigurationError} an option is unknown, and would be ignored, or of a wrong type */
+export function requireOptions(options: object): void {
   requireKnown('pagerduty()', options, [...strategyOptionNames, ...Object.keys(table)], insteadOfOAuth2)
+  requireTypes(Object(options) as object, table)
 }
 
 /** Options of `pagerduty()`. What is left out is taken from the environment variable that is named with it. */

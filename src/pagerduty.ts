@@ -20,7 +20,7 @@ import type { PagerDutyEvents } from './observability/event-types'
 import { Events } from './observability/events'
 import { logEvents, warnOfPartialGrants, warnerOf } from './observability/logger'
 import { requireEvent } from './observability/messages'
-import { type PagerDutyOptions, requireOptionNames } from './options'
+import { type PagerDutyOptions, requireOptions } from './options'
 import type { Operation } from './scopes/catalogue'
 import { parseScopeOption } from './scopes/scope'
 import { unknownScopeWarner } from './scopes/unknown-scopes'
@@ -88,7 +88,7 @@ export interface PagerDuty {
  */
 export function pagerduty(options: PagerDutyOptions = {}): PagerDuty {
   // A missing option is rejected by name when the client is created.
-  requireOptionNames(options)
+  requireOptions(options)
   const resolved = withEnvironment(options, process.env) as PagerDutyOptions & GrantOptions
   const { logger } = resolved
   const name = requireName(resolved.name)
@@ -157,7 +157,7 @@ function assemble(
     webhook: (handler, own) => webhooks.webhook(handler, own),
     errors: () => errorHandler(guard, links),
     on(event, listener) {
-      requireEvent(String(event))
+      requireEvent(event, listener)
       events.on(event, listener as never)
       return this
     },

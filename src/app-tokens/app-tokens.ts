@@ -161,3 +161,5 @@ function appScopeOf(scope: string | readonly string[]): readonly string[] {
 function requireAppScope(scope: string | readonly string[]): readonly string[] {
   return requireScope(appScopeOf(requireScope(scope, 'scoped')), 'scoped')
 }
+
+export { parseAccount }

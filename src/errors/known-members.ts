@@ -45,8 +45,39 @@ export function requireSpelling(owner: string, given: object, known: readonly st
   requireKnown(owner, Object.fromEntries(misspelt.map((name) => [name, true])), known)
 }
 
+const words = {
+  boolean: 'true or false',
+  function: 'a function',
+  string: 'a string',
+  list: 'a list of strings',
+  object: 'an object',
+}
+
+/** The types that an option may have; `true` where something else checks it. */
+export type OptionType = true | keyof typeof words | readonly (keyof typeof words)[]
+
 /** @throws {ConfigurationError} it is given, and of another type */
-export function requireType(option: string, value: unknown, type: 'boolean' | 'function'): void {
-  if (value === undefined || typeof value === type) return
-  throw new ConfigurationError(option, type === 'boolean' ? 'must be true or false' : 'must be a function')
+export function requireType(option: string, value: unknown, type: OptionType): void {
+  if (value === undefined || type === true) return
+  const types = typeof type === 'string' ? [type] : type
+  if (types.some((each) => isOf(each, value))) return
+  throw new ConfigurationError(option, `must be ${types.map((each) => words[each]).join(', or ')}`)
+}
+
+/**
+ * Checks each option of a table.
+ *
+ * @param within what an error puts in front of the name, such as `session.`
+ * @throws {ConfigurationError} names the first that is of another type
+ */
+export function requireTypes(given: object, table: Readonly<Record<string, OptionType>>, within = ''): void {
+  for (const [name, type] of Object.entries(table))
+    requireType(within + name, (given as Record<string, unknown>)[name], type)
+}
+
+function isOf(type: keyof typeof words, value: unknown): boolean {
+  if (type === 'list') return Array.isArray(value) && value.every((item) => typeof item === 'string')
+  // Of a list, a Map, Headers or a URL no member would count.
+  if (type === 'object') return Object.prototype.toString.call(value) === '[object Object]'
+  return typeof value === type
 }

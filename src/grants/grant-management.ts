@@ -19,6 +19,8 @@ export interface Grants {
   /**
    * The grant with this id, or for two minutes after a step-up or another login the one that replaced it: see its `grantID`.
    * Undefined when it has ended.
+   *
+   * @throws {ConfigurationError} no id was given
    */
   get(id: string): Promise<UserGrant | undefined>
   /**
@@ -28,6 +30,8 @@ export interface Grants {
    *
    * If a grant was replaced in the last two minutes, the one that replaced it is kept: use the `grantID` of what `get(id)`
    * returns then.
+   *
+   * @throws {ConfigurationError} no id was given
    */
   keep(id: string): Promise<boolean>
   /**
@@ -66,8 +70,8 @@ export interface Grants {
 export function grantsOf(grants: UserGrants, fromRequest: Grants['fromRequest']): Grants {
   return {
     fromRequest,
-    get: async (id) => withoutRequest(grants, await grants.latest(id)),
-    keep: (id) => grants.keep(id),
+    get: async (id) => withoutRequest(grants, await grants.latest(idFrom(id))),
+    keep: async (id) => grants.keep(idFrom(id)),
     async list(owner) {
       const ids = await grants.index.list(userOf(owner))
       // Not the latest version: a grant that replaced it has an entry of its own.
@@ -76,10 +80,15 @@ export function grantsOf(grants: UserGrants, fromRequest: Grants['fromRequest'])
     },
     async revoke(which) {
       if (typeof which !== 'string') return revokeAll(grants, which)
-      if (which !== '') return grants.forget(which, 'revoked')
-      throw notNamed()
+      return grants.forget(idFrom(which), 'revoked')
     },
   }
+}
+
+/** @throws {ConfigurationError} such as the `grantID` of a request without a login */
+function idFrom(id: unknown): string {
+  if (typeof id === 'string' && id !== '') return id
+  throw notNamed()
 }
 
 async function revokeAll(grants: UserGrants, which: GrantOwner & { except?: string }): Promise<void> {

@@ -1,5 +1,6 @@
 import type { ClientOptions } from '../oauth/client-options'
 import { ConfigurationError } from '../errors/errors'
+import { type OptionType, requireTypes } from '../errors/known-members'
 import { clientOptionNames } from '../oauth/client-options'
 import { type StoreOptions, storeOptionNames } from '../store/store-options'
 
@@ -27,9 +28,9 @@ export interface GrantOptions extends ClientOptions, StoreOptions {
   revokeOnLogout?: boolean | undefined
 }
 
-const table: Record<Exclude<keyof GrantOptions, keyof ClientOptions | keyof StoreOptions>, true> = {
-  session: true,
-  revokeOnLogout: true,
+const table: Record<Exclude<keyof GrantOptions, keyof ClientOptions | keyof StoreOptions>, OptionType> = {
+  session: 'object',
+  revokeOnLogout: 'boolean',
 }
 
 /** @internal */
@@ -43,10 +44,12 @@ export const longestLife = 400 * 24 * hour
 export const unpresentedFor = 60_000
 
 /** @throws {ConfigurationError} @internal */
-export function resolveLifetimes({ session }: Pick<GrantOptions, 'session'>): {
+export function resolveLifetimes(options: Pick<GrantOptions, 'session' | 'revokeOnLogout'>): {
   readonly idle: number
   readonly absolute: number
 } {
+  requireTypes(options, table)
+  const { session } = options
   return {
     idle: requireDuration('session.idle', session?.idle ?? 8 * hour),
     absolute: requireDuration('session.absolute', session?.absolute ?? 30 * 24 * hour),

@@ -13,7 +13,6 @@ import { type GrantOptions, longestLife, resolveLifetimes, unpresentedFor } from
 import { type GrantRecord, type NewGrant, revocable, tokensOf } from './grant-record'
 import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant-repository'
 import { Refresher, stillWaiting } from './token-refresh'
-import { requireType } from '../errors/known-members'
 import type { RateLimits } from '../oauth/rate-limits'
 import { Throttle } from '../async/throttle'
 import type { PagerDutyUser } from '../user'
@@ -40,7 +39,6 @@ export class UserGrants {
     this.rateLimits = context.rateLimits
     this.index = new GrantIndex(context.store, context.keys, context.events)
     this.lifetimes = resolveLifetimes(options)
-    requireType('revokeOnLogout', options.revokeOnLogout, 'boolean')
     this.#repository = new GrantRepository(context.store, context.keys)
     this.#background = context.background
     this.#ended = new EndedGrants(context, this.#repository, options.revokeOnLogout ?? true)

@@ -1,4 +1,5 @@
 import type { OnError } from '../http/error-response'
+import type { OptionType } from '../errors/known-members'
 import type { Events } from '../observability/events'
 import type { Operation, Scope } from '../scopes/catalogue'
 
@@ -29,16 +30,14 @@ export interface OperationGuardOptions extends GuardOptions {
   scopes?: { readonly [Name in Operation]?: ScopeName | readonly ScopeName[] | undefined } | undefined
 }
 
-const table: Record<keyof OperationGuardOptions, true> = {
-  name: true,
-  loginPath: true,
-  stepUp: true,
-  stepUpScope: true,
-  home: true,
-  events: true,
-  onError: true,
-  scopes: true,
-}
-
 /** @internal */
-export const guardOptionNames = Object.keys(table)
+export const guardOptions: Record<keyof OperationGuardOptions, OptionType> = {
+  name: 'string',
+  loginPath: 'string',
+  stepUp: 'boolean',
+  stepUpScope: true,
+  home: 'string',
+  events: true,
+  onError: 'function',
+  scopes: 'object',
+}

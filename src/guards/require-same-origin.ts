@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express'
-import { requireSpelling } from '../errors/known-members'
+import { type OptionType, requireSpelling, requireTypes } from '../errors/known-members'
 import { type OnError, sendError } from '../http/error-response'
 import { requireOwnPage } from '../http/same-origin'
 import type { ClientOptions } from '../oauth/client-options'
@@ -11,10 +11,10 @@ export interface SameOriginOptions extends Pick<ClientOptions, 'callbackURL' | '
   onError?: OnError | undefined
 }
 
-const table: Record<keyof SameOriginOptions, true> = {
+const table: Record<keyof SameOriginOptions, OptionType> = {
   callbackURL: true,
   trustedOrigins: true,
-  onError: true,
+  onError: 'function',
 }
 
 /** They change nothing (RFC 9110 section 9.2.1). */
@@ -28,6 +28,7 @@ const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS'])
  */
 export function requireSameOrigin(options: SameOriginOptions): RequestHandler {
   requireSpelling('requireSameOrigin()', Object(options) as object, Object.keys(table))
+  requireTypes(Object(options) as object, table)
   const { callbackURL, trustedOrigins, onError } = Object(options) as SameOriginOptions
   return sameOriginGuard(originsOf(requireCallbackURLs(callbackURL), trustedOrigins), { onError })
 }

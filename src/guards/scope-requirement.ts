@@ -1,6 +1,6 @@
 import { ConfigurationError, InsufficientScopeError } from '../errors/errors'
-import { requireKnown } from '../errors/known-members'
-import { type OperationGuardOptions, type ScopeName, guardOptionNames } from './guard-options'
+import { requireKnown, requireTypes } from '../errors/known-members'
+import { type OperationGuardOptions, type ScopeName, guardOptions } from './guard-options'
 import type { UserGrant } from '../grants/user-grant'
 import { operationOf, operationScopes } from '../scopes/operations'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
@@ -87,7 +87,8 @@ export function requireOptions(options: unknown, overlooked: readonly string[] =
     if (value !== undefined && overlooked.includes(member))
       throw new ConfigurationError(member, 'is no option of this guard', hint)
   }
-  requireKnown('a guard', options, guardOptionNames)
+  requireKnown('a guard', options, Object.keys(guardOptions))
+  requireTypes(options, guardOptions)
 }
 
 /** @throws {ConfigurationError} there is none, or one that no scope can be */

@@ -1,6 +1,6 @@
 import { ConfigurationError } from '../errors/errors'
 import { parseURL, pathOf, sameOriginPath } from '../http/request-url'
-import { requireKnown } from '../errors/known-members'
+import { requireKnown, requireType } from '../errors/known-members'
 import type { Client } from '../oauth/client'
 
 /** Paths of the routes of `pd.auth()`, as the browser sees them. They and `callbackURL` must all differ. */
@@ -36,13 +36,11 @@ export function loginPathOf(client: Client, routes: Routes = {}): string {
 }
 
 /** @throws {ConfigurationError} a path that no request can have, or that browsers normalize to another one */
-function requirePaths(routes: unknown): void {
-  if (typeof routes !== 'object' || routes === null) {
-    throw new ConfigurationError('routes', 'must be an object with the paths "login", "logout" and "home"')
-  }
+function requirePaths(routes: Routes): void {
+  requireType('routes', routes, 'object')
   requireKnown('routes', routes, Object.keys(table), insteadOfCallback, 'routes.')
   for (const route of ['login', 'logout'] as const) {
-    const path = (routes as Routes)[route] as unknown
+    const path = routes[route] as unknown
     if (
       path === undefined ||
       (typeof path === 'string' && sameOriginPath(path) === path && !/[?#]/.test(path))
@@ -53,7 +51,8 @@ function requirePaths(routes: unknown): void {
       'must be a path as browsers send it, such as "/login", without a query or a fragment',
     )
   }
-  if (!isPathOrURL((routes as Routes).home ?? '/')) {
+  const { home = '/' } = routes
+  if (!isPathOrURL(home)) {
     throw new ConfigurationError(
       'routes.home',
       'must be a path of the app, such as "/", or a whole URL',

@@ -2,7 +2,7 @@ import type { Request } from 'express'
 import type { Client } from '../oauth/client'
 import { ConfigurationError } from '../errors/errors'
 import { type GrantOptions, grantOptionNames } from '../grants/grant-options'
-import { requireKnown } from '../errors/known-members'
+import { type OptionType, requireKnown, requireTypes } from '../errors/known-members'
 import type { SkipUserProfile } from './passport-oauth2'
 import type { PartialGrantPolicy } from './partial-grant'
 import { type AppType, requireScope } from '../scopes/scope'
@@ -43,18 +43,18 @@ export interface StrategyOptions extends GrantOptions {
   extraScopes?: readonly string[] | undefined
 }
 
-const table: Record<Exclude<keyof StrategyOptions, keyof GrantOptions>, true> = {
-  passReqToCallback: true,
-  skipUserProfile: true,
-  customHeaders: true,
+const table: Record<Exclude<keyof StrategyOptions, keyof GrantOptions>, OptionType> = {
+  passReqToCallback: 'boolean',
+  skipUserProfile: ['boolean', 'function'],
+  customHeaders: 'object',
   pkce: true,
   state: true,
-  unsafelyWithoutPKCE: true,
+  unsafelyWithoutPKCE: 'boolean',
   partialGrant: true,
-  label: true,
+  label: 'function',
   accounts: true,
   stepUpScope: true,
-  extraScopes: true,
+  extraScopes: 'list',
 }
 
 /** @internal */
@@ -75,6 +75,11 @@ export const insteadOfOAuth2: Readonly<Record<string, string>> = {
 }
 
 /** @throws {ConfigurationError} @internal */
+export function requireStrategyTypes(options: StrategyOptions): void {
+  requireTypes(options, table)
+}
+
+/** @throws {ConfigurationError} @internal */
 export function requireStrategyOptions(options: StrategyOptions): void {
   requireKnown('PagerDutyStrategy', options, strategyOptionNames, insteadOfOAuth2)
 }
@@ -82,10 +87,7 @@ export function requireStrategyOptions(options: StrategyOptions): void {
 /** @throws {ConfigurationError} they are not headers that can be sent @internal */
 export function requireHeaders(headers: unknown = {}): Readonly<Record<string, string>> {
   try {
-    if (
-      Array.isArray(headers) ||
-      !Object.values(headers as object).every((value) => typeof value === 'string')
-    )
+    if (!Object.values(headers as object).every((value) => typeof value === 'string'))
       throw new TypeError('not strings')
     void new Headers(headers as Record<string, string>)
   } catch {
@@ -154,10 +156,4 @@ export function requireStepUpScope(scope: readonly string[] | undefined, appType
 export function requirePolicy(policy: PartialGrantPolicy): PartialGrantPolicy {
   if (policy === 'accept' || policy === 'fail' || typeof policy === 'function') return policy
   throw new ConfigurationError('partialGrant', 'must be "accept", "fail" or a function')
-}
-
-/** @throws {ConfigurationError} */
-export function requireLabel({ label }: StrategyOptions): StrategyOptions['label'] {
-  if (label === undefined || typeof label === 'function') return label
-  throw new ConfigurationError('label', 'must be a function that takes the request and returns a string')
 }

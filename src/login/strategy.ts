@@ -22,11 +22,11 @@ import {
   type StrategyOptions,
   requireAuthenticateOptions,
   requireHeaders,
-  requireLabel,
   requirePKCE,
   requirePolicy,
   requireStepUpScope,
   requireStrategyOptions,
+  requireStrategyTypes,
 } from './strategy-options'
 import { unknownScopeWarner } from '../scopes/unknown-scopes'
 import { UserGrants } from '../grants/grants'
@@ -58,6 +58,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
   ) {
     const { client } = context
     const shared = grants ?? new UserGrants(context, options)
+    requireStrategyTypes(options)
     const stateStore = new StateStore(client, context.keys)
     const headers = requireHeaders(options.customHeaders)
     requireStepUpScope(options.stepUpScope, client.appType)
@@ -87,7 +88,7 @@ export class PagerDutyStrategy extends OAuth2Strategy implements Logins {
       verify: resolveVerify(verify, options.passReqToCallback ?? false),
       headers: () => headers,
       partialGrant: requirePolicy(options.partialGrant ?? 'accept'),
-      label: requireLabel(options),
+      label: options.label,
       accounts: requireAccounts(options.accounts),
       stepUpScope: options.stepUpScope,
     }

@@ -1,4 +1,6 @@
 import { callApp, warnOf } from '../async/call-app'
+import { ConfigurationError } from '../errors/errors'
+import { requireTypes } from '../errors/known-members'
 import type { Events } from './events'
 import type { PagerDutyEvents } from './event-types'
 import { lines } from './messages'
@@ -22,8 +24,23 @@ export interface Logger {
 /** As a method: loggers declare the detail in many ways. */
 type LogMethod = { log(message: string, detail?: object): unknown }['log']
 
-/** Takes warnings about options: the app's logger, else a process warning. */
+/** @throws {ConfigurationError} it has no method `warn`, or a level is no method */
+function requireLogger(logger: unknown): void {
+  if (logger === undefined) return
+  const methods = Object(logger) as Logger
+  if (typeof methods.warn !== 'function')
+    throw new ConfigurationError('logger', 'must be an object with a method "warn", such as console')
+  const { debug, info, error } = methods
+  requireTypes({ debug, info, error }, { debug: 'function', info: 'function', error: 'function' }, 'logger.')
+}
+
+/**
+ * Takes warnings about options: the app's logger, else a process warning.
+ *
+ * @throws {ConfigurationError} it is no logger
+ */
 export function warnerOf(logger: Logger | undefined): (message: string) => void {
+  requireLogger(logger)
   return (message) => {
     if (logger) callApp(() => logger.warn(message), warnOf)
     else process.emitWarning(message, { code: 'PASSPORT_PAGERDUTY' })

@@ -62,7 +62,10 @@ function reasonsOf(error: Error): string {
 }
 
 /** @throws {ConfigurationError} there is no such event, and its listener would never be called */
-export function requireEvent(name: string): void {
+export function requireEvent(event: unknown, listener: unknown): void {
+  const name = String(event)
+  if (typeof listener !== 'function')
+    throw new ConfigurationError('listener', `of "${name}" must be a function`)
   if (Object.hasOwn(lines, name)) return
   const names = Object.keys(lines)
   const problem = `has no event "${name}"${suggestion(name, names)}`

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { ConfigurationError } from '../errors/errors'
-import { requireKnown } from '../errors/known-members'
+import { type OptionType, requireKnown, requireTypes } from '../errors/known-members'
 import { type GrantOptions, type SessionLifetimes, longestLife } from '../grants/grant-options'
 import type { Logins } from './session'
 import type { Client } from '../oauth/client'
@@ -64,11 +64,11 @@ export interface CookieSettings {
   readonly maxAge: number
 }
 
-const table: Record<keyof SessionOptions, true> = {
+const table: Record<keyof SessionOptions, OptionType> = {
   idle: true,
   absolute: true,
-  name: true,
-  cookie: true,
+  name: 'string',
+  cookie: 'object',
   shouldTouch: true,
 }
 const cookieTable: Record<keyof SessionCookie, true> = {
@@ -96,7 +96,28 @@ export function cookieSettings(
   // `__Host-` binds a cookie to this very host; browsers demand https, the path `/` and no domain for it.
   const isForHost = secure && path === '/' && domain === undefined
   const { name = `${isForHost ? '__Host-' : ''}${ofInstance}` } = options
+  requireHonoured(name, { secure, sameSite }, isForHost)
   return { name, path, secure, sameSite, maxAge, ...(domain !== undefined && { domain }) }
+}
+
+/**
+ * Rejects what browsers would ignore (RFC 6265bis sections 4.1.2.7 and 4.1.3).
+ *
+ * @throws {ConfigurationError}
+ */
+function requireHonoured(
+  name: string,
+  { secure, sameSite }: Pick<CookieSettings, 'secure' | 'sameSite'>,
+  isForHost: boolean,
+): void {
+  if (/^__host-/i.test(name) && !isForHost)
+    throw new ConfigurationError(
+      'session.name',
+      'begins with __Host-, which needs https, the path "/" and no domain',
+    )
+  if (/^__secure-/i.test(name) && !secure)
+    throw new ConfigurationError('session.name', 'begins with __Secure-, which needs https')
+  if (sameSite === 'none' && !secure) refuse('sameSite', 'is "none", which needs https')
 }
 
 /**
@@ -107,11 +128,12 @@ export function cookieSettings(
 export function requireSessionOptions(options: SessionOptions, callbackURL: string): void {
   const { name, cookie = {} } = options
   requireKnown('session', options, Object.keys(table), insteadOfRolling, 'session.')
+  requireTypes(options, table, 'session.')
   requireKnown('session.cookie', cookie, Object.keys(cookieTable), insteadOfHttpOnly, 'session.cookie.')
   const { hostname, protocol, pathname } = new URL(callbackURL)
   const { domain, path, secure, sameSite, maxAge } = cookie
   // RFC 6265 section 4.1.1.
-  if (name !== undefined && !/^[!#$%&'*+.^_`|~\w-]+$/.test(String(name))) {
+  if (name !== undefined && !/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) {
     throw new ConfigurationError('session.name', 'must be a cookie name: letters, digits, "-" and "_"')
   }
   const isNumber = typeof maxAge === 'number' && maxAge >= 1000 && maxAge <= longestLife
@@ -123,10 +145,7 @@ export function requireSessionOptions(options: SessionOptions, callbackURL: stri
   if (secure && protocol !== 'https:') {
     refuse('secure', 'is true, but callbackURL is http: browsers would not send the cookie there')
   }
-  if (
-    path !== undefined &&
-    !(typeof path === 'string' && path.startsWith('/') && pathname.startsWith(path))
-  ) {
+  if (path !== undefined && !(typeof path === 'string' && isPathWithin(pathname, path))) {
     refuse('path', `must be a path that "${pathname}" of callbackURL is below`)
   }
   if (domain === undefined) return
@@ -134,6 +153,13 @@ export function requireSessionOptions(options: SessionOptions, callbackURL: stri
   if (bare === '' || !`.${hostname}`.endsWith(`.${bare}`)) {
     refuse('domain', `must be "${hostname}" of callbackURL, or a domain above it`)
   }
+}
+
+/** As browsers match a cookie's path (RFC 6265 section 5.1.4). */
+function isPathWithin(pathname: string, path: string): boolean {
+  return (
+    path.startsWith('/') && (pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`))
+  )
 }
 
 function refuse(attribute: keyof SessionCookie, why: string): never {

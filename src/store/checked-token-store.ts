@@ -1,4 +1,5 @@
 import { withinDeadline } from '../async/timeout'
+import { requireTypes } from '../errors/known-members'
 import { ConfigurationError, TokenStoreError } from '../errors/errors'
 import { MemoryTokenStore } from './memory-token-store'
 import { PostgresTokenStore } from './postgres-token-store'
@@ -36,6 +37,7 @@ export function checkedTokenStore(store: TokenStore): CheckedStore {
       'It must have get, create, replace and delete; try it with testTokenStore of passport-pagerduty/testing.',
     )
   }
+  requireTypes(store, { getMany: 'function' }, 'tokenStore.')
   const made = new CheckedTokenStore(store)
   checked.set(store, made)
   checked.set(made, made)

@@ -1,5 +1,6 @@
 import type { WaitUntil } from '../async/background'
 import { ConfigurationError } from '../errors/errors'
+import { type OptionType, requireTypes } from '../errors/known-members'
 import { KeyRing } from './encryption'
 import type { TokenStore } from './token-store'
 
@@ -16,10 +17,19 @@ export interface StoreOptions {
   waitUntil?: WaitUntil | undefined
 }
 
-const table: Record<keyof StoreOptions, true> = { tokenStore: true, secret: true, waitUntil: true }
+const table: Record<keyof StoreOptions, OptionType> = {
+  tokenStore: true,
+  secret: true,
+  waitUntil: 'function',
+}
 
 /** @internal */
 export const storeOptionNames: readonly string[] = Object.keys(table)
+
+/** @throws {ConfigurationError} @internal */
+export function requireStoreTypes(options: StoreOptions): void {
+  requireTypes(options, table)
+}
 
 /** @throws {ConfigurationError} @internal */
 export function resolveSecret({ secret, tokenStore }: StoreOptions): KeyRing {

@@ -1,8 +1,15 @@
 import type { Request } from 'express'
 import type { OnError } from '../http/error-response'
-import type { AppToken, AppTokenInit, AppTokenOptions, AppTokens } from '../app-tokens/app-tokens'
+import {
+  type AppToken,
+  type AppTokenInit,
+  type AppTokenOptions,
+  type AppTokens,
+  parseAccount,
+} from '../app-tokens/app-tokens'
 import type { WaitUntil } from '../async/background'
 import { ConfigurationError } from '../errors/errors'
+import { type OptionType, requireTypes } from '../errors/known-members'
 import type { TokenStore } from '../store/token-store'
 import type { UnknownWebhookEvent, WebhookEvent } from './events'
 import type { WebhookSecret } from './secrets'
@@ -78,24 +85,24 @@ export interface WebhookReceiverOptions extends WebhookOptions {
   waitUntil?: WaitUntil | undefined
 }
 
-const table: Record<keyof WebhookOptions, true> = {
+const table: Record<keyof WebhookOptions, OptionType> = {
   name: true,
   webhookSecret: true,
   maxAge: true,
   timeout: true,
-  verifyBearer: true,
-  onUnknownEvent: true,
-  appScope: true,
+  verifyBearer: 'function',
+  onUnknownEvent: 'function',
+  appScope: ['string', 'list'],
   account: true,
-  onError: true,
+  onError: 'function',
 }
 
 /** @internal */
 export const webhookOptionNames: readonly string[] = Object.keys(table)
-const receiverTable: Record<Exclude<keyof WebhookReceiverOptions, keyof WebhookOptions>, true> = {
+const receiverTable: Record<Exclude<keyof WebhookReceiverOptions, keyof WebhookOptions>, OptionType> = {
   tokenStore: true,
-  appTokens: true,
-  waitUntil: true,
+  appTokens: ['object', 'function'],
+  waitUntil: 'function',
 }
 /** @internal */
 export const receiverOptionNames = [...webhookOptionNames, ...Object.keys(receiverTable)]
@@ -112,7 +119,8 @@ export const insteadOfSecret: Readonly<Record<string, string>> = {
  * @throws {ConfigurationError} an option is missing or contradictory
  * @internal
  */
-export function webhookSettings(options: WebhookOptions, handler: unknown) {
+export function webhookSettings(options: WebhookReceiverOptions, handler: unknown) {
+  requireTypes(options, { ...table, ...receiverTable })
   const { name = 'webhook', timeout = 3_500, maxAge = defaultMaxAge } = options
   if (typeof handler !== 'function') {
     throw new ConfigurationError('handler', 'is required: a function that takes the event')
@@ -124,6 +132,7 @@ export function webhookSettings(options: WebhookOptions, handler: unknown) {
     throw new ConfigurationError('timeout', `must be milliseconds between 0 and ${longestTimeout}`)
   }
   requireMaxAge(maxAge)
+  if (options.account !== undefined) parseAccount(options.account)
   const retention = ((Number.isFinite(maxAge) ? maxAge : defaultMaxAge) + margin) * 1000
   return { name, timeout, maxAge, retention }
 }

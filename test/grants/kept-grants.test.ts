@@ -34,10 +34,12 @@ async function job(): Promise<number | undefined> {
 }
 
 test.each([{ accountID: 'PACME00', id: 'PACME01' }, { accountID: 'PACME00' }, {}, '', 5, null, undefined])(
-  'revoking %j is rejected: it names no user',
+  'revoking, listing, reading or keeping %j is rejected: it names no user and no grant',
   async (owner) => {
     await expect(app.pd.grants.revoke(owner as never)).rejects.toThrow('must be { accountID, userID }')
     await expect(app.pd.grants.list(owner as never)).rejects.toThrow('"owner"')
+    await expect(app.pd.grants.get(owner as never)).rejects.toThrow('"owner"')
+    await expect(app.pd.grants.keep(owner as never)).rejects.toThrow('"owner"')
     expect((await app.get(browser)).status).toBe(200)
   },
 )

@@ -137,11 +137,72 @@ describe('an option of a wrong type', () => {
     ['requireAtHash', ['true', 1]],
     ['customHeaders', ['X-A: b', null, ['X-A'], { 'X A': 'b' }, { 'X-A': 5 }, { 'X-A': 'b\n' + 'c' }]],
     ['label', ['Firefox', null]],
+    ['customHeaders', [new Map([['X-A', 'b']]), new Headers({ 'X-A': 'b' }), () => {}]],
+    ['passReqToCallback', ['no', 1, null]],
+    ['skipUserProfile', ['no', 0, null]],
+    ['unsafelyWithoutPKCE', ['', null]],
+    ['waitUntil', [5, true, null, {}]],
+    ['session', [false, 5, null, []]],
+    ['extraScopes', ['x', [['x']], null]],
   ])('is rejected by name: %s', (name, values) => {
     for (const value of values) {
       const { option } = refusal(() => new PagerDutyStrategy({ ...shared(), [name]: value }))
       expect([value, option]).toEqual([value, name])
     }
+  })
+
+  test.each<[string, unknown[]]>([
+    ['onError', [true, 'x', null, {}]],
+    ['logger', ['x', true, {}, null, { info: () => {} }]],
+    ['routes', [new URL('https://app.example'), [], null]],
+    ['session', [false, 5, null]],
+  ])('of pagerduty() is rejected by name: %s', (name, values) => {
+    for (const value of values) {
+      const { option } = refusal(() => pagerduty({ ...options(), [name]: value }))
+      expect([value, option]).toEqual([value, name])
+    }
+  })
+
+  test.each([
+    ['routes.home', { routes: { home: null } }],
+    ['session.name', { session: { name: 5 } }],
+    ['session.cookie', { session: { cookie: null } }],
+    ['session.cookie', { session: { cookie: false } }],
+    ['logger.info', { logger: { warn: () => {}, info: 'x' } }],
+    ['tokenStore.getMany', { secret, tokenStore: Object.assign(new MemoryTokenStore(), { getMany: 5 }) }],
+  ])('within another is rejected by its whole name: %s', (name, more) => {
+    expect(refusal(() => pagerduty({ ...options(), ...(more as object) }).auth()).option).toBe(name)
+  })
+
+  test.each([
+    ['verifyBearer', true],
+    ['onUnknownEvent', true],
+    ['onError', {}],
+    ['appScope', 5],
+    ['appScope', [['x']]],
+    ['account', 'acme'],
+    ['waitUntil', 5],
+    ['appTokens', 'x'],
+  ])('of a webhook is rejected by name: %s', (name, value) => {
+    const start = () => webhookReceiver({ webhookSecret, [name]: value }, () => {})
+    expect(refusal(start).option).toBe(name)
+  })
+
+  test.each([
+    ['onError', true],
+    ['loginPath', 5],
+    ['stepUp', 'no'],
+    ['name', 5],
+  ])('of a guard is rejected by name: %s', (name, value) => {
+    expect(refusal(() => pd.requireLogin({ [name]: value })).option).toBe(name)
+    expect(refusal(() => pd.requireScopes('incidents.read', { [name]: value })).option).toBe(name)
+  })
+
+  test('is a listener that is no function, too', () => {
+    expect(refusal(() => pd.on('login', 5 as never))).toMatchObject({
+      option: 'listener',
+      message: expect.stringContaining('"login" must be a function') as string,
+    })
   })
 })
 

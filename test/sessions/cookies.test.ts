@@ -108,6 +108,12 @@ test.each([
   ['session.cookie.secure', { cookie: { secure: 'yes' as never } }],
   ['session.cookie.path', { cookie: { path: 'app' } }],
   ['session.cookie.path', { cookie: { path: '/elsewhere' } }],
+  ['session.cookie.path', { cookie: { path: '/auth/pager' } }],
+  ['session.name', { name: '__Host-sid', cookie: { path: '/auth' } }],
+  ['session.name', { name: '__Host-sid', cookie: { domain: 'app.example' } }],
+  ['session.name', { name: '__host-sid', cookie: { secure: false } }],
+  ['session.name', { name: '__Secure-sid', cookie: { secure: false } }],
+  ['session.cookie.sameSite', { cookie: { sameSite: 'none' as never, secure: false } }],
   ['session.cookie.domain', { cookie: { domain: 'ex ample' } }],
   ['session.cookie.domain', { cookie: { domain: 'other.example' } }],
 ])('a session that no browser would keep is rejected at start-up: %s of %j', async (option, settings) => {

@@ -6,7 +6,7 @@ import { finishLogin, responseSent } from './code-exchange'
 import { isResponseSent } from '../http/error-response'
 import { isSameUser } from '../user'
 import { sessionOf } from '../sessions/session'
-import { carryGrant, carryGrantAtLogin } from '../sessions/login-session'
+import { carryGrant, carryGrantAtLogin, guardCallback } from '../sessions/login-session'
 import { link } from './link'
 import { loginEnded } from './concurrent-logins'
 import { placementOf } from './login-placement'
@@ -73,6 +73,7 @@ export async function handleCallback(
   const requested = login.scope ?? grants.client.scope
   const held = heldGrant(req, name)
   const latestData = rememberData(req)
+  guardCallback(req, grants, strategy)
   const widened = login.isStepUp ? held : undefined
   let outcome: LoginOutcome
   try {

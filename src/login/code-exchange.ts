@@ -7,7 +7,7 @@ import { requestToken } from '../oauth/token-endpoint'
 import { type TokenResponse, TokenSet } from '../oauth/token-set'
 import { missingScopes } from '../scopes/scope'
 import { grantOf } from '../sessions/request-grant'
-import { arrivalOf } from '../sessions/session'
+import { arrivalOf, sessionOf } from '../sessions/session'
 import { isSameUser } from '../user'
 import { requireAllowedAccount } from './allowed-accounts'
 import { appUserOf, callVerify } from './call-verify'
@@ -71,7 +71,10 @@ async function exchangeCode(
   requireAllowedAccount(parts.accounts, user)
   const made: FinishedLogin = { user, tokens, grantedScopes: tokens.scope, requestedScopes }
   await checkGrantedScope(parts, req, made)
+  const hadSession = sessionOf(req) !== undefined
   const verified = await callVerify(parts, req, made)
+  // The app ended it: no session could have the grant.
+  if (hadSession && sessionOf(req) === undefined) throw loginEnded()
   if (isResponseSent(res)) throw responseSent()
   return (await keepHeldGrant(attempt, made)) ?? (await createGrant(attempt, made, verified))
 }

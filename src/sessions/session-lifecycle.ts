@@ -1,18 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { UserGrants } from '../grants/grants'
-import {
-  type Logins,
-  type Session,
-  forgetGrant,
-  grantIn,
-  heldIn,
-  hold,
-  promised,
-  sessionMember,
-  sessionOf,
-  wrap,
-} from './session'
+import { type Guarded, endSession } from './session-end'
+import { type Session, forgetGrant, heldIn, hold, promised, sessionMember, sessionOf, wrap } from './session'
 
 /** What the next regeneration of a request's session takes along. */
 export interface Renewal {
@@ -27,19 +16,6 @@ export interface Renewal {
   stored?(): Promise<void> | undefined
   /** Runs before a failure is reported. */
   failed?(error: unknown, isRenewed: boolean): Promise<void>
-}
-
-/** What ends with a session. */
-interface Guarded {
-  readonly grants: UserGrants
-  readonly logins: Logins | undefined
-  /** Runs once the grant that the session holds has been ended. */
-  readonly ended?: () => void
-  /**
-   * The request is a login's callback, past its checks. A session that it ends without a grant is one that its login is not to
-   * have: the browser does not log out.
-   */
-  readonly isCallback?: boolean
 }
 
 /** What happens to a request's session: to the one it has now, and to those that come in its place. */
@@ -70,7 +46,9 @@ export function sessionIDFor(grantID: string | undefined): string {
  * browser that are in progress.
  */
 export function guardSession(req: IncomingMessage, guarded: Guarded): void {
-  watch(req)?.guarded.set(guarded.grants.client.name, guarded)
+  const state = watch(req)
+  const { name } = guarded.grants.client
+  state?.guarded.set(name, { ...state.guarded.get(name), ...guarded })
 }
 
 /** Says what the next regeneration of a request's session takes along. */
@@ -102,10 +80,10 @@ function watchSession(req: IncomingMessage, session: Session, state: Watch): voi
     const { renewal } = state
     state.renewal = undefined
     state.carried = undefined
-    if (renewal === undefined) return endGrants(req, session, state, regenerate)
+    if (renewal === undefined) return endSession(req, session, state.guarded, regenerate)
     return renewSession(req, session, state, renewal, regenerate)
   })
-  wrap(session, 'destroy', report, (destroy) => endGrants(req, session, state, destroy))
+  wrap(session, 'destroy', report, (destroy) => endSession(req, session, state.guarded, destroy))
   // It puts another object in the session's place.
   wrap(session, 'reload', report, (reload) => reload().finally(() => watch(req, state)))
 }
@@ -177,33 +155,6 @@ function watchFirstSave(fresh: Session, state: Watch, renewal: Renewal): void {
     }
   }
   wrap(fresh, 'save', (error) => reportTo(state, error), saved)
-}
-
-/** Ends the grants of a session and its browser's logins in progress, and then the session. */
-async function endGrants(
-  req: IncomingMessage,
-  session: Session,
-  { guarded }: Watch,
-  end: () => Promise<void>,
-): Promise<void> {
-  const ended = [...guarded].map(([name, each]) => endGuarded(req, grantIn(session, name), each))
-  const held = ended.filter((each) => each !== undefined)
-  // Where there is nothing to wait for it ends at once, as the caller may respond right after the call.
-  if (held.length > 0) await Promise.all(held)
-  for (const name of guarded.keys()) forgetGrant(session, name)
-  await end()
-}
-
-/** @returns undefined where an instance has neither a grant in the session nor a login in progress */
-function endGuarded(
-  req: IncomingMessage,
-  grantID: string | undefined,
-  { grants, logins, ended, isCallback }: Guarded,
-): Promise<void> | undefined {
-  if (grantID === undefined) return isCallback ? undefined : logins?.endLogins(req)
-  const forgotten = grants.forget(grantID).then(ended)
-  // Afterwards: a login in progress that does not see the end of the grant is seen here.
-  return forgotten.then(() => logins?.endLogins(req))
 }
 
 /** What a callback of the app throws must not end the process. */

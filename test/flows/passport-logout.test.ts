@@ -1,7 +1,8 @@
+import type { VerifyLogin } from '../../src'
 import { type Simulator, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { HeldStore } from '../support/held-store'
-import { type PassportApp, startPassportApp } from '../support/passport-app'
+import { type PassportApp, type Seen, startPassportApp } from '../support/passport-app'
 
 // A command that a test holds back is not a store that hangs, however busy the machine is.
 jest.mock('../../src/async/timeout', () => ({
@@ -78,3 +79,34 @@ describe.each(['/logout', '/destroy'])(
     })
   },
 )
+
+describe('a verify that changes the session of its request', () => {
+  async function logInWith(method: 'destroy' | 'regenerate'): Promise<[events: string[], seen: Seen]> {
+    await app.close()
+    const verify: VerifyLogin = async ({ user }, req) => {
+      await new Promise<void>((resolve) => req.session[method](() => resolve()))
+      return { ...user }
+    }
+    app = await startPassportApp(simulator, { options: { tokenStore: store, verify } })
+    const events: string[] = []
+    app.pd.on('login', () => void events.push('login'))
+    app.pd.on('loginFailed', ({ reason }) => void events.push(reason))
+    const browser = new Browser()
+    await app.consent(browser)
+    return [events, await app.see(browser)]
+  }
+
+  test('fails its login where it ends it', async () => {
+    const [events, seen] = await logInWith('destroy')
+    expect(events).toEqual(['ERR_PAGERDUTY_LOGIN_ENDED'])
+    expect(seen).toMatchObject({ user: null, pagerduty: null })
+    await app.pd.close()
+    expect(simulator.liveGrants()).toEqual([])
+  })
+
+  test('logs in where it makes a new one', async () => {
+    const [events, seen] = await logInWith('regenerate')
+    expect(events).toEqual(['login'])
+    expect(seen).toMatchObject({ pagerduty: 'PACME01' })
+  })
+})

@@ -60,7 +60,7 @@ const findOrCreate = async (key: { account: string; pagerdutyID: string }) => ({
 const credentialsOf = (_account: string) => ({ clientID: process.env.PAGERDUTY_CLIENT_ID!, clientSecret: process.env.PAGERDUTY_CLIENT_SECRET! })
 const work: Promise<unknown>[] = []
 const context = { waitUntil: (one: Promise<unknown>) => void work.push(one) }
-declare const follow: (grant: import('passport-pagerduty').UserGrant, send: (event: string) => void, end: () => void) => () => void
+declare const follow: (grant: import('passport-pagerduty').UserGrant, send: (event: string) => void, end: (why: 'logout' | 'restart') => void) => () => void
 declare const agent: { get(path: string): { expect(status: number): Promise<unknown> } }
 export { context, credentialsOf, enqueue, findOrCreate, jobs, requireAdministrator, requireUser, work }
 `

@@ -12,6 +12,7 @@ import {
   sendWebhook,
   startPagerDuty,
 } from '../../src/testing'
+import { withinDeadline } from '../../src/async/timeout'
 import { Browser } from '../support/browser'
 import { describeWithChromium, startChromium } from '../support/chromium'
 import { type RedisServer, describeWithRedis, freePort, startRedis } from '../support/redis'
@@ -516,18 +517,24 @@ describeWithRedis('live updates', () => {
   const secrets = { ACME_WEBHOOK_SECRET: 'a9d83e1f07c2b465', GLOBEX_WEBHOOK_SECRET: '5b64c270f1e38d9a' }
 
   /** Runs the recipe with one of its transports. It looks more often whether a login has ended. */
-  function live(more: string | undefined, use: (app: RunningExample) => Promise<void>): Promise<void> {
+  function live(
+    more: string | undefined,
+    use: (app: RunningExample) => Promise<void>,
+    env: Record<string, string> = secrets,
+  ): Promise<void> {
     const one = example('docs/recipes.md, Live updates, ts')
     const code = one.code + (more === undefined ? '' : example(more).code)
     const ids = code.replaceAll('PACCT1', 'PACME00').replaceAll('PACCT2', 'PGLBX00')
-    return run({ ...one, code: ids.replace('30_000', '100') }, use, { ...secrets, REDIS_URL: server.url })
+    return run({ ...one, code: ids.replace('30_000', '100') }, use, { ...env, REDIS_URL: server.url })
   }
 
-  test.each([
+  const transports = [
     ['server-sent events', undefined, serverSent],
     ['ws', 'docs/recipes.md, Live updates, ts 2', overWebSocket],
     ['socket.io', 'docs/recipes.md, Live updates, ts 3', overSocketIO],
-  ] as const)('come by %s to the users of the account until they log out', (_how, more, connect) =>
+  ] as const
+
+  test.each(transports)('come by %s to the users of the account until they log out', (_how, more, connect) =>
     live(more, async (app) => {
       const browser = await app.logIn()
       const ada = (await connect(app, browser)) as Connection
@@ -562,6 +569,26 @@ describeWithRedis('live updates', () => {
       const outcome = await connect(app, await app.logIn(), 'https://evil.example')
       expect(String(outcome)).toMatch(refusal)
     }),
+  )
+
+  test.each(transports)('end with the process by %s on SIGTERM', (_how, more, connect) =>
+    live(more, async (app) => {
+      const { ended } = (await connect(app, await app.logIn())) as Connection
+      const exit = await withinDeadline(app.terminate(), 10_000, () => new Error('The process did not end'))
+      expect(exit).toEqual({ code: 0, signal: null })
+      await ended
+    }),
+  )
+
+  test.each(Object.entries(secrets))(
+    'do not start with the secret of one account alone: %s',
+    async (...present) => {
+      const env = {
+        PAGERDUTY_WEBHOOK_SECRET: 'that-of-another-subscription',
+        ...Object.fromEntries([present]),
+      }
+      await expect(live(undefined, async () => {}, env)).rejects.toThrow(/webhookSecret.* is required/)
+    },
   )
 })
 

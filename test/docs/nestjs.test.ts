@@ -20,6 +20,17 @@ describe('the NestJS app with pd.auth()', () => {
   const one = example('docs/nestjs.md, A whole app, ts')
   const run = (use: (app: RunningExample) => Promise<void>) => runApp(one, environmentOf(simulator), use)
 
+  test('leads a browser to its start page after a login and a logout', () =>
+    run(async (app) => {
+      const browser = await app.logIn()
+      const home = async () => (await browser.visit(app.url)).text()
+      const [, logout = ''] = /action="([^"]*)"/.exec(await home()) ?? []
+      const headers = { ...Browser.navigation, 'Sec-Fetch-Site': 'same-origin' }
+      const left = await browser.fetch(app.url + logout, { method: 'POST', headers })
+      expect([left.status, left.headers.get('location')]).toEqual([303, '/'])
+      expect(await home()).toBe('<a href="/auth/pagerduty">Log in</a>')
+    }))
+
   test('logs a user in on the way to a route whose guard is a middleware', () =>
     run(async (app) => {
       const browser = await app.logIn('/incidents')

@@ -70,6 +70,13 @@ import { startPagerDuty } from 'passport-pagerduty/testing'
 const app = appAt(await startPagerDuty())
 ${code.replace(/import assert.*\n|import request.*\n/g, '')}
 await browser.get('/incidents').expect(401)
+// Node's fetch() counts as a script, whatever it accepts.
+const server = app.listen(0, '127.0.0.1')
+await new Promise((resolve) => server.once('listening', resolve))
+const headers = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate' }
+const script = await fetch('http://127.0.0.1:' + server.address().port + '/incidents', { headers, redirect: 'manual' })
+assert.equal(script.status, 401)
+server.close()
 `
 
 const stepUp = (code: string) => `${readersApp}

@@ -17,7 +17,12 @@ let app: PassportApp
 beforeEach(async () => {
   simulator = await startPagerDuty()
   store = new HeldStore()
-  app = await startPassportApp(simulator, { options: { tokenStore: store } })
+  app = await startPassportApp(simulator, {
+    options: { tokenStore: store },
+    more: (express) => {
+      express.post('/regenerate', (req, res) => req.session.regenerate(() => res.json('regenerated')))
+    },
+  })
 })
 afterEach(async () => {
   await app.close()
@@ -41,13 +46,15 @@ const places: [string, RegExp, 'before' | 'after'][] = [
   ['before its session has the grant for good', /^replace grant:/, 'before'],
 ]
 
-describe.each(['/logout', '/destroy'])(
+describe.each(['/logout', '/destroy', '/regenerate'])(
   "a logout by the app's own session (POST %s), without a user",
   (path) => {
     test.each(places)('ends the login of a callback %s', async (_when, command, when) => {
       const browser = new Browser()
       const callback = await app.approved(browser)
       const tab = browser.copy()
+      const failed: string[] = []
+      app.pd.on('loginFailed', ({ reason }) => void failed.push(reason))
       const hold = store.hold(command, when)
       const finishing = tab.visit(callback)
       await hold.reached
@@ -57,6 +64,7 @@ describe.each(['/logout', '/destroy'])(
       // Passport redirects a login that fails; an error of `req.login()` goes to the error handler.
       const outcome = finished.headers.get('location') ?? (await finished.text())
       expect(outcome).toMatch(/^\/refused$|ERR_PAGERDUTY_LOGIN_ENDED/)
+      expect(failed).toEqual(['ERR_PAGERDUTY_LOGIN_ENDED'])
       await expectNothingLeft(tab)
     })
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { transformSync } from 'esbuild'
@@ -179,7 +179,10 @@ function write(name: string, program: string): string {
   const file = join(folder, name)
   mkdirSync(folder, { recursive: true })
   const format = name.endsWith('.cjs') ? 'cjs' : 'esm'
-  writeFileSync(file, transformSync(program, { ...compiled, format }).code)
+  // A process that another worker starts may read the file at this moment.
+  const whole = `${file}.${process.pid}`
+  writeFileSync(whole, transformSync(program, { ...compiled, format }).code)
+  renameSync(whole, file)
   return file
 }
 

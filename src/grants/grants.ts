@@ -5,6 +5,7 @@ import type { Client } from '../oauth/client'
 import type { Context } from '../context'
 import { withinDeadline } from '../async/timeout'
 import { EndedGrants, type LogoutReason } from './ended-grants'
+import { FailedLogins } from './failed-logins'
 import { TokenStoreError } from '../errors/errors'
 import type { Events } from '../observability/events'
 import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
@@ -15,7 +16,6 @@ import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant
 import { Refresher, stillWaiting } from './token-refresh'
 import type { RateLimits } from '../oauth/rate-limits'
 import { Throttle } from '../async/throttle'
-import type { PagerDutyUser } from '../user'
 
 const callersWait = 10_000
 
@@ -29,6 +29,7 @@ export class UserGrants {
   readonly #repository: GrantRepository
   readonly #refresher: Refresher
   readonly #ended: EndedGrants
+  readonly #failed: FailedLogins
   readonly #recentlyRejected = new Throttle(10_000)
   readonly #background: Background
 
@@ -42,6 +43,7 @@ export class UserGrants {
     this.#repository = new GrantRepository(context.store, context.keys)
     this.#background = context.background
     this.#ended = new EndedGrants(context, this.#repository, options.revokeOnLogout ?? true)
+    this.#failed = new FailedLogins(context, this.#repository, this.index, this.#ended)
     this.#refresher = new Refresher(context, this.#repository, this.#ended)
   }
 
@@ -53,9 +55,8 @@ export class UserGrants {
    */
   async create(id: string, grant: NewGrant, arrivedAt = Date.now()): Promise<Grant> {
     const createdAt = Date.now()
-    const absoluteEnd = createdAt + this.lifetimes.absolute
-    const times = { createdAt, lastUsedAt: createdAt, absoluteEnd, version: 1 }
-    const record = { ...grant, ...times, isKept: false, superseded: [] }
+    const times = { createdAt, lastUsedAt: createdAt, absoluteEnd: createdAt + this.lifetimes.absolute }
+    const record = { ...grant, ...times, version: 1, isKept: false, superseded: [] }
     // At once, and both to their end: what fails must not leave a grant that is still on its way.
     const [created, read] = await settledValues(
       this.#repository.create(id, record, unpresentedFor),
@@ -64,7 +65,7 @@ export class UserGrants {
     if (created === undefined)
       throw new TokenStoreError('A grant with the id of this login is stored already')
     // Stored first: an entry without a grant counts as one that has ended.
-    await this.index.add(grant.user, id, absoluteEnd, arrivedAt, read)
+    await this.index.add(grant.user, id, times.absoluteEnd, arrivedAt, read)
     return created
   }
 
@@ -166,10 +167,11 @@ export class UserGrants {
     return this.#goingOn(replace().catch(replace))
   }
 
-  /** @see EndedGrants.withdraw */
-  withdraw(...login: Parameters<EndedGrants['withdraw']>): Promise<void> {
-    return this.#goingOn(this.#ended.withdraw(...login))
+  /** @see FailedLogins.withdraw */
+  withdraw(...login: Parameters<FailedLogins['withdraw']>): Promise<void> {
+    return this.#goingOn(this.#failed.withdraw(...login))
   }
+
   /** @see GrantRepository.attach */
   attach(...tokens: Parameters<GrantRepository['attach']>): Promise<Grant | undefined> {
     return this.#repository.attach(...tokens)
@@ -177,7 +179,7 @@ export class UserGrants {
 
   /** Starts nothing more, and waits until what runs is finished and stored. */
   async close(): Promise<void> {
-    this.#ended.close()
+    this.#failed.close()
     await this.#refresher.close()
     await this.#background.settled()
   }
@@ -195,4 +197,4 @@ export class UserGrants {
 
 export { grantKey, isOver, lifeLeft, revocable, tokensOf }
 
-export type { Grant, GrantRecord, PagerDutyUser }
+export type { Grant, GrantRecord }

@@ -32,14 +32,19 @@ export function placementOf(
   if (!isNew) sharing.add(req)
   const { record } = grant
   // If the grant was ended, its tokens have been taken care of; not if it has expired, because the store was down all the time.
-  const tokens = () => (Date.now() < record.createdAt + unpresentedFor ? [] : tokensOf(record))
+  let taken: readonly string[] = []
+  const tokens = () =>
+    Date.now() < record.createdAt + unpresentedFor ? [] : [...new Set([...taken, ...tokensOf(record)])]
   const withdraw = (heir: () => Promise<string | undefined>) =>
     grants.withdraw(grant.id, tokens, record.user, async () => ({
       ids: [await heir(), (await grants.latest(grant.id))?.id],
     }))
   return {
     async replace(previous) {
-      if ((await grants.replace(previous, grant)) || previous !== heldID) return
+      const isReplaced = await grants.replace(previous, grant, (old) => {
+        taken = old
+      })
+      if (isReplaced || previous !== heldID) return
       await withdraw(async () => undefined)
       throw loginEnded()
     },

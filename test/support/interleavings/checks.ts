@@ -1,4 +1,11 @@
-import { endedBy, expectedLogin, mayBeKept, mayBeReplaced, mayHaveEnded } from './expectations'
+import {
+  endedBy,
+  expectedLogin,
+  mayBeKept,
+  mayBeReplaced,
+  mayHaveEnded,
+  mayHaveReplaced,
+} from './expectations'
 import { mayBeLeft } from './late-responses'
 import type { Attempt, Ending, Who } from './ledger'
 import { type Reply, Visitor, sessionCookie } from './visitor'
@@ -26,7 +33,7 @@ export async function check(world: World): Promise<void> {
   await checkSessions(world)
   checkEndings(world, live)
   checkPresentations(world)
-  checkRevocations(world)
+  checkRevocations(world, live)
   await checkReplays(world)
 }
 
@@ -121,7 +128,7 @@ function checkPresentations({ ledger }: World): void {
 }
 
 /** 6: nothing is revoked while its browser is to stay logged in: PagerDuty may count all its logins as one authorization. */
-function checkRevocations({ ledger }: World): void {
+function checkRevocations({ ledger }: World, live: ReadonlySet<string>): void {
   for (const { attempt, at } of ledger.revocations) {
     const { browser, owner } = attempt
     const hasEnded = ledger.endings.some(
@@ -134,7 +141,9 @@ function checkRevocations({ ledger }: World): void {
         other !== attempt &&
         other.browser === browser &&
         (other.presentedAt ?? Infinity) < at &&
-        !mayBeReplaced(ledger, other, attempt),
+        !mayBeReplaced(ledger, other, attempt) &&
+        // It may have been replaced by the attempt, which then could not store its session.
+        (live.has(other.grantID ?? '') || !mayHaveReplaced(ledger, attempt, other)),
     )
     if (!hasEnded && holder !== undefined)
       ledger.blame(`6: the tokens of ${attempt.name} are revoked, but ${holder.name} logged the browser in`)

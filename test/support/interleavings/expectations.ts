@@ -128,9 +128,16 @@ function isExpired({ attempts }: Ledger, session: string, { overTime }: Ending):
 
 /** Whether a login failed while it took the place of this one, so that no one knows whether it did; other than the one given. */
 export function mayBeReplaced(ledger: Ledger, attempt: Attempt, but: Attempt): boolean {
-  return successorsOf(ledger, attempt).some(
-    (next) => next !== but && next.callbacks.some(({ operation }) => (operation?.failures ?? 0) > 0),
-  )
+  return successorsOf(ledger, attempt).some((next) => next !== but && hasFailures(next))
+}
+
+/** Whether a login whose callback met a failure came back with the session of the other one. */
+export function mayHaveReplaced(ledger: Ledger, attempt: Attempt, other: Attempt): boolean {
+  return hasFailures(attempt) && successorsOf(ledger, other).includes(attempt)
+}
+
+function hasFailures({ callbacks }: Attempt): boolean {
+  return callbacks.some(({ operation }) => (operation?.failures ?? 0) > 0)
 }
 
 /** Logins that came back with the session of this one, other than by a reload long after. */

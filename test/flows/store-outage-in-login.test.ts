@@ -99,6 +99,22 @@ test.each(places.slice(0, 3))(
   },
 )
 
+test('a login that is made before the store has told how the failed one ended takes its tokens along', async () => {
+  const login = await callback()
+  store.fault = (sent) => (sent.startsWith('replace login:') ? new TokenStoreError('no reply') : undefined)
+  expect((await browser.visit(login)).status).toBe(503)
+  const retry = store.hold(/^replace login:/)
+  await retry.reached
+  store.fault = undefined
+  await app.logIn(browser)
+  retry.release()
+  await app.pd.close()
+  expect(simulator.calls.revoke).toBe(0)
+  await app.logOut(browser)
+  await app.pd.close()
+  expect(simulator.liveGrants()).toEqual([])
+})
+
 test('a store that does not come back before the process ends is a warning, which says what is left', async () => {
   const login = await callback()
   failFrom(/^create grant:/)

@@ -4,11 +4,14 @@ import { TokenStoreError } from '../errors/errors'
 import type { PagerDutyUser } from '../user'
 import type { EndedGrants } from './ended-grants'
 import type { GrantIndex } from './grant-index'
+import { unpresentedFor } from './grant-options'
 import { tokensOf } from './grant-record'
-import type { Grant, GrantRepository } from './grant-repository'
+import { type Grant, type GrantRepository, isPresented } from './grant-repository'
 
 /** Milliseconds between two attempts to take back a login that the store failed. */
 const retryInterval = 1_000
+/** Milliseconds after which a new grant that no session has presented is ended: before it expires, and its tokens are lost. */
+const presentedWithin = unpresentedFor - 5_000
 /** Milliseconds for which a closing process retries. */
 const closingTimeout = 30_000
 
@@ -22,12 +25,13 @@ export interface Heirs {
   readonly replaced?: readonly (string | undefined)[]
 }
 
-/** Takes back the tokens of logins that failed. */
+/** Takes back the tokens of logins that failed, or that no browser presents. */
 export class FailedLogins {
   readonly #context: Context
   readonly #repository: GrantRepository
   readonly #index: GrantIndex
   readonly #ended: EndedGrants
+  readonly #timers = new Set<NodeJS.Timeout>()
   #giveUpAt = Infinity
 
   constructor(context: Context, repository: GrantRepository, index: GrantIndex, ended: EndedGrants) {
@@ -68,9 +72,32 @@ export class FailedLogins {
     }
   }
 
+  /** Ends a new grant and revokes its tokens, unless a session presents it in time: no browser may have the session. */
+  expectPresentation({ id, record: { user } }: Grant): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      const ended = this.#endUnpresented(id, user)
+      this.#context.background.add(
+        ended.catch((error: Error) => this.#context.events.emit('warning', { error })),
+      )
+    }, presentedWithin).unref()
+    this.#timers.add(timer)
+  }
+
   /** From now on, retries end within half a minute. */
   close(): void {
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
     this.#giveUpAt = performance.now() + closingTimeout
+  }
+
+  async #endUnpresented(id: string, user: PagerDutyUser): Promise<void> {
+    const grant = await this.#repository.read(id)
+    // First: a session that presents it at this moment keeps it, and its tokens.
+    if (grant === undefined || isPresented(grant) || !(await this.#repository.delete(id, grant))) return
+    const tokens = tokensOf(grant.record)
+    const holder = await this.#entrust((await this.#index.list(user)).toReversed(), tokens, user)
+    if (holder === undefined) this.#ended.revoke(tokens)
   }
 
   async #retry(work: () => Promise<void>): Promise<void> {

@@ -46,12 +46,15 @@ export const unpresentedFor = 60_000
 /** @throws {ConfigurationError} @internal */
 export function resolveLifetimes(options: Pick<GrantOptions, 'session' | 'revokeOnLogout'>): {
   readonly idle: number
+  /** `idle` where the option was given: it comes before the lifetime of a session cookie. */
+  readonly givenIdle: number | undefined
   readonly absolute: number
 } {
   requireTypes(options, table)
   const { session } = options
   return {
     idle: requireDuration('session.idle', session?.idle ?? 8 * hour),
+    givenIdle: session?.idle,
     absolute: requireDuration('session.absolute', session?.absolute ?? 30 * 24 * hour),
   }
 }

@@ -17,6 +17,11 @@ export function grantKey(id: string): string {
   return `grant:${id}`
 }
 
+/** Whether a session presents a grant. A new one that none presents has a minute to live. */
+export function isPresented({ record }: Grant): boolean {
+  return record.lastUsedAt !== record.createdAt || record.isKept
+}
+
 /** Whether the session of a grant has reached its absolute end; a kept grant may outlive it. */
 export function isOver(grant: Grant): boolean {
   return Date.now() >= grant.record.absoluteEnd
@@ -136,15 +141,11 @@ export class GrantRepository {
     return (await this.update(grant, { ...record, superseded })) ?? this.attach(id, tokens, user)
   }
 
-  /**
-   * Lets an unchanged grant expire `ttl` milliseconds from now, and notes that it is used. Without `ttl` the expiry stays.
-   *
-   * @param isUse whether a request presents it
-   */
-  async extend(grant: Grant, ttl: number | undefined, isUse: boolean): Promise<boolean> {
+  /** Lets an unchanged grant expire `ttl` milliseconds from now, and notes that it is used. Without `ttl` the expiry stays. */
+  async extend(grant: Grant, ttl: number | undefined): Promise<boolean> {
     const { record } = grant
-    // Later than `createdAt`, also in the same millisecond: it says that a request has presented the grant.
-    const lastUsedAt = isUse ? Math.max(Date.now(), record.createdAt + 1) : record.lastUsedAt
+    // Later than `createdAt`, also in the same millisecond: see isPresented.
+    const lastUsedAt = Math.max(Date.now(), record.createdAt + 1)
     return (await this.update(grant, { ...record, lastUsedAt }, ttl)) !== undefined
   }
 

@@ -12,7 +12,7 @@ import { effectiveExpiry, shouldRefresh } from '../oauth/token-expiry'
 import { GrantIndex, type IndexOwner } from './grant-index'
 import { type GrantOptions, longestLife, resolveLifetimes, unpresentedFor } from './grant-options'
 import { type GrantRecord, type NewGrant, revocable, tokensOf } from './grant-record'
-import { type Grant, GrantRepository, grantKey, isOver, lifeLeft } from './grant-repository'
+import { type Grant, GrantRepository, grantKey, isOver, isPresented, lifeLeft } from './grant-repository'
 import { Refresher, stillWaiting } from './token-refresh'
 import type { RateLimits } from '../oauth/rate-limits'
 import { Throttle } from '../async/throttle'
@@ -66,6 +66,7 @@ export class UserGrants {
       throw new TokenStoreError('A grant with the id of this login is stored already')
     // Stored first: an entry without a grant counts as one that has ended.
     await this.index.add(grant.user, id, times.absoluteEnd, arrivedAt, read)
+    this.#failed.expectPresentation(created)
     return created
   }
 
@@ -118,14 +119,13 @@ export class UserGrants {
   /**
    * Extends a grant with its session: to `idle` milliseconds from now, never beyond its absolute end. A kept one expires later.
    *
-   * @param isUse whether a request presents it
    * @returns false when it has been ended or replaced
    */
-  async extend(grant: Grant, idle: number, isUse = true): Promise<boolean> {
+  async extend(grant: Grant, idle: number): Promise<boolean> {
     const ttl = grant.record.isKept ? undefined : lifeLeft(grant, idle)
-    if (await this.#repository.extend(grant, ttl, isUse)) return true
+    if (await this.#repository.extend(grant, ttl)) return true
     const current = await this.read(grant.id) // A refresh may have come between.
-    return current !== undefined && this.extend(current, idle, isUse)
+    return current !== undefined && this.extend(current, idle)
   }
 
   /** Lets a grant outlive its session. Returns false when there is none. */
@@ -195,6 +195,6 @@ export class UserGrants {
   }
 }
 
-export { grantKey, isOver, lifeLeft, revocable, tokensOf }
+export { grantKey, isOver, isPresented, lifeLeft, revocable, tokensOf }
 
 export type { Grant, GrantRecord }

@@ -133,13 +133,14 @@ function partsOf(strategy: LoginStrategy, options: AuthenticateOptions): LoginPa
 }
 
 /**
- * Extends a new grant to the lifetime of its session. It would expire within a minute if the next request came late.
+ * Extends a new grant to the lifetime of its session. It would end within a minute if the next request came late.
  *
  * @throws {AuthorizationResponseError} it was ended or replaced while the session was stored
  */
 async function present(grants: UserGrants, grant: Grant, req: Request): Promise<void> {
-  const idle = sessionOf(req)?.cookie.originalMaxAge ?? grants.lifetimes.idle
-  const extended = await grants.extend(grant, idle, false).catch((error: Error) => {
+  const { givenIdle, idle: usual } = grants.lifetimes
+  const idle = givenIdle ?? sessionOf(req)?.cookie.originalMaxAge ?? usual
+  const extended = await grants.extend(grant, idle).catch((error: Error) => {
     grants.events.emit('warning', { error })
   })
   if (extended === false) throw loginEnded()

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Throttle } from '../async/throttle'
-import type { Grant, UserGrants } from '../grants/grants'
+import { type Grant, type UserGrants, isPresented } from '../grants/grants'
 import { type SessionParts, idleTimeOf } from './session-parts'
 
 /**
@@ -24,7 +24,7 @@ export function extender(
     const lastUsedAt = grant?.record.lastUsedAt ?? 0
     // A process whose clock is far ahead does not keep the others from doing it.
     const isDue = isTouch && Math.abs(Date.now() - lastUsedAt) >= interval
-    const isFirst = grant !== undefined && isNew(grant)
+    const isFirst = grant !== undefined && !isPresented(grant)
     const isExtended = (isDue || isFirst) && throttle.take(key, interval)
     if (isExtended) {
       const once = async () => {
@@ -43,11 +43,6 @@ export function extender(
     if (grant?.record.isKept && parts.sessions === undefined) return grant.record.absoluteEnd
     return (isExtended ? Date.now() : lastUsedAt) + lifetime
   }
-}
-
-/** Whether no request has presented the grant so far. It has a minute to live then. */
-function isNew({ record }: Grant): boolean {
-  return record.lastUsedAt === record.createdAt
 }
 
 /** Milliseconds between two extensions: a tenth of the idle time, at most five minutes. */

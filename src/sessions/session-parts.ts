@@ -39,5 +39,5 @@ export interface OwnSessions {
 export function idleTimeOf(req: IncomingMessage, grants: UserGrants, parts: SessionParts): number {
   // A second `pd.auth()` finds a cookie that says how long the logins of the first one last at most.
   const ofCookie = parts.sessions === undefined ? sessionOf(req)?.cookie.originalMaxAge : undefined
-  return parts.session?.idle ?? ofCookie ?? grants.lifetimes.idle
+  return grants.lifetimes.givenIdle ?? ofCookie ?? grants.lifetimes.idle
 }

@@ -81,7 +81,7 @@ describe('a grant', () => {
     const grant = await make()
     expect(await repository.delete('one')).toBe(true)
     expect(await repository.update(grant, recordOf(2))).toBeUndefined()
-    expect(await repository.extend(grant, long, true)).toBe(false)
+    expect(await repository.extend(grant, long)).toBe(false)
     expect(await repository.read('one')).toBeUndefined()
     expect(await repository.delete('one')).toBe(false)
   })
@@ -107,7 +107,7 @@ describe('a grant', () => {
     at(long - 1)
     const second = (await repository.update(first, recordOf(2))) as Grant
     expect(await versionOf()).toBe(2)
-    expect(await repository.extend(second, long, true)).toBe(true)
+    expect(await repository.extend(second, long)).toBe(true)
     at(2 * long - 2)
     const extended = (await repository.read('one')) as Grant
     expect(extended.record.version).toBe(2)
@@ -122,7 +122,7 @@ describe('a grant', () => {
   test('that is extended has the time of that, and changes in nothing else', async () => {
     const grant = await make()
     jest.spyOn(Date, 'now').mockReturnValue(1_900_000_123_456)
-    await repository.extend(grant, long, true)
+    await repository.extend(grant, long)
     const { record } = (await repository.read('one')) as Grant
     expect(record).toEqual({ ...grant.record, lastUsedAt: 1_900_000_123_456 })
     expect(record.tokens.refreshToken).toBe(grant.record.tokens.refreshToken)
@@ -134,7 +134,7 @@ describe('a grant', () => {
     clock.mockReturnValue(now)
     const grant = await make()
     clock.mockReturnValue(now + long - 1)
-    expect(await repository.extend(grant, undefined, true)).toBe(true)
+    expect(await repository.extend(grant, undefined)).toBe(true)
     clock.mockReturnValue(now + long)
     expect(await repository.read('one')).toBeUndefined()
   })

@@ -1,3 +1,5 @@
+import { anything, requireEach, unique } from './rules'
+
 /** A user of an account, as the REST API shows them. */
 export interface AccountUser {
   id: string
@@ -44,6 +46,24 @@ export const defaultAccounts: readonly Account[] = [
     ],
   },
 ]
+
+/** @internal */
+export function requireAccounts(accounts: readonly Account[]): void {
+  const [id, subdomain] = [unique(accounts, 'id'), unique(accounts, 'subdomain')]
+  const rules = { id, name: 'a string', subdomain, region: "'us' or 'eu'", users: anything }
+  requireEach('accounts', accounts, rules)
+  const userID = unique(
+    accounts.flatMap(({ users }) => users),
+    'id',
+  )
+  for (const [index, { users }] of accounts.entries())
+    requireEach(
+      `accounts[${index}].users`,
+      users,
+      { id: userID, name: 'a string', email: 'a string', role: 'a string' },
+      0,
+    )
+}
 
 /** @internal */
 export function findMember(accounts: readonly Account[], userID: string | undefined): Member | undefined {

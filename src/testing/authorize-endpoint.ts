@@ -1,5 +1,7 @@
 import type { Request } from 'express'
 import { findMember } from './accounts'
+import type { Member } from './accounts'
+import { userHeader } from './approve'
 import { acceptsRedirect, allowedRedirects, narrowScope, needsPKCE, serves } from './clients'
 import type { RegisteredClient } from './clients'
 import { loginPage, refusalPage } from './login-page'
@@ -19,6 +21,8 @@ interface AuthorizationRequest {
 /** `GET /oauth/authorize`: the page, or at once the consent of the user named by `autoApprove`. */
 export function showAuthorize(parts: Parts, req: Request): Reply {
   const request = readRequest(parts, req)
+  const user = req.get(userHeader)
+  if (user !== undefined) requireMember(parts, decodeURIComponent(user))
   if (parts.settings.autoApprove !== undefined) return allow(parts, request, parts.settings.autoApprove)
   return loginPage({
     clientID: request.client.clientID,
@@ -53,8 +57,7 @@ function allow(
   userID: string | undefined,
   page?: string,
 ): Reply {
-  const member = findMember(parts.accounts, userID)
-  if (!member) throw new Refusal(refusalPage(`There is no user "${userID ?? ''}" at this simulator.`, page))
+  const member = requireMember(parts, userID, page)
   if (!serves(request.client, member.account)) {
     const { clientID, account } = request.client
     const problem =
@@ -75,6 +78,12 @@ function allow(
   const { headers, ...reply } = request.respond(303, { code })
   const cookie = `simulator-user=${member.user.id}; Path=/; HttpOnly; SameSite=Lax`
   return { ...reply, headers: { ...headers, 'Set-Cookie': cookie } }
+}
+
+function requireMember(parts: Parts, userID: string | undefined, page?: string): Member {
+  const member = findMember(parts.accounts, userID)
+  if (!member) throw new Refusal(refusalPage(`There is no user "${userID ?? ''}" at this simulator.`, page))
+  return member
 }
 
 function readRequest(parts: Parts, req: Request): AuthorizationRequest {

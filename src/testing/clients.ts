@@ -1,4 +1,6 @@
 import type { Account } from './accounts'
+import { type Rule, type Rules, anything, isObject, isURL } from './rules'
+import { requireEach, requireOneOf, requireValue, unique } from './rules'
 
 /** An app registered with the simulator. */
 export interface SimulatorClient {
@@ -26,25 +28,43 @@ export const defaultClient: SimulatorClient = {
   scope: ['incidents.read', 'incidents.write', 'users.read', 'services.read', 'oncalls.read'],
 }
 
+/** @internal */
+export function requireClients(clients: readonly SimulatorClient[], accounts: readonly Account[]): void {
+  const isList = (value: unknown) => value === undefined || (Array.isArray(value) && value.every(isURL))
+  requireEach('clients', clients, {
+    clientID: unique(clients, 'clientID'),
+    clientSecret: 'a string or undefined',
+    appType: "'scoped' or 'classic' or undefined",
+    scope: anything,
+    redirectURIs: [isList, 'a list of whole URLs'],
+    account: [...accounts.map(({ subdomain }) => `'${subdomain}'`), 'undefined'].join(' or '),
+  } satisfies Rules<SimulatorClient>)
+}
+
+/** @internal The app after `configure()`, which changes the scope alone. The other members may be given as they are. */
+export function configured(client: RegisteredClient, change: { scope: readonly string[] }): RegisteredClient {
+  requireValue('change', change, [isObject, '{ scope }'])
+  for (const [name, value] of Object.entries(change)) {
+    const isAsBefore = value === undefined || String(value) === String(client[name as keyof SimulatorClient])
+    if (!isAsBefore) requireOneOf(['scope'], name, 'configure()', 'change.')
+  }
+  return register({ ...client, scope: change.scope }, 'change')
+}
+
 /** @internal Rejects an app that could not be registered with PagerDuty. */
-export function register(client: SimulatorClient): RegisteredClient {
-  const { clientID, clientSecret, appType = 'scoped' } = client
-  if (appType === 'scoped' && !clientSecret) {
-    throw new TypeError(
-      `"clients": the Scoped app ${clientID} has no "clientSecret"; only Classic apps can be public`,
-    )
-  }
-  if (appType === 'classic' && client.account !== undefined) {
-    throw new TypeError(
-      `"clients": the Classic app ${clientID} has an "account"; Classic apps belong to none`,
-    )
-  }
-  const unknown = appType === 'classic' && client.scope.find((scope) => scope !== 'read' && scope !== 'write')
-  if (unknown) {
-    throw new TypeError(
-      `"clients": the Classic app ${clientID} has the scope "${unknown}"; Classic knows "read" and "write"`,
-    )
-  }
+export function register(client: SimulatorClient, name: string): RegisteredClient {
+  const { appType = 'scoped' } = client
+  const isClassic = appType === 'classic'
+  const known = isClassic ? /^(read|write)$/ : /^(openid|[a-z_:]+\.(read|write))$/i
+  const hasSecret: Rule = [(secret) => isClassic || !!secret, 'one: only Classic apps can be public']
+  const isAtHome: Rule = [(account) => !isClassic || account === undefined, 'none to a Classic app']
+  requireValue(`${name}.clientSecret`, client.clientSecret, hasSecret)
+  requireValue(`${name}.account`, client.account, isAtHome)
+  const isKnown = (scope: unknown) => Array.isArray(scope) && scope.every((one) => known.test(one))
+  requireValue(`${name}.scope`, client.scope, [
+    isKnown,
+    `a list such as ['${isClassic ? 'write' : 'incidents.read'}']`,
+  ])
   return { ...client, appType }
 }
 

@@ -1,5 +1,5 @@
-import { requireOneOf } from './known-names'
 import { apiError, rateLimitError, rateLimitHeaders } from './wire'
+import { type Rules, anything, isObject, requireMembers, requireOneOf, requireValue } from './rules'
 
 const targets = ['authorize', 'token', 'revoke', 'jwks', 'userinfo', 'api']
 
@@ -65,9 +65,30 @@ const names = [
   ...['reset', 'reset-after', 'stall', 'stall-after', 'half'],
 ]
 
-/** @internal Rejects a name that would make nothing fail. */
-export function requireFault(fault: Fault | undefined, by: 'failNext()' | 'tokenFault'): void {
-  if (fault !== undefined && typeof fault !== 'object') requireOneOf(names, fault, by)
+const rules: Rules<FaultAnswer> = {
+  status: 'a whole number from 200 to 599',
+  headers: [areHeaders, 'names and values of HTTP headers'],
+  body: anything,
+  retryAfter: 'a number from 0 to 9999999999 or undefined',
+  after: 'a boolean or undefined',
+}
+
+function areHeaders(value: unknown): boolean {
+  try {
+    new Headers(value as Record<string, string> | undefined)
+    return value === undefined || isObject(value)
+  } catch {
+    return false
+  }
+}
+
+/** @internal Rejects what would make nothing fail, or the call in another way. */
+export function requireFault(fault: unknown, by: 'failNext()' | 'tokenFault'): void {
+  if (typeof fault === 'string') return requireOneOf(names, fault, by)
+  const name = by === 'tokenFault' ? 'tokenFault()' : 'fault'
+  const members = Object.keys(rules).join(', ')
+  requireValue(name, fault, [isObject, `one of ${names.join(', ')} or { ${members} }`])
+  requireMembers(by, fault as object, rules, name)
 }
 
 /** @internal Faults waiting for the next calls, first in, first out. */
@@ -77,6 +98,7 @@ export class FaultQueue {
   add(target: Target, fault: Fault, times: number): void {
     requireOneOf(targets, target, 'failNext()')
     requireFault(fault, 'failNext()')
+    requireValue('times', times, 'a whole number from 1 to 1000000')
     const queue = this.#waiting.get(target) ?? []
     this.#waiting.set(target, [...queue, ...Array.from({ length: times }, () => fault)])
   }

@@ -43,7 +43,7 @@ export async function loginAs<Agent extends LoginAgent>(
   agent: Agent,
   who: string | LoginAs = {},
 ): Promise<Agent> {
-  const { user = 'PACME01', path = '/auth/pagerduty', fetch } = typeof who === 'string' ? { user: who } : who
+  const { user, path = '/auth/pagerduty', fetch } = typeof who === 'string' ? { user: who } : who
   // Harmless where the app is reached by http itself.
   const proxied = { 'X-Forwarded-Proto': 'https' }
   const begun = await agent.get(path).set(proxied)

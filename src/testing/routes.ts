@@ -43,8 +43,9 @@ export function routes(parts: Parts, { calls, faults, control }: Observation): E
   const serveToken: RequestHandler = function serveToken(req, res, next) {
     const grantType = new URLSearchParams(bodyOf(req)).get('grant_type') ?? undefined
     countTokenCall(calls(), grantType)
-    const fault = faults.next('token') ?? settings.tokenFault?.(grantType)
-    requireFault(fault, 'tokenFault')
+    // A function of plain JavaScript may return null where there is none.
+    const fault = faults.next('token') ?? settings.tokenFault?.(grantType) ?? undefined
+    if (fault !== undefined) requireFault(fault, 'tokenFault')
     answer(res, () => token(parts, req), { target: 'token', fault, latency: settings.tokenLatency }).catch(
       next,
     )

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 
-/** @internal Whether a value can work, and what to give where it cannot. */
-export type Rule = readonly [fits: (value: unknown) => boolean, give: string]
+/** @internal Whether a value can work, and what to give where it cannot; or that alone, such as `a string or undefined`. */
+export type Rule = string | readonly [fits: (value: unknown) => boolean, give: string]
 
 /** @internal */
 export type Rules<T> = { readonly [Name in keyof Required<T>]: Rule }
@@ -19,12 +19,22 @@ export function requireOneOf(known: readonly string[], given: string, by: string
  * @internal
  * @throws {TypeError} says what the value is, but not what an object has in it, which may be a secret
  */
-export function requireValue(name: string, value: unknown, [fits, give]: Rule): void {
-  if (fits(value)) return
+export function requireValue(name: string, value: unknown, rule: Rule): void {
+  const [fits, give] = typeof rule === 'string' ? [isOneOf, rule] : rule
+  if (fits(value, give)) return
   const shown = inspect(value, { depth: Array.isArray(value) ? 0 : -1 })
   throw new TypeError(
     `"${name}" is ${/^(''|\[\])$/.test(shown) ? 'empty' : shown.slice(0, 99)}: give ${give}`,
   )
+}
+
+function isOneOf(value: unknown, kinds: string): boolean {
+  return kinds.split(' or ').some((kind) => {
+    const [least, most] = kind.match(/\d+/g) ?? []
+    if (most === undefined) return kind === `a ${typeof value}` || kind === inspect(value)
+    const isInside = typeof value === 'number' && value >= Number(least) && value <= Number(most)
+    return isInside && (Number.isInteger(value) || !kind.includes('whole'))
+  })
 }
 
 /**
@@ -68,65 +78,17 @@ export function isString(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** @internal */
-export function optional([fits, give]: Rule): Rule {
-  return [(value) => value === undefined || fits(value), give]
-}
-
-/** @internal */
-export function listOf(fits: Rule[0], give: string): Rule {
-  return [(value) => Array.isArray(value) && value.every(fits), give]
-}
-
-/** @internal */
-export function oneOf(...values: string[]): Rule {
-  return [(value) => values.includes(value as string), `'${values.join("' or '")}'`]
-}
-
-function isNumber(value: unknown): boolean {
-  return typeof value === 'number'
-}
-
-/** @internal */
-export function between(least: number, most: number, what: string, type: Rule[0] = isNumber): Rule {
-  const fits: Rule[0] = (value) => type(value) && (value as number) >= least && (value as number) <= most
-  return [fits, `${what} from ${least} to ${most}`]
-}
-
-/** @internal */
-export function whole(least: number, most: number): Rule {
-  return between(least, most, 'a whole number', Number.isInteger)
-}
-
 /** @internal A string that no other object of the list has there. */
 export function unique(list: readonly object[], name: string): Rule {
   const count = (value: unknown) =>
     list.filter((one) => (one as Record<string, unknown> | null)?.[name] === value).length
-  return [(value) => isString(value) && count(value) < 2, 'a string that is not empty, and no other has']
+  return [(value) => isString(value) && count(value) < 2, 'a string that no other has']
 }
 
 /** @internal */
 export const anything: Rule = [() => true, '']
 
 /** @internal */
-export const string: Rule = [isString, 'a string that is not empty']
-
-/** @internal */
-export const flag: Rule = [(value) => typeof value === 'boolean', 'true or false']
-
-/** @internal */
-export const callable: Rule = [(value) => typeof value === 'function', 'a function']
-
-/** @internal */
-export const url: Rule = [(value) => URL.canParse(String(value)), 'a whole URL']
-
-/** @internal */
-export const headers: Rule = optional([areHeaders, 'names and values of HTTP headers'])
-
-function areHeaders(value: unknown): boolean {
-  try {
-    return isObject(value) && new Headers(value as Record<string, string>) !== undefined
-  } catch {
-    return false
-  }
+export function isURL(value: unknown): boolean {
+  return URL.canParse(String(value))
 }

@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import type { Account } from './accounts'
 import { defaultAccounts } from './accounts'
+import { isString, requireValue } from './rules'
 import { sampleData } from './sample-data'
 import { webhookEvent } from './webhook-event'
 import type { WebhookEventInit, WebhookEventPayload } from './webhook-event'
@@ -49,9 +50,18 @@ export async function sendWebhook(
   event: string | WebhookEventInit,
   options: SendWebhookOptions,
 ): Promise<WebhookAnswer> {
-  const init = typeof event === 'string' ? { event_type: event } : event
+  const init = eventOf(event, options)
   const account = sampleData(defaultAccounts[0] as Account, Date.now())
   return deliver(url, webhookEvent(init, account, Date.now()), options)
+}
+
+/** @internal Rejects a delivery that cannot be sent. */
+export function eventOf(event: string | WebhookEventInit, options: SendWebhookOptions): WebhookEventInit {
+  const { secret, signature } = Object(options) as Partial<SendWebhookOptions>
+  const secrets = [secret].flat()
+  const isGiven = signature !== undefined || (secrets.length > 0 && secrets.every(isString))
+  requireValue('options.secret', secret, [() => isGiven, 'a string that is not empty, or a list of such'])
+  return typeof event === 'string' ? { event_type: event } : event
 }
 
 /** @internal Signs and posts a whole event. */

@@ -1,8 +1,11 @@
+import { findMember } from './accounts'
+import type { Account } from './accounts'
 import type { Fault } from './faults'
-import { requireOneOf } from './known-names'
+import { type Rule, requireOneOf, requireValue } from './rules'
 
 /** Names of the options of a simulator that are no settings. */
-const otherOptions = ['port', 'tls', 'clients', 'accounts', 'control', 'state']
+const otherOptions = ['port', 'tls', 'clients', 'accounts']
+const internalOptions = ['control', 'state']
 
 /** The claims of an id_token before it is signed. */
 export type Claims = Record<string, unknown>
@@ -48,37 +51,58 @@ export interface Settings {
 /** Some of them; undefined means the default. */
 export type GivenSettings = { [Name in keyof Settings]?: Settings[Name] | undefined }
 
+/** Default and rule of each setting. */
+type Table = { [Name in keyof Required<Settings>]: readonly [usual: Settings[Name], rule: Rule] }
+
+function tableFor(accounts: readonly Account[]): Table {
+  const isTime = (now: unknown) => typeof now === 'function' && Number.isFinite(now())
+  const isUser = (id: unknown) => id === undefined || findMember(accounts, id as string) !== undefined
+  const isLimit = (given: unknown) =>
+    given === undefined || /^\d+$/.test(String((given as Settings['rateLimit'] | null)?.limit))
+  const seconds = 'a number from 0 to 9999999999'
+  const ifGiven = `${seconds} or undefined`
+  // Longer ones end at once.
+  const latency = 'a number from 0 to 2147483647'
+  return {
+    now: [() => Date.now(), [isTime, 'a function that returns milliseconds since the epoch']],
+    autoApprove: [undefined, [isUser, 'the id of a user that "accounts" has']],
+    codeLifetime: [30, seconds],
+    accessTokenLifetime: [undefined, ifGiven],
+    refreshTokenLifetime: [undefined, ifGiven],
+    rollingWindow: [undefined, ifGiven],
+    reuse: ['revoke-family', "'reject' or 'revoke-family'"],
+    grace: [0, seconds],
+    revokeOldAccessToken: [false, 'a boolean'],
+    refreshNarrows: [false, 'a boolean'],
+    echoNonce: [false, 'a boolean'],
+    nullIDToken: [true, 'a boolean'],
+    idTokenClaims: [undefined, 'a function or undefined'],
+    tokenLatency: [0, latency],
+    apiLatency: [0, latency],
+    tokenFault: [undefined, 'a function or undefined'],
+    rateLimit: [undefined, [isLimit, '{ limit }, calls a minute']],
+  }
+}
+
 /** @internal */
-export function resolveSettings(given: GivenSettings): Settings {
-  const defaults: Settings = {
-    now: () => Date.now(),
-    autoApprove: undefined,
-    codeLifetime: 30,
-    accessTokenLifetime: undefined,
-    refreshTokenLifetime: undefined,
-    rollingWindow: undefined,
-    reuse: 'revoke-family',
-    grace: 0,
-    revokeOldAccessToken: false,
-    refreshNarrows: false,
-    echoNonce: false,
-    nullIDToken: true,
-    idTokenClaims: undefined,
-    tokenLatency: 0,
-    apiLatency: 0,
-    tokenFault: undefined,
-    rateLimit: undefined,
-  }
-  const names = Object.keys(defaults)
+export function resolveSettings(given: GivenSettings, accounts: readonly Account[]): Settings {
+  const table = tableFor(accounts)
+  const names = Object.keys(table)
+  const ruleOf = (name: string) => table[name as keyof Settings][1]
+  const settings = Object.fromEntries(
+    Object.entries(table).map(([name, [usual]]) => [name, usual]),
+  ) as unknown as Settings
   for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || otherOptions.includes(name)) continue
+    if (value === undefined || [...otherOptions, ...internalOptions].includes(name)) continue
     requireOneOf([...names, ...otherOptions], name, 'startPagerDuty()')
-    Object.assign(defaults, { [name]: value })
+    requireValue(name, value, ruleOf(name))
+    Object.assign(settings, { [name]: value })
   }
-  return new Proxy(defaults, {
-    set(settings, name, value) {
+  return new Proxy(settings, {
+    set(current, name, value) {
       requireOneOf(names, String(name), 'settings')
-      return Reflect.set(settings, name, value)
+      requireValue(`settings.${String(name)}`, value, ruleOf(String(name)))
+      return Reflect.set(current, name, value)
     },
   })
 }

@@ -1,10 +1,10 @@
 import type { RequestHandler } from 'express'
-import { defaultAccounts } from './accounts'
+import { defaultAccounts, requireAccounts } from './accounts'
 import type { Account } from './accounts'
 import { noCalls } from './calls'
 import type { Calls } from './calls'
 import { selfSigned } from './certificate'
-import { defaultClient, register } from './clients'
+import { configured, defaultClient, register, requireClients } from './clients'
 import type { SimulatorClient } from './clients'
 import { type SimulatorConnection, connectionOf, environmentOf, registered } from './connection'
 import { FaultQueue } from './faults'
@@ -14,9 +14,10 @@ import type { LiveGrant } from './tokens'
 import { IDTokenSigner } from './id-token-signer'
 import type { Parts } from './parts'
 import { routes } from './routes'
+import { isObject, requireValue } from './rules'
 import { sampleData } from './sample-data'
 import type { AccountData } from './sample-data'
-import { deliver } from './send-webhook'
+import { deliver, eventOf } from './send-webhook'
 import type { SendWebhookOptions, WebhookAnswer } from './send-webhook'
 import { listen, shut } from './server'
 import { resolveSettings } from './settings'
@@ -64,7 +65,7 @@ export interface Simulator {
   /**
    * Makes the next calls of that kind fail, `times` of them (1 if not given), after those already waiting.
    *
-   * @throws {TypeError} target or fault is unknown
+   * @throws {TypeError} target or fault is unknown, or cannot work
    */
   failNext(target: Target, fault: Fault, times?: number): void
   /** Forgets the failures that have not happened yet. */
@@ -75,7 +76,7 @@ export interface Simulator {
   expireTokens(): void
   /** Ends every code and token, as the button "Revoke All Tokens" does. */
   revokeAll(): void
-  /** The logins and app tokens that still serve, the newest last. */
+  /** The logins and app tokens that still serve, the newest last: also logins whose tokens are carried along with a later grant. */
   liveGrants(): LiveGrant[]
   /** The newest access token of a user that would still be accepted. */
   newestAccessToken(userID: string): string | undefined
@@ -103,7 +104,7 @@ export interface Simulator {
  * Starts a local imitation of PagerDuty's identity server and of a bit of its REST API, on 127.0.0.1. It is strict
  * where PagerDuty is or may be: codes and refresh tokens work once, PKCE is required, scopes narrow without an error.
  *
- * @throws {TypeError} an option is not known, or `clients` is empty
+ * @throws {TypeError} an option is not known, or its value cannot work
  * @example
  * const simulator = await startPagerDuty()
  * const pd = pagerduty({ ...simulator.options(), scope: ['incidents.read'], callbackURL })
@@ -111,12 +112,12 @@ export interface Simulator {
  * await simulator.close()
  */
 export async function startPagerDuty(options: SimulatorOptions = {}): Promise<Simulator> {
-  const { port = 0, clients: registrations = [defaultClient], accounts = defaultAccounts } = options
-  const [first] = registrations
-  if (!first) throw new TypeError('"clients" is empty: register at least one app, or leave the option out')
-
-  const settings = resolveSettings(options)
-  const clients = new Map(registrations.map((client) => [client.clientID, register(client)]))
+  const { port, registrations, accounts } = checked(options)
+  const [first] = registrations as readonly [SimulatorClient]
+  const settings = resolveSettings(options, accounts)
+  const clients = new Map(
+    registrations.map((client, index) => [client.clientID, register(client, `clients[${index}]`)]),
+  )
   const kept = options.state && readState(options.state)
   const grants = new Grants(settings, kept?.records)
   const faults = new FaultQueue()
@@ -148,8 +149,8 @@ export async function startPagerDuty(options: SimulatorOptions = {}): Promise<Si
     },
     options: connection,
     env: (clientID) => environmentOf(connection(clientID)),
-    configure(clientID, { scope }) {
-      clients.set(clientID, register({ ...registered(clients, clientID), scope }))
+    configure(clientID, change) {
+      clients.set(clientID, configured(registered(clients, clientID), change))
     },
     failNext: (target, fault, times = 1) => faults.add(target, fault, times),
     clearFaults: () => faults.clear(),
@@ -167,12 +168,25 @@ export async function startPagerDuty(options: SimulatorOptions = {}): Promise<Si
   return simulator
 }
 
+function checked(options: SimulatorOptions) {
+  requireValue('options', options, [isObject, 'an object'])
+  const { port = 0, tls, clients: registrations = [defaultClient], accounts = defaultAccounts } = options
+  // A string of digits works too.
+  const number = /^\d+$/.test(String(port)) ? Number(port) : port
+  requireValue('port', number, 'a whole number from 0 to 65535')
+  requireValue('tls', tls, 'a boolean or undefined')
+  requireAccounts(accounts)
+  requireClients(registrations, accounts)
+  return { port, registrations, accounts }
+}
+
 function sendAbout(
   { accounts, data, settings }: Parts,
-  ...[target, event, { subdomain = accounts[0]?.subdomain, ...how }]: Parameters<Simulator['sendWebhook']>
+  ...[target, event, options]: Parameters<Simulator['sendWebhook']>
 ): Promise<WebhookAnswer> {
+  const { subdomain = accounts[0]?.subdomain, ...how } = options ?? {}
   const account = accounts.find((one) => one.subdomain === subdomain)
   if (!account) throw new TypeError(`"${subdomain}" is no account of this simulator`)
-  const init = typeof event === 'string' ? { event_type: event } : event
+  const init = eventOf(event, how)
   return deliver(target, webhookEvent(init, data.get(account.id) as AccountData, settings.now()), how)
 }

@@ -187,7 +187,9 @@ describe('a Scoped app registered in one account', () => {
   })
 
   it('is not what a Classic app is', async () => {
-    await expect(start({ clients: [{ ...classicClient, account: 'acme' }] })).rejects.toThrow('"account"')
+    await expect(start({ clients: [{ ...classicClient, account: 'acme' }] })).rejects.toThrow(
+      '"clients[0].account"',
+    )
   })
 })
 

@@ -27,9 +27,13 @@ describe('starting', () => {
   it('rejects apps that PagerDuty would not let exist', async () => {
     await expect(startPagerDuty({ clients: [] })).rejects.toThrow('"clients" is empty')
     const scoped = { clientID: 'a', scope: ['users.read'] }
-    await expect(startPagerDuty({ clients: [scoped] })).rejects.toThrow('"clientSecret"')
+    await expect(startPagerDuty({ clients: [scoped] })).rejects.toThrow(
+      '"clients[0].clientSecret" is undefined',
+    )
     const classic = { ...classicClient, scope: ['users.read'] }
-    await expect(startPagerDuty({ clients: [classic] })).rejects.toThrow('"users.read"')
+    await expect(startPagerDuty({ clients: [classic] })).rejects.toThrow(
+      `"clients[0].scope" is [ 'users.read' ]: give a list such as ['write']`,
+    )
   })
 
   it('takes an undefined option for an absent one', async () => {

@@ -1,6 +1,7 @@
 import { ConfigurationError, InsufficientScopeError } from '../errors/errors'
 import { requireKnown, requireTypes } from '../errors/known-members'
-import { type OperationGuardOptions, type ScopeName, guardOptions } from './guard-options'
+import { type GuardOptions, type OperationGuardOptions, type ScopeName, guardOptions } from './guard-options'
+import { sameOriginPath } from '../http/request-url'
 import type { UserGrant } from '../grants/user-grant'
 import { operationOf, operationScopes } from '../scopes/operations'
 import { type AppType, belongsTo, isScopeToken, requireScope } from '../scopes/scope'
@@ -89,6 +90,9 @@ export function requireOptions(options: unknown, overlooked: readonly string[] =
   }
   requireKnown('a guard', options, Object.keys(guardOptions))
   requireTypes(options, guardOptions)
+  const { loginPath } = options as GuardOptions
+  if (loginPath !== undefined && sameOriginPath(loginPath) === undefined)
+    throw new ConfigurationError('loginPath', 'must be a path of the app, such as "/auth/pagerduty"')
 }
 
 /** @throws {ConfigurationError} there is none, or one that no scope can be */

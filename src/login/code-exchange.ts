@@ -16,7 +16,7 @@ import { loginEnded, resolveConcurrentLogins } from './concurrent-logins'
 import { type Received, failLogin } from './failed-login'
 import { labelOf } from './login-label'
 import { type Attempt, type LoginOutcome, type LoginParts, unchanged } from './login-attempt'
-import { type OtherLogin, type PendingLogin, isLater, nonceOf } from './login-transaction'
+import { type OtherLogin, type PendingLogin, isLater, localUserIn, nonceOf } from './login-transaction'
 import { diagnose, requireAcceptable } from './partial-grant'
 import { heldGrant, isWider } from './step-up'
 import type { FinishedLogin, VerifyResult } from './verify'
@@ -60,6 +60,7 @@ async function exchangeCode(
   received: Received,
 ): Promise<LoginOutcome> {
   const { parts, req, res, login, requestedScopes } = attempt
+  requireSameLocalUser(attempt)
   if (code === undefined) throw refusedLogin(error ?? 'unknown_error')
   if (isResponseSent(res)) throw responseSent()
   const response = await requestTokens(attempt, code)
@@ -77,6 +78,17 @@ async function exchangeCode(
   if (hadSession && sessionOf(req) === undefined) throw loginEnded()
   if (isResponseSent(res)) throw responseSent()
   return (await keepHeldGrant(attempt, made)) ?? (await createGrant(attempt, made, verified))
+}
+
+/**
+ * What began as a link must not log in a browser whose local user has logged out since.
+ *
+ * @throws {AuthorizationResponseError}
+ */
+function requireSameLocalUser({ parts, req, login, held }: Attempt): void {
+  if (login.localUser === undefined || held !== undefined) return
+  const { name } = parts.grants.client
+  if (localUserIn(sessionOf(req) ?? {}, name) !== login.localUser) throw loginEnded()
 }
 
 /** Each login once, the latest first. */

@@ -25,7 +25,7 @@ export function clientSecrets(secret: ClientSecret): () => Promise<readonly stri
   if (secrets.length > 0 && secrets.every(isSecret)) return async () => secrets
   throw new ConfigurationError(
     'clientSecret',
-    'is required: a string, a list of strings, or a function that returns a string',
+    'is required: a string without a line break, a list of strings, or a function that returns a string',
     hint,
   )
 }
@@ -45,7 +45,8 @@ async function askFor(secret: () => string | Promise<string>): Promise<string> {
 }
 
 function isSecret(value: unknown): value is string {
-  return typeof value === 'string' && value.trim() !== ''
+  // RFC 6749 appendix A.2; a blank at an end, or a line break, comes from a file.
+  return typeof value === 'string' && /^[!-~]([ -~]*[!-~])?$/.test(value)
 }
 
 function noSecret(what: string, cause?: Error): TokenEndpointError {

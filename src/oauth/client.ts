@@ -133,9 +133,15 @@ function requireAppType(value: unknown): AppType {
 }
 
 function requireClientID(value: unknown): string {
-  if (typeof value === 'string' && value.trim() !== '') return value
+  // RFC 6749 appendix A.1; a blank at an end, or a line break, comes from a file.
+  if (typeof value === 'string' && /^[!-~]([ -~]*[!-~])?$/.test(value)) return value
   const hint = 'Supply the Client ID from the app’s OAuth page at PagerDuty.'
-  throw new ConfigurationError('clientID', 'is required', hint)
+  const isPresent = typeof value === 'string' && value.trim() !== ''
+  throw new ConfigurationError(
+    'clientID',
+    isPresent ? 'has a character that no Client ID can have' : 'is required',
+    hint,
+  )
 }
 
 function requireIssuers(value: string | readonly string[] | undefined): readonly string[] {

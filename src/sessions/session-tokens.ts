@@ -28,8 +28,8 @@ export type Middleware = (req: IncomingMessage, res: ServerResponse, next: (erro
  * refresh. When the grant is over, replaced, or encrypted with another secret, so is the Passport login that it made.
  */
 export function sessionTokens(options: SessionTokensOptions): Middleware {
-  requireSpelling('sessionTokens()', options, [...grantOptionNames, 'strategy'])
-  if (options.tokenStore === undefined) {
+  requireSpelling('sessionTokens()', Object(options) as object, [...grantOptionNames, 'strategy'])
+  if (options?.tokenStore === undefined) {
     throw new ConfigurationError(
       'tokenStore',
       'is required: the store that the strategy keeps its grants in',

@@ -87,6 +87,15 @@ test('a link that one local user began is not finished in the session of another
   await expectNoGrant()
 })
 
+test('a link whose local user has logged out since logs no one in', async () => {
+  await app.get(browser, '/local/local-7')
+  const callback = await app.approved(browser)
+  await app.post(browser, '/logout')
+  expect((await browser.visit(callback)).headers.get('location')).toBe('/refused')
+  expect(await app.see(browser)).toMatchObject({ user: null, pagerduty: null })
+  expect(simulator.calls.token.authorization_code).toBe(0)
+})
+
 test('a step-up keeps what other requests write into the session, and what they take out of it', async () => {
   await app.consent(browser)
   await app.get(browser, '/put/one')

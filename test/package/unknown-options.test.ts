@@ -191,11 +191,25 @@ describe('an option of a wrong type', () => {
   test.each([
     ['onError', true],
     ['loginPath', 5],
+    ['loginPath', '//elsewhere.example'],
+    ['loginPath', 'login'],
     ['stepUp', 'no'],
     ['name', 5],
   ])('of a guard is rejected by name: %s', (name, value) => {
     expect(refusal(() => pd.requireLogin({ [name]: value })).option).toBe(name)
     expect(refusal(() => pd.requireScopes('incidents.read', { [name]: value })).option).toBe(name)
+  })
+
+  test.each([
+    ['clientID', 'an-id\n'],
+    ['clientID', ' an-id'],
+    ['clientSecret', 'a-secret\n'],
+  ])('or with the line break of a file is rejected by name: %s', (name, value) => {
+    expect(refusal(() => pagerduty({ ...options(), [name]: value })).option).toBe(name)
+  })
+
+  test('is none at all for sessionTokens()', () => {
+    expect(refusal(() => sessionTokens(undefined as never)).option).toBe('tokenStore')
   })
 
   test('is a listener that is no function, too', () => {

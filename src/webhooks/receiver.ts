@@ -63,11 +63,11 @@ export function createReceiver(
 ): WebhookReceiver {
   const { name, timeout, maxAge, retention } = webhookSettings(options, handler)
   const { verifyBearer, onError } = options
-  const secrets = secretSource(options.webhookSecret)
+  const secrets = secretSource(options.webhookSecret, 'webhookSecret', name)
   const ownStore = new MemoryTokenStore()
   const records = { store: checkedTokenStore(options.tokenStore ?? ownStore), retention, events }
   const background = new Background(options.waitUntil)
-  const warn = hintOnce(takeWarning)
+  const warn = hintOnce(name, takeWarning)
   let isClosed = false
 
   function pagerdutyWebhook(req: Request, res: Response, next: NextFunction): void {
@@ -140,12 +140,15 @@ function outcomeOf({ code, status }: PagerDutyOAuthError): 'inProgress' | 'faile
 }
 
 /** Warns once of each mistake that its hint explains. */
-function hintOnce(warn = (message: string) => process.emitWarning(message)): (error: Error) => void {
+function hintOnce(
+  receiver: string,
+  warn = (message: string) => process.emitWarning(message),
+): (error: Error) => void {
   const warned = new Set<string>()
   return (error) => {
     if (!(error instanceof WebhookError || error instanceof ConfigurationError)) return
     if (error.hint === undefined || warned.has(error.message)) return
     warned.add(error.message)
-    warn(textOf(error))
+    warn(`Delivery at ${receiver}: ${textOf(error)}`)
   }
 }

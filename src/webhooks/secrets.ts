@@ -19,23 +19,25 @@ export type WebhookSecret =
 export function secretSource(
   secret: WebhookSecret | undefined,
   option = 'webhookSecret',
+  receiver?: string,
 ): () => Promise<readonly string[]> {
-  if (typeof secret === 'function') return async () => requireSecrets(await secret(), option)
-  const secrets = requireSecrets(secret, option)
+  if (typeof secret === 'function') return async () => requireSecrets(await secret(), option, receiver)
+  const secrets = requireSecrets(secret, option, receiver)
   return async () => secrets
 }
 
-function requireSecrets(value: unknown, option: string): readonly string[] {
+function requireSecrets(value: unknown, option: string, receiver?: string): readonly string[] {
   const secrets = [value]
     .flat()
     .flatMap((one: unknown) => (isText(one) && one.includes(',') ? listIn(one) : [one]))
   if (secrets.length > 0 && secrets.every(isSecret)) return secrets
   const isPresent = secrets.some((one) => typeof one === 'string' && one.trim() !== '')
+  const where = receiver === undefined || receiver === 'webhook' ? '' : ` for "${receiver}"`
   throw new ConfigurationError(
     option,
     isPresent
-      ? 'is not what PagerDuty showed: a secret has 16 characters or more, without whitespace, and is no placeholder'
-      : 'is required: the secret that PagerDuty showed when the webhook subscription was created',
+      ? `is not what PagerDuty showed${where}: a secret has 16 characters or more, without whitespace, and is no placeholder`
+      : `is required${where}: the secret that PagerDuty showed when the webhook subscription was created`,
     'PagerDuty shows the secret once; a new subscription has a new one.',
   )
 }

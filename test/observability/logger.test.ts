@@ -54,7 +54,7 @@ test('everything that happens is a line of its level', async () => {
       'warn: Refresh of grant … failed: server_error',
       'info: Logout of user PACME01 of acme',
       'warn: PagerDuty’s token endpoint responded with an error: server_error. See docs/errors.md#server_error',
-      'warn: The delivery is not signed',
+      'warn: Delivery at webhook: The delivery is not signed',
       'info: App token for us.acme: users.read',
       'warn: No app token for eu.globex: ERR_PAGERDUTY_SCOPE_NOT_GRANTED',
       'debug: Delivery at webhook: handled 202 incident.triggered',
@@ -126,7 +126,7 @@ test('without a logger nothing but mistakes and failures is warned about', async
     new Set([
       'PagerDuty left out teams',
       'PagerDuty’s token endpoint responded with an error',
-      'The delivery is not signed with the secret of this webhook',
+      'Delivery at webhook',
     ]),
   )
 })

@@ -487,7 +487,10 @@ describe('pd.webhook', () => {
 
   test('is rejected without a secret, and if two would share a name', async () => {
     const none = make({ webhookSecret: '' })
-    expect(() => none.webhook(() => {})).toThrow('"webhookSecret" is required')
+    expect(() => none.webhook(() => {})).toThrow('"webhookSecret" is required: ')
+    expect(() => none.webhook(() => {}, { name: 'globex' })).toThrow(
+      '"webhookSecret" is required for "globex": ',
+    )
     const pd = make()
     pd.webhook(() => {})
     expect(() => pd.webhook(() => {})).toThrow('"name" is "webhook" for two webhooks')

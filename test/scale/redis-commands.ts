@@ -29,7 +29,7 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
   await inspector.flushall()
   const app = await startDropIn(simulator, { redis, secret })
   const other = await startDropIn(simulator, { redis, secret })
-  const now = Date.now
+  const [now, monotonic] = [Date.now, performance.now]
   const during = async (work: () => Promise<unknown>) => {
     sent = []
     await work()
@@ -38,7 +38,11 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
   try {
     const browser = new Browser()
     const callback = await approve(await app.begin(browser))
+    // A login that takes long looks once more whether another one has replaced it.
+    const instant = performance.now()
+    performance.now = () => instant
     const login = await during(() => browser.visit(callback))
+    performance.now = monotonic
     const [sessionKey = ''] = await inspector.keys('pagerduty:sess:*')
     const grantID = /\{(.+)\}/.exec(sessionKey)?.[1] ?? ''
     const value = (await inspector.get(sessionKey)) ?? ''
@@ -82,6 +86,7 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
     }
   } finally {
     Date.now = now
+    performance.now = monotonic
     for (const running of [app, other]) await running.close()
     for (const client of [redis, inspector]) client.disconnect()
     await simulator.close()

@@ -59,7 +59,10 @@ describeWithRedis('pd.auth() over Redis', () => {
     const browser = new Browser()
     const callback = await approve(await app.begin(browser))
     expect(sent).toEqual([])
+    // One that takes long looks once more whether another one has replaced it.
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now())
     expect((await browser.visit(callback)).status).toBe(302)
+    clock.mockRestore()
     expect(sent.length).toBeLessThanOrEqual(6)
   })
 

@@ -29,7 +29,7 @@ export async function measureCommands(url: string): Promise<{ commands: Commands
   await inspector.flushall()
   const app = await startDropIn(simulator, { redis, secret })
   const other = await startDropIn(simulator, { redis, secret })
-  const [now, monotonic] = [Date.now, performance.now]
+  const [now, monotonic] = [Date.now, performance.now.bind(performance)]
   const during = async (work: () => Promise<unknown>) => {
     sent = []
     await work()

@@ -15,6 +15,7 @@ afterEach(() => simulator.close())
 
 const page = readFileSync(join(root, 'docs/nestjs.md'), 'utf8')
 const json = 'application/problem+json'
+const html = 'text/html; charset=utf-8'
 
 describe('the NestJS app with pd.auth()', () => {
   const one = example('docs/nestjs.md, A whole app, ts')
@@ -161,13 +162,40 @@ describeWithRedis('the NestJS app with @nestjs/passport', () => {
       expect([finished.status, finished.headers.get('location')]).toEqual([302, '/incidents'])
     }))
 
-  test('logs no one in when the user denies access', () =>
+  test('shows a page to a user who denies access, and logs no one in', () =>
     run(async (app) => {
       const browser = new Browser()
       const begun = await browser.visit(`${app.url}/auth/pagerduty`)
       const callback = await approve(begun.headers.get('location') as string, { decision: 'deny' })
-      expect((await browser.visit(callback)).status).toBe(401)
+      const denied = await browser.visit(callback)
+      expect([denied.status, denied.headers.get('content-type')]).toEqual([403, html])
+      expect(await denied.text()).toContain('href="/auth/pagerduty"')
       expect(await seenBy(app, browser)).toEqual({ user: null, isLoggedIn: false })
       expect(simulator.liveGrants()).toEqual([])
     }))
+
+  test('shows a page with 503 and Retry-After while PagerDuty fails, and logs in afterwards', () =>
+    run(async (app) => {
+      const browser = new Browser()
+      const begun = await browser.visit(`${app.url}/auth/pagerduty`)
+      const callback = await approve(begun.headers.get('location') as string)
+      simulator.failNext('token', '500')
+      const failed = await browser.visit(callback)
+      expect([failed.status, failed.headers.get('content-type')]).toEqual([503, html])
+      expect(Number(failed.headers.get('retry-after'))).toBeGreaterThan(0)
+      expect(await seenBy(app, browser)).toEqual({ user: null, isLoggedIn: false })
+      const user = await app.logIn('/auth/pagerduty', 'PACME01', browser)
+      expect(await seenBy(app, user)).toMatchObject({ isLoggedIn: true })
+    }))
+
+  test('ends at SIGTERM with the shutdown hook of the first app', () => {
+    const [, close = ''] = /`(pd\.close\(\)\.then\(.*?)`/.exec(page) ?? []
+    const code = one.code
+      .replace('class AppModule {}', `class AppModule { onApplicationShutdown() { return ${close} } }`)
+      .replace('await app.listen', 'app.enableShutdownHooks()\nawait app.listen')
+    return runApp({ ...one, code }, { ...environmentOf(simulator), REDIS_URL: redis.url }, async (app) => {
+      await app.logIn()
+      expect(await app.terminate()).toEqual({ code: null, signal: 'SIGTERM' })
+    })
+  })
 })

@@ -521,11 +521,12 @@ describeWithRedis('live updates', () => {
     more: string | undefined,
     use: (app: RunningExample) => Promise<void>,
     env: Record<string, string> = secrets,
+    patience = '15_000',
   ): Promise<void> {
     const one = example('docs/recipes.md, Live updates, ts')
     const code = one.code + (more === undefined ? '' : example(more).code)
-    const ids = code.replaceAll('PACCT1', 'PACME00').replaceAll('PACCT2', 'PGLBX00')
-    return run({ ...one, code: ids.replace('30_000', '100') }, use, { ...env, REDIS_URL: server.url })
+    const fast = code.replace('30_000', '100').replace('15_000', patience)
+    return run({ ...one, code: fast }, use, { ...env, REDIS_URL: server.url })
   }
 
   const transports = [
@@ -539,15 +540,17 @@ describeWithRedis('live updates', () => {
       const browser = await app.logIn()
       const ada = (await connect(app, browser)) as Connection
       const greta = (await connect(app, await app.logIn('/auth/pagerduty', 'PGLBX01'))) as Connection
-      const send = (account: string, event: string, secret: string) =>
-        sendWebhook(`${app.url}/webhooks/${account}`, event, { secret })
-      await send('PACME00', 'incident.triggered', secrets.ACME_WEBHOOK_SECRET)
-      await send('PGLBX00', 'incident.resolved', secrets.GLOBEX_WEBHOOK_SECRET)
+      const send = (account: string, event: string, secret: string, subdomain: string) =>
+        simulator.sendWebhook(`${app.url}/webhooks/${account}`, event, { secret, subdomain })
+      const { status } = await send('PACME00', 'incident.triggered', secrets.GLOBEX_WEBHOOK_SECRET, 'globex')
+      expect(status).toBe(403)
+      await send('PACME00', 'incident.triggered', secrets.ACME_WEBHOOK_SECRET, 'acme')
+      await send('PGLBX00', 'incident.resolved', secrets.GLOBEX_WEBHOOK_SECRET, 'globex')
       expect(await ada.next()).toEqual({ type: 'incident.triggered', incident: expect.any(String) as string })
       expect(await greta.next()).toMatchObject({ type: 'incident.resolved' })
       await browser.fetch(`${app.url}/auth/pagerduty/logout`, { method: 'POST' })
       await ada.ended
-      await send('PGLBX00', 'incident.reopened', secrets.GLOBEX_WEBHOOK_SECRET)
+      await send('PGLBX00', 'incident.reopened', secrets.GLOBEX_WEBHOOK_SECRET, 'globex')
       expect(await greta.next()).toMatchObject({ type: 'incident.reopened' })
       greta.close()
     }),
@@ -570,6 +573,52 @@ describeWithRedis('live updates', () => {
       expect(String(outcome)).toMatch(refusal)
     }),
   )
+
+  test('have a start page that shows the account, and each event that comes', () =>
+    live(undefined, async (app) => {
+      const home = async (browser: Browser) => (await browser.visit(app.url)).text()
+      expect(await home(new Browser())).toBe('<a href="/auth/pagerduty">Log in</a>')
+      const page = await home(await app.logIn('/auth/pagerduty', 'PGLBX01'))
+      expect(page).toContain('Account PGLBX00')
+      const [, listen = ''] = /<script>(.*)<\/script>/.exec(page) ?? []
+      const append = jest.fn()
+      class EventSource {
+        constructor(readonly path: string) {}
+        set onmessage(receive: (event: { data: string }) => void) {
+          receive({ data: this.path })
+        }
+      }
+      // oxlint-disable-next-line typescript/no-implied-eval -- the script of the page
+      new Function('EventSource', 'document', listen)(EventSource, { body: { append } })
+      expect(append).toHaveBeenCalledWith('/events')
+    }))
+
+  test.each([
+    ['ws', 'docs/recipes.md, Live updates, ts 2', '/'],
+    ['socket.io', 'docs/recipes.md, Live updates, ts 3', '/socket.io/?EIO=4&transport=websocket'],
+  ])('end with the process by %s though a client does not answer', (_how, more, path) => {
+    const use = async (app: RunningExample) => {
+      const { host, hostname, port, origin } = new URL(app.url)
+      const headers = {
+        Host: host,
+        Origin: origin,
+        Cookie: cookiesOf(await app.logIn()),
+        Connection: 'Upgrade',
+        Upgrade: 'websocket',
+        'Sec-WebSocket-Version': '13',
+        'Sec-WebSocket-Key': `${'A'.repeat(22)}==`,
+      }
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+      const silent = connect(Number(port), hostname, () =>
+        silent.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`),
+      )
+      silent.on('error', () => {})
+      expect(String(await once(silent, 'data'))).toMatch(/^HTTP\/1.1 101 /)
+      const exit = await withinDeadline(app.terminate(), 10_000, () => new Error('The process did not end'))
+      expect(exit).toEqual({ code: 0, signal: null })
+    }
+    return live(more, use, secrets, '300')
+  })
 
   test.each(transports)('end with the process by %s on SIGTERM', (_how, more, connect) =>
     live(more, async (app) => {

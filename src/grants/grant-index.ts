@@ -118,7 +118,7 @@ export class GrantIndex {
   #open(sealed: string | undefined, key: string): List {
     const text = sealed === undefined ? undefined : this.#sealer.open(sealed, key)
     if (sealed !== undefined && text === undefined) {
-      this.#events?.emit('warning', { error: new ConfigurationError('prefix', foreign) })
+      this.#events?.emit('warning', { error: new ConfigurationError('secret', foreign) })
       this.#events = undefined // Once: after a secret was dropped it holds for each user.
     }
     const { entries, pruneAt, endedAt } = (text === undefined ? undefined : decode(text)) ?? empty
@@ -132,7 +132,7 @@ export class GrantIndex {
 }
 
 const foreign =
-  'may be missing: a user’s list of logins is encrypted by the secret of another app, or by one that was dropped; ending all logins misses some'
+  'is not what encrypted a user’s list of logins: SESSION_SECRET was changed and the old one was not kept, or another app has the same "prefix"; ending all logins misses some'
 
 function idsOf({ entries }: List): readonly string[] {
   return entries.map((entry) => entry.id)

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unsign } from 'cookie-signature'
-import { type Simulator, type WebhookAnswer, defaultClient, startPagerDuty } from '../../src/testing'
+import { type Simulator, type WebhookAnswer, approve, defaultClient, startPagerDuty } from '../../src/testing'
 import { Browser } from '../support/browser'
 import { describeWithRedis, startRedis, useRedis } from '../support/redis'
 import { type Example, example } from './examples'
@@ -50,6 +50,29 @@ describeWithRedis('a Passport and sessions of one’s own', () => {
       await browser.fetch(`${app.url}/logout`, { method: 'POST' })
       expect(await user()).toEqual({ user: null })
     })
+  })
+
+  test('show a user who denies access a page', async () => {
+    const one = example('docs/passport.md, In an app that has Passport already, ts')
+    await runApp(one, environment(), async (app) => {
+      const browser = new Browser()
+      const begun = await browser.visit(`${app.url}/auth/pagerduty`)
+      const callback = await approve(begun.headers.get('location') as string, { decision: 'deny' })
+      const failed = await browser.visit(callback)
+      expect(failed.headers.get('location')).toBe('/failed')
+      const page = await browser.visit(`${app.url}/failed`)
+      expect([page.status, await page.text()]).toEqual([403, expect.stringContaining('Try again')])
+    })
+  })
+})
+
+test('a Passport and sessions of one’s own need no Redis in development', async () => {
+  const one = example('docs/passport.md, In an app that has Passport already, ts')
+  const code = one.code.replaceAll(/^.*(RedisStore|new Redis|\{ Redis \}).*\n/gm, '')
+  expect(code).not.toContain('edis')
+  await run({ ...one, code }, async (app) => {
+    const browser = await app.logIn()
+    expect((await browser.fetch(`${app.url}/incidents`)).status).toBe(200)
   })
 })
 

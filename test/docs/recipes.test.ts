@@ -596,7 +596,7 @@ describeWithRedis('live updates', () => {
   test.each([
     ['ws', 'docs/recipes.md, Live updates, ts 2', '/'],
     ['socket.io', 'docs/recipes.md, Live updates, ts 3', '/socket.io/?EIO=4&transport=websocket'],
-  ])('end with the process by %s though a client does not answer', (_how, more, path) => {
+  ])('end with the process by %s though a client does not respond', (_how, more, path) => {
     const use = async (app: RunningExample) => {
       const { host, hostname, port, origin } = new URL(app.url)
       const headers = {

@@ -251,7 +251,7 @@ test('a list that another app has written is reported once, and names what keeps
   await new UserGrants(app).index.list(user)
   expect(warned).toHaveLength(3)
   expect(warned[0]).toMatchObject({
-    option: 'prefix',
-    message: expect.stringContaining('the secret of another app'),
+    option: 'secret',
+    message: expect.stringMatching(/SESSION_SECRET was changed .* the same "prefix"/),
   })
 })

@@ -9,7 +9,6 @@ import {
   type SimulatorOptions,
   approve,
   defaultClient,
-  sendWebhook,
   startPagerDuty,
 } from '../../src/testing'
 import { withinDeadline } from '../../src/async/timeout'
@@ -583,9 +582,12 @@ describeWithRedis('live updates', () => {
       const [, listen = ''] = /<script>(.*)<\/script>/.exec(page) ?? []
       const append = jest.fn()
       class EventSource {
-        constructor(readonly path: string) {}
+        readonly #path: string
+        constructor(path: string) {
+          this.#path = path
+        }
         set onmessage(receive: (event: { data: string }) => void) {
-          receive({ data: this.path })
+          receive({ data: this.#path })
         }
       }
       // oxlint-disable-next-line typescript/no-implied-eval -- the script of the page

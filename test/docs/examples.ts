@@ -85,7 +85,7 @@ export function programOf({ code }: Pick<Example, 'code'>, end?: string): string
   const made = "const pd = pagerduty({ scope: ['incidents.read', 'services.read', 'users.read'] })\n"
   const isMounted = ['.auth()', '.sessionTokens()'].some((call) => code.includes(call))
   const mounted = isMounted ? '' : `app.use(${declared ?? 'pd'}.auth())\n`
-  const isTests = code.includes("from 'node:test'")
+  const isTests = /from '(node:test|@jest\/globals)'/.test(code)
   return [
     ...imports,
     readersOwn,

@@ -9,7 +9,7 @@ import { folders } from '../attacks/support/paths'
 import { Browser } from '../support/browser'
 import { program as cli } from '../support/command'
 import { freePort } from '../support/redis'
-import { type Example, nameOf, programOf } from './examples'
+import { type Example, nameOf, programOf, root } from './examples'
 
 /** Where examples lie: beside the packed package, as a user's files do. */
 export const folder = join(folders[5], 'docs')
@@ -144,6 +144,24 @@ export async function runTests({ files, pieces, endByThemselves }: Tests): Promi
   }
   const exit = endByThemselves ? [] : ['--test-force-exit']
   return runNode([...exit, '--test-reporter=tap', write('all.test.mjs', all)]).catch(report)
+}
+
+/** Runs a test by Jest as an ECMAScript module, and returns what Jest reports, whether it passed or not. */
+export async function runJest(program: string, own: Record<string, string>): Promise<string> {
+  const file = write('jest.test.mjs', program)
+  const config = {
+    rootDir: folder,
+    testMatch: [file],
+    testPathIgnorePatterns: [],
+    transform: {},
+    haste: { retainAllFiles: true },
+  }
+  const jest = join(root, 'node_modules/jest/bin/jest.js')
+  const env = { PATH: process.env['PATH'], ...own }
+  const args = [jest, '--config', JSON.stringify(config)]
+  const ended = promisify(execFile)('node', args, { cwd: folder, env, timeout: 30_000 })
+  const { stderr } = await ended.catch((error: { stderr: string }) => error)
+  return stderr
 }
 
 /** Runs a program to its end, and returns what it printed. Rejects with its complaint where it fails. */

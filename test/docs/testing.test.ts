@@ -1,6 +1,6 @@
 import { freePort } from '../support/redis'
 import { example, programOf } from './examples'
-import { runTests } from './run-example'
+import { runJest, runTests } from './run-example'
 
 /** What the pieces below leave to the reader: an app at a simulator. */
 const readersApp = `
@@ -76,6 +76,13 @@ await new Promise((resolve) => server.once('listening', resolve))
 const headers = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate' }
 const script = await fetch('http://127.0.0.1:' + server.address().port + '/incidents', { headers, redirect: 'manual' })
 assert.equal(script.status, 401)
+// A request of node:http may say that it navigates.
+const { get } = await import('node:http')
+const { port } = server.address()
+const navigation = await new Promise((resolve) => get({ port, path: '/incidents', headers }, resolve))
+assert.equal(navigation.statusCode, 302)
+const elsewhere = await loginAs(request.agent('http://127.0.0.1:' + port), 'PACME01')
+await elsewhere.get('/incidents').expect(200)
 server.close()
 `
 
@@ -122,8 +129,8 @@ assert.deepEqual(handled, ['incident.triggered'])
 
 test('the tests of the pages pass, and the pieces of tests do what they say', async () => {
   const pieces = {
-    'docs/testing.md, Tests of your own, ts 2': denied,
-    'docs/testing.md, Tests of your own, ts 3': stepUp,
+    'docs/testing.md, Tests of your own, ts 3': denied,
+    'docs/testing.md, Tests of your own, ts 4': stepUp,
     'docs/testing.md, Who can log in, ts': whoCanLogIn,
     'docs/testing.md, What goes wrong, ts': whatGoesWrong,
     'docs/testing.md, By https, ts': byHTTPS,
@@ -143,4 +150,12 @@ test('the tests of the pages pass, and the pieces of tests do what they say', as
   })
   const count = Object.values(files).reduce((sum, one) => sum + one, Object.keys(pieces).length)
   expect(report).toContain(`# pass ${count}\n# fail 0\n`)
+})
+
+test('the test for Jest passes as an ECMAScript module, with the option where it is needed', async () => {
+  const { code } = example('docs/testing.md, Tests of your own, ts 2')
+  expect(await runJest(code, { NODE_OPTIONS: '--experimental-vm-modules' })).toContain('1 passed')
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > 24 || (major === 24 && minor >= 9)) return // Jest requires modules there
+  expect(await runJest(code, {})).toContain('Must use import to load ES Module')
 })

@@ -61,7 +61,7 @@ export async function loginChecks(installed: Installed, redisURL: string): Promi
   return checks
 }
 
-/** As the example says that Jest and Vitest have it: they have no `t.after`. */
+/** The example as Jest and Vitest have it: they have no `t.after`. */
 function closingAfterEach(code: string): string {
   const rest = code.replace('async (t) =>', 'async () =>').replaceAll('t.after(', 'closing.push(')
   return `${rest}\nconst closing = []\nafterEach(() => Promise.all(closing.splice(0).map((close) => close())))\n`

@@ -9,6 +9,7 @@ import {
   type SimulatorOptions,
   approve,
   defaultClient,
+  sendWebhook,
   startPagerDuty,
 } from '../../src/testing'
 import { withinDeadline } from '../../src/async/timeout'
@@ -572,6 +573,25 @@ describeWithRedis('live updates', () => {
       expect(String(outcome)).toMatch(refusal)
     }),
   )
+
+  test('come to users of both accounts from a Classic app', () => {
+    const one = example('docs/recipes.md, Live updates, ts')
+    const code = one.code
+      .replaceAll("'incidents.read'", "'read'")
+      .replace('pagerduty({', "pagerduty({ appType: 'classic',")
+    const clients = [{ ...classic, scope: ['read'] }]
+    const use = async (app: RunningExample) => {
+      for (const [user, account, secret] of [
+        ['PACME01', 'PACME00', secrets.ACME_WEBHOOK_SECRET],
+        ['PGLBX01', 'PGLBX00', secrets.GLOBEX_WEBHOOK_SECRET],
+      ] as const) {
+        const opened = await serverSent(app, await app.logIn('/auth/pagerduty', user))
+        await sendWebhook(`${app.url}/webhooks/${account}`, 'incident.triggered', { secret })
+        expect(await (opened as Connection).next()).toMatchObject({ type: 'incident.triggered' })
+      }
+    }
+    return runAt({ clients }, { ...one, code }, use, { ...secrets, REDIS_URL: server.url })
+  })
 
   test('have a start page that shows the account, and each event that comes', () =>
     live(undefined, async (app) => {

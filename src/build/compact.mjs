@@ -1,4 +1,5 @@
-// Part of the build: takes the blanks between tokens out of dist, and leaves each statement a line. A stack trace still leads to the
+// Part of the build: takes the blanks between tokens out of dist, and leaves each statement a line, but for the first one of a block,
+// which stands with its beginning. A stack trace still leads to the
 // statement, and the line that Node prints for an uncaught error can be read.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +10,7 @@ const isSign = /[+\-/.]/
 
 /** What has to stay between two tokens. */
 function gapBetween(before, gap, after) {
-  if (gap.includes('\n')) return /[([,]$/.test(before) ? '' : '\n'
+  if (gap.includes('\n')) return /[([,{]$/.test(before) ? '' : '\n'
   if (gap === '' || before === '') return ''
   const [end, start] = [before.at(-1), after[0] ?? '']
   const wouldJoin = isWord.test(end)

@@ -74,6 +74,7 @@ export class FailedLogins {
 
   /** Ends a new grant and revokes its tokens, unless a session presents it in time: no browser may have the session. */
   expectPresentation({ id, record: { user } }: Grant): void {
+    if (this.#giveUpAt !== Infinity) return
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       const ended = this.#endUnpresented(id, user)
@@ -84,7 +85,7 @@ export class FailedLogins {
     this.#timers.add(timer)
   }
 
-  /** From now on, retries end within half a minute. */
+  /** From now on, retries end within half a minute, and new grants just expire. */
   close(): void {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()

@@ -52,7 +52,7 @@ const account: Account = {
   users: [{ id: 'U'.repeat(128), name: 'Ada Okafor', email: 'ada@acme.example', role: 'owner' }],
 }
 const client = {
-  clientID: `client ${'é'.repeat(300)}`,
+  clientID: `client ${'~'.repeat(300)}`,
   clientSecret: 'simulator-secret',
   scope: Object.keys(scopes),
 }

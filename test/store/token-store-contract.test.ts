@@ -84,7 +84,7 @@ test('what is written to a store keeps to the contract, however long everything 
         res.end()
       })
       express.get('/unknown', async (_req, res) => {
-        for (const id of ['\u0000', 'é', 'x'.repeat(500), ''])
+        for (const id of ['\u0000', 'é', 'x'.repeat(500)])
           if ((await pd.grants.get(id)) !== undefined) res.status(500)
         res.end()
       })

@@ -11,5 +11,7 @@ notes=$(node .github/release-notes.mjs "$version")
 # Provenance names the repository, and the package has to name the same one. On npm the README's relative links lead there.
 home="https://github.com/${GITHUB_REPOSITORY:?}"
 npm pkg set "repository.type=git" "repository.url=git+$home.git" "homepage=$home#readme" "bugs.url=$home/issues"
+# What proves the README is for its maintainers.
+sed -i '/^<!-- claim: /d' README.md
 npm publish --provenance --access public
 gh release create "$tag" --verify-tag --title "$tag" --notes "$notes"

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { publishedFolder } from '../support/published'
 import { type Express, expresses, full, plain, tools } from './pins'
 import { runProgram } from './run-program'
 
@@ -34,12 +35,14 @@ export async function install(say: (line: string) => void): Promise<Installed> {
   return { tarball, tools: folder, projects }
 }
 
-/** The tarball of what is built. */
+/** The tarball of what is built, as it is published. */
 export async function pack(folder: string): Promise<string> {
+  const published = publishedFolder()
   const args = ['pack', '--ignore-scripts', '--json', '--loglevel=error', '--pack-destination', folder]
-  const [{ filename }] = Object.values(JSON.parse(await runProgram('npm', args, root)) as object) as [
+  const [{ filename }] = Object.values(JSON.parse(await runProgram('npm', args, published)) as object) as [
     { filename: string },
   ]
+  await rm(published, { recursive: true })
   return join(folder, filename)
 }
 

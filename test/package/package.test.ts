@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { publishedFolder } from '../support/published'
 
 const root = join(__dirname, '../..')
 let folder: string
@@ -347,12 +348,7 @@ function complaintsOf(compile: () => string): string {
 }
 
 test('the tarball holds what is needed and nothing else, in less than 210 KB', () => {
-  const published = mkdtempSync(join(tmpdir(), 'published-'))
-  for (const name of ['dist', 'LICENSE', 'package.json'])
-    cpSync(join(root, name), join(published, name), { recursive: true })
-  // As .github/publish.sh leaves it.
-  const readme = readFileSync(join(root, 'README.md'), 'utf8').replaceAll(/^<!-- claim: .*\n/gm, '')
-  writeFileSync(join(published, 'README.md'), readme)
+  const published = publishedFolder()
   const packed = run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], published)
   rmSync(published, { recursive: true })
   const [{ size, files }] = Object.values(JSON.parse(packed) as object) as [

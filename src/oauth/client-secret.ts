@@ -22,10 +22,10 @@ const hint = 'Supply the secret shown when the app was created.'
 export function clientSecrets(secret: ClientSecret): () => Promise<readonly string[]> {
   if (typeof secret === 'function') return async () => [await askFor(secret)]
   const secrets: readonly unknown[] = [secret].flat()
-  if (secrets.length > 0 && secrets.every(isSecret)) return async () => secrets
+  if (secrets.length > 0 && secrets.every(isCredential)) return async () => secrets
   throw new ConfigurationError(
     'clientSecret',
-    'is required: a string without a line break, a list of strings, or a function that returns a string',
+    'is required: a string without a newline, a list of strings, or a function that returns a string',
     hint,
   )
 }
@@ -40,12 +40,12 @@ async function askFor(secret: () => string | Promise<string>): Promise<string> {
     // Without the message of the cause: it may hold the secret, or that of the vault.
     throw noSecret('failed', causeWith(reasonOf(error), Object(error) as object))
   }
-  if (isSecret(returned)) return returned
+  if (isCredential(returned)) return returned
   throw noSecret('returned something else than a secret')
 }
 
-function isSecret(value: unknown): value is string {
-  // RFC 6749 appendix A.2; a blank at an end, or a line break, comes from a file.
+/** Whether it can be a Client ID or secret (RFC 6749 appendices A.1 and A.2). Whitespace at an end, or a newline, comes from a file. */
+export function isCredential(value: unknown): value is string {
   return typeof value === 'string' && /^[!-~]([ -~]*[!-~])?$/.test(value)
 }
 

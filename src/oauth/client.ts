@@ -1,5 +1,5 @@
 import { type ClientOptions, requireClientTypes } from './client-options'
-import { clientSecrets } from './client-secret'
+import { clientSecrets, isCredential } from './client-secret'
 import { apiURLs, identityURL, issuers, mcpURLs, paths } from './endpoints'
 import { ConfigurationError } from '../errors/errors'
 import { type AppType, requireScope } from '../scopes/scope'
@@ -133,8 +133,7 @@ function requireAppType(value: unknown): AppType {
 }
 
 function requireClientID(value: unknown): string {
-  // RFC 6749 appendix A.1; a blank at an end, or a line break, comes from a file.
-  if (typeof value === 'string' && /^[!-~]([ -~]*[!-~])?$/.test(value)) return value
+  if (isCredential(value)) return value
   const hint = 'Supply the Client ID from the app’s OAuth page at PagerDuty.'
   const isPresent = typeof value === 'string' && value.trim() !== ''
   throw new ConfigurationError(

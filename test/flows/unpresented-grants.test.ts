@@ -27,6 +27,7 @@ afterEach(async () => {
 })
 
 function passTheMinute(): void {
+  expect(timers).not.toEqual([])
   for (const run of timers) run()
 }
 
